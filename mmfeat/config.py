@@ -1,0 +1,148 @@
+"""Every default, once, and the project's own settings from `mmfeat.toml`.
+
+A section of the file is a frozen dataclass below; a key is one of its fields. Flags of the
+command line override the file, and the file overrides the defaults here.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mmfeat.errors import ConfigError
+
+FILE_NAME = "mmfeat.toml"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSettings:
+    """``[data]``: where the images lie and what the columns of a table are called."""
+
+    images: str = "."
+    id_col: str = "ImageID"
+    image_col: str | None = None  # None: the id is the image's path
+    text_col: str = "Caption"
+    label_col: str = "Labels"
+    label_sep: str = " "
+    label_cols: tuple[str, ...] = ()  # one 0/1 column per label, instead of label_col
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractSettings:
+    """``[extract]``: the encoder and how it is run."""
+
+    model: str = "ViT-L-14"
+    pretrained: str = "openai"
+    modalities: tuple[str, ...] = ("image", "text")
+    precision: str = "auto"
+    dtype: str = "float16"  # of the stored embeddings
+    batch_size: int = 0  # 0: auto
+    workers: int = -1  # processes that decode images; -1: auto, 0: none
+    device: str = "auto"
+    shard_rows: int = 4096
+    on_bad_image: str = "record"
+    max_pixels: int = 100_000_000
+    decode: str = "exact"
+    engine: str = "local"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitSettings:
+    """``[fit]``: the head, the fusion and the folds."""
+
+    split: str = "train"
+    head: str = "logreg"
+    fusion: str = "concat"
+    loss: str = "bce"
+    folds: int = 5
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThresholdSettings:
+    """``[thresholds]``: what the per-class thresholds aim at."""
+
+    objective: str = "macro-f1"
+    method: str | None = None  # None: the objective's default
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubmitSettings:
+    """``[submit]``: the split to predict and the sample to agree with."""
+
+    split: str = "test"
+    sample: str | None = None
+    decode: str | None = None  # None: as tune-thresholds decided
+    empty: str = "top1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All of `mmfeat.toml`."""
+
+    workspace: str = "artifacts"
+    data: DataSettings = field(default_factory=DataSettings)
+    splits: dict[str, str] = field(default_factory=dict)  # name -> table
+    extract: ExtractSettings = field(default_factory=ExtractSettings)
+    fit: FitSettings = field(default_factory=FitSettings)
+    thresholds: ThresholdSettings = field(default_factory=ThresholdSettings)
+    submit: SubmitSettings = field(default_factory=SubmitSettings)
+
+
+Section = TypeVar("Section")
+
+
+def read_settings(folder: Path = Path()) -> Settings:
+    """Read `mmfeat.toml` in `folder`; without such a file, the defaults.
+
+    Raises `ConfigError` for broken TOML, an unknown section or key, and a value of a wrong type.
+    """
+    path = folder / FILE_NAME
+    if not path.is_file():
+        return Settings()
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{FILE_NAME} must be TOML", f"{path}: {error}", "mend that line"
+        ) from error
+    return _fill(Settings(), document, where=str(path))
+
+
+def override(section: Section, **flags: Any) -> Section:
+    """Return `section` with every flag that was given (is not None) in place of its field."""
+    given = {name: value for name, value in flags.items() if value is not None}
+    return replace(section, **given)  # type: ignore[type-var]
+
+
+def _fill(section: Section, document: dict[str, Any], *, where: str) -> Section:
+    known = {f.name: getattr(section, f.name) for f in fields(section)}  # type: ignore[arg-type]
+    changes: dict[str, Any] = {}
+    for key, value in document.items():
+        if key not in known:
+            raise ConfigError(
+                f"{where} takes the keys {', '.join(known)}",
+                f"it has {key!r}",
+                "check the spelling or remove it",
+            )
+        if hasattr(known[key], "__dataclass_fields__") and isinstance(value, dict):
+            changes[key] = _fill(known[key], value, where=f"{where} [{key}]")
+        else:
+            changes[key] = _checked(key, value, known[key], where)
+    return replace(section, **changes)  # type: ignore[type-var]
+
+
+def _checked(key: str, value: object, default: object, where: str) -> object:
+    wanted = str if default is None else type(default)
+    if wanted is tuple and isinstance(value, list) and all(isinstance(v, str) for v in value):
+        return tuple(value)
+    texts = not isinstance(value, dict) or all(isinstance(v, str) for v in value.values())
+    if type(value) is not wanted or not texts:
+        raise ConfigError(
+            f"{key} in {where} must be of type {wanted.__name__}",
+            f"it is {value!r}",
+            "change its value",
+        )
+    return value

@@ -1,0 +1,45 @@
+"""Registries: a name, where it lives as "module:attr", and one line about it.
+
+Nothing is imported before it is asked for, so that listing names stays cheap.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mmfeat.errors import PluginError
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """Where a plug-in lives (``"module:attr"``) and one line about it for `mmfeat list`."""
+
+    target: str
+    summary: str
+
+
+def check_name(name: str, registry: Mapping[str, object], kind: str) -> str:
+    """Return `name`; raise `PluginError` listing the valid names if it is not registered."""
+    if name not in registry:
+        raise PluginError(
+            f"a {kind} is one of {', '.join(registry)}",
+            f"{name!r} is not",
+            f"see `mmfeat list {kind}s`",
+        )
+    return name
+
+
+def resolve(name: str, registry: Mapping[str, Plugin], kind: str) -> Any:
+    """Import the plug-in `name`; raise `PluginError` if it is unknown or needs an extra."""
+    module, attr = registry[check_name(name, registry, kind)].target.split(":")
+    try:
+        return getattr(importlib.import_module(module), attr)
+    except ModuleNotFoundError as error:
+        raise PluginError(
+            f"the {kind} {name!r} needs the package {error.name}",
+            "it is not installed",
+            f"install it, e.g. `pip install {error.name}`",
+        ) from error

@@ -1,0 +1,100 @@
+"""What travels between the modules: frozen dataclasses, shapes stated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]  # probabilities, logits, fused features
+Embeddings = NDArray[np.floating]  # float16 or float32, as stored
+Targets = NDArray[np.uint8]  # 0 or 1
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """What the user has: one row per image, caption or both.
+
+    Attributes
+    ----------
+    ids, image_paths
+        One per row, in the table's order; paths are relative to the folder of images.
+    captions
+        One per row (empty where missing), or None where the table has no such column.
+    targets
+        Of shape (n, k), 0 or 1, with one column per name in `labels`; None without labels.
+    sha256
+        Of the table's file.
+    notes
+        What the reader mended or left out, one sentence each.
+    """
+
+    ids: tuple[str, ...]
+    image_paths: tuple[str, ...]
+    captions: tuple[str, ...] | None
+    targets: Targets | None
+    labels: tuple[str, ...]
+    source: str
+    sha256: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def n_rows(self) -> int:
+        """The number of rows."""
+        return len(self.ids)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Features:
+    """Cached embeddings of one split.
+
+    Attributes
+    ----------
+    image, text
+        The parts of each modality, one array of shape (n, d) per feature set that was joined,
+        not normalised; a row that failed is NaN. Empty where the split has no such modality.
+    targets
+        Of shape (n, k), 0 or 1; None where the table had no labels.
+    """
+
+    ids: tuple[str, ...]
+    image: tuple[Embeddings, ...]
+    text: tuple[Embeddings, ...]
+    targets: Targets | None
+    labels: tuple[str, ...]
+
+    @property
+    def n_rows(self) -> int:
+        """The number of rows."""
+        return len(self.ids)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fused:
+    """One matrix for a head.
+
+    Attributes
+    ----------
+    values
+        Of shape (n, d), finite.
+    blocks
+        The width of each part from left to right; they sum to d. `concat` of 768 + 768 has
+        blocks (768, 768), every other feature-level fusion of them has one block of 768.
+    """
+
+    values: FloatArray
+    blocks: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """Probabilities of shape (n, k) in [0, 1], with the truth and the folds where known."""
+
+    ids: tuple[str, ...]
+    labels: tuple[str, ...]
+    probabilities: FloatArray
+    targets: Targets | None = None
+    folds: IntArray | None = field(default=None)
