@@ -1,0 +1,36 @@
+"""What every table reader returns: columns of equal length, and what it mended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """The columns of a table by name, in the file's order.
+
+    Attributes
+    ----------
+    values
+        One sequence of length `n_rows` per column; cells are texts, numbers, lists or None.
+    notes
+        What the reader mended, one sentence each.
+    """
+
+    values: dict[str, Sequence[object]]
+    n_rows: int
+    notes: tuple[str, ...] = ()
+
+
+def as_text(cells: Sequence[object]) -> list[str]:
+    """Turn cells into texts: a missing one (None or NaN) is empty, 3.0 is written 3."""
+    return [cell if type(cell) is str else _text(cell) for cell in cells]
+
+
+def _text(cell: object) -> str:
+    if cell is None or cell != cell:  # NaN is the one value that differs from itself
+        return ""
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    return str(cell)

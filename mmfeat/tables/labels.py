@@ -1,0 +1,80 @@
+"""From label cells to a matrix of 0 and 1: separated text, lists, or one column per label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mmfeat.errors import TableError
+from mmfeat.tables.columns import Columns, as_text
+from mmfeat.types import Targets
+
+Labelled = tuple[Targets | None, tuple[str, ...], tuple[str, ...]]  # targets, labels, notes
+BITS = {"0": 0, "1": 1, "False": 0, "True": 1, "false": 0, "true": 1}
+
+
+def targets_from_text(cells: Sequence[object] | None, separator: str) -> Labelled:
+    """Split each cell (text, or a list of labels) and mark its labels.
+
+    Without such a column, or where it is empty throughout, there are no targets.
+    """
+    if cells is None:
+        return None, (), ()
+    split: dict[str, tuple[str, ...]] = {}  # most rows share few texts
+    rows: list[tuple[str, ...]] = []
+    for cell in cells:
+        if isinstance(cell, (list, tuple, np.ndarray)):
+            rows.append(tuple(as_text(list(cell))))
+            continue
+        text = cell if type(cell) is str else as_text([cell])[0]
+        if text not in split:
+            parts = text.split() if separator == " " else text.split(separator)
+            split[text] = tuple(part.strip() for part in parts if part.strip())
+        rows.append(split[text])
+    labels = sorted_labels({label for labels in rows for label in labels})
+    if not labels:
+        return None, (), ("the label column is empty; the table counts as unlabelled",)
+    column = {label: i for i, label in enumerate(labels)}
+    targets = np.zeros((len(rows), len(labels)), np.uint8)
+    counts = np.fromiter(map(len, rows), np.int64, len(rows))
+    hits = np.fromiter((column[label] for labels in rows for label in labels), np.int64)
+    targets[np.repeat(np.arange(len(rows)), counts), hits] = 1
+    return targets, labels, ()
+
+
+def targets_from_columns(columns: Columns, names: Sequence[str], path: Path) -> Labelled:
+    """Read one 0/1 column per label, in the order of `names`; without any of them, no targets.
+
+    Raises `TableError` where only some of the columns are there, or a cell is neither 0 nor 1.
+    """
+    missing = [name for name in names if name not in columns.values]
+    if len(missing) == len(names):
+        return None, (), ()
+    if missing:
+        raise TableError(
+            "every label needs its column",
+            f"{path} has no column {missing[0]!r}",
+            "correct --label-cols",
+        )
+    targets = np.zeros((columns.n_rows, len(names)), np.uint8)
+    for i, name in enumerate(names):
+        for row, text in enumerate(as_text(columns.values[name])):
+            bit = BITS.get(text)
+            if bit is None:
+                raise TableError(
+                    "a label column holds 0 or 1",
+                    f"row {row} of {path} has {text!r} in {name!r}",
+                    "correct the cell, or leave the column out of --label-cols",
+                )
+            targets[row, i] = bit
+    return targets, tuple(names), ()
+
+
+def sorted_labels(labels: Iterable[str]) -> tuple[str, ...]:
+    """Sort numerically where all labels are whole numbers, else alphabetically."""
+    found = list(labels)
+    if all(label.isascii() and label.lstrip("-").isdigit() for label in found):
+        return tuple(sorted(found, key=lambda label: (int(label), label)))
+    return tuple(sorted(found))

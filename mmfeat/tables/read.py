@@ -1,0 +1,133 @@
+"""Reading a table of any registered kind and checking it once, so that nobody has to again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmfeat.config import DataSettings
+from mmfeat.errors import TableError
+from mmfeat.plugins import Plugin, resolve
+from mmfeat.tables.columns import Columns, as_text
+from mmfeat.tables.labels import targets_from_columns, targets_from_text
+from mmfeat.types import Table
+
+READERS: dict[str, Plugin] = {
+    ".csv": Plugin("mmfeat.tables.delimited:read_csv", "comma-separated text, UTF-8"),
+    ".tsv": Plugin("mmfeat.tables.delimited:read_tsv", "tab-separated text, UTF-8"),
+    ".parquet": Plugin("mmfeat.tables.parquet:read_parquet", "Apache Parquet"),
+    ".jsonl": Plugin("mmfeat.tables.jsonl:read_jsonl", "one JSON object a line, UTF-8"),
+}
+
+
+def read_table(path: Path, *, data: DataSettings) -> Table:
+    """Read the table at `path` by its suffix (see `READERS`), with the column names of `data`.
+
+    Captions are None where the table has no caption column, targets where it has no labels.
+    Labels are in numerical order where all are whole numbers, else in alphabetical order.
+    Raises `TableError` for a missing, empty or broken file, a missing id column, empty or
+    repeated ids, and text that no store can hold (NUL, half characters).
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in READERS:
+        raise TableError(
+            f"a table is one of {', '.join(READERS)}",
+            f"{path} ends in {path.suffix!r}",
+            "convert it, or rename it if only the name is wrong",
+        )
+    if not path.is_file():
+        raise TableError(
+            "the table must be a file", f"{path} is not there", "check the path of the table"
+        )
+    content = path.read_bytes()
+    columns: Columns = resolve(suffix, READERS, "table reader")(content, str(path), data.text_col)
+    if columns.n_rows == 0:
+        raise TableError(
+            "a table needs at least one row", f"{path} has none", "check that it is the right file"
+        )
+    ids = as_text(_column(columns, data.id_col, path, option="--id-col"))
+    _check_ids(ids, data.id_col, path)
+    image_paths = (
+        ids
+        if data.image_col is None
+        else as_text(_column(columns, data.image_col, path, option="--image-col"))
+    )
+    captions = (
+        as_text(columns.values[data.text_col]) if data.text_col in columns.values else None
+    )
+    for name, texts in (("id", ids), ("image name", image_paths), ("caption", captions or ())):
+        _check_storable(name, texts, path)
+    targets, labels, label_notes = (
+        targets_from_columns(columns, data.label_cols, path)
+        if data.label_cols
+        else targets_from_text(columns.values.get(data.label_col), data.label_sep)
+    )
+    return Table(
+        ids=tuple(ids),
+        image_paths=tuple(image_paths),
+        captions=None if captions is None else tuple(captions),
+        targets=targets,
+        labels=labels,
+        source=str(path),
+        sha256=hashlib.sha256(content).hexdigest(),
+        notes=(*columns.notes, *_case_note(ids), *label_notes),
+    )
+
+
+def _column(columns: Columns, name: str, path: Path, *, option: str) -> Sequence[object]:
+    if name not in columns.values:
+        raise TableError(
+            f"the table must have the column {name!r}",
+            f"{path} has {', '.join(repr(c) for c in columns.values)}",
+            f"name the right column with {option}",
+        )
+    return columns.values[name]
+
+
+def _check_ids(ids: Sequence[str], column: str, path: Path) -> None:
+    for row, value in enumerate(ids):
+        if not value.strip():
+            raise TableError(
+                "every row needs an id",
+                f"row {row} of {path} has none in {column!r}",
+                "fill it in or remove the row",
+            )
+    if len(set(ids)) == len(ids):
+        return
+    seen: dict[str, int] = {}
+    for row, value in enumerate(ids):
+        if value in seen:
+            twice = sum(count - 1 for count in Counter(ids).values())
+            raise TableError(
+                "ids must be unique",
+                f"rows {seen[value]} and {row} of {path} are both {value!r}"
+                f" ({twice} repeated rows in all)",
+                "remove or rename the repeated rows",
+            )
+        seen[value] = row
+
+
+def _check_storable(name: str, texts: Sequence[str], path: Path) -> None:
+    """HDF5 strings end at NUL, and half of a UTF-16 pair is no character."""
+    try:
+        if "\0" not in "\n".join(texts).encode("utf-8").decode("utf-8"):
+            return
+    except UnicodeEncodeError:
+        pass
+    for row, text in enumerate(texts):
+        if "\0" in text or any("\ud800" <= c <= "\udfff" for c in text):
+            raise TableError(
+                f"every {name} must be plain text",
+                f"row {row} of {path} has a NUL or half a character in it: {text[:60]!r}",
+                "remove that character",
+            )
+
+
+def _case_note(ids: Sequence[str]) -> tuple[str, ...]:
+    clashes = len(ids) - len({value.lower() for value in ids})
+    if not clashes:
+        return ()
+    return (f"{clashes} ids differ from another only by case; they are kept apart",)
