@@ -39,7 +39,7 @@ def describe(scene: Scene, rng: np.random.Generator, *, complete: bool = False) 
     `complete` every thing is named (what the bundled encoder was trained on).
     """
     order = [scene.placed[i] for i in rng.permutation(len(scene.placed))]
-    named = order if complete else order[: int(rng.integers(1, len(order)))]
+    named = order if complete else order[: int(rng.integers(1, len(order), size=2).max())]
     phrases = [_name(placed, rng) for placed in named]
     if not complete and rng.random() < 0.25:
         phrases.append(str(rng.choice(HINTS)).format(order[-1].colour))

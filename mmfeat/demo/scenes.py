@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from mmfeat.demo.things import COLOURS, FIXED_TONES, THINGS, Thing
 
 MIN_THINGS, MAX_THINGS = 2, 5
-HIDDEN_SHARE = 0.3  # of the things that are not alone in front, how many stand behind another
+HIDDEN_SHARE = 0.4  # of the things that are not alone in front, how many stand behind another
 
 #: (name, top colour, bottom colour)
 BACKGROUNDS: tuple[tuple[str, tuple[int, int, int], tuple[int, int, int]], ...] = (

@@ -207,7 +207,7 @@ THINGS: tuple[Thing, ...] = (
     ),
     Thing(
         label="14",
-        chance=0.0052,
+        chance=0.0045,
         nouns=("key",),
         outline=(
             _arc("main", -0.55, 0.0, 0.45),

@@ -1,0 +1,28 @@
+# Every target sets up what it needs: a virtual environment in .venv, with pinned versions.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint pretrain-demo benchmarks clean
+
+demo: .venv/ready
+	$(BIN)/mmfeat demo demo
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+pretrain-demo: .venv/ready
+	$(BIN)/python -m mmfeat.demo.pretrain
+
+clean:
+	rm -rf .venv build *.egg-info demo
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: mmfeat needs Python 3.11 or newer; this is older; run make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch .venv/ready

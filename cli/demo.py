@@ -1,0 +1,38 @@
+"""`mmfeat demo`: the whole job on made-up scenes, offline."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from mmfeat_cli.common import QuietOption, fail, note, print_table, show_messages
+
+
+def demo(
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Folder to work in.")] = Path(
+        "demo"
+    ),
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the scenes.")] = 0,
+    quiet: QuietOption = False,
+) -> None:
+    """Draw scenes, run the four commands on them, compare heads and fusions on the solution."""
+    from mmfeat.demo.job import judge_all, prepare
+
+    def command(arguments: Sequence[str]) -> None:
+        note(f"\n$ mmfeat {' '.join(arguments)}")
+        line = [sys.executable, "-m", "mmfeat_cli", *arguments, *(["--quiet"] if quiet else [])]
+        if subprocess.run(line, cwd=folder, check=False).returncode:
+            fail(f"the demo needs every command to pass; mmfeat {arguments[0]} did not; see above")
+
+    show_messages(quiet=quiet)
+    prepare(folder, seed=seed, command=command)
+    note("\ncomparing heads and fusions on the hidden solution")
+    rows = list(judge_all(folder))
+    print()
+    print_table(tuple(rows[0]), [list(row.values()) for row in rows])
+    submission = max((folder / "artifacts" / "submissions").glob("*.csv"))
+    print(f"\nsubmission: {submission}")

@@ -1,0 +1,24 @@
+"""`mmfeat demo-data`: made-up scenes with captions, as files on Kaggle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from mmfeat_cli.common import QuietOption, note, show_messages
+
+
+def demo_data(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write.")],
+    train: Annotated[int, typer.Option("--train", min=1, help="Rows with labels.")] = 6000,
+    test: Annotated[int, typer.Option("--test", min=1, help="Rows without labels.")] = 3000,
+    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    quiet: QuietOption = False,
+) -> None:
+    """Write made-up scenes: train.csv, test.csv, data/*.jpg, solution.csv, mmfeat.toml, …"""
+    from mmfeat.demo.data import write_demo_data
+
+    show_messages(quiet=quiet)
+    write_demo_data(folder, n_train=train, n_test=test, seed=seed)
+    note(f"wrote {train} training and {test} test scenes to {folder}")

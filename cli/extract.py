@@ -1,0 +1,121 @@
+"""`mmfeat extract`: stage one, from a table and a folder of images to a feature store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from mmfeat_cli.common import QuietOption, WorkspaceOption, names, start
+
+
+def extract(
+    table: Annotated[
+        Path | None, typer.Argument(help="csv, tsv, parquet or jsonl; left out: all of mmfeat.toml")
+    ] = None,
+    images: Annotated[Path | None, typer.Option("--images", help="Folder of the images.")] = None,
+    split: Annotated[
+        str | None, typer.Option("--split", help="Name of the store; default: the table's name.")
+    ] = None,
+    features: Annotated[
+        str | None, typer.Option("--features", help="Name of a feature set of its own.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Path of the store.")] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="See `mmfeat list encoders`.")
+    ] = None,
+    pretrained: Annotated[
+        str | None, typer.Option("--pretrained", help="A tag, a local file, or `random`.")
+    ] = None,
+    modalities: Annotated[str | None, typer.Option("--modalities", help="image,text")] = None,
+    precision: Annotated[
+        str | None, typer.Option("--precision", help="auto, fp32, bf16 or fp16.")
+    ] = None,
+    dtype: Annotated[
+        str | None, typer.Option("--dtype", help="Stored embeddings: float16 or float32.")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option("--batch-size", min=0, help="0: auto.")] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=-1, help="Decoding processes; -1: auto.")
+    ] = None,
+    device: Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda, …")] = None,
+    shard_rows: Annotated[int | None, typer.Option("--shard-rows", min=1)] = None,
+    on_bad_image: Annotated[
+        str | None, typer.Option("--on-bad-image", help="record or fail.")
+    ] = None,
+    max_pixels: Annotated[
+        int | None, typer.Option("--max-pixels", min=1, help="Refuse larger images.")
+    ] = None,
+    decode: Annotated[str | None, typer.Option("--decode", help="exact or fast.")] = None,
+    engine: Annotated[str | None, typer.Option("--engine", help="local")] = None,
+    id_col: Annotated[str | None, typer.Option("--id-col")] = None,
+    image_col: Annotated[str | None, typer.Option("--image-col")] = None,
+    text_col: Annotated[str | None, typer.Option("--text-col")] = None,
+    label_col: Annotated[str | None, typer.Option("--label-col")] = None,
+    label_sep: Annotated[str | None, typer.Option("--label-sep")] = None,
+    label_cols: Annotated[
+        str | None, typer.Option("--label-cols", help="0/1 columns, comma-separated.")
+    ] = None,
+    workspace: WorkspaceOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Stage one: run the encoder once and cache image and text embeddings."""
+    from mmfeat.config import override
+    from mmfeat.encoders import load_encoder
+    from mmfeat.errors import ConfigError
+    from mmfeat.extract import extract_table
+    from mmfeat.tables import read_table
+
+    settings, space = start(workspace, quiet=quiet)
+    data = override(
+        settings.data,
+        images=str(images) if images else None,
+        id_col=id_col,
+        image_col=image_col,
+        text_col=text_col,
+        label_col=label_col,
+        label_sep=label_sep,
+        label_cols=names(label_cols) or None,
+    )
+    options = override(
+        settings.extract,
+        model=model,
+        pretrained=pretrained,
+        modalities=names(modalities) or None,
+        precision=precision,
+        dtype=dtype,
+        batch_size=batch_size,
+        workers=workers,
+        device=device,
+        shard_rows=shard_rows,
+        on_bad_image=on_bad_image,
+        max_pixels=max_pixels,
+        decode=decode,
+        engine=engine,
+    )
+    tables = {split or table.stem: table} if table else _named(settings.splits, split)
+    if not tables:
+        raise ConfigError(
+            "extract needs a table",
+            "none was named and mmfeat.toml names no splits",
+            "name a TABLE",
+        )
+    encoder = load_encoder(
+        options.model,
+        pretrained=options.pretrained,
+        precision=options.precision,
+        device=options.device,
+    )
+    for name, path in tables.items():
+        summary = extract_table(
+            read_table(path, data=data),
+            images=Path(data.images),
+            encoder=encoder,
+            out=out or space.store(name, features),
+            settings=options,
+        )
+        print(summary)
+
+
+def _named(splits: dict[str, str], split: str | None) -> dict[str, Path]:
+    return {name: Path(path) for name, path in splits.items() if split in (None, name)}

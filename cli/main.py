@@ -1,0 +1,59 @@
+"""The typer app: every command, in the order in which data flows."""
+
+from __future__ import annotations
+
+import typer
+from mmfeat_cli import (
+    compare,
+    demo,
+    demo_data,
+    extract,
+    fit,
+    import_,
+    inspect,
+    list_,
+    predict,
+    runs,
+    score,
+    submit,
+    tune_thresholds,
+    verify,
+)
+from mmfeat_cli.common import ending_well
+
+app = typer.Typer(
+    name="mmfeat",
+    help="Find the best frozen-feature classifier for images with captions, and predict with it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+COMMANDS = {
+    "demo": demo.demo,
+    "demo-data": demo_data.demo_data,
+    "extract": extract.extract,
+    "import": import_.import_,
+    "inspect": inspect.inspect,
+    "verify": verify.verify,
+    "fit": fit.fit,
+    "tune-thresholds": tune_thresholds.tune_thresholds,
+    "predict": predict.predict,
+    "submit": submit.submit,
+    "score": score.score,
+    "compare": compare.compare,
+    "runs": runs.runs,
+    "list": list_.list_,
+}
+
+for name, command in COMMANDS.items():
+    app.command(name)(ending_well(command))
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

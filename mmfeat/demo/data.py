@@ -1,0 +1,92 @@
+"""The demo's files, laid out as on Kaggle: tables, pictures, a sample, the hidden solution."""
+
+from __future__ import annotations
+
+import csv
+import io
+import multiprocessing
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mmfeat.demo.captions import describe
+from mmfeat.demo.scenes import draw_scene, make_scene
+from mmfeat.errors import ConfigError
+from mmfeat.files import write_text
+
+STREAM = 0x64656D6F  # of the demo's scenes; the bundled encoder was trained on another
+SPLITS = ("train", "test")
+
+SETTINGS = """\
+# The settings of this project; a flag of the command line overrides them.
+
+[data]
+images = "data"
+
+[splits]
+train = "train.csv"
+test = "test.csv"
+
+[extract]
+model = "tiny-demo"  # for demonstrations; for photographs e.g. "ViT-L-14"
+
+[submit]
+sample = "sample_submission.csv"
+"""
+
+
+def write_demo_data(folder: Path, *, n_train: int, n_test: int, seed: int) -> None:
+    """Write made-up scenes into `folder`; the same arguments give the same bytes.
+
+    The files: `train.csv` (ImageID, Labels, Caption), `test.csv` (ImageID, Caption),
+    `data/*.jpg`, `sample_submission.csv` and `solution.csv` (ImageID, Labels), `mmfeat.toml`.
+    Raises `ConfigError` where `folder` holds pictures of other demo data.
+    """
+    pictures = folder / "data"
+    names = [f"{i}.jpg" for i in range(n_train + n_test)]
+    strangers = sorted({p.name for p in pictures.glob("*")} - set(names))
+    if strangers:
+        raise ConfigError(
+            "demo data needs a folder of its own",
+            f"{pictures} holds {len(strangers)} files of other origin, e.g. {strangers[0]!r}",
+            "name another folder",
+        )
+    pictures.mkdir(parents=True, exist_ok=True)
+    tasks = [
+        (pictures / name, seed, split, row)
+        for split, (start, count) in enumerate([(0, n_train), (n_train, n_test)])
+        for row, name in enumerate(names[start : start + count])
+    ]
+    with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
+        rows = pool.starmap(_write_scene, tasks, chunksize=64)
+    train = [(name, *row) for name, row in zip(names, rows[:n_train], strict=False)]
+    test = [(name, *row) for name, row in zip(names[n_train:], rows[n_train:], strict=True)]
+    _write_csv(folder / "train.csv", ("ImageID", "Labels", "Caption"), train)
+    _write_csv(
+        folder / "test.csv", ("ImageID", "Caption"), [(name, text) for name, _, text in test]
+    )
+    _write_csv(
+        folder / "sample_submission.csv", ("ImageID", "Labels"), [(name, "1") for name, *_ in test]
+    )
+    _write_csv(
+        folder / "solution.csv", ("ImageID", "Labels"), [(name, labels) for name, labels, _ in test]
+    )
+    write_text(folder / "mmfeat.toml", SETTINGS)
+
+
+def _write_scene(path: Path, seed: int, split: int, row: int) -> tuple[str, str]:
+    """Draw one scene to `path`; return its labels and its caption."""
+    rng = np.random.default_rng([STREAM, seed, split, row])
+    scene = make_scene(rng)
+    draw_scene(scene, rng).save(path, quality=int(rng.integers(75, 95)))
+    return " ".join(scene.labels), describe(scene, rng)
+
+
+def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    write_text(path, text.getvalue())

@@ -1,0 +1,99 @@
+"""The whole job on made-up scenes: data, the four commands, then heads × fusions, judged.
+
+The judge is the hidden solution of the test rows, which no fit and no threshold ever saw.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmfeat.compare import plan_cells, run_cells
+from mmfeat.config import FitSettings, read_settings
+from mmfeat.demo.data import write_demo_data
+from mmfeat.metrics import summarise
+from mmfeat.predict import predict_scores
+from mmfeat.runs import Run
+from mmfeat.tables import read_table
+from mmfeat.tune import tune
+from mmfeat.types import Scores, Targets
+from mmfeat.workspace import Workspace
+
+N_TRAIN, N_TEST = 6000, 3000
+COMMANDS = (
+    ("extract",),
+    ("fit", "--head", "gmlp"),
+    ("tune-thresholds",),
+    ("submit",),
+)
+HEADS = ("logreg", "mlp", "gmlp", "lightgbm")
+FUSIONS = ("image", "text", "concat")
+OBJECTIVES = ("macro-f1", "samples-f1")
+
+log = logging.getLogger(__name__)
+
+
+def prepare(folder: Path, *, seed: int, command: Callable[[Sequence[str]], None]) -> None:
+    """Write the data into `folder`; run the four commands there through `command`."""
+    log.info("drawing %d training and %d test scenes into %s", N_TRAIN, N_TEST, folder)
+    write_demo_data(folder, n_train=N_TRAIN, n_test=N_TEST, seed=seed)
+    for arguments in COMMANDS:
+        command(arguments)
+
+
+def judge_all(folder: Path) -> Iterator[dict[str, Any]]:
+    """Fit every head on every fusion; yield a row of its scores on the hidden solution."""
+    settings = read_settings(folder)
+    workspace = Workspace(folder / settings.workspace)
+    cells, _ = plan_cells(FitSettings(), heads=HEADS, fusions=FUSIONS, losses=("bce",))
+    truth = Solution.read(folder / "solution.csv")
+    for run, row in run_cells(workspace, cells, objective=OBJECTIVES[0]):
+        yield {
+            **{key: row[key] for key in ("head", "fusion")},
+            **judge(run, predict_scores(run, workspace, settings.submit.split), truth),
+            **{key: row[key] for key in ("seconds", "bytes")},
+        }
+
+
+@dataclass(frozen=True)
+class Solution:
+    """The hidden truth: ids and targets in the order of its file."""
+
+    ids: tuple[str, ...]
+    labels: tuple[str, ...]
+    targets: Targets
+
+    @classmethod
+    def read(cls, path: Path) -> Solution:
+        """Read `solution.csv`."""
+        table = read_table(path, data=read_settings(path.parent).data)
+        assert table.targets is not None  # the demo wrote it with labels
+        return cls(table.ids, table.labels, table.targets)
+
+    def aligned(self, scores: Scores) -> Targets:
+        """The targets with rows and columns as in `scores`."""
+        rows = {name: i for i, name in enumerate(self.ids)}
+        columns = {name: j for j, name in enumerate(self.labels)}
+        targets = self.targets[[rows[name] for name in scores.ids]]
+        known = [columns.get(name) for name in scores.labels]
+        aligned = targets[:, [j or 0 for j in known]]
+        aligned[:, [j is None for j in known]] = 0
+        return aligned
+
+
+def judge(run: Run, scores: Scores, truth: Solution) -> dict[str, float | None]:
+    """Each objective on the truth, at 0.5 and with thresholds tuned for it out of fold."""
+    targets = truth.aligned(scores)
+    oof = run.scores()
+    judged: dict[str, float | None] = {}
+    for objective in OBJECTIVES:
+        key = objective.replace("-", "_")
+        decision = tune(oof, objective=objective, method=None)
+        plain = (scores.probabilities >= 0.5).astype("uint8")
+        tuned = decision.decide(scores.probabilities)
+        judged[f"{objective} at 0.5"] = summarise(None, plain, targets)[key]
+        judged[f"{objective} tuned"] = summarise(None, tuned, targets)[key]
+    return judged

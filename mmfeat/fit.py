@@ -1,0 +1,194 @@
+"""Stage two: a cross-validated fit of one head and one fusion becomes a run.
+
+1. the folds of this table, number and seed are read, or made and saved;
+2. every fold is scored by a model that never saw it; each fold's scores are kept beside the
+   run, so that an interrupted fit goes on at the fold it was in;
+3. the final model is refitted on all rows;
+4. scores, model and metrics are written, `DONE` last.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmfeat.config import FitSettings
+from mmfeat.errors import FitError, RunError
+from mmfeat.files import write_json
+from mmfeat.folds import load_folds, make_folds, save_folds
+from mmfeat.fusion import count_missing
+from mmfeat.model import Model
+from mmfeat.plugins import check_name
+from mmfeat.recipes import RECIPES
+from mmfeat.runs import Run, RunConfig
+from mmfeat.store import read_features, read_provenance
+from mmfeat.types import Features, IntArray, Scores, Targets
+from mmfeat.workspace import Workspace
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """The features to fit on, read once and shared by all cells of a comparison."""
+
+    features: Features
+    targets: Targets
+    digest: str
+    provenance: list[dict[str, Any]]
+
+
+def load_training(workspace: Workspace, split: str, features: Sequence[str] = ()) -> Training:
+    """Read the stores of `split`; raise `FitError` where they have no labels to learn."""
+    paths = workspace.stores(split, tuple(features))
+    joined = read_features(paths)
+    if joined.targets is None:
+        raise FitError(
+            "a fit needs labels",
+            f"{paths[0]} was made from a table without labels",
+            "fit a split that has them, or name the column with `mmfeat extract --label-col`",
+        )
+    origins = [read_provenance(path) for path in paths]
+    digests = [origin["digest"] for origin in origins]
+    return Training(
+        features=joined,
+        targets=joined.targets,
+        digest=hashlib.sha256(" ".join(digests).encode()).hexdigest(),
+        provenance=origins,
+    )
+
+
+def plan_run(
+    options: FitSettings,
+    *,
+    features: tuple[str, ...] = (),
+    settings: dict[str, str] | None = None,
+    recipe: str | None = None,
+) -> RunConfig:
+    """Make the config of a run; raise an error for an unknown name or a pair without sense."""
+    extra: dict[str, str] = {}
+    if recipe is not None:
+        chosen = RECIPES[check_name(recipe, RECIPES, "recipe")]
+        options = replace(options, head=chosen.head, fusion=chosen.fusion, loss=chosen.loss)
+        extra = dict(chosen.settings)
+    extra.update(settings or {})
+    model = Model.build(
+        head=options.head, fusion=options.fusion, loss=options.loss, seed=0, settings=extra
+    )
+    return RunConfig(
+        split=options.split,
+        features=features,
+        head=options.head,
+        fusion=options.fusion,
+        loss=options.loss if model.uses_loss else None,
+        folds=options.folds,
+        seed=options.seed,
+        settings=extra,
+    )
+
+
+def fit(
+    workspace: Workspace, config: RunConfig, training: Training, *, name: str | None = None
+) -> Run:
+    """Fit `config` on `training` and return the finished run.
+
+    A finished run of the same config and stores is taken as it is. Raises `RunError` where
+    `name` belongs to another config, and `FitError` where the data cannot be fitted.
+    """
+    run = Run(workspace.run(name or config.name(training.digest)))
+    if _is_same(run, config, training):
+        if run.is_done:
+            log.info("run %s is finished already", run.name)
+            run.finish()  # it is the newest again
+            return run
+        log.info("run %s goes on where it stopped", run.name)
+    write_json(run.folder / "config.json", asdict(config))
+    write_json(run.folder / "provenance.json", _provenance(training))
+
+    model = Model.build(
+        head=config.head,
+        fusion=config.fusion,
+        loss=config.loss,
+        seed=config.seed,
+        settings=config.settings,
+    )
+    folds = _shared_folds(workspace, config, training)
+    _tell_missing(training.features)
+    started = time.perf_counter()
+    scores = _out_of_fold(run.folder / "folds", model, training, folds)
+    seconds = {"cross_validation": time.perf_counter() - started}
+    started = time.perf_counter()
+    model.fit(training.features)
+    seconds["refit"] = time.perf_counter() - started
+    _write_run(run, model, scores, seconds)
+    return run
+
+
+def _is_same(run: Run, config: RunConfig, training: Training) -> bool:
+    """Whether the run folder holds this very run; raise `RunError` where it holds another."""
+    if not (run.folder / "config.json").exists():
+        return False
+    stored = {**asdict(run.config()), "digest": _stored_digest(run)}
+    asked = {**asdict(config), "digest": training.digest}
+    for key, value in asked.items():
+        if stored[key] != value:
+            raise RunError(
+                f"a run is never overwritten: {run.name!r} exists with another {key}",
+                f"stored is {stored[key]!r}, asked for is {value!r}",
+                "choose another --name, or remove that folder",
+            )
+    return True
+
+
+def _stored_digest(run: Run) -> str | None:
+    if not (run.folder / "provenance.json").exists():
+        return None
+    digest: str | None = run.provenance().get("digest")
+    return digest
+
+
+def _provenance(training: Training) -> dict[str, Any]:
+    packages = ("mmfeat", "torch", "numpy", "scikit-learn", "lightgbm")
+    return {
+        "digest": training.digest,
+        "stores": training.provenance,
+        "versions": {"python": platform.python_version(), **{p: version(p) for p in packages}},
+    }
+
+
+def _shared_folds(workspace: Workspace, config: RunConfig, training: Training) -> IntArray:
+    """The folds of this table, number and seed: one file for all runs."""
+    table = hashlib.sha256("\n".join(training.features.ids).encode())
+    table.update(np.ascontiguousarray(training.targets).tobytes())
+    name = f"{table.hexdigest()[:16]}-k{config.folds}-s{config.seed}.json"
+    path = workspace.folds / name
+    if path.exists():
+        return load_folds(path)
+    folds = make_folds(training.targets, n_folds=config.folds, seed=config.seed)
+    save_folds(path, folds)
+    return folds
+
+
+def _tell_missing(features: Features) -> None:
+    for modality, count in count_missing(features).items():
+        if count:
+            log.warning(
+                "%d of %d rows have no %s embedding; they are fitted and predicted without it",
+                count,
+                features.n_rows,
+                modality,
+            )
+
+
+def _out_of_fold(folder: Path, model: Model, training: Training, folds: IntArray) -> Scores:
+    """Score every row by a model that never saw its fold; keep each fold's scores in `folder`."""
+    ...

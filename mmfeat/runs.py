@@ -1,0 +1,192 @@
+"""The run folder: config, provenance, out-of-fold scores, head, metrics, thresholds, DONE.
+
+`DONE` is written last: a run without it is resumed or refused, never read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from mmfeat.decision import Decision
+from mmfeat.errors import RunError
+from mmfeat.files import replacing, write_json, write_text
+from mmfeat.types import Scores
+from mmfeat.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """What makes a run: two runs of the same config on the same stores are the same run."""
+
+    split: str
+    features: tuple[str, ...] = ()  # feature sets that are joined; none: the unnamed one
+    head: str
+    fusion: str
+    loss: str | None  # None where the head has no loss to choose
+    folds: int
+    seed: int
+    settings: dict[str, str] = field(default_factory=dict)  # of --set
+
+    def name(self, digest: str) -> str:
+        """The run's name unless the user gives one: what it is, and a hash of all of it."""
+        text = json.dumps([asdict(self), digest], sort_keys=True)
+        parts = [self.head, self.fusion, self.loss, hashlib.sha256(text.encode()).hexdigest()[:8]]
+        return "-".join(part for part in parts if part)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run on disk."""
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The name of its folder."""
+        return self.folder.name
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it was finished."""
+        return (self.folder / "DONE").is_file()
+
+    @property
+    def has_thresholds(self) -> bool:
+        """Whether `tune-thresholds` has decided on it."""
+        return (self.folder / "thresholds.json").is_file()
+
+    def config(self) -> RunConfig:
+        """Read `config.json`."""
+        document = self._json("config.json")
+        try:
+            return RunConfig(**{**document, "features": tuple(document.get("features", ()))})
+        except TypeError as error:
+            raise _broken(self.folder / "config.json", str(error)) from error
+
+    def provenance(self) -> dict[str, Any]:
+        """Read `provenance.json`: digests of the stores it was fitted on, library versions."""
+        return self._json("provenance.json")
+
+    def metrics(self) -> dict[str, Any]:
+        """Read `metrics.json`."""
+        return self._json("metrics.json")
+
+    def decision(self) -> Decision:
+        """Read `thresholds.json`."""
+        return Decision.from_json(self._json("thresholds.json"))
+
+    def scores(self) -> Scores:
+        """Read the out-of-fold scores, `scores.h5`."""
+        return read_scores(self.folder / "scores.h5")
+
+    def write_decision(self, decision: Decision) -> None:
+        """Replace `thresholds.json`."""
+        write_json(self.folder / "thresholds.json", decision.to_json())
+
+    def finish(self) -> None:
+        """Write `DONE`, which makes this the newest finished run."""
+        write_text(self.folder / "DONE", "")
+
+    def _json(self, name: str) -> dict[str, Any]:
+        path = self.folder / name
+        try:
+            document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise _broken(path, "it is missing") from error
+        except ValueError as error:
+            raise _broken(path, f"it is not JSON: {error}") from error
+        return document
+
+
+def list_runs(workspace: Workspace) -> list[Run]:
+    """All runs of the workspace, finished ones first, each group newest first."""
+    if not workspace.runs.is_dir():
+        return []
+    runs = [Run(folder) for folder in workspace.runs.iterdir() if (folder / "config.json").exists()]
+    return sorted(runs, key=lambda run: (run.is_done, _age(run), run.name), reverse=True)
+
+
+def find_run(workspace: Workspace, name: str | None, *, tuned: bool = False) -> Run:
+    """Find the finished run `name`, or the newest one; with `tuned`, one that has thresholds.
+
+    Raises `RunError` where there is none, or where `name` is unfinished.
+    """
+    remedy = "run `mmfeat tune-thresholds` first" if tuned else "run `mmfeat fit` first"
+    if name is None:
+        for run in list_runs(workspace):
+            if run.is_done and (run.has_thresholds or not tuned):
+                return run
+        kind = "finished run with thresholds" if tuned else "finished run"
+        raise RunError(f"a {kind} is needed", f"{workspace.runs} holds none", remedy)
+    run = Run(workspace.run(name))
+    if not run.folder.is_dir():
+        known = ", ".join(r.name for r in list_runs(workspace)) or "none"
+        raise RunError(f"the run {name!r} must exist", f"the runs are: {known}", "name one of them")
+    if not run.is_done:
+        raise RunError(
+            "only finished runs are read",
+            f"{run.folder} has no DONE",
+            "run the same `mmfeat fit` again to finish it",
+        )
+    if tuned and not run.has_thresholds:
+        raise RunError("the run needs thresholds", f"{run.folder} has none", remedy)
+    return run
+
+
+def write_scores(path: Path, scores: Scores) -> None:
+    """Replace `path` by an HDF5 file of ids, labels, folds, oof (float32) and targets."""
+    text = h5py.string_dtype("utf-8")
+    with replacing(path) as partial, h5py.File(partial, "w") as file:
+        file.create_dataset("ids", data=np.array(scores.ids, dtype=object), dtype=text)
+        file.create_dataset("labels", data=np.array(scores.labels, dtype=object), dtype=text)
+        file.create_dataset("oof", data=scores.probabilities.astype(np.float32))
+        if scores.folds is not None:
+            file.create_dataset("folds", data=scores.folds.astype(np.int64))
+        if scores.targets is not None:
+            file.create_dataset("targets", data=scores.targets.astype(np.uint8))
+
+
+def read_scores(path: Path) -> Scores:
+    """Read what `write_scores` wrote; raise `RunError` where the file is missing or broken."""
+    try:
+        with h5py.File(path, "r") as file:
+            return Scores(
+                ids=tuple(file["ids"].asstr()[:]),
+                labels=tuple(file["labels"].asstr()[:]),
+                probabilities=file["oof"][:],
+                folds=file["folds"][:] if "folds" in file else None,
+                targets=file["targets"][:] if "targets" in file else None,
+            )
+    except (OSError, KeyError) as error:
+        raise _broken(path, str(error)) from error
+
+
+def summarise_run(run: Run) -> dict[str, Any]:
+    """One row about a run; its scores are None while it is unfinished."""
+    config = run.config()
+    oof = run.metrics()["oof"]["at_0.5"] if run.is_done else {}
+    return {
+        "run": run.name,
+        "head": config.head,
+        "fusion": config.fusion,
+        "loss": config.loss or "-",
+        "status": "finished" if run.is_done else "unfinished",
+        "thresholds": run.decision().objective if run.has_thresholds else "-",
+        **{name: oof.get(name) for name in ("macro_f1", "micro_f1", "samples_f1", "map")},
+    }
+
+
+def _age(run: Run) -> int:
+    done = run.folder / "DONE"
+    return (done if done.exists() else run.folder / "config.json").stat().st_mtime_ns
+
+
+def _broken(path: Path, found: str) -> RunError:
+    return RunError(f"a run needs a sound {path.name}", f"{path}: {found}", "fit the run again")

@@ -1,0 +1,55 @@
+"""Where things lie in a workspace: `features/`, `folds/`, `runs/`, `submissions/`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmfeat.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The paths below one folder (`-w`, `MMFEAT_WORKSPACE`, or `workspace` in mmfeat.toml)."""
+
+    root: Path
+
+    def store(self, split: str, features: str | None = None) -> Path:
+        """Path of the feature store of `split`, in the feature set `features` if it is named."""
+        folder = self.root / "features"
+        if features is not None:
+            folder /= _plain(features, "a feature set")
+        return folder / f"{_plain(split, 'a split')}.h5"
+
+    def stores(self, split: str, features: tuple[str, ...]) -> list[Path]:
+        """Paths of the stores of `split`: one per feature set, or the unnamed one."""
+        return [self.store(split, name) for name in features] or [self.store(split)]
+
+    def run(self, name: str) -> Path:
+        """Folder of the run `name`."""
+        return self.runs / _plain(name, "a run")
+
+    @property
+    def runs(self) -> Path:
+        """The folder of all runs."""
+        return self.root / "runs"
+
+    @property
+    def folds(self) -> Path:
+        """The folder of saved folds."""
+        return self.root / "folds"
+
+    @property
+    def submissions(self) -> Path:
+        """The folder of submissions."""
+        return self.root / "submissions"
+
+
+def _plain(name: str, kind: str) -> str:
+    if not name or name.startswith(".") or any(c in name for c in "/\\\0"):
+        raise ConfigError(
+            f"the name of {kind} is a plain word that becomes a file name",
+            f"{name!r} is not",
+            "leave out slashes and leading dots",
+        )
+    return name

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mmfeat.config import FitSettings, Settings, override, read_settings
+from mmfeat.errors import ConfigError
+
+
+def write(folder: Path, text: str) -> Path:
+    (folder / "mmfeat.toml").write_text(text)
+    return folder
+
+
+def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
+    assert read_settings(tmp_path) == Settings()
+
+
+def test_the_file_overrides_the_defaults(tmp_path: Path) -> None:
+    settings = read_settings(
+        write(
+            tmp_path,
+            """
+            workspace = "w"
+            [data]
+            images = "data"
+            label_cols = ["a", "b"]
+            [splits]
+            train = "train.csv"
+            [fit]
+            folds = 3
+            """,
+        )
+    )
+    assert settings.workspace == "w"
+    assert settings.data.images == "data"
+    assert settings.data.label_cols == ("a", "b")
+    assert settings.splits == {"train": "train.csv"}
+    assert settings.fit == FitSettings(folds=3)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("[fit]\nfold = 3", "'fold'"),
+        ("[fitt]\nfolds = 3", "'fitt'"),
+        ("[fit]\nfolds = '3'", "folds"),
+        ("[fit]\nfolds = true", "folds"),
+        ("[splits]\ntrain = 3", "splits"),
+        ("[submit]\nsample = 3", "sample"),
+        ("fit = 3", "fit"),
+        ("[fit", "mmfeat.toml"),
+    ],
+)
+def test_a_bad_file_is_one_clear_error(tmp_path: Path, text: str, found: str) -> None:
+    with pytest.raises(ConfigError, match=found):
+        read_settings(write(tmp_path, text))
+
+
+def test_a_file_that_is_not_utf8_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "mmfeat.toml").write_bytes(b"workspace = '\xff'")
+    with pytest.raises(ConfigError, match="TOML"):
+        read_settings(tmp_path)
+
+
+def test_flags_override_only_where_given() -> None:
+    assert override(FitSettings(), head="mlp", folds=None) == FitSettings(head="mlp")

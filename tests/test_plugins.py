@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import pytest
+
+from mmfeat.errors import PluginError
+from mmfeat.plugins import Plugin, check_name, resolve
+
+REGISTRY = {
+    "here": Plugin("mmfeat.errors:PluginError", "an error"),
+    "away": Plugin("surely_not_installed:thing", "needs an extra"),
+}
+
+
+def test_resolve_imports_the_attribute() -> None:
+    assert resolve("here", REGISTRY, "thing") is PluginError
+
+
+def test_an_unknown_name_lists_the_valid_ones() -> None:
+    with pytest.raises(PluginError, match=r"here, away.*'nowhere'.*mmfeat list things"):
+        check_name("nowhere", REGISTRY, "thing")
+
+
+def test_a_missing_dependency_is_named() -> None:
+    with pytest.raises(PluginError, match="surely_not_installed"):
+        resolve("away", REGISTRY, "thing")
