@@ -1,0 +1,121 @@
+"""What a prediction is worth: metrics of label sets, of rankings and of probabilities.
+
+Each metric is one function `(probabilities, predicted, targets) -> float | None` and one line
+of `METRICS`. Two rules hold for all of them:
+
+* A class without positives has no F1, recall or average precision: it is None per class and
+  left out of every mean over classes.
+* Where a ratio is 0/0 (nothing predicted, or nothing to find), it is 0, as in scikit-learn.
+  `zero_division=1` counts it as 1 instead; metrics that this concerns take that option.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mmfeat.metrics import ranking, sets
+from mmfeat.plugins import Plugin, resolve
+from mmfeat.types import FloatArray, Targets
+
+METRICS: dict[str, Plugin] = {
+    "macro_f1": Plugin("mmfeat.metrics.sets:macro_f1", "mean of the classes' F1"),
+    "micro_f1": Plugin("mmfeat.metrics.sets:micro_f1", "F1 of all cells of the table pooled"),
+    "samples_f1": Plugin("mmfeat.metrics.sets:samples_f1", "mean of the rows' F1"),
+    "map": Plugin("mmfeat.metrics.ranking:mean_ap", "mean of the classes' average precision"),
+    "weighted_f1": Plugin("mmfeat.metrics.sets:weighted_f1", "mean class F1, by support"),
+    "macro_precision": Plugin("mmfeat.metrics.sets:macro_precision", "mean class precision"),
+    "macro_recall": Plugin("mmfeat.metrics.sets:macro_recall", "mean class recall"),
+    "micro_precision": Plugin("mmfeat.metrics.sets:micro_precision", "precision of all cells"),
+    "micro_recall": Plugin("mmfeat.metrics.sets:micro_recall", "recall of all cells"),
+    "samples_precision": Plugin("mmfeat.metrics.sets:samples_precision", "mean row precision"),
+    "samples_recall": Plugin("mmfeat.metrics.sets:samples_recall", "mean row recall"),
+    "subset_accuracy": Plugin("mmfeat.metrics.sets:subset_accuracy", "rows with the exact set"),
+    "hamming_loss": Plugin("mmfeat.metrics.sets:hamming_loss", "share of wrong cells"),
+    "jaccard": Plugin("mmfeat.metrics.sets:jaccard", "mean row overlap over union"),
+    "labels_per_row": Plugin("mmfeat.metrics.sets:labels_per_row", "true number of labels"),
+    "predicted_per_row": Plugin("mmfeat.metrics.sets:predicted_per_row", "number predicted"),
+    "lrap": Plugin("mmfeat.metrics.ranking:lrap", "label ranking average precision"),
+    "coverage": Plugin("mmfeat.metrics.ranking:coverage", "depth that covers the true labels"),
+    "ranking_loss": Plugin("mmfeat.metrics.ranking:ranking_loss", "wrongly ordered label pairs"),
+    "brier": Plugin("mmfeat.metrics.probability:brier", "mean squared error of probabilities"),
+    "log_loss": Plugin("mmfeat.metrics.probability:log_loss", "mean negative log-likelihood"),
+    "calibration_error": Plugin(
+        "mmfeat.metrics.probability:mean_calibration_error", "mean of the classes' ECE"
+    ),
+}
+
+HEADLINE = ("macro_f1", "micro_f1", "samples_f1", "map")
+
+
+def summarise(
+    probabilities: FloatArray | None,
+    predicted: Targets,
+    targets: Targets,
+    *,
+    names: Sequence[str] = HEADLINE,
+    zero_division: float = 0.0,
+) -> dict[str, float | None]:
+    """Compute the metrics `names`; pass `tuple(METRICS)` for all of them.
+
+    `probabilities` of shape (n, k) in [0, 1]; without them every metric that needs them is
+    None. `predicted` and `targets` of shape (n, k), 0 or 1. A metric is None, too, where no
+    class has positives. Raises `PluginError` for an unknown name.
+    """
+    found: dict[str, float | None] = {}
+    for name in names:
+        metric = resolve(name, METRICS, "metric")
+        takes = inspect.signature(metric).parameters
+        options = {"zero_division": zero_division} if "zero_division" in takes else {}
+        if "probabilities" in takes and probabilities is None:
+            found[name] = None
+        elif "probabilities" in takes:
+            found[name] = metric(probabilities, targets, **options)
+        else:
+            found[name] = metric(predicted, targets, **options)
+    return found
+
+
+def per_class(
+    probabilities: FloatArray | None,
+    predicted: Targets,
+    targets: Targets,
+    labels: Sequence[str],
+    *,
+    zero_division: float = 0.0,
+) -> list[dict[str, Any]]:
+    """List label, support, f1, precision, recall and ap of each class.
+
+    Shapes as in `summarise`. All four scores are None for a class without positives, and `ap`
+    is None without probabilities.
+    """
+    scores = sets.class_scores(predicted, targets, zero_division=zero_division)
+    if probabilities is None:
+        ap = np.full(len(labels), np.nan)
+    else:
+        ap = ranking.class_ap(probabilities, targets)
+    support = targets.sum(axis=0, dtype=np.int64)
+    return [
+        {
+            "label": label,
+            "support": int(support[j]),
+            "f1": _value(scores.f1[j]),
+            "precision": _value(scores.precision[j]),
+            "recall": _value(scores.recall[j]),
+            "ap": _value(ap[j]),
+        }
+        for j, label in enumerate(labels)
+    ]
+
+
+def without_positives(targets: Targets, labels: Sequence[str]) -> list[str]:
+    """Name the classes that no mean over classes includes."""
+    support = targets.sum(axis=0, dtype=np.int64)
+    return [label for label, count in zip(labels, support, strict=True) if count == 0]
+
+
+def _value(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

@@ -1,0 +1,55 @@
+"""Metrics of probabilities: Brier score, log-loss and calibration error.
+
+`probabilities` are of shape (n, k) in [0, 1], `targets` of shape (n, k), 0 or 1, everywhere.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmfeat.metrics.sets import Values
+from mmfeat.types import FloatArray, Targets
+
+SMALLEST = 1e-7  # log-loss takes probabilities from this to one minus this
+
+
+def brier(probabilities: FloatArray, targets: Targets) -> float:
+    """Mean squared difference of probability and truth over all cells."""
+    return float(np.mean((probabilities.astype(np.float64) - targets) ** 2))
+
+
+def log_loss(probabilities: FloatArray, targets: Targets) -> float:
+    """Mean negative log-likelihood over all cells."""
+    return float(class_log_loss(probabilities, targets).mean())
+
+
+def class_log_loss(probabilities: NDArray[np.floating], targets: Targets) -> Values:
+    """Mean negative log-likelihood of each class, of shape (k,)."""
+    p = np.clip(probabilities.astype(np.float64), SMALLEST, 1 - SMALLEST)
+    losses: Values = -np.where(targets, np.log(p), np.log1p(-p)).mean(axis=0)
+    return losses
+
+
+def mean_calibration_error(probabilities: FloatArray, targets: Targets) -> float:
+    """Mean over the classes of `class_calibration_error`."""
+    return float(class_calibration_error(probabilities, targets).mean())
+
+
+def class_calibration_error(
+    probabilities: NDArray[np.floating], targets: Targets, *, n_bins: int = 15
+) -> Values:
+    """Expected calibration error of each class, of shape (k,), in [0, 1].
+
+    The rows are sorted into `n_bins` bins of equal width; the difference of mean probability
+    and share of positives in each, weighted by its rows (Naeini et al. 2015).
+    """
+    p = probabilities.astype(np.float64)
+    bins = np.minimum((p * n_bins).astype(np.int64), n_bins - 1)
+    gaps = p - targets
+    return np.array(
+        [
+            np.abs(np.bincount(bins[:, j], weights=gaps[:, j], minlength=n_bins)).sum() / len(p)
+            for j in range(p.shape[1])
+        ]
+    )

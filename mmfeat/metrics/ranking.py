@@ -1,0 +1,100 @@
+"""Metrics of rankings: average precision per class, and how well each row orders its labels.
+
+`probabilities` are of shape (n, k), `targets` of shape (n, k), 0 or 1, everywhere.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmfeat.metrics.sets import Values, mean_of_classes
+from mmfeat.types import FloatArray, Targets
+
+
+def class_ap(probabilities: FloatArray, targets: Targets) -> Values:
+    """Average precision of each class, of shape (k,); NaN without positives.
+
+    The sum over the distinct scores of precision times the step in recall, not interpolated:
+    rows of equal score enter together, so that their order does not matter.
+    """
+    values = []
+    for scores, truth in zip(probabilities.T, targets.T, strict=True):
+        order, ends = _cuts(scores)
+        values.append(_ap_of_cuts(truth[order], ends))
+    return np.array(values)
+
+
+def mean_ap(probabilities: FloatArray, targets: Targets) -> float | None:
+    """Mean average precision of the classes that have positives; None where none has."""
+    return mean_of_classes(class_ap(probabilities, targets))
+
+
+def class_ap_intervals(
+    probabilities: FloatArray,
+    targets: Targets,
+    *,
+    n_resamples: int = 200,
+    level: float = 0.95,
+    seed: int = 0,
+) -> NDArray[np.float64]:
+    """Bootstrap interval of each class's average precision, of shape (k, 2).
+
+    Rows are drawn with replacement; resamples without a positive are left out. NaN for a
+    class without positives.
+    """
+    n_rows, n_labels = targets.shape
+    rng = np.random.default_rng(seed)
+    weights = [
+        np.bincount(rng.integers(0, n_rows, n_rows), minlength=n_rows) for _ in range(n_resamples)
+    ]
+    tails = [(1 - level) / 2, (1 + level) / 2]
+    intervals = np.full((n_labels, 2), np.nan)
+    for j in np.flatnonzero(targets.any(axis=0)):
+        order, ends = _cuts(probabilities[:, j])
+        truth = targets[order, j]
+        values = [_ap_of_cuts(truth, ends, drawn[order]) for drawn in weights]
+        intervals[j] = np.nanquantile(values, tails)
+    return intervals
+
+
+def lrap(probabilities: FloatArray, targets: Targets) -> float:
+    """Label ranking average precision; a row without labels, or with all, counts as 1."""
+    from sklearn.metrics import label_ranking_average_precision_score  # noqa: PLC0415
+
+    return float(label_ranking_average_precision_score(targets, probabilities))
+
+
+def coverage(probabilities: FloatArray, targets: Targets) -> float:
+    """How many of the best-ranked labels cover the true ones, mean over rows; 0 without labels."""
+    from sklearn.metrics import coverage_error  # noqa: PLC0415
+
+    return float(coverage_error(targets, probabilities))
+
+
+def ranking_loss(probabilities: FloatArray, targets: Targets) -> float:
+    """Share of (true, false) label pairs in wrong order; 0 for a row without such pairs."""
+    from sklearn.metrics import label_ranking_loss  # noqa: PLC0415
+
+    return float(label_ranking_loss(targets, probabilities))
+
+
+def _cuts(scores: FloatArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The rows from the highest score down, and the position where each distinct score ends."""
+    order = np.argsort(-scores, kind="stable")
+    ranked = scores[order]
+    return order, np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
+
+
+def _ap_of_cuts(
+    truth: Targets, ends: NDArray[np.int64], drawn: NDArray[np.int64] | None = None
+) -> float:
+    """Average precision of ranked rows, each counted as often as it was drawn."""
+    if drawn is None:
+        drawn = np.ones(len(truth), dtype=np.int64)
+    hits = np.cumsum(drawn * truth)[ends]
+    chosen = np.cumsum(drawn)[ends]
+    if hits[-1] == 0:
+        return float("nan")
+    precision = hits / np.maximum(chosen, 1)
+    return float((precision * np.diff(hits, prepend=0)).sum() / hits[-1])

@@ -1,0 +1,163 @@
+"""Metrics of label sets: F1, precision and recall, averaged over classes, cells or rows.
+
+`predicted` and `targets` are of shape (n, k), 0 or 1, everywhere. A ratio 0/0 is
+`zero_division`. Means over classes leave out the classes without positives.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmfeat.types import Targets
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassScores:
+    """Precision, recall and F1 of each class, of shape (k,); NaN without positives."""
+
+    precision: Values
+    recall: Values
+    f1: Values
+    support: Values
+
+
+def class_scores(
+    predicted: Targets, targets: Targets, *, zero_division: float = 0.0
+) -> ClassScores:
+    """Score each class by itself."""
+    hits, chosen, support = _counts(predicted, targets, axis=0)
+    absent = support == 0
+
+    def score(numerator: Values, denominator: Values) -> Values:
+        values = ratio(numerator, denominator, zero_division)
+        values[absent] = np.nan
+        return values
+
+    return ClassScores(
+        precision=score(hits, chosen),
+        recall=score(hits, support),
+        f1=score(2 * hits, chosen + support),
+        support=support,
+    )
+
+
+def macro_f1(predicted: Targets, targets: Targets, *, zero_division: float = 0.0) -> float | None:
+    """Mean F1 of the classes."""
+    return mean_of_classes(class_scores(predicted, targets, zero_division=zero_division).f1)
+
+
+def macro_precision(
+    predicted: Targets, targets: Targets, *, zero_division: float = 0.0
+) -> float | None:
+    """Mean precision of the classes."""
+    return mean_of_classes(class_scores(predicted, targets, zero_division=zero_division).precision)
+
+
+def macro_recall(
+    predicted: Targets, targets: Targets, *, zero_division: float = 0.0
+) -> float | None:
+    """Mean recall of the classes."""
+    return mean_of_classes(class_scores(predicted, targets, zero_division=zero_division).recall)
+
+
+def weighted_f1(
+    predicted: Targets, targets: Targets, *, zero_division: float = 0.0
+) -> float | None:
+    """Mean F1 of the classes, each weighted by its number of positives."""
+    scores = class_scores(predicted, targets, zero_division=zero_division)
+    total = scores.support.sum()
+    return float(np.nansum(scores.f1 * scores.support) / total) if total else None
+
+
+def micro_f1(predicted: Targets, targets: Targets, *, zero_division: float = 0.0) -> float:
+    """F1 of all cells of the table taken together."""
+    hits, chosen, support = _counts(predicted, targets, axis=None)
+    return float(ratio(2 * hits, chosen + support, zero_division))
+
+
+def micro_precision(predicted: Targets, targets: Targets, *, zero_division: float = 0.0) -> float:
+    """Share of the predicted labels that are right."""
+    hits, chosen, _ = _counts(predicted, targets, axis=None)
+    return float(ratio(hits, chosen, zero_division))
+
+
+def micro_recall(predicted: Targets, targets: Targets, *, zero_division: float = 0.0) -> float:
+    """Share of the true labels that are predicted."""
+    hits, _, support = _counts(predicted, targets, axis=None)
+    return float(ratio(hits, support, zero_division))
+
+
+def row_f1(predicted: Targets, targets: Targets, *, zero_division: float = 0.0) -> Values:
+    """F1 of each row's label set, of shape (n,)."""
+    hits, chosen, support = _counts(predicted, targets, axis=1)
+    return ratio(2 * hits, chosen + support, zero_division)
+
+
+def samples_f1(predicted: Targets, targets: Targets, *, zero_division: float = 0.0) -> float:
+    """Mean F1 of the rows."""
+    return float(row_f1(predicted, targets, zero_division=zero_division).mean())
+
+
+def samples_precision(predicted: Targets, targets: Targets, *, zero_division: float = 0.0) -> float:
+    """Mean precision of the rows."""
+    hits, chosen, _ = _counts(predicted, targets, axis=1)
+    return float(ratio(hits, chosen, zero_division).mean())
+
+
+def samples_recall(predicted: Targets, targets: Targets, *, zero_division: float = 0.0) -> float:
+    """Mean recall of the rows."""
+    hits, _, support = _counts(predicted, targets, axis=1)
+    return float(ratio(hits, support, zero_division).mean())
+
+
+def jaccard(predicted: Targets, targets: Targets, *, zero_division: float = 0.0) -> float:
+    """Mean over the rows of intersection over union of the two label sets."""
+    hits, chosen, support = _counts(predicted, targets, axis=1)
+    return float(ratio(hits, chosen + support - hits, zero_division).mean())
+
+
+def subset_accuracy(predicted: Targets, targets: Targets) -> float:
+    """Share of the rows whose label set is exactly right."""
+    return float((predicted == targets).all(axis=1).mean())
+
+
+def hamming_loss(predicted: Targets, targets: Targets) -> float:
+    """Share of the cells that are wrong."""
+    return float((predicted != targets).mean())
+
+
+def labels_per_row(predicted: Targets, targets: Targets) -> float:
+    """Mean true number of labels of a row."""
+    return float(targets.sum(axis=1, dtype=np.int64).mean())
+
+
+def predicted_per_row(predicted: Targets, targets: Targets) -> float:
+    """Mean predicted number of labels of a row."""
+    return float(predicted.sum(axis=1, dtype=np.int64).mean())
+
+
+def mean_of_classes(values: Values) -> float | None:
+    """Mean of the values that are not NaN; None where there is none."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else None
+
+
+def ratio(numerator: Values, denominator: Values, zero_division: float) -> Values:
+    """Divide, with `zero_division` in place of 0/0."""
+    result = np.full(np.shape(denominator), float(zero_division))
+    np.divide(numerator, denominator, out=result, where=np.asarray(denominator) > 0)
+    return result
+
+
+def _counts(
+    predicted: Targets, targets: Targets, *, axis: int | None
+) -> tuple[Values, Values, Values]:
+    """Right predictions, all predictions and true labels, summed over `axis`."""
+    hits = (predicted & targets).sum(axis=axis, dtype=np.float64)
+    chosen = predicted.sum(axis=axis, dtype=np.float64)
+    return hits, chosen, targets.sum(axis=axis, dtype=np.float64)
