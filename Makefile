@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint pretrain-demo benchmarks clean
+.PHONY: demo test lint readme pretrain-demo clean
 
 demo: .venv/ready
 	$(BIN)/mmfeat demo demo
@@ -14,6 +14,9 @@ lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+readme: .venv/ready
+	$(BIN)/python -m tests.test_readme
 
 pretrain-demo: .venv/ready
 	$(BIN)/python -m mmfeat.demo.pretrain

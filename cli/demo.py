@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from mmfeat_cli.common import QuietOption, fail, note, print_table, show_messages
 
 
@@ -20,7 +21,19 @@ def demo(
     quiet: QuietOption = False,
 ) -> None:
     """Draw scenes, run the four commands on them, compare heads and fusions on the solution."""
-    from mmfeat.demo.job import judge_all, prepare
+    from mmfeat.demo.job import judge_all, prepare, submission_of
+
+    show_messages(quiet=quiet)
+    prepare(folder, seed=seed, command=run_command(folder, quiet=quiet))
+    note("\nfitting heads and fusions, judged on the hidden solution")
+    rows = list(judge_all(folder))
+    print()
+    print_table(tuple(rows[0]), [list(row.values()) for row in rows])
+    print(f"\nsubmission: {submission_of(folder)}")
+
+
+def run_command(folder: Path, *, quiet: bool) -> Callable[[Sequence[str]], None]:
+    """A function that runs `mmfeat ARGUMENTS` in `folder` as a user would, showing the line."""
 
     def command(arguments: Sequence[str]) -> None:
         note(f"\n$ mmfeat {' '.join(arguments)}")
@@ -28,11 +41,4 @@ def demo(
         if subprocess.run(line, cwd=folder, check=False).returncode:
             fail(f"the demo needs every command to pass; mmfeat {arguments[0]} did not; see above")
 
-    show_messages(quiet=quiet)
-    prepare(folder, seed=seed, command=command)
-    note("\ncomparing heads and fusions on the hidden solution")
-    rows = list(judge_all(folder))
-    print()
-    print_table(tuple(rows[0]), [list(row.values()) for row in rows])
-    submission = max((folder / "artifacts" / "submissions").glob("*.csv"))
-    print(f"\nsubmission: {submission}")
+    return command

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 
 from mmfeat.errors import RunError
-from mmfeat.fusion import count_missing
+from mmfeat.files import replacing
+from mmfeat.fit import tell_missing
 from mmfeat.model import Model
 from mmfeat.runs import Run
-from mmfeat.store import read_features
+from mmfeat.store import FeatureStore, read_features
 from mmfeat.types import Scores
 from mmfeat.workspace import Workspace
-
-log = logging.getLogger(__name__)
 
 
 def predict_scores(run: Run, workspace: Workspace, split: str) -> Scores:
@@ -20,22 +18,57 @@ def predict_scores(run: Run, workspace: Workspace, split: str) -> Scores:
 
     Raises `RunError` where the split was extracted by another encoder than the run's.
     """
-    config = run.config()
-    paths = workspace.stores(split, config.features)
+    paths = workspace.stores(split, run.config().features)
+    for path, fitted in zip(paths, run.provenance()["stores"], strict=True):
+        with FeatureStore.open(path) as store:
+            _check_encoder(store, fitted["provenance"], run)
     features = read_features(paths)
-    fitted = [origin["encoder"] for origin in run.provenance()["stores"]]
-    for path, was, now in zip(paths, fitted, _encoders(paths), strict=True):
-        if was != now:
-            raise RunError(
-                "a run predicts features of the encoder it was fitted on",
-                f"{path} was made by {now}, the run {run.name} by {was}",
-                "extract the split with the run's model",
-            )
-    for modality, count in count_missing(features).items():
-        if count:
-            log.warning("%d rows have no %s embedding; predicted without it", count, modality)
+    tell_missing(features)
     return Scores(
         ids=features.ids,
         labels=run.scores().labels,
         probabilities=Model.load(run.folder / "head").predict(features),
     )
+
+
+def write_predictions(path: Path, scores: Scores, decision: Decision, *, empty: str) -> None:
+    """Replace `path` by one row per id: its labels and a probability per label.
+
+    The suffix decides the format: csv, tsv, jsonl or parquet; raises `ConfigError` for others.
+    """
+    predicted = decision.decide(scores.probabilities, empty=empty)
+    names = np.array(scores.labels, dtype=object)
+    frame = pd.DataFrame(
+        {
+            "id": scores.ids,
+            "labels": [" ".join(names[row.astype(bool)]) for row in predicted],
+            **{name: scores.probabilities[:, j] for j, name in enumerate(scores.labels)},
+        }
+    )
+    writers = {
+        ".csv": lambda partial: frame.to_csv(partial, index=False),
+        ".tsv": lambda partial: frame.to_csv(partial, index=False, sep="\t"),
+        ".jsonl": lambda partial: frame.to_json(
+            partial, orient="records", lines=True, force_ascii=False
+        ),
+        ".parquet": lambda partial: frame.to_parquet(partial, index=False),
+    }
+    if path.suffix not in writers:
+        raise ConfigError(
+            f"predictions are written as {', '.join(writers)}",
+            f"{path} ends otherwise",
+            "choose another name for --out",
+        )
+    with replacing(path) as partial:
+        writers[path.suffix](partial)
+
+
+def _check_encoder(store: FeatureStore, fitted: dict[str, Any], run: Run) -> None:
+    """Compare what decides the numbers of an embedding."""
+    for key in ("encoder", "weights_sha256", "preprocessing", "tokenizer"):
+        if store.provenance.get(key) != fitted.get(key):
+            raise RunError(
+                f"a run predicts features of the encoder it was fitted on; the {key} differs",
+                f"{store.path} has {store.provenance.get(key)!r}, {run.name} {fitted.get(key)!r}",
+                "extract the split with the run's model",
+            )

@@ -58,6 +58,12 @@ def judge_all(folder: Path) -> Iterator[dict[str, Any]]:
         }
 
 
+def submission_of(folder: Path) -> Path:
+    """The newest submission that the four commands wrote."""
+    submissions = Workspace(folder / read_settings(folder).workspace).submissions
+    return max(submissions.glob("*.csv"), key=lambda path: path.stat().st_mtime_ns)
+
+
 @dataclass(frozen=True)
 class Solution:
     """The hidden truth: ids and targets in the order of its file."""

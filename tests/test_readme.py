@@ -1,0 +1,98 @@
+"""The README's tables and tree are made from the code; `make readme` writes them anew."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mmfeat_cli.list_ import Kind, registry
+from mmfeat_cli.main import COMMANDS
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+FOLDERS = {
+    "mmfeat": "the library; nothing in it prints, nothing in it knows the command line",
+    "cli": "the command line, one file per command; installed as `mmfeat_cli`",
+    "tests": "one file per module, contract suites over the registries",
+    "benchmarks": "side-by-side measurements, one file per claim; `RESULTS.md`",
+    "artifacts": "the default workspace: features/, folds/, runs/, submissions/",
+}
+
+
+def first_line(path: Path) -> str:
+    """The first line of a file's docstring, without its full stop."""
+    docstring = ast.get_docstring(ast.parse(path.read_text())) or ""
+    return docstring.partition("\n")[0].rstrip(".")
+
+
+def tree() -> str:
+    """Every file of the library, the command line and the benchmarks, with what it is for."""
+    lines: list[tuple[str, str]] = []
+
+    def walk(folder: Path, depth: int) -> None:
+        for path in sorted(folder.iterdir(), key=lambda p: (p.is_dir(), p.name)):
+            indent = "    " * depth
+            if path.suffix == ".py" and not path.name.startswith("__"):
+                lines.append((f"{indent}{path.name}", first_line(path)))
+            elif path.suffix == ".safetensors":
+                lines.append((f"{indent}{path.name}", "the weights of the bundled encoder"))
+            elif path.is_dir() and (path / "__init__.py").exists():
+                lines.append((f"{indent}{path.name}/", first_line(path / "__init__.py")))
+                walk(path, depth + 1)
+
+    for name, text in FOLDERS.items():
+        lines.append((f"{name}/", text))
+        if name in ("mmfeat", "cli", "benchmarks"):
+            walk(ROOT / name, 1)
+    width = max(len(name) for name, _ in lines) + 2
+    return "```\n" + "\n".join(f"{name:<{width}}{text}".rstrip() for name, text in lines) + "\n```"
+
+
+def table(kind: Kind) -> Callable[[], str]:
+    """A registry as a table."""
+
+    def render() -> str:
+        rows = [f"| `{name}` | {entry.summary} |" for name, entry in registry(kind).items()]
+        return "\n".join([f"| {kind.value} | |", "|---|---|", *rows])
+
+    return render
+
+
+SECTIONS: dict[str, Callable[[], str]] = {
+    **{kind.value: table(kind) for kind in Kind},
+    "tree": tree,
+}
+
+
+def section(name: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<=<!-- {name} -->\n).*?(?=\n<!-- /{name} -->)", re.DOTALL)
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_the_section_is_true(name: str) -> None:
+    found = section(name).search(README.read_text())
+    assert found, f"README.md has no section {name}"
+    assert found.group() == SECTIONS[name](), "run `make readme`"
+
+
+def test_every_command_it_shows_exists() -> None:
+    shown = set(re.findall(r"^    mmfeat ([a-z-]+)", README.read_text(), re.MULTILINE))
+    assert shown
+    assert shown <= set(COMMANDS)
+
+
+def test_it_shows_the_two_commands() -> None:
+    assert "    make demo " in README.read_text()
+    assert "    make test " in README.read_text()
+
+
+if __name__ == "__main__":
+    text = README.read_text()
+    for name, render in SECTIONS.items():
+        new = render()
+        text = section(name).sub(lambda _, new=new: new, text)  # type: ignore[misc]
+    README.write_text(text)
