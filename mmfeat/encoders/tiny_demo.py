@@ -6,16 +6,26 @@ trained on made-up scenes by `mmfeat.demo.pretrain`. It knows nothing of the rea
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import torch
 from open_clip import CLIP, SimpleTokenizer
 from safetensors.torch import load_file, save_file
 
+from mmfeat.encoders.base import Preprocessing
+from mmfeat.encoders.clip import ClipEncoder
+from mmfeat.encoders.precision import choose_device, choose_precision
+from mmfeat.encoders.weights import file_sha256, put_weights, random_weights, state_sha256
+
 IMAGE_SIZE = 64
 CONTEXT_LENGTH = 40
 WEIGHTS = Path(__file__).with_name("tiny_demo.safetensors")
 TOKEN_TABLE = "token_embedding.weight"
+PREPROCESSING = Preprocessing(
+    size=(IMAGE_SIZE, IMAGE_SIZE), resize_mode="squash", mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)
+)
+log = logging.getLogger(__name__)
 
 
 def build() -> CLIP:
@@ -61,3 +71,25 @@ def load_state(path: Path) -> dict[str, torch.Tensor]:
         for name, value in tensors.items()
     }
     return {**state, TOKEN_TABLE: table}
+
+
+def load(model: str, *, pretrained: str, precision: str, device: str) -> ClipEncoder:
+    """Load the bundled encoder; `pretrained` is ``random``, or anything else for its weights."""
+    log.warning("%s is for demonstrations: it was trained on made-up scenes only", model)
+    place = choose_device(device)
+    if pretrained == "random":
+        with random_weights():
+            clip = build()
+        sha256 = state_sha256(clip)
+    else:
+        clip = build()
+        put_weights(clip, load_state(WEIGHTS), str(WEIGHTS))
+        sha256 = file_sha256(WEIGHTS)
+    return ClipEncoder(
+        clip,
+        tokenizer=tokenizer(),
+        preprocessing=PREPROCESSING,
+        origin={"name": model, "weights_sha256": sha256},
+        precision=choose_precision(precision, place),
+        device=place,
+    )

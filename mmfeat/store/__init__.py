@@ -1,0 +1,17 @@
+"""The feature store: one HDF5 file per split, never open for writing once it exists."""
+
+from __future__ import annotations
+
+from mmfeat.store.join import read_features
+from mmfeat.store.layout import MODALITIES, SCHEMA, Problem, Status
+from mmfeat.store.reader import FeatureStore, read_provenance
+
+__all__ = [
+    "MODALITIES",
+    "SCHEMA",
+    "FeatureStore",
+    "Problem",
+    "Status",
+    "read_features",
+    "read_provenance",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,8 +30,8 @@ def as_text(cells: Sequence[object]) -> list[str]:
 
 
 def _text(cell: object) -> str:
-    if cell is None or cell != cell:  # NaN is the one value that differs from itself
+    if cell is None:
         return ""
-    if isinstance(cell, float) and cell.is_integer():
-        return str(int(cell))
+    if isinstance(cell, float):
+        return "" if math.isnan(cell) else str(int(cell)) if cell.is_integer() else str(cell)
     return str(cell)

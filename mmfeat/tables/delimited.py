@@ -58,9 +58,7 @@ def _strict(text: str, separator: str) -> list[list[str]]:
     return list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
 
 
-def _mend(
-    text: str, path: str, text_col: str, separator: str
-) -> tuple[list[list[str]], list[int]]:
+def _mend(text: str, path: str, text_col: str, separator: str) -> tuple[list[list[str]], list[int]]:
     """Read line by line; return the rows, header first, and the rows that had to be mended."""
     lines = io.StringIO(text, newline="\n").read().split("\n")
     header = _parse(lines[0].rstrip("\r"), separator) or []

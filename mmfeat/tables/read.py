@@ -55,9 +55,7 @@ def read_table(path: Path, *, data: DataSettings) -> Table:
         if data.image_col is None
         else as_text(_column(columns, data.image_col, path, option="--image-col"))
     )
-    captions = (
-        as_text(columns.values[data.text_col]) if data.text_col in columns.values else None
-    )
+    captions = as_text(columns.values[data.text_col]) if data.text_col in columns.values else None
     for name, texts in (("id", ids), ("image name", image_paths), ("caption", captions or ())):
         _check_storable(name, texts, path)
     targets, labels, label_notes = (

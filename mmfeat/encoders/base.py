@@ -1,0 +1,94 @@
+"""The contract of every encoder: pixels and texts in, numpy out; no torch in this file."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmfeat.types import FloatArray
+
+Pixels = NDArray[np.uint8]  # (b, height, width, 3)
+Tokens = NDArray[np.int64]  # (b, context)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preprocessing:
+    """How a picture becomes the model's input.
+
+    Attributes
+    ----------
+    size
+        (height, width) of the input.
+    resize_mode
+        ``shortest`` (then the centre is cut out), ``longest`` (then padded with `fill`), or
+        ``squash``.
+    mean, std
+        Per channel, of pixels in [0, 1].
+    """
+
+    size: tuple[int, int]
+    resize_mode: str = "shortest"
+    interpolation: str = "bicubic"
+    fill: int = 0
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def document(self) -> dict[str, Any]:
+        """Return it as JSON for the provenance."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tokenized:
+    """Captions as tokens.
+
+    Attributes
+    ----------
+    tokens
+        Of shape (b, context).
+    lengths
+        Of shape (b,): the tokens that count, at most the context.
+    truncated
+        Of shape (b,): 1 where the caption was longer than the context.
+    """
+
+    tokens: Tokens
+    lengths: NDArray[np.int64]
+    truncated: NDArray[np.uint8]
+
+
+class Encoder(ABC):
+    """A frozen model with an image and a text tower.
+
+    Attributes
+    ----------
+    provenance
+        What decides its numbers: name, sha256 of the weights, preprocessing, tokenizer and
+        context length, precision, device, libraries. JSON.
+    image_batch, text_batch
+        How many images or captions to encode at once where the user asks for nothing else.
+    """
+
+    provenance: dict[str, Any]
+    preprocessing: Preprocessing
+    image_dim: int
+    text_dim: int
+    image_batch: int
+    text_batch: int
+
+    @abstractmethod
+    def encode_images(self, pixels: Pixels) -> FloatArray:
+        """Give embeddings (b, d) of `pixels` (b, height, width, 3), uint8 after resizing."""
+
+    @abstractmethod
+    def tokenize(self, captions: Sequence[str]) -> Tokenized:
+        """Turn captions into what `encode_tokens` takes, cut to the tower's context."""
+
+    @abstractmethod
+    def encode_tokens(self, tokens: Tokens) -> FloatArray:
+        """Give embeddings (b, d) of `tokens` (b, context)."""

@@ -1,0 +1,177 @@
+"""Any model that open_clip knows by name, with weights from a tag, a file, or none."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import os
+import socket
+from dataclasses import fields
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import open_clip
+from open_clip.factory import load_checkpoint
+from open_clip.pretrained import _get_safe_alternatives
+from open_clip.transform import PreprocessCfg
+from torch import nn
+
+from mmfeat.encoders.base import Preprocessing
+from mmfeat.encoders.clip import ClipEncoder
+from mmfeat.encoders.precision import choose_device, choose_precision
+from mmfeat.encoders.weights import file_sha256, random_weights, read_weights, state_sha256
+from mmfeat.errors import EncoderError
+
+PROBE_SECONDS = 5.0
+
+
+def load(model: str, *, pretrained: str, precision: str, device: str) -> ClipEncoder:
+    """Load the open_clip model named `model`; see `load_encoder`."""
+    _check_model(model)
+    place = choose_device(device)
+    precision = choose_precision(precision, place)
+    tag = open_clip.get_pretrained_cfg(model, pretrained)
+    if pretrained == "random":
+        with random_weights():
+            clip = _build(model, quick_gelu=False)
+        sha256 = state_sha256(clip)
+    else:
+        path = _tagged_weights(model, pretrained) if tag else _local_weights(model, pretrained)
+        clip = _build(model, quick_gelu=bool(tag.get("quick_gelu")))
+        _load_into(clip, path)
+        sha256 = file_sha256(path)
+    return ClipEncoder(
+        clip,
+        tokenizer=open_clip.get_tokenizer(model),
+        preprocessing=_preprocessing(clip, tag),
+        origin={"name": model, "pretrained": Path(pretrained).name, "weights_sha256": sha256},
+        precision=precision,
+        device=place,
+    )
+
+
+def _check_model(model: str) -> None:
+    known = open_clip.list_models()
+    if model.replace("/", "-") in known:
+        return
+    close = difflib.get_close_matches(model, [*known, "tiny-demo"], n=4, cutoff=0.4)
+    raise EncoderError(
+        "--model is tiny-demo or a model name of open_clip",
+        f"{model!r} is neither",
+        f"use e.g. {', '.join(close)}" if close else "use e.g. ViT-B-32 or ViT-L-14",
+    )
+
+
+def _build(model: str, *, quick_gelu: bool) -> nn.Module:
+    logging.disable(logging.WARNING)  # it warns that it loads no weights: we do that ourselves
+    try:
+        clip: nn.Module = open_clip.create_model(
+            model, load_weights=False, pretrained_text=False, force_quick_gelu=quick_gelu
+        )
+    except (ImportError, OSError, RuntimeError, ValueError, AttributeError) as error:
+        raise EncoderError(
+            "the model must be one that can be built here",
+            f"{model}: {(str(error).splitlines() or [''])[0]}",
+            "install what it needs (e.g. `pip install transformers`), or choose another model",
+        ) from error
+    finally:
+        logging.disable(logging.NOTSET)
+    return clip
+
+
+def _load_into(clip: nn.Module, path: Path) -> None:
+    read_weights(path)  # its errors say what the file is; open_clip's only that it fails
+    try:
+        load_checkpoint(clip, str(path), weights_only=True)
+    except (RuntimeError, KeyError, ValueError, AttributeError) as error:
+        lines = [line.strip() for line in str(error).splitlines()]
+        raise EncoderError(
+            "weights must belong to the model",
+            f"{path} does not: {' '.join(lines[:3])[:300]}",
+            "name the model that these weights were made for",
+        ) from error
+
+
+def _local_weights(model: str, pretrained: str) -> Path:
+    path = Path(pretrained)
+    if path.is_file():
+        return path
+    tags = open_clip.list_pretrained_tags_by_model(model.replace("/", "-"))
+    raise EncoderError(
+        "--pretrained is a tag of the model, a local file, or `random`",
+        f"{pretrained!r} is no file and no tag of {model}",
+        f"its tags are {', '.join(tags)}" if tags else "the model has no tags; name a file",
+    )
+
+
+def _tagged_weights(model: str, tag: str) -> Path:
+    """Find the weights of a tag in the cache, else download them; never wait for no network."""
+    source = open_clip.get_pretrained_cfg(model, tag)
+    cached = _cached(source)
+    if cached is not None:
+        return cached
+    url = (
+        os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+        if source.get("hf_hub")
+        else source["url"]
+    )
+    found = (
+        f"those of {model} {tag!r} are not cached and {urlsplit(url).hostname} cannot be reached"
+    )
+    remedy = "download them elsewhere and name them with --pretrained FILE"
+    if not _reachable(url):
+        raise EncoderError("the weights must be on this machine or to be had", found, remedy)
+    try:
+        return Path(open_clip.download_pretrained(source))
+    except (OSError, RuntimeError, ValueError) as error:
+        raise EncoderError(
+            "the weights must be on this machine or to be had",
+            f"{model} {tag!r}: {(str(error).splitlines() or [''])[0]}",
+            remedy,
+        ) from error
+
+
+def _cached(source: dict[str, str]) -> Path | None:
+    from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415 (only for tags)
+
+    if not source.get("hf_hub"):
+        target = Path.home() / ".cache" / "clip" / Path(source.get("url", "")).name
+        return target if target.is_file() else None
+    repository, _, filename = source["hf_hub"].rpartition("/")
+    filename = filename or "open_clip_pytorch_model.bin"
+    for name in (*_get_safe_alternatives(filename), filename):
+        found = try_to_load_from_cache(repository, name)
+        if isinstance(found, str):
+            return Path(found)
+    return None
+
+
+def _reachable(url: str) -> bool:
+    if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY")):
+        return True  # only the proxy can tell
+    if os.environ.get("HF_HUB_OFFLINE"):
+        return False
+    parts = urlsplit(url)
+    port = parts.port or (80 if parts.scheme == "http" else 443)
+    try:
+        socket.create_connection((parts.hostname or "", port), timeout=PROBE_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+def _preprocessing(clip: nn.Module, tag: dict[str, object]) -> Preprocessing:
+    """Resolve the preprocessing as open_clip does: the model's, overridden by the tag's."""
+    known = {field.name for field in fields(PreprocessCfg)}
+    config = PreprocessCfg(
+        **{**clip.visual.preprocess_cfg, **{k: v for k, v in tag.items() if k in known}}
+    )
+    height, width = config.size if isinstance(config.size, (tuple, list)) else (config.size,) * 2
+    return Preprocessing(
+        size=(int(height), int(width)),
+        resize_mode=config.resize_mode,
+        interpolation=config.interpolation,
+        fill=config.fill_color,
+        mean=tuple(config.mean),
+        std=tuple(config.std),
+    )

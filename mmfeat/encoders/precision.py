@@ -1,0 +1,53 @@
+"""Which device and which precision: what is fast there and still safe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from mmfeat.errors import EncoderError
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+CPU_BF16_FLAGS = {"avx512_bf16", "amx_bf16"}
+
+
+def choose_device(name: str) -> torch.device:
+    """Resolve ``auto`` to the best device there is; raise `EncoderError` for one there is not."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise EncoderError(
+            "--device names a device that torch can use here",
+            f"{name!r}: {str(error).splitlines()[0]}",
+            "use --device auto or cpu",
+        ) from error
+    return device
+
+
+def choose_precision(name: str, device: torch.device) -> str:
+    """Resolve ``auto``: bf16 where the hardware has it, else fp16 on a GPU and fp32 on a CPU."""
+    if name not in ("auto", *PRECISIONS):
+        raise EncoderError(
+            f"--precision is one of auto, {', '.join(PRECISIONS)}", f"{name!r} is not", "use auto"
+        )
+    if name == "fp16" and device.type == "cpu":
+        raise EncoderError(
+            "fp16 needs a GPU", "the device is the CPU", "use --precision auto, bf16 or fp32"
+        )
+    if name != "auto":
+        return name
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    return "bf16" if device.type == "cpu" and _cpu_has_bf16() else "fp32"
+
+
+def _cpu_has_bf16() -> bool:
+    cpuinfo = Path("/proc/cpuinfo")
+    if not cpuinfo.exists():
+        return False
+    flags = next((li for li in cpuinfo.read_text().splitlines() if li.startswith("flags")), "")
+    return not CPU_BF16_FLAGS.isdisjoint(flags.split())

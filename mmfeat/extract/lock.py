@@ -1,0 +1,42 @@
+"""One extraction per store at a time: a lock that dies with its process."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mmfeat.errors import ExtractError
+
+
+@contextmanager
+def sole_writer(out: Path) -> Iterator[None]:
+    """Hold `<out>.lock`; raise `ExtractError` while another live process holds it.
+
+    The kernel frees the lock when its holder dies, however it dies; the file itself means nothing.
+    """
+    path = out.with_name(f"{out.name}.lock")
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
+            os.close(descriptor)
+            raise ExtractError(
+                "only one extraction at a time writes into a store",
+                f"the process {holder} is writing {out}",
+                "wait until it has ended, or choose another --out, --split or --features",
+            ) from None
+        if path.exists() and os.fstat(descriptor).st_ino == path.stat().st_ino:
+            break
+        os.close(descriptor)  # the last holder removed the file just before we locked it
+    try:
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode("ascii"))
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(descriptor)

@@ -1,0 +1,134 @@
+"""What is to be done: shards of rows, fixed by the table alone, and the provenance of the result.
+
+A shard is a range of rows. What a batch holds is a function of the table and the shard, never of
+what an interrupted extraction left over, so that resuming gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import PIL
+from PIL import features
+
+from mmfeat.config import ExtractSettings
+from mmfeat.encoders.base import Encoder
+from mmfeat.errors import ExtractError
+from mmfeat.store.layout import DTYPES, MODALITIES, SCHEMA
+from mmfeat.types import Table
+
+DECODES = ("exact", "fast")
+ON_BAD_IMAGE = ("record", "fail")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """Rows `start` to `stop` of the table."""
+
+    number: int
+    start: int
+    stop: int
+
+    def path(self, folder: Path) -> Path:
+        """Where the shard is written."""
+        return folder / f"{self.number:05d}.h5"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Everything an engine has to know."""
+
+    table: Table
+    images: Path
+    settings: ExtractSettings
+    modalities: tuple[str, ...]
+    image_batch: int
+    text_batch: int
+    provenance: dict[str, Any]
+
+    @property
+    def shards(self) -> list[Shard]:
+        """All shards, in order."""
+        step, n = self.settings.shard_rows, self.table.n_rows
+        return [
+            Shard(number=i, start=start, stop=min(start + step, n))
+            for i, start in enumerate(range(0, n, step))
+        ]
+
+
+def make_plan(table: Table, *, images: Path, encoder: Encoder, settings: ExtractSettings) -> Plan:
+    """Check the settings against the table and fix batches and provenance.
+
+    Raises `ExtractError` for a setting out of range, a folder of images that is not there, and
+    captions that are asked for alone of a table that has none.
+    """
+    _check_choice("--dtype", settings.dtype, DTYPES)
+    _check_choice("--decode", settings.decode, DECODES)
+    _check_choice("--on-bad-image", settings.on_bad_image, ON_BAD_IMAGE)
+    for name, value in (
+        ("--shard-rows", settings.shard_rows),
+        ("--max-pixels", settings.max_pixels),
+    ):
+        if value < 1:
+            raise ExtractError(f"{name} is at least 1", f"it is {value}", "raise it")
+    modalities = _modalities(table, settings)
+    if "image" in modalities and not images.is_dir():
+        raise ExtractError(
+            "the images must lie in a folder",
+            f"{images} is none",
+            "name it with --images, or use --modalities text",
+        )
+    image_batch = settings.batch_size or encoder.image_batch
+    text_batch = settings.batch_size or encoder.text_batch
+    return Plan(
+        table=table,
+        images=images.resolve(),
+        settings=settings,
+        modalities=modalities,
+        image_batch=image_batch,
+        text_batch=text_batch,
+        provenance={
+            "schema": SCHEMA,
+            "encoder": encoder.provenance,
+            "decoder": {
+                "name": "pillow",
+                "version": PIL.__version__,
+                "libjpeg": features.version("libjpeg_turbo") or features.version("jpg"),
+                "mode": settings.decode,
+                "max_pixels": settings.max_pixels,
+            },
+            "libraries": {name: importlib.metadata.version(name) for name in ("numpy", "h5py")},
+            "modalities": list(modalities),
+            "dtype": settings.dtype,
+            "batch": {"image": image_batch, "text": text_batch},
+            "shard_rows": settings.shard_rows,
+            "table_sha256": table.sha256,
+            "n_rows": table.n_rows,
+        },
+    )
+
+
+def _modalities(table: Table, settings: ExtractSettings) -> tuple[str, ...]:
+    asked = settings.modalities
+    for name in asked:
+        _check_choice("--modalities", name, MODALITIES)
+    kept = tuple(
+        m for m in MODALITIES if m in asked and (m != "text" or table.captions is not None)
+    )
+    if not kept:
+        raise ExtractError(
+            "there must be something to encode",
+            f"{table.source} has no caption column and --modalities is {','.join(asked)!r}",
+            "name the column with --text-col, or use --modalities image",
+        )
+    return kept
+
+
+def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ExtractError(
+            f"{option} is one of {', '.join(choices)}", f"{value!r} is not", "choose one of them"
+        )

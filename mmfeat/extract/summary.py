@@ -1,0 +1,76 @@
+"""What became of the rows, counted; the counts add up to the rows of the table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mmfeat.store.layout import Problem, Status
+from mmfeat.store.reader import FeatureStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtractSummary:
+    """One store, counted.
+
+    Attributes
+    ----------
+    counts
+        Per modality: rows by status, e.g. ``{"image": {"ok": 10, "missing": 2}}``.
+    truncated
+        Captions that were longer than the tower's context and were cut.
+    already_complete
+        Whether the store was there before and nothing had to be done.
+    notes
+        What the reader of the table mended or left out.
+    """
+
+    path: Path
+    n_rows: int
+    counts: dict[str, dict[str, int]]
+    widths: dict[str, int]
+    problems: tuple[Problem, ...]
+    truncated: int
+    already_complete: bool
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """One line per modality, the first problems, and the notes."""
+        lines = [
+            f"{self.path}: {self.n_rows} rows" + (", already complete" * self.already_complete)
+        ]
+        for modality, counts in self.counts.items():
+            told = ", ".join(f"{count} {status}" for status, count in counts.items())
+            lines.append(f"  {modality} ({self.widths[modality]} numbers): {told}")
+        if self.truncated:
+            lines.append(f"  {self.truncated} captions were cut to the model's context")
+        lines += [f"  row {p.row} ({p.id}): {p.modality}: {p.reason}" for p in self.problems[:5]]
+        if len(self.problems) > 5:
+            lines.append(f"  and {len(self.problems) - 5} more: see `mmfeat inspect`")
+        lines += [f"  {note}" for note in self.notes]
+        return "\n".join(lines)
+
+
+def summarise(
+    path: Path, *, already_complete: bool = False, notes: tuple[str, ...] = ()
+) -> ExtractSummary:
+    """Count what the store at `path` holds."""
+    with FeatureStore.open(path) as store:
+        return ExtractSummary(
+            path=path,
+            n_rows=store.n_rows,
+            counts={
+                modality: {
+                    Status(int(code)).label: int(count)
+                    for code, count in zip(*np.unique(status, return_counts=True), strict=True)
+                }
+                for modality, status in store.statuses.items()
+            },
+            widths=store.widths,
+            problems=store.problems,
+            truncated=int(store.truncated.sum()),
+            already_complete=already_complete,
+            notes=notes,
+        )

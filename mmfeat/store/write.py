@@ -1,0 +1,142 @@
+"""Writing one feature store from blocks of rows, with memory for one block only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from mmfeat.files import replacing
+from mmfeat.store.layout import (
+    BLOCK_ROWS,
+    PROBLEM,
+    TEXT,
+    Block,
+    Checksum,
+    Problem,
+    canonical_json,
+)
+from mmfeat.types import Table, Targets
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """What a store keeps of the table, one entry per row."""
+
+    ids: Sequence[str]
+    image_paths: Sequence[str]
+    captions: Sequence[str] | None
+    targets: Targets | None
+    labels: Sequence[str]
+
+    @classmethod
+    def of(cls, table: Table) -> Rows:
+        """Take the rows of a table."""
+        return cls(
+            ids=table.ids,
+            image_paths=table.image_paths,
+            captions=table.captions,
+            targets=table.targets,
+            labels=table.labels,
+        )
+
+
+def write_store(
+    path: Path,
+    *,
+    rows: Rows,
+    widths: dict[str, int],
+    dtype: str,
+    provenance: dict[str, Any],
+    blocks: Iterable[Block],
+) -> None:
+    """Write a store atomically; the same arguments give the same bytes.
+
+    `widths` has one entry per modality; `blocks` cover all rows in order.
+    """
+    with replacing(path) as partial, h5py.File(partial, "w") as file:
+        sums = _write_rows(file, rows)
+        sums |= _write_blocks(file, blocks, n_rows=len(rows.ids), widths=widths, dtype=dtype)
+        file.attrs["provenance"] = canonical_json(provenance)
+        file.attrs["checksums"] = canonical_json({name: sum_.hex for name, sum_ in sums.items()})
+
+
+def write_shard(path: Path, block: Block, *, provenance: dict[str, Any], dtype: str) -> None:
+    """Write one block atomically as a shard of its own."""
+    widths = {modality: values.shape[1] for modality, values in block.embeddings.items()}
+    with replacing(path) as partial, h5py.File(partial, "w") as file:
+        sums = _write_blocks(file, [block], n_rows=len(block.truncated), widths=widths, dtype=dtype)
+        file.attrs["provenance"] = canonical_json(provenance)
+        file.attrs["checksums"] = canonical_json({name: sum_.hex for name, sum_ in sums.items()})
+
+
+def _write_rows(file: h5py.File, rows: Rows) -> dict[str, Checksum]:
+    sums: dict[str, Checksum] = {}
+    texts = {"ids": rows.ids, "image_paths": rows.image_paths, "captions": rows.captions}
+    for name, values in texts.items():
+        if values is not None:
+            sums[name] = _write_texts(file, name, values)
+    if rows.targets is not None:
+        sums["labels/names"] = _write_texts(file, "labels/names", rows.labels)
+        file.create_dataset("labels/targets", data=np.ascontiguousarray(rows.targets, np.uint8))
+        sums["labels/targets"] = Checksum()
+        sums["labels/targets"].add(np.ascontiguousarray(rows.targets, np.uint8))
+    return sums
+
+
+def _write_texts(file: h5py.File, name: str, texts: Sequence[str]) -> Checksum:
+    dataset = file.create_dataset(name, shape=(len(texts),), dtype=TEXT)
+    checksum = Checksum()
+    for start in range(0, len(texts), BLOCK_ROWS):
+        part = texts[start : start + BLOCK_ROWS]
+        dataset[start : start + len(part)] = np.array(part, dtype=object)
+        checksum.add_texts(part)
+    return checksum
+
+
+def _write_blocks(
+    file: h5py.File, blocks: Iterable[Block], *, n_rows: int, widths: dict[str, int], dtype: str
+) -> dict[str, Checksum]:
+    shapes: dict[str, tuple[tuple[int, ...], Any]] = {}
+    for modality, width in widths.items():
+        shapes[f"{modality}/embeddings"] = ((n_rows, width), np.dtype(dtype))
+        shapes[f"{modality}/status"] = ((n_rows,), np.uint8)
+    if "text" in widths:
+        shapes["text/truncated"] = ((n_rows,), np.uint8)
+    for name, (shape, kind) in shapes.items():
+        file.create_dataset(name, shape=shape, dtype=kind)
+    sums = {name: Checksum() for name in shapes}
+    problems: list[Problem] = []
+    row = 0
+    for block in blocks:
+        end = row + len(block.truncated)
+        for name, values in _arrays(block, dtype):
+            file[name][row:end] = values
+            sums[name].add(values)
+        problems += block.problems
+        row = end
+    assert row == n_rows, f"the blocks cover {row} of {n_rows} rows"
+    sums["problems"] = _write_problems(file, problems)
+    return sums
+
+
+def _arrays(block: Block, dtype: str) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
+    for modality, embeddings in block.embeddings.items():
+        yield f"{modality}/embeddings", np.ascontiguousarray(embeddings, dtype=dtype)
+        yield f"{modality}/status", block.status[modality]
+    if "text" in block.embeddings:
+        yield "text/truncated", block.truncated
+
+
+def _write_problems(file: h5py.File, problems: Sequence[Problem]) -> Checksum:
+    table = np.empty(len(problems), PROBLEM)
+    for i, p in enumerate(problems):
+        table[i] = (p.row, p.id, p.modality, int(p.status), p.reason)
+    file.create_dataset("problems", data=table)
+    checksum = Checksum()
+    checksum.add_problems(problems)
+    return checksum
