@@ -8,6 +8,7 @@ import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -47,6 +48,7 @@ def state_sha256(model: nn.Module) -> str:
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
     """Read tensors by name from .safetensors, or from a .pt that holds nothing but weights."""
     try:
+        state: Any
         if path.suffix == ".safetensors":
             state = load_file(path)
         else:

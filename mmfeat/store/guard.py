@@ -120,5 +120,5 @@ def _check_dataset(
 
 def _same_strings(found: np.dtype, wanted: np.dtype) -> bool:
     if wanted.names is None:
-        return h5py.check_string_dtype(found) == h5py.check_string_dtype(wanted)
+        return bool(h5py.check_string_dtype(found) == h5py.check_string_dtype(wanted))
     return all(_same_strings(found[name], wanted[name]) for name in wanted.names)

@@ -122,12 +122,14 @@ class FeatureStore:
     def embeddings(self, modality: str) -> Embeddings:
         """Read the embeddings (n, d) of one modality, as stored; a row that failed is NaN."""
         self._check_modality(modality)
-        return self._read(f"{modality}/embeddings")
+        values: Embeddings = self._read(f"{modality}/embeddings")
+        return values
 
     def status(self, modality: str) -> NDArray[np.uint8]:
         """Read the `Status` codes (n,) of one modality."""
         self._check_modality(modality)
-        return self._read(f"{modality}/status")
+        codes: NDArray[np.uint8] = self._read(f"{modality}/status")
+        return codes
 
     @property
     def statuses(self) -> dict[str, NDArray[np.uint8]]:
@@ -139,7 +141,8 @@ class FeatureStore:
         """Of shape (n,): 1 where the caption was longer than the tower's context."""
         if "text" not in self.modalities:
             return np.zeros(self.n_rows, np.uint8)
-        return self._read("text/truncated")
+        marks: NDArray[np.uint8] = self._read("text/truncated")
+        return marks
 
     @property
     def problems(self) -> tuple[Problem, ...]:
