@@ -98,7 +98,7 @@ class ClipEncoder(Encoder):
         return _to_numpy(encode_cut_text(self._text_tower, inputs[:, :end]))
 
 
-def _cuttable_tower(model: nn.Module) -> nn.Module | None:
+def _cuttable_tower(model: Any) -> Any:
     """Return the text tower if cutting its input changes nothing: causal, pooled at the end.
 
     Known to be so: the towers of `CLIP` and `CustomTextCLIP` in open_clip. Everything else
@@ -124,9 +124,10 @@ def encode_cut_text(tower: Any, tokens: torch.Tensor) -> torch.Tensor:
     x = text_global_pool(x, tokens, "argmax")  # (b, width); pooled first: the norm is per token
     x = tower.ln_final(x)
     projection = tower.text_projection
-    if projection is None:
-        return x
-    return projection(x) if isinstance(projection, nn.Linear) else x @ projection
+    if projection is not None:
+        x = projection(x) if isinstance(projection, nn.Linear) else x @ projection
+    features: torch.Tensor = x
+    return features
 
 
 def _to_numpy(features: torch.Tensor) -> FloatArray:

@@ -8,6 +8,7 @@ import os
 import socket
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import open_clip
@@ -160,15 +161,14 @@ def _reachable(url: str) -> bool:
     return True
 
 
-def _preprocessing(clip: nn.Module, tag: dict[str, object]) -> Preprocessing:
+def _preprocessing(clip: Any, tag: dict[str, Any]) -> Preprocessing:
     """Resolve the preprocessing as open_clip does: the model's, overridden by the tag's."""
-    known = {field.name for field in fields(PreprocessCfg)}
-    config = PreprocessCfg(
-        **{**clip.visual.preprocess_cfg, **{k: v for k, v in tag.items() if k in known}}
-    )
-    height, width = config.size if isinstance(config.size, (tuple, list)) else (config.size,) * 2
+    known = {field.name for field in fields(PreprocessCfg)} - {"size"}
+    own = {key: value for key, value in tag.items() if key in known}
+    config = PreprocessCfg(**{**clip.visual.preprocess_cfg, **own})
+    size = config.size if isinstance(config.size, (tuple, list)) else (config.size, config.size)
     return Preprocessing(
-        size=(int(height), int(width)),
+        size=(int(size[0]), int(size[1])),
         resize_mode=config.resize_mode,
         interpolation=config.interpolation,
         fill=config.fill_color,

@@ -53,7 +53,7 @@ def encode_rows(
             plan, encoder, rows, advance
         )
         empty = {
-            at: Refusal(Status.EMPTY, "the caption is empty")
+            int(at): Refusal(Status.EMPTY, "the caption is empty")
             for at in np.flatnonzero(status["text"] == Status.EMPTY)
         }
         problems += _problems(plan, rows, "text", empty)

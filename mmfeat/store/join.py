@@ -60,8 +60,9 @@ def _align(part: Features, path: Path, first: Features, first_path: Path) -> Fea
         targets=part.targets if rows is None or part.targets is None else part.targets[rows],
         labels=part.labels,
     )
-    both = moved.targets is not None and first.targets is not None
-    if both and (moved.labels != first.labels or not np.array_equal(moved.targets, first.targets)):
+    if moved.targets is None or first.targets is None:
+        return moved
+    if moved.labels != first.labels or not np.array_equal(moved.targets, first.targets):
         raise StoreError(
             "feature sets that are joined must have the same labels",
             f"those of {first_path} and {path} differ",
