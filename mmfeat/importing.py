@@ -58,7 +58,6 @@ def import_embeddings(
         "table_sha256": table.sha256,
         "n_rows": table.n_rows,
     }
-    out.parent.mkdir(parents=True, exist_ok=True)
     with sole_writer(out):
         if out.exists():
             with FeatureStore.open(out) as store:

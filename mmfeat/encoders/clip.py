@@ -44,7 +44,7 @@ class ClipEncoder(Encoder):
     ) -> None:
         self._dtype = PRECISIONS[precision]
         self._device = device
-        self._model = model.to(device, self._dtype).eval().requires_grad_(False)
+        self._model: Any = model.to(device, self._dtype).eval().requires_grad_(False)
         self._tokenizer = tokenizer
         self._text_tower = _cuttable_tower(model)
         self.preprocessing = preprocessing

@@ -22,17 +22,21 @@ def run_local(
     plan: Plan, encoder: Encoder, shards: Sequence[Shard], advance: Advance
 ) -> Iterator[tuple[Shard, Block]]:
     """Encode `shards` one after another."""
-    task = DecodeTask(
+    workers = plan.settings.workers if "image" in plan.modalities else 0
+    with Decoder(decode_task(plan, encoder), workers=workers) as decoder:
+        for shard in shards:
+            rows = range(shard.start, shard.stop)
+            yield shard, encode_rows(plan, encoder, rows, decoder=decoder, advance=advance)
+
+
+def decode_task(plan: Plan, encoder: Encoder) -> DecodeTask:
+    """How the images of a plan are decoded for an encoder."""
+    return DecodeTask(
         folder=plan.images,
         preprocessing=encoder.preprocessing,
         max_pixels=plan.settings.max_pixels,
         fast=plan.settings.decode == "fast",
     )
-    workers = plan.settings.workers if "image" in plan.modalities else 0
-    with Decoder(task, workers=workers) as decoder:
-        for shard in shards:
-            rows = range(shard.start, shard.stop)
-            yield shard, encode_rows(plan, encoder, rows, decoder=decoder, advance=advance)
 
 
 def encode_rows(

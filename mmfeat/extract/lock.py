@@ -19,7 +19,15 @@ def sole_writer(out: Path) -> Iterator[None]:
     """
     path = out.with_name(f"{out.name}.lock")
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise ExtractError(
+                "the folder of the store must be writable",
+                f"{path.parent}: {error.strerror}",
+                "change its permissions, or choose another --out or --workspace",
+            ) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -12,6 +12,7 @@ from mmfeat.encoders.base import Encoder
 from mmfeat.extract.engines import ENGINES
 from mmfeat.extract.lock import sole_writer
 from mmfeat.extract.plan import Plan, make_plan
+from mmfeat.extract.retry import retry
 from mmfeat.extract.summary import ExtractSummary, summarise
 from mmfeat.plugins import resolve
 from mmfeat.store.reader import FeatureStore
@@ -30,46 +31,55 @@ def extract_table(
     encoder: Encoder,
     out: Path,
     settings: ExtractSettings,
+    retry_failed: bool = False,
     progress: Progress | None = None,
 ) -> ExtractSummary:
     """Encode the images and captions of `table` into the store `out`, or go on where it stopped.
 
-    Killed at any moment and called again, it writes the same bytes as if it had not been.
+    Killed at any moment and called again, it writes the same bytes as if it had not been. With
+    `retry_failed`, images that failed before are tried again, and nothing else.
     Raises `StoreError` where `out` or its shards were made otherwise (naming the field), and
     `ExtractError` where settings, folder or another live extraction stand in the way.
     """
     plan = make_plan(table, images=Path(images), encoder=encoder, settings=settings)
     if "text" in settings.modalities and "text" not in plan.modalities:
         log.warning("%s has no caption column: images only", table.source)
-    out.parent.mkdir(parents=True, exist_ok=True)
     with sole_writer(out):
-        parts = out.with_name(f"{out.name}.parts")
-        _remove_partial(out, parts)
-        if out.exists():
+        complete = out.exists()
+        if complete:
             with FeatureStore.open(out) as store:
                 check_same(store.provenance, plan.provenance, out)
-            shutil.rmtree(parts, ignore_errors=True)
-            return summarise(out, already_complete=True, notes=table.notes)
-        _run_missing(plan, encoder, parts, progress)
-        widths = {
-            modality: {"image": encoder.image_dim, "text": encoder.text_dim}[modality]
-            for modality in plan.modalities
-        }
-        merge_shards(
-            [shard.path(parts) for shard in plan.shards],
-            out,
-            rows=Rows.of(table),
-            widths=widths,
-            dtype=settings.dtype,
-            provenance=plan.provenance,
-        )
-        shutil.rmtree(parts)
-    return summarise(out, notes=table.notes)
+        else:
+            _extract(plan, encoder, out, progress)
+        shutil.rmtree(_parts(out), ignore_errors=True)
+        if retry_failed:
+            retry(plan, encoder, out)
+    return summarise(out, already_complete=complete and not retry_failed, notes=table.notes)
+
+
+def _extract(plan: Plan, encoder: Encoder, out: Path, progress: Progress | None) -> None:
+    parts = _parts(out)
+    parts.mkdir(exist_ok=True)
+    for partial in (*out.parent.glob(f".{out.name}.*.tmp"), *parts.glob(".*.tmp")):
+        partial.unlink()  # left by a process that was killed; nobody else writes here now
+    _run_missing(plan, encoder, parts, progress)
+    widths = {"image": encoder.image_dim, "text": encoder.text_dim}
+    merge_shards(
+        [shard.path(parts) for shard in plan.shards],
+        out,
+        rows=Rows.of(plan.table),
+        widths={modality: widths[modality] for modality in plan.modalities},
+        dtype=plan.settings.dtype,
+        provenance=plan.provenance,
+    )
+
+
+def _parts(out: Path) -> Path:
+    return out.with_name(f"{out.name}.parts")
 
 
 def _run_missing(plan: Plan, encoder: Encoder, parts: Path, progress: Progress | None) -> None:
     """Run the shards that are not there yet and write each as soon as it is ready."""
-    parts.mkdir(exist_ok=True)
     todo = [
         shard
         for shard in plan.shards
@@ -88,9 +98,3 @@ def _run_missing(plan: Plan, encoder: Encoder, parts: Path, progress: Progress |
     engine = resolve(plan.settings.engine, ENGINES, "engine")
     for shard, block in engine(plan, encoder, todo, advance):
         write_shard(shard.path(parts), block, provenance=plan.provenance, dtype=plan.settings.dtype)
-
-
-def _remove_partial(out: Path, parts: Path) -> None:
-    """Remove what a killed process was just writing; nobody else writes here now."""
-    for partial in (*out.parent.glob(f".{out.name}.*.tmp"), *parts.glob(".*.tmp")):
-        partial.unlink(missing_ok=True)

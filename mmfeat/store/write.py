@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from mmfeat.errors import StoreError
 from mmfeat.files import replacing
 from mmfeat.store.layout import (
     BLOCK_ROWS,
@@ -56,9 +58,11 @@ def write_store(
 ) -> None:
     """Write a store atomically; the same arguments give the same bytes.
 
+    Raises `StoreError` where the disk is full or not writable.
+
     `widths` has one entry per modality; `blocks` cover all rows in order.
     """
-    with replacing(path) as partial, h5py.File(partial, "w") as file:
+    with _new_file(path) as file:
         sums = _write_rows(file, rows)
         sums |= _write_blocks(file, blocks, n_rows=len(rows.ids), widths=widths, dtype=dtype)
         file.attrs["provenance"] = canonical_json(provenance)
@@ -68,10 +72,24 @@ def write_store(
 def write_shard(path: Path, block: Block, *, provenance: dict[str, Any], dtype: str) -> None:
     """Write one block atomically as a shard of its own."""
     widths = {modality: values.shape[1] for modality, values in block.embeddings.items()}
-    with replacing(path) as partial, h5py.File(partial, "w") as file:
+    with _new_file(path) as file:
         sums = _write_blocks(file, [block], n_rows=len(block.truncated), widths=widths, dtype=dtype)
         file.attrs["provenance"] = canonical_json(provenance)
         file.attrs["checksums"] = canonical_json({name: sum_.hex for name, sum_ in sums.items()})
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[h5py.File]:
+    """Give an HDF5 file that replaces `path` when it is whole; HDF5 tells a full disk its way."""
+    try:
+        with replacing(path) as partial, h5py.File(partial, "w") as file:
+            yield file
+    except (OSError, RuntimeError) as error:
+        raise StoreError(
+            "the folder must be writable and the disk must have room",
+            f"{path}: {error}",
+            "see to that and run the same command again: what is finished is kept",
+        ) from error
 
 
 def _write_rows(file: h5py.File, rows: Rows) -> dict[str, Checksum]:
