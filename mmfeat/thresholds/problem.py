@@ -1,0 +1,70 @@
+"""What a method of choosing thresholds is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmfeat.thresholds.cuts import Cuts, Thresholds, list_cuts
+from mmfeat.types import BoolArray, FloatArray, IntArray, Targets
+
+MIN_POSITIVES = 10  # a class with fewer shares its threshold
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """Scores and truth of the tuning rows, and the objective's options.
+
+    Attributes
+    ----------
+    probabilities, targets
+        Of shape (n, k): in [0, 1], and 0 or 1.
+    beta
+        Of F-beta: above 1 recall counts more, below 1 precision.
+    floor
+        What precision or recall has to reach, in (0, 1].
+    min_positives
+        A class with fewer positives shares one threshold with the others of that kind.
+    seed
+        Of the resamples.
+    """
+
+    probabilities: FloatArray
+    targets: Targets
+    beta: float = 1.0
+    floor: float = 0.9
+    min_positives: int = MIN_POSITIVES
+    seed: int = 0
+
+    @property
+    def n_labels(self) -> int:
+        """The number of classes."""
+        return int(self.targets.shape[1])
+
+    @cached_property
+    def support(self) -> IntArray:
+        """Positives of each class, of shape (k,)."""
+        support: IntArray = self.targets.sum(axis=0, dtype=np.int64)
+        return support
+
+    @cached_property
+    def rare(self) -> BoolArray:
+        """The classes with too few positives for a threshold of their own, of shape (k,)."""
+        return self.support < self.min_positives
+
+    @cached_property
+    def cuts(self) -> list[Cuts]:
+        """The cuts of each class."""
+        columns = zip(self.probabilities.T, self.targets.T, strict=True)
+        return [list_cuts(np.ascontiguousarray(p), np.ascontiguousarray(y)) for p, y in columns]
+
+    def rows(self, chosen: NDArray[np.generic]) -> Problem:
+        """The same with the rows of a mask or of a list of rows, of shape (n,)."""
+        return replace(self, probabilities=self.probabilities[chosen], targets=self.targets[chosen])
+
+    def predict(self, thresholds: Thresholds) -> Targets:
+        """The labels at or above their thresholds, of shape (n, k)."""
+        return (self.probabilities >= thresholds).astype(np.uint8)

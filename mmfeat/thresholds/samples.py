@@ -1,0 +1,54 @@
+"""Samples-F1: the mean over the rows of the F1 of a row's label set, which ties the classes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mmfeat.thresholds.cuts import Thresholds, best_of, between, rank
+from mmfeat.thresholds.pooled import best_common_of_rows, whole
+from mmfeat.thresholds.problem import Problem
+from mmfeat.types import IntArray
+
+MAX_PASSES = 50  # over all classes; a handful is enough
+
+
+def coordinate(problem: Problem) -> Thresholds:
+    """Thresholds that no change of a single one improves, from the best common threshold on.
+
+    With the other classes fixed, predicting a class for a row changes that row's F1 by a known
+    step; the running sum of the steps in the order of the scores gives samples-F1 at every cut
+    of the class. Classes with too few positives keep the common threshold.
+    """
+    thresholds = np.full(problem.n_labels, best_common_of_rows(problem))
+    predicted = problem.predict(thresholds)
+    truth = problem.targets.astype(np.int64)
+    n_true = truth.sum(axis=1)
+    own = np.flatnonzero(~problem.rare)
+    ranks = {j: rank(np.ascontiguousarray(problem.probabilities[:, j])) for j in own}
+    hits = (predicted & problem.targets).sum(axis=1, dtype=np.int64)
+    n_predicted = predicted.sum(axis=1, dtype=np.int64)
+    for _ in range(MAX_PASSES):
+        improved = False
+        for j in own:
+            other_hits = hits - predicted[:, j] * truth[:, j]
+            others = n_predicted - predicted[:, j]
+            steps = _f1(other_hits + truth[:, j], others + 1 + n_true) - _f1(
+                other_hits, others + n_true
+            )
+            order, ends = ranks[j]
+            values = np.append(0, np.cumsum(steps[order])[ends])
+            if values.max() <= int(steps[predicted[:, j] == 1].sum()):
+                continue
+            improved = True
+            distinct = problem.probabilities[order[ends], j]
+            thresholds[j] = best_of(between(distinct), values)
+            predicted[:, j] = problem.probabilities[:, j] >= thresholds[j]
+            hits = other_hits + predicted[:, j] * truth[:, j]
+            n_predicted = others + predicted[:, j]
+        if not improved:
+            break
+    return thresholds
+
+
+def _f1(hits: IntArray, size: IntArray) -> IntArray:
+    return whole(2 * hits / np.maximum(size, 1))
