@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmfeat.arrays import NamedArray, read_array
+from mmfeat.importing.arrays import NamedArray, read_array
 from mmfeat.errors import ExtractError
 from mmfeat.extract.lock import sole_writer
 from mmfeat.extract.summary import ExtractSummary, summarise
