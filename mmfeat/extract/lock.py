@@ -18,16 +18,25 @@ def sole_writer(out: Path) -> Iterator[None]:
     The kernel frees the lock when its holder dies, however it dies; the file itself means nothing.
     """
     path = out.with_name(f"{out.name}.lock")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = _lock(path, out)
+    except OSError as error:
+        raise ExtractError(
+            "the folder of the store must be writable",
+            f"{path.parent}: {error.strerror}",
+            "see to its permissions and free space, or choose another --out or --workspace",
+        ) from error
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _lock(path: Path, out: Path) -> int:
     while True:
-        try:
-            out.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as error:
-            raise ExtractError(
-                "the folder of the store must be writable",
-                f"{path.parent}: {error.strerror}",
-                "change its permissions, or choose another --out or --workspace",
-            ) from error
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -39,12 +48,7 @@ def sole_writer(out: Path) -> Iterator[None]:
                 "wait until it has ended, or choose another --out, --split or --features",
             ) from None
         if path.exists() and os.fstat(descriptor).st_ino == path.stat().st_ino:
-            break
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, f"{os.getpid()}\n".encode("ascii"))
+            return descriptor
         os.close(descriptor)  # the last holder removed the file just before we locked it
-    try:
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"{os.getpid()}\n".encode("ascii"))
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-        os.close(descriptor)
