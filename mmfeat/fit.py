@@ -122,14 +122,14 @@ def fit(
         settings=config.settings,
     )
     folds = _shared_folds(workspace, config, training)
-    _tell_missing(training.features)
+    tell_missing(training.features)
     started = time.perf_counter()
-    scores = _out_of_fold(run.folder / "folds", model, training, folds)
+    scores, models = _out_of_fold(run.folder / "folds", model, training, folds)
     seconds = {"cross_validation": time.perf_counter() - started}
     started = time.perf_counter()
-    model.fit(training.features)
+    final = model.refit(training.features, training.targets, models)
     seconds["refit"] = time.perf_counter() - started
-    _write_run(run, model, scores, seconds)
+    _write_run(run, final, scores, seconds)
     return run
 
 
@@ -178,7 +178,8 @@ def _shared_folds(workspace: Workspace, config: RunConfig, training: Training) -
     return folds
 
 
-def _tell_missing(features: Features) -> None:
+def tell_missing(features: Features) -> None:
+    """Warn of rows that lack a modality, with their number."""
     for modality, count in count_missing(features).items():
         if count:
             log.warning(
@@ -189,6 +190,53 @@ def _tell_missing(features: Features) -> None:
             )
 
 
-def _out_of_fold(folder: Path, model: Model, training: Training, folds: IntArray) -> Scores:
-    """Score every row by a model that never saw its fold; keep each fold's scores in `folder`."""
-    ...
+def _out_of_fold(
+    folder: Path, model: Model, training: Training, folds: IntArray
+) -> tuple[Scores, list[Model]]:
+    """Score every row by a model that never saw its fold; keep each fold's model in `folder`."""
+    features, targets = training.features, training.targets
+    numbers = range(int(folds.max()) + 1)
+    models = {n: Model.load(folder / str(n)) for n in numbers if (folder / str(n)).is_dir()}
+    missing = [n for n in numbers if n not in models]
+    splits = [np.flatnonzero(folds != n) for n in missing]
+    for n, fitted in zip(missing, model.fit_folds(features, targets, splits), strict=True):
+        _save_whole(fitted, folder / str(n))
+        models[n] = fitted
+        log.info("fold %d of %d is fitted", n + 1, len(numbers))
+    oof = np.empty(targets.shape, dtype=np.float32)
+    for n in numbers:
+        rows = np.flatnonzero(folds == n)
+        oof[rows] = models[n].predict(features.take(rows))
+    scores = Scores(
+        ids=features.ids, labels=features.labels, probabilities=oof, targets=targets, folds=folds
+    )
+    return scores, [models[n] for n in numbers]
+
+
+def _save_whole(model: Model, folder: Path) -> None:
+    """Save under another name first, so that a folder that is there is complete."""
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    model.save(partial)
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+
+
+def _write_run(run: Run, model: Model, scores: Scores, seconds: dict[str, float]) -> None:
+    assert scores.targets is not None, "a fit has targets"
+    write_scores(run.folder / "scores.h5", scores)
+    _save_whole(model, run.folder / "head")
+    half = (scores.probabilities >= 0.5).astype(np.uint8)
+    document = {
+        "oof": {
+            "at_0.5": metrics.summarise(scores.probabilities, half, scores.targets),
+            "per_class": metrics.per_class(
+                scores.probabilities, half, scores.targets, scores.labels
+            ),
+        },
+        "seconds": {name: round(value, 3) for name, value in seconds.items()},
+        "bytes": sum(p.stat().st_size for p in (run.folder / "head").rglob("*") if p.is_file()),
+    }
+    write_json(run.folder / "metrics.json", document)
+    run.finish()
+    shutil.rmtree(run.folder / "folds", ignore_errors=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from mmfeat.errors import RunError
 from mmfeat.files import replacing
 from mmfeat.fit import tell_missing

@@ -71,6 +71,16 @@ class Features:
         """The number of rows."""
         return len(self.ids)
 
+    def take(self, rows: IntArray) -> Features:
+        """Give the chosen rows, in that order."""
+        return Features(
+            ids=tuple(self.ids[row] for row in rows),
+            image=tuple(part[rows] for part in self.image),
+            text=tuple(part[rows] for part in self.text),
+            targets=None if self.targets is None else self.targets[rows],
+            labels=self.labels,
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Fused:
