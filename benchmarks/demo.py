@@ -1,6 +1,6 @@
 """The demo's table over several seeds: is there something to win, and does fusing win it?
 
-    python -m benchmarks.demo [--seeds 3] [--folder DIR]
+python -m benchmarks.demo [--seeds 3] [--folder DIR]
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from collections import defaultdict
 from pathlib import Path
 
 from benchmarks.results import machine, write_section
-from mmfeat_cli.demo import run_command
-
 from mmfeat.demo.job import N_TEST, N_TRAIN, judge_all, prepare
+from mmfeat_cli.demo import run_command
 
 MACRO = ("macro-f1 at 0.5", "macro-f1 tuned")
 SCORES = (*MACRO, "samples-f1 at 0.5", "samples-f1 tuned")
@@ -32,9 +31,7 @@ def main() -> None:
     durations: list[float] = []
     for seed in range(options.seeds):
         started = time.monotonic()
-        prepare(
-            folder / str(seed), seed=seed, command=run_command(folder / str(seed), quiet=True)
-        )
+        prepare(folder / str(seed), seed=seed, command=run_command(folder / str(seed), quiet=True))
         for row in judge_all(folder / str(seed)):
             cells[row["head"], row["fusion"]].append(row)
         durations.append(time.monotonic() - started)
@@ -56,9 +53,7 @@ def report(cells: dict[tuple[str, str], list[dict[str, float]]], durations: list
         values = [_spread([row[name] for row in rows]) for name in SCORES]
         seconds = statistics.mean(row["seconds"] for row in rows)
         size = statistics.mean(row["bytes"] for row in rows)
-        lines.append(
-            f"| {head} | {fusion} | {' | '.join(values)} | {seconds:.1f} | {size:,.0f} |"
-        )
+        lines.append(f"| {head} | {fusion} | {' | '.join(values)} | {seconds:.1f} | {size:,.0f} |")
     lines.append("")
     for seed in range(len(durations)):
         lines.append(f"- seed {seed}: {_margins(cells, seed)}; {durations[seed]:.0f} s in all")

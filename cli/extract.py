@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from mmfeat_cli.common import QuietOption, WorkspaceOption, names, start
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from mmfeat_cli.common import QuietOption, WorkspaceOption, names, start
 
 
@@ -33,9 +34,8 @@ def import_(
     quiet: QuietOption = False,
 ) -> None:
     """Make a store from embeddings of any encoder, rows aligned with the table."""
-    from mmfeat.importing import import_embeddings
-
     from mmfeat.config import override
+    from mmfeat.importing import import_embeddings
     from mmfeat.tables import read_table
 
     settings, space = start(workspace, quiet=quiet)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typer
+
 from mmfeat_cli import (
     compare,
     demo,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from mmfeat_cli.common import JsonOption, print_json, print_table, show_messages
 
 

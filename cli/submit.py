@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from mmfeat_cli.common import QuietOption, RunArgument, WorkspaceOption, note, start
 
 
@@ -26,11 +27,10 @@ def submit(
     quiet: QuietOption = False,
 ) -> None:
     """Predict a split with the newest tuned run and write the submission."""
-    from mmfeat.submission import write_submission
-
     from mmfeat.config import override
     from mmfeat.predict import predict_scores
     from mmfeat.runs import find_run
+    from mmfeat.submission import write_submission
 
     settings, space = start(workspace, quiet=quiet)
     options = override(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+
 from mmfeat_cli.common import (
     JsonOption,
     QuietOption,
@@ -31,10 +32,9 @@ def tune_thresholds(
     quiet: QuietOption = False,
 ) -> None:
     """Choose a threshold per class on the out-of-fold scores, with an honest estimate."""
-    from mmfeat.tune import tune
-
     from mmfeat.config import override
     from mmfeat.runs import find_run
+    from mmfeat.tune import tune
 
     settings, space = start(workspace, quiet=quiet)
     options = override(settings.thresholds, objective=objective, method=method)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import platform
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -21,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from mmfeat import metrics
 from mmfeat.config import FitSettings
 from mmfeat.errors import FitError, RunError
 from mmfeat.files import write_json
@@ -29,7 +31,7 @@ from mmfeat.fusion import count_missing
 from mmfeat.model import Model
 from mmfeat.plugins import check_name
 from mmfeat.recipes import RECIPES
-from mmfeat.runs import Run, RunConfig
+from mmfeat.runs import Run, RunConfig, write_scores
 from mmfeat.store import read_features, read_provenance
 from mmfeat.types import Features, IntArray, Scores, Targets
 from mmfeat.workspace import Workspace

@@ -31,18 +31,19 @@ class Model:
 
     @classmethod
     def build(
-        cls, *, head: str, fusion: str, loss: str, seed: int, settings: Mapping[str, str]
+        cls, *, head: str, fusion: str, loss: str | None, seed: int, settings: Mapping[str, str]
     ) -> Self:
         """Make an unfitted model from names and `--set` texts.
 
         Raises `PluginError` for an unknown name and `ConfigError` for a pair without sense.
         """
         kind = FUSIONS[check_name(fusion, FUSIONS, "fusion")].kind
-        check_name(loss, LOSSES, "loss")
         head_type: type[Head] = resolve(head, HEADS, "head")
         options = dict(settings)
         normalise = parse_option("normalise", options.pop("normalise", "true"), "bool")
-        given: dict[str, str] = {"loss": loss} if head_type.uses_loss else {}
+        given: dict[str, str] = {}
+        if head_type.uses_loss:
+            given["loss"] = check_name(loss or "bce", LOSSES, "loss")
         if kind == "learned":
             if not head_type.learns_fusion:
                 raise ConfigError(

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from mmfeat.errors import RunError
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mmfeat.decision import Decision
+from mmfeat.errors import ConfigError, RunError
 from mmfeat.files import replacing
 from mmfeat.fit import tell_missing
 from mmfeat.model import Model

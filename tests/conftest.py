@@ -11,6 +11,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from mmfeat.demo.data import write_demo_data
+from mmfeat_cli.main import app
 
 Mmfeat = Callable[..., Result]
 
@@ -18,7 +19,6 @@ Mmfeat = Callable[..., Result]
 @pytest.fixture
 def mmfeat() -> Mmfeat:
     """Run `mmfeat ARGUMENTS` in this process; the result has exit_code, stdout and stderr."""
-    from mmfeat_cli.main import app
 
     def run(*arguments: object) -> Result:
         result = CliRunner().invoke(app, [str(argument) for argument in arguments])
@@ -35,8 +35,6 @@ def demo_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo_project")
     write_demo_data(folder, n_train=240, n_test=60, seed=11)
     with pytest.MonkeyPatch.context() as patch:
-        from mmfeat_cli.main import app
-
         patch.chdir(folder)
         result = CliRunner().invoke(app, ["extract", "--quiet"])
     assert result.exit_code == 0, result.stderr

@@ -79,7 +79,7 @@ def contrastive_loss(
 def pretrain(*, passes: int, scenes: int, workers: int, out: Path, peak: float = 1.5e-3) -> None:
     """Train the encoder from scratch and write its weights to `out`."""
     torch.manual_seed(0)
-    model = build().train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = build().train().to(memory_format=torch.channels_last)
     tokenize = tokenizer()
     touched = torch.zeros(model.vocab_size, dtype=torch.bool)
     matrices = [p for p in model.parameters() if p.ndim > 1]
@@ -104,7 +104,7 @@ def pretrain(*, passes: int, scenes: int, workers: int, out: Path, peak: float =
                 text = model.encode_text(tokens, normalize=True)
             loss = contrastive_loss(image, text, model.logit_scale.exp())
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             with torch.no_grad():
