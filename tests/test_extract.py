@@ -17,12 +17,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mmfeat.config import ExtractSettings
+from mmfeat.encoders.base import Pixels
 from mmfeat.errors import ExtractError, MmfeatError, PluginError, StoreError
 from mmfeat.extract import ExtractSummary, extract_table
 from mmfeat.extract.lock import sole_writer
 from mmfeat.store import FeatureStore, Status
 from mmfeat.store.verify import verify_store
-from mmfeat.types import Table
+from mmfeat.types import FloatArray, Table
 from tests.toy import SETTINGS, ToyEncoder, make_picture, make_table, write_table
 
 FORK = multiprocessing.get_context("fork")  # the child starts at once, with everything loaded
@@ -152,7 +153,7 @@ class InterruptedEncoder(ToyEncoder):
         super().__init__()
         self._limit = n_images
 
-    def encode_images(self, pixels: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    def encode_images(self, pixels: Pixels) -> FloatArray:
         if self.n_images + len(pixels) > self._limit:
             raise KeyboardInterrupt
         return super().encode_images(pixels)

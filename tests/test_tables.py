@@ -69,7 +69,7 @@ def test_one_column_per_label(tmp_path: Path) -> None:
     table = read_table(path, data=replace(DATA, label_cols=("dog", "cat")))
     assert table.labels == ("dog", "cat")
     assert table.targets is not None and table.targets.tolist() == [[0, 1], [1, 0]]
-    with pytest.raises(TableError, match="row 0.*'a' in 'ImageID'"):
+    with pytest.raises(TableError, match=r"row 0.*'a' in 'ImageID'"):
         read_table(path, data=replace(DATA, label_cols=("ImageID", "cat")))
     with pytest.raises(TableError, match="no column 'cow'"):
         read_table(path, data=replace(DATA, label_cols=("cat", "cow")))

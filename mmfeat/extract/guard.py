@@ -29,10 +29,11 @@ def read_image_file(folder: Path, name: str) -> bytes | Refusal:
     found = _open(folder, name)
     if isinstance(found, Refusal):
         return found
+    status = os.fstat(found)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(found)
+        return Refusal(Status.REFUSED, "it is not a regular file")
     with os.fdopen(found, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            return Refusal(Status.REFUSED, "it is not a regular file")
         if status.st_size > MAX_FILE_BYTES:
             return Refusal(
                 Status.TOO_LARGE,

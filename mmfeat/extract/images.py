@@ -25,7 +25,7 @@ from mmfeat.store.layout import Status
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "MPO")
 WIDE_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")
-LONG_STRIP = 8  # from this ratio of the sides on, the whole picture is never resized
+LONG_STRIP = 64  # from this ratio of the sides on, the whole picture is never resized
 Decoded = tuple[Pixels, bytes] | Refusal  # pixels (height, width, 3) and a digest of the file
 
 

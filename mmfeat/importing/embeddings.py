@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mmfeat.importing.arrays import NamedArray, read_array
 from mmfeat.errors import ExtractError
 from mmfeat.extract.lock import sole_writer
 from mmfeat.extract.summary import ExtractSummary, summarise
+from mmfeat.importing.arrays import NamedArray, read_array
 from mmfeat.store.layout import BLOCK_ROWS, SCHEMA, Block, Problem, Status
 from mmfeat.store.reader import FeatureStore
 from mmfeat.store.shards import check_same
