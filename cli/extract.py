@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from mmfeat_cli.common import QuietOption, WorkspaceOption, names, start
+from mmfeat_cli.common import QuietOption, WorkspaceOption, names, note, start
+from mmfeat_cli.progress import show_progress
 
 
 def extract(
@@ -44,6 +45,9 @@ def extract(
     on_bad_image: Annotated[
         str | None, typer.Option("--on-bad-image", help="record or fail.")
     ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try images again that failed before.")
+    ] = False,
     max_pixels: Annotated[
         int | None, typer.Option("--max-pixels", min=1, help="Refuse larger images.")
     ] = None,
@@ -94,27 +98,33 @@ def extract(
         decode=decode,
         engine=engine,
     )
-    tables = {split or table.stem: table} if table else _named(settings.splits, split)
-    if not tables:
+    paths = {split or table.stem: table} if table else _named(settings.splits, split)
+    if not paths or (out is not None and len(paths) > 1):
         raise ConfigError(
-            "extract needs a table",
-            "none was named and mmfeat.toml names no splits",
-            "name a TABLE",
+            "extract needs a table, and one table for --out",
+            f"{len(paths)} tables were named, here or in mmfeat.toml",
+            "name a TABLE, or a --split of mmfeat.toml",
         )
+    tables = {name: read_table(path, data=data) for name, path in paths.items()}
     encoder = load_encoder(
         options.model,
         pretrained=options.pretrained,
         precision=options.precision,
         device=options.device,
     )
-    for name, path in tables.items():
-        summary = extract_table(
-            read_table(path, data=data),
-            images=Path(data.images),
-            encoder=encoder,
-            out=out or space.store(name, features),
-            settings=options,
-        )
+    for name, rows in tables.items():
+        if rows.targets is not None and name == settings.submit.split:
+            note(f"{name}: its labels are kept in the store and ignored by predict and submit")
+        with show_progress(quiet=quiet) as progress:
+            summary = extract_table(
+                rows,
+                images=Path(data.images),
+                encoder=encoder,
+                out=out or space.store(name, features),
+                settings=options,
+                retry_failed=retry_failed,
+                progress=progress,
+            )
         print(summary)
 
 

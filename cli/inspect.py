@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from mmfeat_cli.common import JsonOption, print_json, show_messages
+from mmfeat_cli.common import JsonOption, print_json, print_table, show_messages
 
 
 def inspect(
@@ -22,5 +23,36 @@ def inspect(
     if as_json:
         print_json(document)
         return
+    print(f"{document['path']}: {document['rows']} rows, {document['labels']} labels")
+    print_table(
+        ("modality", "width", "status", "rows"),
+        [
+            (modality, document["widths"][modality], status, count)
+            for modality, counts in document["status"].items()
+            for status, count in counts.items()
+        ],
+    )
+    if document["truncated"]:
+        print(f"{document['truncated']} captions were cut to the model's context")
+    for problem in document["problems"]:
+        print(f"row {problem['row']} ({problem['id']}): {problem['modality']}: {problem['reason']}")
+    if document["n_problems"] > len(document["problems"]):
+        print(f"and {document['n_problems'] - len(document['problems'])} more")
+    spreads = {f"norm of {m}": spread for m, spread in document["norms"].items()}
+    spreads["cosine of an image and its caption"] = document["cosine"]
+    spreads["cosine of an image and another caption"] = document["cosine_shuffled"]
+    print_table(
+        ("", "min", "median", "max"),
+        [(name, *spread.values()) for name, spread in spreads.items() if spread],
+    )
+    for name, value in _flat(document["provenance"]):
+        print(f"{name}: {value}")
+    print(f"digest: {document['digest']}")
+
+
+def _flat(document: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:
     for key, value in document.items():
-        print(f"{key}: {value}")
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

@@ -27,5 +27,5 @@ def predict(
     note(f"predicting {name} with {found.name}")
     scores = predict_scores(found, space, name)
     path = out or space.submissions / f"{found.name}-{name}-scores.csv"
-    write_predictions(path, scores, found.decision() if found.has_thresholds else None)
+    write_predictions(path, scores, found.decision(), empty=settings.submit.empty)
     print(path)

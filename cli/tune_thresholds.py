@@ -52,5 +52,5 @@ def tune_thresholds(
         [(name, *(values[c] for c in columns)) for name, values in document["oof"].items()],
     )
     print()
-    columns = ("label", "support", "threshold", "f1_at_0.5", "f1_tuned", "spread")
-    print_table(columns, [[row[c] for c in columns] for row in document["per_class"]])
+    fields = ("label", "support", "threshold", "f1_at_0.5", "f1_tuned", "spread")
+    print_table(fields, [[row[f] for f in fields] for row in document["per_class"]])

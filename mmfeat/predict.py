@@ -27,7 +27,7 @@ def predict_scores(run: Run, workspace: Workspace, split: str) -> Scores:
     paths = workspace.stores(split, run.config().features)
     for path, fitted in zip(paths, run.provenance()["stores"], strict=True):
         with FeatureStore.open(path) as store:
-            _check_encoder(store, fitted["provenance"], run)
+            _check_encoder(store, fitted["encoder"], run)
     features = read_features(paths)
     tell_missing(features)
     return Scores(
@@ -70,11 +70,12 @@ def write_predictions(path: Path, scores: Scores, decision: Decision, *, empty: 
 
 
 def _check_encoder(store: FeatureStore, fitted: dict[str, Any], run: Run) -> None:
-    """Compare what decides the numbers of an embedding."""
-    for key in ("encoder", "weights_sha256", "preprocessing", "tokenizer"):
-        if store.provenance.get(key) != fitted.get(key):
+    """Compare what decides the numbers of an embedding beyond rounding."""
+    encoder = store.provenance["encoder"]
+    for key in ("name", "weights_sha256", "preprocessing", "tokenizer", "context_length"):
+        if encoder.get(key) != fitted.get(key):
             raise RunError(
                 f"a run predicts features of the encoder it was fitted on; the {key} differs",
-                f"{store.path} has {store.provenance.get(key)!r}, {run.name} {fitted.get(key)!r}",
+                f"{store.path} has {encoder.get(key)!r}, {run.name} {fitted.get(key)!r}",
                 "extract the split with the run's model",
             )

@@ -79,7 +79,11 @@ class Run:
         return self._json("metrics.json")
 
     def decision(self) -> Decision:
-        """Read `thresholds.json`."""
+        """Read `thresholds.json`; 0.5 for every label where nothing was tuned."""
+        if not self.has_thresholds:
+            labels = self.scores().labels
+            halves = (0.5,) * len(labels)
+            return Decision(labels=labels, thresholds=halves, objective="none", method="fixed")
         return Decision.from_json(self._json("thresholds.json"))
 
     def scores(self) -> Scores:
