@@ -92,7 +92,7 @@ def _run_missing(plan: Plan, encoder: Encoder, parts: Path, progress: Progress |
 
     def advance(modality: str, n_rows: int) -> None:
         done[modality] += n_rows
-        if progress is not None:
+        if progress is not None and n_rows:
             progress(modality, done[modality], plan.table.n_rows)
 
     engine = resolve(plan.settings.engine, ENGINES, "engine")
