@@ -17,6 +17,9 @@ class Kind(StrEnum):
     losses = "losses"
     encoders = "encoders"
     recipes = "recipes"
+    objectives = "objectives"
+    methods = "methods"
+    metrics = "metrics"
 
 
 def registry(kind: Kind) -> Mapping[str, Any]:
@@ -42,10 +45,22 @@ def registry(kind: Kind) -> Mapping[str, Any]:
             from mmfeat.recipes import RECIPES
 
             return RECIPES
+        case Kind.objectives:
+            from mmfeat.thresholds import OBJECTIVES
+
+            return OBJECTIVES
+        case Kind.methods:
+            from mmfeat.thresholds import METHODS
+
+            return METHODS
+        case Kind.metrics:
+            from mmfeat.metrics import METRICS
+
+            return METRICS
 
 
 def list_(kind: Annotated[Kind, typer.Argument(help="What to list.")]) -> None:
-    """List the heads, fusions, losses, encoders or recipes."""
+    """List what there is to choose from, one line each."""
     entries = registry(kind)
     width = max(len(name) for name in entries)
     for name, entry in entries.items():

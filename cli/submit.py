@@ -23,6 +23,22 @@ def submit(
     empty: Annotated[
         str | None, typer.Option("--empty", help="A row without labels: top1 or blank.")
     ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format", help="labels, multihot or probabilities; default: as the sample has it."
+        ),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only check the file at --out against the sample.")
+    ] = False,
+    kaggle: Annotated[
+        str | None,
+        typer.Option("--kaggle", metavar="COMPETITION", help="Upload it by the kaggle client."),
+    ] = None,
+    message: Annotated[
+        str | None, typer.Option("--message", help="Of the upload; default: the run's name.")
+    ] = None,
     workspace: WorkspaceOption = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -30,7 +46,7 @@ def submit(
     from mmfeat.config import override
     from mmfeat.predict import predict_scores
     from mmfeat.runs import find_run
-    from mmfeat.submission import write_submission
+    from mmfeat.submission import check_submission, to_kaggle, write_submission
 
     settings, space = start(workspace, quiet=quiet)
     options = override(
@@ -40,19 +56,35 @@ def submit(
         decode=decode,
         empty=empty,
     )
+    names = {
+        "id_col": settings.data.id_col,
+        "label_col": settings.data.label_col,
+        "label_sep": settings.data.label_sep,
+    }
+    wanted = Path(options.sample) if options.sample else None
+    if check and out:
+        print(check_submission(out, wanted, **names))
+        return
     found = find_run(space, run, tuned=True)
+    path = out or space.submissions / f"{found.name}-{options.split}.csv"
+    if check:
+        print(check_submission(path, wanted, labels=found.scores().labels, **names))
+        return
     note(f"predicting {options.split} with {found.name}")
     scores = predict_scores(found, space, options.split)
-    predicted = found.decision().decide(
-        scores.probabilities, empty=options.empty, decode=options.decode
-    )
-    path = out or space.submissions / f"{found.name}-{options.split}.csv"
     report = write_submission(
         path,
         ids=scores.ids,
         labels=scores.labels,
-        predicted=predicted,
-        sample=Path(options.sample) if options.sample else None,
+        predicted=found.decision().decide(
+            scores.probabilities, empty=options.empty, decode=options.decode
+        ),
+        probabilities=scores.probabilities,
+        sample=wanted,
+        format=form,
+        **names,
     )
     note(str(report))
     print(path)
+    if kaggle:
+        print(to_kaggle(path, kaggle, message or found.name))

@@ -22,7 +22,7 @@ Values = NDArray[np.float64]
 MIN_EACH = 5  # positives and negatives that a map is fitted on at least
 RIDGE = 1e-6
 MAX_STEPS = 50
-SMALLEST_STEP = 1e-8
+SMALLEST_STEP = 1e-6
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ def _logistic(features: Values, truth: Targets) -> Values:
     high, low = (positives + 1) / (positives + 2), 1 / (len(truth) - positives + 2)
     wanted = np.where(truth, high, low)
     x = np.column_stack([features, np.ones(len(features))])
-    weights = np.zeros(x.shape[1])
+    weights = np.append(np.ones(features.shape[1]), 0.0)  # the identity, for either map
     loss = _cross_entropy(x @ weights, wanted)
     for _ in range(MAX_STEPS):
         p = _sigmoid(x @ weights)

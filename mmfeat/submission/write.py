@@ -115,7 +115,7 @@ def write_submission(
 
 def check_submission(
     path: Path,
-    sample: Path,
+    sample: Path | None,
     *,
     labels: Sequence[str] | None = None,
     id_col: str = "ImageID",
@@ -127,6 +127,10 @@ def check_submission(
     `labels` are the names allowed; None: any. Rows in another order than the sample's are noted.
     Raises `SubmissionError` for whatever Kaggle would refuse.
     """
+    if sample is None:
+        raise SubmissionError(
+            "a submission is checked against the sample", "none is named", "give --sample FILE"
+        )
     columns = Columns(id_col=id_col, label_col=label_col, label_sep=label_sep)
     found, wanted = read_sheet(path), read_sheet(sample)
     if found.header != wanted.header:
