@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
+from enum import Enum
 from typing import Annotated, Any
 
 import typer
 
 
-class Kind(StrEnum):
+class Kind(str, Enum):
     """What can be listed."""
 
     heads = "heads"
@@ -22,41 +22,25 @@ class Kind(StrEnum):
     metrics = "metrics"
 
 
+REGISTRIES = {
+    Kind.heads: "mmfeat.heads:HEADS",
+    Kind.fusions: "mmfeat.fusion:FUSIONS",
+    Kind.losses: "mmfeat.losses:LOSSES",
+    Kind.encoders: "mmfeat.encoders:ENCODERS",
+    Kind.recipes: "mmfeat.recipes:RECIPES",
+    Kind.objectives: "mmfeat.thresholds:OBJECTIVES",
+    Kind.methods: "mmfeat.thresholds:METHODS",
+    Kind.metrics: "mmfeat.metrics:METRICS",
+}
+
+
 def registry(kind: Kind) -> Mapping[str, Any]:
     """The registry of a kind; each entry has a `summary`."""
-    match kind:
-        case Kind.heads:
-            from mmfeat.heads import HEADS
+    from importlib import import_module
 
-            return HEADS
-        case Kind.fusions:
-            from mmfeat.fusion import FUSIONS
-
-            return FUSIONS
-        case Kind.losses:
-            from mmfeat.losses import LOSSES
-
-            return LOSSES
-        case Kind.encoders:
-            from mmfeat.encoders import ENCODERS
-
-            return ENCODERS
-        case Kind.recipes:
-            from mmfeat.recipes import RECIPES
-
-            return RECIPES
-        case Kind.objectives:
-            from mmfeat.thresholds import OBJECTIVES
-
-            return OBJECTIVES
-        case Kind.methods:
-            from mmfeat.thresholds import METHODS
-
-            return METHODS
-        case Kind.metrics:
-            from mmfeat.metrics import METRICS
-
-            return METRICS
+    module, attr = REGISTRIES[kind].split(":")
+    entries: Mapping[str, Any] = getattr(import_module(module), attr)
+    return entries
 
 
 def list_(kind: Annotated[Kind, typer.Argument(help="What to list.")]) -> None:
