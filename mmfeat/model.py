@@ -1,105 +1,316 @@
-"""A model is a fusion and a head: from cached features to probabilities.
+"""A fusion and a head as one model: what `fit` trains and `predict` loads.
 
-`fit` and `predict` go through here, so that they treat every head and fusion alike.
+A feature-level or learned fusion has one source, itself. A decision-level fusion has a head per
+source and a combiner. Its combiner learns from out-of-fold scores: each row's are given by
+heads that never saw it, and the combiner that judges a fold never saw that fold's.
 """
 
 from __future__ import annotations
 
 import json
+import logging
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from mmfeat.errors import ConfigError, RunError
+import numpy as np
+
+from mmfeat.errors import ConfigError, FitError
 from mmfeat.files import write_json
+from mmfeat.folds import count_leaks
 from mmfeat.fusion import FUSIONS, fuse
 from mmfeat.heads import HEADS
 from mmfeat.heads.base import Head, parse_option
+from mmfeat.late import SOURCES, Combiner, borrow
 from mmfeat.losses import LOSSES
 from mmfeat.plugins import check_name, resolve
 from mmfeat.types import Features, FloatArray, Fused, IntArray, Targets
 
+log = logging.getLogger(__name__)
 
-@dataclass(frozen=True, kw_only=True)
+
+@dataclass(kw_only=True)
 class Model:
-    """A fusion and a head, fitted or not."""
+    """Heads by source, their combiner, and how features are fused.
 
+    `final` says what predicts in the end: refit, one model of all rows trained for as long as
+    the folds found, or average, the mean of the folds' models. `in_sample` trains the combiner
+    on scores of rows that the heads learned from, as Guo 2024 does.
+    """
+
+    head: str
     fusion: str
-    head: Head
+    loss: str
+    seed: int
+    settings: dict[str, str]
+    heads: dict[str, Head]
+    combiner: Combiner | None
     normalise: bool = True
+    in_sample: bool = False
+    final: str = "refit"
+    fitted: list[FittedHeads] = field(default_factory=list)
+    folds_: list[FittedHeads] = field(default_factory=list)
+    scores_: dict[str, FloatArray] = field(default_factory=dict)
 
     @classmethod
     def build(
-        cls, *, head: str, fusion: str, loss: str | None, seed: int, settings: Mapping[str, str]
+        cls, *, head: str, fusion: str, loss: str, seed: int, settings: Mapping[str, str]
     ) -> Self:
-        """Make an unfitted model from names and `--set` texts.
+        """Make a model that is not fitted yet.
 
-        Raises `PluginError` for an unknown name and `ConfigError` for a pair without sense.
+        `settings` are those of `--set`: `normalise`, `in_sample` and `final` are the model's,
+        ``decision.KEY`` is the combiner's, ``SOURCE.KEY`` one source's, all others every head's.
+        Raises `ConfigError` for a wrong setting or a pair that makes no sense, and `PluginError`
+        for an unknown name.
         """
         kind = FUSIONS[check_name(fusion, FUSIONS, "fusion")].kind
-        head_type: type[Head] = resolve(head, HEADS, "head")
-        options = dict(settings)
-        normalise = parse_option("normalise", options.pop("normalise", "true"), "bool")
-        given: dict[str, str] = {}
-        if head_type.uses_loss:
-            given["loss"] = check_name(loss or "bce", LOSSES, "loss")
-        if kind == "learned":
-            if not head_type.learns_fusion:
-                raise ConfigError(
-                    f"the fusion {fusion!r} is learned inside a torch head",
-                    f"{head!r} is none",
-                    "use it with mlp, or choose a fusion of the kind `feature`",
-                )
-            given["learned_fusion"] = fusion
-        made = head_type.from_settings(options, seed=seed, **given)
-        return cls(fusion=fusion, head=made, normalise=normalise)
+        check_name(loss, LOSSES, "loss")
+        plugin = resolve(head, HEADS, "head")
+        own, shared, by_source = split_settings(settings)
+        if kind == "learned" and not plugin.learns_fusion:
+            raise ConfigError(
+                f"the fusion {fusion} is learned inside torch heads",
+                f"the head {head} is none",
+                "use the head mlp or gmlp, or the fusion concat",
+            )
+        given: dict[str, str] = {"loss": loss} if plugin.uses_loss else {}
+        if plugin.learns_fusion:
+            given["learned_fusion"] = fusion if kind == "learned" else "none"
+        sources = SOURCES.get(fusion, (fusion,))
+        unknown = set(by_source) - set(sources) - ({"decision"} if kind == "decision" else set())
+        if unknown or ("in_sample" in own and kind != "decision"):
+            raise ConfigError(
+                f"the fusion {fusion} has the parts {', '.join(sources)}",
+                f"a setting is for {', '.join(sorted(unknown)) or 'the decision'}",
+                "remove that setting, or choose another fusion",
+            )
+        heads = {
+            source: plugin.from_settings(
+                {**shared, **by_source.get(source, {})}, seed=seed, **given
+            )
+            for source in sources
+        }
+        combiner = None
+        if kind == "decision":
+            combiner = Combiner.build(
+                fusion, settings=by_source.get("decision", {}), seed=seed, loss=loss
+            )
+        final = own.get("final", "refit")
+        if final not in ("refit", "average"):
+            raise ConfigError("final is refit or average", f"{final!r} is neither", "choose one")
+        return cls(
+            head=head,
+            fusion=fusion,
+            loss=loss,
+            seed=seed,
+            settings=dict(settings),
+            heads=heads,
+            combiner=combiner,
+            normalise=parse_option("normalise", own.get("normalise", "true"), "bool"),
+            in_sample=parse_option("in_sample", own.get("in_sample", "false"), "bool"),
+            final=final,
+        )
 
     @property
     def uses_loss(self) -> bool:
-        """Whether the choice of a loss means anything to it."""
-        return self.head.uses_loss
+        """Whether the loss means anything to it."""
+        decides = self.combiner is not None and self.combiner.decision is not None
+        return any(head.uses_loss for head in self.heads.values()) or (
+            decides and self.combiner.decision.uses_loss  # type: ignore[union-attr]
+        )
 
-    def fit_folds(
-        self, features: Features, targets: Targets, splits: Sequence[IntArray]
-    ) -> Iterator[Self]:
-        """Yield one fitted model per entry of `splits`, the rows to train on."""
-        fused = self._fuse(features)
-        heads = self.head.fit_folds(fused.values, targets, blocks=fused.blocks, splits=splits)
-        for head in heads:
-            yield replace(self, head=head)
+    def cross_validate(
+        self, features: Features, folds: IntArray, *, keep: Path | None = None
+    ) -> Iterator[tuple[int, IntArray, FloatArray]]:
+        """Yield (fold, rows, probabilities) for every fold, by a model that never saw its rows.
 
-    def refit(self, features: Features, targets: Targets, folds: Sequence[Self]) -> Self:
-        """Fit on all rows, for as long as the models of the folds found best."""
-        fused = self._fuse(features)
-        head = self.head.settled([model.head for model in folds])
-        return replace(self, head=head.fit(fused.values, targets, blocks=fused.blocks))
+        `folds` is (n,) in [0, K). With `keep`, each fold's heads are saved in that folder and
+        taken from there when the same call is made again, so that it goes on where it stopped.
+        Raises `FitError` where the features have no labels or do not fit the fusion.
+        """
+        y = targets_of(features)
+        fold_names = np.unique(folds)
+        splits = [np.flatnonzero(folds != fold) for fold in fold_names]
+        judged = [np.flatnonzero(folds == fold) for fold in fold_names]
+        leaks = count_leaks((*features.image, *features.text), folds)
+        if leaks:
+            log.warning("%d rows have a twin with equal embeddings in another fold", leaks)
+        if self.in_sample:
+            log.warning("the decision head learns from in-sample scores, which are too sure")
+        fold_heads: list[dict[str, Head]] = [{} for _ in splits]
+        inside: list[dict[str, FloatArray]] = [{} for _ in splits]
+        self.scores_, self.folds_ = {}, []
+        for source, head in self.heads.items():
+            fused = fuse(features, source, normalise=self.normalise)
+            scores = np.empty(y.shape, dtype=np.float32)
+            fits = kept_folds(head, keep and keep / source, fused=fused, y=y, splits=splits)
+            for number, fitted in enumerate(fits):
+                fold_heads[number][source] = fitted
+                scores[judged[number]] = fitted.predict(fused.values[judged[number]])
+                if self.in_sample:
+                    inside[number][source] = fitted.predict(fused.values[splits[number]])
+                if self.combiner is None:
+                    self.folds_.append(FittedHeads(fold_heads[number], None))
+                    yield int(fold_names[number]), judged[number], scores[judged[number]]
+            self.scores_[source] = scores
+        if self.combiner is None:
+            return
+        self.scores_ = borrow(self.scores_, features)
+        for number, (train, rows) in enumerate(zip(splits, judged, strict=True)):
+            learned = {s: v[train] for s, v in self.scores_.items()}
+            if self.in_sample:
+                learned = borrow(inside[number], rows_of(features, train))
+            combiner = self.combiner.copy().fit(learned, y[train])
+            self.folds_.append(FittedHeads(fold_heads[number], combiner))
+            part = {s: v[rows] for s, v in self.scores_.items()}
+            yield int(fold_names[number]), rows, combiner.predict(part)
+
+    def fit(self, features: Features) -> Self:
+        """Make the final model, by what `cross_validate` found; it must have run to its end."""
+        y = targets_of(features)
+        if not self.folds_:
+            raise FitError(
+                "the final model is fitted by what the folds found",
+                "there was no cross-validation",
+                "run cross_validate to its end first",
+            )
+        if self.final == "average":
+            self.fitted = list(self.folds_)
+            return self
+        heads: dict[str, Head] = {}
+        inside: dict[str, FloatArray] = {}
+        for source, head in self.heads.items():
+            fused = fuse(features, source, normalise=self.normalise)
+            settled = head.settled([fold.heads[source] for fold in self.folds_])
+            heads[source] = settled.fit(fused.values, y, blocks=fused.blocks)
+            if self.in_sample:
+                inside[source] = heads[source].predict(fused.values)
+        combiner = None
+        if self.combiner is not None:
+            found = [fold.combiner for fold in self.folds_ if fold.combiner is not None]
+            learned = borrow(inside, features) if self.in_sample else self.scores_
+            combiner = self.combiner.settled(found).fit(learned, y)
+        self.fitted = [FittedHeads(heads, combiner)]
+        return self
 
     def predict(self, features: Features) -> FloatArray:
-        """Give probabilities of shape (n, k) in [0, 1], float32."""
-        return self.head.predict(self._fuse(features).values)
+        """Give probabilities of shape (n, k), float32, by the final model."""
+        total: list[dict[str, FloatArray]] = [{} for _ in self.fitted]
+        for source in self.heads:
+            fused = fuse(features, source, normalise=self.normalise)
+            for scores, part in zip(total, self.fitted, strict=True):
+                scores[source] = part.heads[source].predict(fused.values)
+        answers = []
+        for scores, part in zip(total, self.fitted, strict=True):
+            if part.combiner is None:
+                answers.append(scores[self.fusion])
+            else:
+                answers.append(part.combiner.predict(borrow(scores, features)))
+        mean: FloatArray = np.mean(answers, axis=0, dtype=np.float32)
+        return mean
 
     def save(self, folder: Path) -> None:
-        """Write `model.json` and the head."""
-        self.head.save(folder)
-        document = {"head": self.head.name, "fusion": self.fusion, "normalise": self.normalise}
-        write_json(folder / "model.json", document)
+        """Write the final model: `model.json`, and a folder per member and source."""
+        for number, part in enumerate(self.fitted):
+            for source, head in part.heads.items():
+                head.save(folder / str(number) / source)
+            if part.combiner is not None:
+                part.combiner.save(folder / str(number) / "decision")
+        names = ("head", "fusion", "loss", "seed", "settings")
+        document = {name: getattr(self, name) for name in names}
+        write_json(folder / "model.json", {**document, "members": len(self.fitted)})
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Read what `save` wrote; raise `RunError` where it is missing or broken."""
+        """Read a model that `save` wrote; raise `FitError` where it is broken."""
         try:
             document = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-            head_type: type[Head] = resolve(document["head"], HEADS, "head")
-            return cls(
-                fusion=document["fusion"],
-                head=head_type.load(folder),
-                normalise=document["normalise"],
-            )
+            members = document.pop("members")
+            model = cls.build(**document)
+            for number in range(members):
+                here = folder / str(number)
+                heads = {s: type(h).load(here / s) for s, h in model.heads.items()}
+                combiner = model.combiner and model.combiner.load(here / "decision")
+                model.fitted.append(FittedHeads(heads, combiner))
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RunError(
-                "a run needs a sound head", f"{folder}: {error}", "fit the run again"
+            raise FitError(
+                "a saved model is model.json and a folder per head",
+                f"{folder}: {error}",
+                "fit the run again",
             ) from error
+        return model
 
-    def _fuse(self, features: Features) -> Fused:
-        return fuse(features, self.fusion, normalise=self.normalise)
+
+@dataclass(frozen=True)
+class FittedHeads:
+    """One fitted head per source, and the combiner where there is one."""
+
+    heads: dict[str, Head]
+    combiner: Combiner | None
+
+
+def split_settings(
+    settings: Mapping[str, str],
+) -> tuple[dict[str, str], dict[str, str], dict[str, dict[str, str]]]:
+    """Part settings into the model's own, those of every head, and those of one source."""
+    own: dict[str, str] = {}
+    shared: dict[str, str] = {}
+    by_source: dict[str, dict[str, str]] = {}
+    for key, value in settings.items():
+        source, dot, rest = key.rpartition(".")
+        if dot:
+            by_source.setdefault(source, {})[rest] = value
+        elif key in ("normalise", "in_sample", "final"):
+            own[key] = value
+        else:
+            shared[key] = value
+    return own, shared, by_source
+
+
+def kept_folds(
+    head: Head,
+    keep: Path | None,
+    *,
+    fused: Fused,
+    y: Targets,
+    splits: Sequence[IntArray],
+) -> Iterator[Head]:
+    """Yield the fitted head of every fold, from `keep` where an earlier call left it."""
+    done = 0
+    if keep is not None:
+        while done < len(splits) and (keep / str(done) / "head.json").exists():
+            done += 1
+        if head.folds_together and done < len(splits):
+            done = 0
+        for fold in range(done):
+            yield type(head).load(keep / str(fold))
+    for fold, fitted in enumerate(
+        head.fit_folds(fused.values, y, blocks=fused.blocks, splits=splits[done:])
+        if done < len(splits)
+        else (),
+        start=done,
+    ):
+        if keep is not None:
+            shutil.rmtree(keep / str(fold), ignore_errors=True)
+            fitted.save(keep / str(fold))  # head.json is written last
+        yield fitted
+
+
+def targets_of(features: Features) -> Targets:
+    """The targets; raise `FitError` where there are none."""
+    if features.targets is None:
+        raise FitError("a fit needs labels", "the features have none", "fit a split with labels")
+    return features.targets
+
+
+def rows_of(features: Features, rows: IntArray) -> Features:
+    """The chosen rows of `features`."""
+    return Features(
+        ids=tuple(features.ids[row] for row in rows),
+        image=tuple(part[rows] for part in features.image),
+        text=tuple(part[rows] for part in features.text),
+        targets=None if features.targets is None else features.targets[rows],
+        labels=features.labels,
+    )

@@ -1,0 +1,13 @@
+"""Heads, one file each: multilabel classifiers of fused features."""
+
+from __future__ import annotations
+
+from mmfeat.plugins import Plugin
+
+HEADS: dict[str, Plugin] = {
+    "mlp": Plugin("mmfeat.heads.mlp:MLP", "hidden layers with GELU and dropout"),
+    "gmlp": Plugin("mmfeat.heads.gmlp:GMLP", "gating across slices of the embeddings (Liu 2021)"),
+    "logreg": Plugin("mmfeat.heads.logreg:LogReg", "logistic regression, C chosen out of fold"),
+    "lightgbm": Plugin("mmfeat.heads.lightgbm:LightGBM", "boosted trees, one set per label"),
+    "knn": Plugin("mmfeat.heads.knn:KNN", "labels of the nearest training rows: the baseline"),
+}

@@ -1,7 +1,10 @@
 """The contract of every head: numpy in, probabilities out, saved without pickle.
 
-A head is a frozen dataclass of options (what `--set key=value` can change) plus what `fit`
-learned, in attributes that end in ``_``. Heads know neither tables nor HDF5.
+A head is a dataclass of options (what `--set key=value` can change) plus what `fit` learned,
+in attributes that end in ``_``. Heads know neither tables nor HDF5.
+
+Classes without positives, or with only positives, are answered here with their constant rate:
+`_fit` and `_predict` only ever see classes that there is something to learn about.
 """
 
 from __future__ import annotations
@@ -13,7 +16,10 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from mmfeat.errors import ConfigError
+import numpy as np
+
+from mmfeat.errors import ConfigError, FitError
+from mmfeat.files import write_json
 from mmfeat.types import FloatArray, IntArray, Targets
 
 
@@ -30,36 +36,63 @@ class Head(ABC):
         rows that it sets aside itself, among those it was given.
     rounds_
         After `fit`: the number that was used; None where the head has no such thing.
+    rates_
+        After `fit`: the share of positives of each class, (k,) float64.
     """
 
     name: ClassVar[str]
     uses_loss: ClassVar[bool] = False  # whether `--loss` means anything to this head
     learns_fusion: ClassVar[bool] = False  # whether it can fuse its blocks by a learned module
+    folds_together: ClassVar[bool] = False  # whether the fit of a fold depends on the others
 
     seed: int = 0
     rounds: int | None = None
 
-    rounds_: ClassVar[int | None] = None
+    def __post_init__(self) -> None:
+        self.rounds_: int | None = None
+        self.blocks_: tuple[int, ...] = ()
+        self.rates_ = np.empty(0)
 
     @abstractmethod
-    def fit(self, x: FloatArray, y: Targets, *, blocks: tuple[int, ...]) -> Self:
-        """Learn from `x` of shape (n, d), finite, and `y` of shape (n, k), 0 or 1.
-
-        `blocks` are the widths of the parts of `x` (see `mmfeat.types.Fused`). A class without
-        positives, or with only positives, is predicted at its constant rate.
-        """
+    def _fit(self, x: FloatArray, y: Targets, blocks: tuple[int, ...]) -> None:
+        """Learn from rows `x`, (n, d), and classes `y`, (n, k), that have both values."""
 
     @abstractmethod
-    def predict(self, x: FloatArray) -> FloatArray:
-        """Give probabilities of shape (n, k) in [0, 1] for `x` of shape (n, d)."""
+    def _predict(self, x: FloatArray) -> FloatArray:
+        """Give the probabilities of the classes that `_fit` saw."""
 
     @abstractmethod
     def _save_state(self, folder: Path) -> None:
-        """Write what `fit` learned into `folder` (safetensors, LightGBM text or JSON)."""
+        """Write what `_fit` learned into `folder` (safetensors, LightGBM text or JSON)."""
 
     @abstractmethod
     def _load_state(self, folder: Path) -> None:
         """Read what `_save_state` wrote."""
+
+    def fit(self, x: FloatArray, y: Targets, *, blocks: tuple[int, ...]) -> Self:
+        """Learn from `x` of shape (n, d), finite, and `y` of shape (n, k), 0 or 1.
+
+        `blocks` are the widths of the parts of `x` (see `mmfeat.types.Fused`). A class without
+        positives, or with only positives, is predicted at its constant rate. Raises `FitError`
+        without rows or classes, and where training cannot go on.
+        """
+        self._describe(x, y, blocks)
+        if self.learnable_.any():
+            self._fit(x, y[:, self.learnable_], blocks)
+        return self
+
+    def predict(self, x: FloatArray) -> FloatArray:
+        """Give probabilities of shape (n, k) in [0, 1], float32, for `x` of shape (n, d)."""
+        if x.shape[1] != sum(self.blocks_):
+            raise FitError(
+                f"this head was fitted on {sum(self.blocks_)} numbers per row",
+                f"it is asked about rows of {x.shape[1]}",
+                "predict features of the encoder and fusion it was fitted on",
+            )
+        scores = np.tile(self.rates_.astype(np.float32), (len(x), 1))
+        if self.learnable_.any() and len(x):
+            scores[:, self.learnable_] = self._predict(x)
+        return scores
 
     def fit_folds(
         self, x: FloatArray, y: Targets, *, blocks: tuple[int, ...], splits: Sequence[IntArray]
@@ -71,25 +104,62 @@ class Head(ABC):
         for rows in splits:
             yield replace(self).fit(x[rows], y[rows], blocks=blocks)
 
+    def settled(self, folds: Sequence[Self]) -> Self:
+        """Give this head with what the folds found, ready to be refitted on all rows."""
+        found = [head.rounds_ for head in folds if head.rounds_ is not None]
+        return replace(self, rounds=max(1, round(np.mean(found))) if found else self.rounds)
+
+    @property
+    def learnable_(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Of shape (k,): whether the class had both values among the rows of `fit`."""
+        return (self.rates_ > 0) & (self.rates_ < 1)
+
+    def _describe(
+        self, x: FloatArray, y: Targets, blocks: tuple[int, ...], rows: IntArray | None = None
+    ) -> None:
+        y = y if rows is None else y[rows]
+        if not (y.size and x.size) or (rows is None and len(x) != len(y)):
+            raise FitError(
+                "a head needs rows, numbers and classes, and as many rows of each",
+                f"features have shape {x.shape}, targets {y.shape}",
+                "check the table and its label column",
+            )
+        if sum(blocks) != x.shape[1]:
+            raise FitError(
+                "blocks are the widths of the parts of the features",
+                f"{blocks} do not sum to {x.shape[1]}",
+                "take both from mmfeat.fusion.fuse",
+            )
+        self.blocks_, self.rates_ = tuple(blocks), y.mean(axis=0, dtype=np.float64)
+
     def save(self, folder: Path) -> None:
-        """Write the head into `folder`: `head.json` (name, options) and what it learned."""
+        """Write the head into `folder`: what it learned, then `head.json`."""
         folder.mkdir(parents=True, exist_ok=True)
-        self._save_state(folder)
-        document = {"head": self.name, "options": asdict(self)}
-        (folder / "head.json").write_text(json.dumps(document, indent=2) + "\n")
+        if self.learnable_.any():
+            self._save_state(folder)
+        learned = {"rounds": self.rounds_, "blocks": self.blocks_, "rates": self.rates_.tolist()}
+        document = {"head": self.name, "options": asdict(self), "learned": learned}
+        write_json(folder / "head.json", document)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read a head that `save` wrote."""
-        document = json.loads((folder / "head.json").read_text())
-        head = cls(**document["options"])
-        head._load_state(folder)
+        document = json.loads((folder / "head.json").read_text(encoding="utf-8"))
+        options = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in document["options"].items()
+        }
+        head = cls(**options)
+        learned = document["learned"]
+        head.rounds_, head.blocks_ = learned["rounds"], tuple(learned["blocks"])
+        head.rates_ = np.array(learned["rates"])
+        if head.learnable_.any():
+            head._load_state(folder)
         return head
 
     @classmethod
     def from_settings(cls, settings: dict[str, str], *, seed: int, **given: Any) -> Self:
         """Build the head from `--set` texts; raise `ConfigError` for a key or value it lacks."""
-        types = {field.name: field.type for field in fields(cls) if field.name != "seed"}
+        types = {f.name: f.type for f in fields(cls) if f.name not in ("seed", *given)}
         options: dict[str, Any] = {}
         for key, text in settings.items():
             if key not in types:

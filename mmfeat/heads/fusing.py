@@ -1,0 +1,62 @@
+"""Learned fusions inside torch heads: the blocks of a row become one vector."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from mmfeat.errors import FitError
+
+
+class Gated(nn.Module):
+    """Gated multimodal unit (Arevalo et al., arXiv:1702.01992, eq. 1-5): (b, d) -> (b, width)."""
+
+    def __init__(self, blocks: tuple[int, ...], width: int) -> None:
+        super().__init__()
+        self.blocks = list(blocks)
+        self.parts = nn.ModuleList(nn.Linear(block, width) for block in blocks)
+        self.gate = nn.Linear(sum(blocks), width)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Mix image and text, number by number, by a gate that sees both."""
+        image, text = rows.split(self.blocks, dim=1)
+        gate = self.gate(rows).sigmoid()
+        return gate * self.parts[0](image).tanh() + (1 - gate) * self.parts[1](text).tanh()
+
+
+class Bilinear(nn.Module):
+    """Low-rank bilinear pooling (Kim et al., arXiv:1610.04325, eq. 9): (b, d) -> (b, width).
+
+    The projections' offsets start at 1, so that the product holds both linear terms as well.
+    """
+
+    def __init__(self, blocks: tuple[int, ...], width: int) -> None:
+        super().__init__()
+        self.blocks = list(blocks)
+        self.parts = nn.ModuleList(nn.Linear(block, width) for block in blocks)
+        for part in self.parts:
+            nn.init.ones_(part.bias)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Multiply the projections of image and text, number by number."""
+        image, text = rows.split(self.blocks, dim=1)
+        product: Tensor = self.parts[0](image) * self.parts[1](text)
+        return product
+
+
+def fuse_blocks(
+    kind: str, blocks: tuple[int, ...], width: int
+) -> tuple[nn.Module, tuple[int, ...]]:
+    """Make the module for `kind` (none, gated, bilinear) and tell the blocks that leave it.
+
+    Raises `FitError` where a learned fusion is asked for and there are not two modalities.
+    """
+    if kind == "none":
+        return nn.Identity(), blocks
+    if len(blocks) != 2:
+        raise FitError(
+            f"the fusion {kind} joins two modalities",
+            f"there are {len(blocks)}",
+            "use a store with images and texts",
+        )
+    module = {"gated": Gated, "bilinear": Bilinear}[kind](blocks, width)
+    return module, (width,)

@@ -1,0 +1,131 @@
+"""The gMLP head: slices of the embeddings are tokens, and a gate mixes across them.
+
+Liu et al., "Pay Attention to MLPs", arXiv:2105.08050: each modality's embedding is cut into
+`tokens` slices, each slice gets its own projection, and the slices of all modalities form one
+sequence. ``tokens=1 gate=channel`` is the variant of Guo 2024: gates within one vector.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mmfeat.errors import ConfigError
+from mmfeat.heads.fusing import fuse_blocks
+from mmfeat.heads.options import check_choice, check_range
+from mmfeat.heads.training import TorchHead
+
+
+@dataclass(kw_only=True)
+class GMLP(TorchHead):
+    """Gated layers over a sequence of slices.
+
+    Options: `tokens` per modality, `width` of a token, number of `layers`; `gate` token mixes
+    across the sequence, channel (with one token) gates the numbers of the vector itself.
+    """
+
+    name: ClassVar[str] = "gmlp"
+
+    tokens: int = 4
+    width: int = 128
+    layers: int = 2
+    gate: str = "token"
+    dropout: float = 0.3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("gate", self.gate, ("token", "channel"))
+        check_range("tokens", self.tokens, 1, 1024)
+        check_range("width", self.width, 1, math.inf)
+        check_range("layers", self.layers, 1, math.inf)
+        check_range("dropout", self.dropout, 0, 0.99)
+        if self.gate == "channel" and self.tokens > 1:
+            raise ConfigError(
+                "gate=channel sees one vector",
+                f"tokens is {self.tokens}",
+                "add --set tokens=1, or leave the gate at token",
+            )
+
+    def _module(self, blocks: tuple[int, ...], n_classes: int) -> nn.Module:
+        fusing, blocks = fuse_blocks(self.learned_fusion, blocks, self.tokens * self.width)
+        if self.gate == "channel":
+            size = sum(blocks)
+            gated: list[nn.Module] = [ChannelGate(size, self.dropout) for _ in range(self.layers)]
+            return nn.Sequential(fusing, *gated, nn.Linear(size, n_classes))
+        length = self.tokens * len(blocks)
+        return nn.Sequential(
+            fusing,
+            Slices(blocks, self.tokens, self.width),
+            *(TokenGate(self.width, length, self.dropout) for _ in range(self.layers)),
+            nn.LayerNorm(self.width),
+            nn.Flatten(),
+            nn.Dropout(self.dropout),
+            nn.Linear(length * self.width, n_classes),
+        )
+
+
+class Slices(nn.Module):
+    """(b, d) -> (b, tokens of all blocks, width): every slice has its own projection."""
+
+    def __init__(self, blocks: tuple[int, ...], tokens: int, width: int) -> None:
+        super().__init__()
+        self.blocks, self.tokens = list(blocks), tokens
+        sizes = [math.ceil(block / tokens) for block in blocks]
+        self.weights = nn.ParameterList(
+            nn.Parameter(torch.randn(tokens, size, width) * size**-0.5) for size in sizes
+        )
+        self.bias = nn.Parameter(torch.zeros(tokens * len(blocks), width))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Cut each block into slices, the last one filled up with zeros, and project them."""
+        parts = []
+        for block, weight in zip(rows.split(self.blocks, dim=1), self.weights, strict=True):
+            filled = functional.pad(block, (0, self.tokens * weight.shape[1] - block.shape[1]))
+            slices = filled.view(len(rows), self.tokens, -1).transpose(0, 1)
+            parts.append((slices @ weight).transpose(0, 1))
+        return torch.cat(parts, dim=1) + self.bias
+
+
+class TokenGate(nn.Module):
+    """One gMLP layer (Liu et al. fig. 1): half of the channels gate the other half."""
+
+    def __init__(self, width: int, length: int, dropout: float) -> None:
+        super().__init__()
+        self.norm, self.gate_norm = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.widen, self.narrow = nn.Linear(width, 2 * width), nn.Linear(width, width)
+        self.mix = nn.Linear(length, length)
+        self.dropout = nn.Dropout(dropout)
+        # The gate starts near 1, so that at first the layer is a plain one (section 2.1).
+        nn.init.normal_(self.mix.weight, std=1e-3)
+        nn.init.ones_(self.mix.bias)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(b, length, width) -> the same shape."""
+        value, gate = functional.gelu(self.widen(self.norm(tokens))).chunk(2, dim=-1)
+        gate = self.mix(self.gate_norm(gate).transpose(1, 2)).transpose(1, 2)
+        out: Tensor = tokens + self.dropout(self.narrow(value * gate))
+        return out
+
+
+class ChannelGate(nn.Module):
+    """One block of Guo 2024: linear, sigmoid gate over the channels, batch norm, residual."""
+
+    def __init__(self, size: int, dropout: float) -> None:
+        super().__init__()
+        self.linear, self.gate = nn.Linear(size, size), nn.Linear(size, size)
+        self.norm, self.batch_norm = nn.LayerNorm(size), nn.BatchNorm1d(size)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """(b, d) -> (b, d)."""
+        value = self.linear(rows)
+        value = value * self.gate(self.norm(value)).sigmoid()
+        if len(rows) > 1 or not self.training:  # one row has no deviation to divide by
+            value = self.batch_norm(value)
+        out: Tensor = rows + self.dropout(value)
+        return out

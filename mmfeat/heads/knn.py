@@ -1,0 +1,74 @@
+"""Nearest neighbours by cosine: the cache model that any trained head must beat.
+
+As in Tip-Adapter (Zhang et al., arXiv:2111.03930, eq. 4) a neighbour at cosine s weighs
+exp(−sharpness (1 − s)); a class's share among the weights is its probability, drawn to the
+class's rate by `prior` pseudo-neighbours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from mmfeat.heads.base import Head
+from mmfeat.heads.options import check_range
+from mmfeat.types import FloatArray, Targets
+
+ROWS_AT_ONCE = 1024
+
+
+@dataclass(kw_only=True)
+class KNN(Head):
+    """Weighted vote of the nearest training rows.
+
+    Options: number of `neighbours`, `sharpness` of their weights, `prior` weight of the rates.
+    """
+
+    name: ClassVar[str] = "knn"
+
+    neighbours: int = 50
+    sharpness: float = 10.0
+    prior: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range("neighbours", self.neighbours, 1, 1e9)
+        check_range("sharpness", self.sharpness, 0, 1e6)
+        check_range("prior", self.prior, 1e-6, 1e9)
+
+    def _fit(self, x: FloatArray, y: Targets, blocks: tuple[int, ...]) -> None:
+        self._rows = unit(x).astype(np.float16)
+        self._targets = np.ascontiguousarray(y)
+
+    def _predict(self, x: FloatArray) -> FloatArray:
+        rows = self._rows.astype(np.float32)
+        targets = self._targets.astype(np.float32)
+        rates = self.rates_[self.learnable_].astype(np.float32)
+        n_votes = min(self.neighbours, len(rows))
+        scores = np.empty((len(x), targets.shape[1]), dtype=np.float32)
+        for start in range(0, len(x), ROWS_AT_ONCE):
+            cosines = unit(x[start : start + ROWS_AT_ONCE]) @ rows.T
+            nearest = np.argpartition(-cosines, n_votes - 1, axis=1)[:, :n_votes]
+            found = np.take_along_axis(cosines, nearest, axis=1)
+            weights = np.exp(self.sharpness * (found - found.max(axis=1, keepdims=True)))
+            votes = np.einsum("bn,bnk->bk", weights, targets[nearest])
+            total = weights.sum(axis=1, keepdims=True) + self.prior
+            scores[start : start + ROWS_AT_ONCE] = (votes + self.prior * rates) / total
+        return scores.clip(0, 1)
+
+    def _save_state(self, folder: Path) -> None:
+        save_file({"rows": self._rows, "targets": self._targets}, folder / "cache.safetensors")
+
+    def _load_state(self, folder: Path) -> None:
+        state = load_file(folder / "cache.safetensors")
+        self._rows, self._targets = state["rows"], state["targets"]
+
+
+def unit(x: FloatArray) -> FloatArray:
+    """Rows of length 1; rows of zeros stay."""
+    lengths = np.linalg.norm(x, axis=1, keepdims=True)
+    return x / np.maximum(lengths, 1e-30)

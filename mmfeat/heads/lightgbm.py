@@ -1,0 +1,140 @@
+"""Boosted trees, one set per class: the matrix is binned once and every class shares it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import lightgbm
+import numpy as np
+from numpy.typing import NDArray
+
+from mmfeat.heads.base import Head
+from mmfeat.heads.options import check_choice, check_range
+from mmfeat.types import FloatArray, Targets
+
+SET_ASIDE = 10  # one row in so many decides when to stop
+MIN_SET_ASIDE = 20
+MAX_WEIGHT = 20.0
+
+
+@dataclass(kw_only=True)
+class LightGBM(Head):
+    """One-vs-rest gradient boosting.
+
+    Options: at most `trees` per class, stopped `patience` trees after the best on rows set
+    aside (0: never); `leaves`, `lr`, `bins`, `min_rows` in a leaf; each tree sees the share
+    `features` of the columns; `weights` balanced lets positives weigh up to 20 times;
+    `threads` 0 takes what OpenMP gives.
+    """
+
+    name: ClassVar[str] = "lightgbm"
+
+    trees: int = 150
+    patience: int = 10
+    leaves: int = 15
+    lr: float = 0.1
+    bins: int = 63
+    min_rows: int = 20
+    features: float = 0.2
+    weights: str = "none"
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("weights", self.weights, ("none", "balanced"))
+        check_range("trees", self.trees, 1, 1e9)
+        check_range("patience", self.patience, 0, 1e9)
+        check_range("leaves", self.leaves, 2, 131072)
+        check_range("lr", self.lr, 1e-9, 1e3)
+        check_range("bins", self.bins, 2, 65535)
+        check_range("min_rows", self.min_rows, 0, 1e9)
+        check_range("features", self.features, 1e-9, 1)
+        self._boosters: list[lightgbm.Booster] = []
+        self._counts = np.empty(0)  # trees of each class, (k,); NaN where it is constant
+        self._planned: NDArray[np.float64] | None = None
+
+    def settled(self, folds: Sequence[Self]) -> Self:
+        """Give this head with each class's mean number of trees over the folds."""
+        head = replace(self)
+        found = np.stack([fold._counts for fold in folds])
+        known = np.isfinite(found).any(axis=0)
+        counts = np.full(found.shape[1], float(self.trees))
+        counts[known] = np.nanmean(found[:, known], axis=0)
+        head._planned = counts.round().clip(1)
+        return head
+
+    def _fit(self, x: FloatArray, y: Targets, blocks: tuple[int, ...]) -> None:
+        planned = np.full(y.shape[1], float(self.rounds or self.trees))
+        if self._planned is not None:
+            planned = self._planned[self.learnable_]
+        n_aside = len(x) // SET_ASIDE
+        if self.rounds or self._planned is not None or not self.patience or n_aside < MIN_SET_ASIDE:
+            n_aside = 0
+        order = np.random.default_rng(self.seed).permutation(len(x))
+        train, aside = np.sort(order[n_aside:]), np.sort(order[:n_aside])
+        data = lightgbm.Dataset(
+            x[train] if n_aside else x, label=np.zeros(len(train)), params=self._params()
+        ).construct()
+        judge = (
+            data.create_valid(x[aside], label=np.zeros(n_aside)).construct() if n_aside else None
+        )
+        self._boosters = []
+        for label, n_trees in enumerate(planned):
+            booster = self._boost(data, judge, y[train, label], y[aside, label], int(n_trees))
+            self._boosters.append(booster)
+        self._counts = np.full(len(self.rates_), np.nan)
+        self._counts[self.learnable_] = [booster.num_trees() for booster in self._boosters]
+        self.rounds_ = max(1, round(float(np.nanmean(self._counts))))
+
+    def _boost(
+        self, data: Any, judge: Any, labels: Targets, judged: Targets, n_trees: int
+    ) -> lightgbm.Booster:
+        data.set_label(labels.astype(np.float32))
+        params = self._params()
+        positives = int(labels.sum())
+        if self.weights == "balanced" and positives:
+            ratio = (len(labels) - positives) / positives
+            params["scale_pos_weight"] = min(max(ratio, 1 / MAX_WEIGHT), MAX_WEIGHT)
+        callbacks, valid = [], []
+        if judge is not None:
+            judge.set_label(judged.astype(np.float32))
+            valid = [judge]
+            callbacks = [lightgbm.early_stopping(self.patience, verbose=False)]
+        booster = lightgbm.train(
+            params, data, num_boost_round=n_trees, valid_sets=valid, callbacks=callbacks
+        )
+        best = booster.best_iteration if judge is not None else -1
+        return lightgbm.Booster(model_str=booster.model_to_string(num_iteration=best))
+
+    def _params(self) -> dict[str, Any]:
+        return {
+            "objective": "binary",
+            "learning_rate": self.lr,
+            "num_leaves": self.leaves,
+            "max_bin": self.bins,
+            "min_data_in_leaf": self.min_rows,
+            "feature_fraction": self.features,
+            "num_threads": self.threads,
+            "seed": self.seed,
+            "deterministic": True,
+            "force_col_wise": True,
+            "feature_pre_filter": False,
+            "verbosity": -1,
+        }
+
+    def _predict(self, x: FloatArray) -> FloatArray:
+        scores = [booster.predict(x, num_threads=self.threads) for booster in self._boosters]
+        return np.stack(scores, axis=1).astype(np.float32)
+
+    def _save_state(self, folder: Path) -> None:
+        for number, booster in enumerate(self._boosters):
+            booster.save_model(str(folder / f"class-{number:04d}.txt"))
+
+    def _load_state(self, folder: Path) -> None:
+        files = sorted(folder.glob("class-*.txt"))
+        self._boosters = [lightgbm.Booster(model_file=str(file)) for file in files]
+        self._counts = np.full(len(self.rates_), np.nan)
+        self._counts[self.learnable_] = [booster.num_trees() for booster in self._boosters]

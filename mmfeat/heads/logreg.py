@@ -1,0 +1,221 @@
+"""L2-regularised logistic regression of all classes, and all folds, at once.
+
+C is scikit-learn's: the objective is C × sum of log-losses + |w|²/2 with a free offset. Without
+a given C, nine of them are fitted, each warm-started from the last, and the one with the best
+out-of-fold score is taken. The choice for a fold looks at the scores of the other folds only.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+from torch import Tensor
+
+from mmfeat.heads.base import Head
+from mmfeat.heads.lbfgs import Problems, gram_matrix, minimise
+from mmfeat.heads.options import check_choice, check_range, choose_device
+from mmfeat.types import FloatArray, IntArray, Targets
+
+log = logging.getLogger(__name__)
+
+# The path for rows of length 1; other features divide it by their mean squared length.
+PATH = np.logspace(-1, 3, 9)
+PATH_TOLERANCE = 1e-5
+INNER_FOLDS = 3
+PROBLEMS_AT_ONCE = 128
+
+
+@dataclass(kw_only=True)
+class LogReg(Head):
+    """Logistic regression.
+
+    Options: `C` (none: chosen along a path); `choose` it shared by all classes or per-class,
+    by the `criterion` log-loss or ap (average precision); `tolerance` of the objective,
+    relative.
+    """
+
+    name: ClassVar[str] = "logreg"
+    folds_together: ClassVar[bool] = True
+
+    C: float | None = None
+    choose: str = "shared"
+    criterion: str = "log-loss"
+    tolerance: float = 1e-7
+    max_steps: int = 500
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("choose", self.choose, ("shared", "per-class"))
+        check_choice("criterion", self.criterion, ("log-loss", "ap"))
+        check_range("C", 1.0 if self.C is None else self.C, 1e-12, 1e12)
+        check_range("tolerance", self.tolerance, 1e-12, 1)
+        check_range("max_steps", self.max_steps, 1, 1e9)
+        self._given: NDArray[np.float64] | None = None  # C of each class, by `settled`
+        self._weights = np.empty((0, 0), dtype=np.float32)
+        self._offsets = np.empty(0, dtype=np.float32)
+        self._costs = np.empty((0, 0))
+
+    def fit_folds(
+        self, x: FloatArray, y: Targets, *, blocks: tuple[int, ...], splits: Sequence[IntArray]
+    ) -> Iterator[Self]:
+        """Yield one fitted copy per split; all of them are solved together."""
+        heads = [replace(self) for _ in splits]
+        for head, rows in zip(heads, splits, strict=True):
+            head._describe(x, y, blocks, rows)
+        inside = np.zeros((len(x), len(splits)), dtype=bool)
+        for fold, rows in enumerate(splits):
+            inside[rows, fold] = True
+        learnable = np.stack([head.learnable_ for head in heads])  # (folds, k)
+        fold_of, class_of = np.nonzero(learnable)
+        solver = Solver(x, y, inside, fold_of=fold_of, class_of=class_of, head=self)
+        if self.C is not None:
+            solver.solve(np.full(len(fold_of), self.C), self.tolerance)
+        else:
+            path = PATH / max(float(np.square(x).sum(axis=1).mean()), 1e-30)
+            costs = np.zeros((*learnable.shape, len(path)))
+            kept = []
+            for point, C in enumerate(path):
+                solver.solve(np.full(len(fold_of), C), PATH_TOLERANCE)
+                costs[fold_of, class_of, point] = solver.cost(self.criterion)
+                kept.append(solver.w.clone())
+            for fold, head in enumerate(heads):
+                head._costs = costs[fold]
+            chosen = np.stack(
+                [self._choice(np.delete(costs, fold, axis=0)) for fold in range(len(splits))]
+            )[fold_of, class_of]
+            for problem, point in enumerate(chosen):
+                solver.w[:, problem] = kept[point][:, problem]
+            solver.solve(path[chosen], self.tolerance)
+        for fold, head in enumerate(heads):
+            head._take(solver.w[:, torch.from_numpy(fold_of == fold)])
+            yield head
+
+    def settled(self, folds: Sequence[Self]) -> Self:
+        """Give this head with the C that is best over all folds."""
+        head = replace(self)
+        if self.C is None:
+            head._costs = np.sum([fold._costs for fold in folds], axis=0)
+        return head
+
+    def _choice(self, costs: NDArray[np.float64]) -> NDArray[np.int64]:
+        """The best point of the path for each class, (k,), by costs of (folds, k, points)."""
+        total = costs.sum(axis=0)
+        if self.choose == "shared":
+            total = np.broadcast_to(total.sum(axis=0), total.shape)
+        return total.argmin(axis=1)
+
+    def _fit(self, x: FloatArray, y: Targets, blocks: tuple[int, ...]) -> None:
+        everyone = np.ones((len(x), 1), dtype=bool)
+        classes = np.arange(y.shape[1])
+        solver = Solver(x, y, everyone, fold_of=np.zeros_like(classes), class_of=classes, head=self)
+        solver.solve(self._chosen(x, y, blocks), self.tolerance)
+        self._take(solver.w)
+
+    def _chosen(self, x: FloatArray, y: Targets, blocks: tuple[int, ...]) -> NDArray[np.float64]:
+        """C for each class that can be learned."""
+        if self.C is not None:
+            return np.full(y.shape[1], self.C)
+        path = PATH / max(float(np.square(x).sum(axis=1).mean()), 1e-30)
+        if not self._costs.size:
+            if len(x) < 2 * INNER_FOLDS:
+                return np.full(y.shape[1], path[len(path) // 2])
+            parts = np.random.default_rng(self.seed).permutation(len(x)) % INNER_FOLDS
+            splits = [np.flatnonzero(parts != part) for part in range(INNER_FOLDS)]
+            inner = self.fit_folds(x, y, blocks=blocks, splits=splits)
+            return path[self._choice(np.stack([head._costs for head in inner]))]
+        return path[self._choice(self._costs[None])[self.learnable_]]
+
+    def _take(self, w: Tensor) -> None:
+        self._weights = w[:-1].cpu().numpy().copy()
+        self._offsets = w[-1].cpu().numpy().copy()
+
+    def _predict(self, x: FloatArray) -> FloatArray:
+        logits = torch.from_numpy(x @ self._weights + self._offsets)
+        return logits.sigmoid().numpy()
+
+    def _save_state(self, folder: Path) -> None:
+        state = {"weights": self._weights, "offsets": self._offsets, "costs": self._costs}
+        save_file(state, folder / "weights.safetensors")
+
+    def _load_state(self, folder: Path) -> None:
+        state = load_file(folder / "weights.safetensors")
+        self._weights, self._offsets = state["weights"], state["offsets"]
+        self._costs = state["costs"]
+
+
+class Solver:
+    """The problems of all folds and classes: columns (fold, class), some at a time."""
+
+    def __init__(
+        self,
+        x: FloatArray,
+        y: Targets,
+        inside: NDArray[np.bool_],
+        *,
+        fold_of: IntArray,
+        class_of: IntArray,
+        head: LogReg,
+    ) -> None:
+        device = choose_device(head.device)
+        self.x = torch.from_numpy(np.ascontiguousarray(x)).to(device)
+        self.y = torch.from_numpy(y).to(device)
+        self.inside = torch.from_numpy(inside).to(device)
+        self.fold_of, self.class_of = torch.from_numpy(fold_of), torch.from_numpy(class_of)
+        self.gram = gram_matrix(self.x)
+        self.max_steps = head.max_steps
+        rates = y.mean(axis=0, dtype=np.float64).clip(1e-6, 1 - 1e-6)
+        self.w = torch.zeros(x.shape[1] + 1, len(fold_of), device=device)
+        self.w[-1] = torch.from_numpy(np.log(rates / (1 - rates))[class_of])
+
+    def solve(self, strength: NDArray[np.float64], tolerance: float) -> None:
+        """Move `w` to the minimum for these C, (p,)."""
+        ridge = torch.from_numpy(1 / strength).float().to(self.w.device)
+        for part in torch.arange(len(strength)).split(PROBLEMS_AT_ONCE):
+            y, m = self._columns(part)
+            problems = Problems(self.x, self.gram, y, m)
+            self.w[:, part], done = minimise(
+                problems,
+                self.w[:, part],
+                ridge[part],
+                tolerance=tolerance,
+                max_steps=self.max_steps,
+            )
+            if not bool(done.all()):
+                log.warning(
+                    "%d logistic regressions stopped at %d steps, short of the tolerance",
+                    int((~done).sum()),
+                    self.max_steps,
+                )
+
+    def cost(self, criterion: str) -> NDArray[np.float64]:
+        """Log-loss (a sum), or minus the average precision, of each problem's left-out rows."""
+        costs = []
+        for part in torch.arange(self.w.shape[1]).split(PROBLEMS_AT_ONCE):
+            y, m = self._columns(part)
+            z = Problems(self.x, self.gram, y, m).logits(self.w[:, part])
+            if criterion == "log-loss":
+                loss = torch.nn.functional.softplus(z) - z * y
+                costs.append((loss * (1 - m)).sum(dim=0))
+            else:
+                costs.append(-average_precision(z.masked_fill(m > 0, -torch.inf), y * (1 - m)))
+        return torch.cat(costs).double().cpu().numpy()
+
+    def _columns(self, part: Tensor) -> tuple[Tensor, Tensor]:
+        y, m = self.y[:, self.class_of[part]], self.inside[:, self.fold_of[part]]
+        return y.float(), m.float()
+
+
+def average_precision(scores: Tensor, targets: Tensor) -> Tensor:
+    """Mean precision at the positives of each column, (n, p) -> (p,); 0 without positives."""
+    hits = targets.gather(0, scores.argsort(dim=0, descending=True))
+    ranks = torch.arange(1, len(hits) + 1, device=hits.device).unsqueeze(1)
+    return (hits * hits.cumsum(dim=0) / ranks).sum(dim=0) / hits.sum(dim=0).clamp(min=1)

@@ -1,0 +1,266 @@
+"""How every torch head trains: all rows on the device, batches by index, AdamW.
+
+1. columns are standardised with the mean and deviation of the training rows;
+2. unless the number of epochs is given, every tenth row is set aside; the epoch with the
+   lowest loss there is kept, and training stops `patience` epochs after it;
+3. a refit for `rounds` epochs walks the same schedule, on all rows.
+
+Matrix products run in bfloat16 where the hardware multiplies it natively; parameters, losses
+and scores stay in float32.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from mmfeat.errors import FitError
+from mmfeat.heads.base import Head
+from mmfeat.heads.options import check_choice, check_range, choose_device
+from mmfeat.losses import Loss, make_loss
+from mmfeat.types import FloatArray, Targets
+
+log = logging.getLogger(__name__)
+
+SET_ASIDE = 10  # one row in so many decides when to stop
+MIN_SET_ASIDE = 20  # on fewer rows than this, stopping early is guesswork
+PREDICT_ROWS = 8192
+
+
+@dataclass(kw_only=True)
+class TorchHead(Head):
+    """A head whose module maps (b, d) to logits of shape (b, k) or (members, b, k).
+
+    Options: `epochs` is the most it trains and the length of the `schedule`, cosine or
+    constant; `batch` rows make a step (0: all of them); `decay` acts on matrices only;
+    `patience` 0 trains all epochs; `ema` averages the weights by this factor per step (0: off).
+    """
+
+    uses_loss: ClassVar[bool] = True
+    learns_fusion: ClassVar[bool] = True
+
+    loss: str = "bce"
+    smoothing: float = 0.0
+    learned_fusion: str = "none"
+    epochs: int = 30
+    batch: int = 256
+    lr: float = 1e-3
+    decay: float = 0.01
+    schedule: str = "cosine"
+    patience: int = 4
+    ema: float = 0.0
+    precision: str = "auto"
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("schedule", self.schedule, ("cosine", "constant"))
+        check_choice("precision", self.precision, ("auto", "fp32", "bf16"))
+        check_choice("device", self.device, ("auto", "cpu", "cuda"))
+        check_choice("learned_fusion", self.learned_fusion, ("none", "gated", "bilinear"))
+        check_range("epochs", self.epochs, 1, math.inf)
+        check_range("rounds", self.rounds or 1, 1, math.inf)
+        check_range("batch", self.batch, 0, math.inf)
+        check_range("patience", self.patience, 0, math.inf)
+        check_range("lr", self.lr, 0, math.inf)
+        check_range("decay", self.decay, 0, math.inf)
+        check_range("ema", self.ema, 0, 1)
+        check_range("smoothing", self.smoothing, 0, 1)
+
+    @abstractmethod
+    def _module(self, blocks: tuple[int, ...], n_classes: int) -> nn.Module:
+        """Make the untrained module for rows of these blocks."""
+
+    def _fit(self, x: FloatArray, y: Targets, blocks: tuple[int, ...]) -> None:
+        device = choose_device(self.device)
+        rows = torch.from_numpy(np.ascontiguousarray(x)).to(device)
+        targets = torch.from_numpy(y.astype(np.float32)).to(device)
+        with seeded(self.seed, device):
+            order = torch.randperm(len(x), device=device)
+            n_aside = len(x) // SET_ASIDE
+            if self.rounds is not None or not self.patience or n_aside < MIN_SET_ASIDE:
+                n_aside = 0
+            self._network = self._build(blocks, y.shape[1]).to(device)
+            self._network[0].learn(rows, order[n_aside:])
+            self._train(rows, targets, order[n_aside:], order[:n_aside])
+
+    def _build(self, blocks: tuple[int, ...], n_classes: int) -> nn.Sequential:
+        return nn.Sequential(Standardise(sum(blocks)), self._module(blocks, n_classes))
+
+    def _train(self, rows: Tensor, targets: Tensor, train: Tensor, aside: Tensor) -> None:
+        """Train `_network` on the rows `train`; keep the epoch that is best on `aside`."""
+        rates = targets[train].mean(dim=0).clamp(0.5 / len(train), 1 - 0.5 / len(train))
+        loss = make_loss(self.loss, rates=rates, smoothing=self.smoothing)
+        network = self._network
+        averaged = (
+            AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(self.ema), use_buffers=True)
+            if self.ema
+            else None
+        )
+        judged = averaged.module if averaged is not None else network
+        optimizer = make_optimizer(network, lr=self.lr, decay=self.decay)
+        steps = math.ceil(len(train) / (self.batch or len(train)))
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._pace(steps))
+        best, kept = math.inf, snapshot(judged)
+        self.rounds_ = 0
+        for epoch in range(1, (self.rounds or self.epochs) + 1):
+            network.train()
+            total = torch.zeros((), device=rows.device)
+            for batch in train[torch.randperm(len(train), device=rows.device)].tensor_split(steps):
+                with self._precision(rows.device):
+                    logits = network(rows[batch])
+                value = mean_loss(loss, logits, targets[batch])
+                optimizer.zero_grad()
+                value.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                scheduler.step()
+                if averaged is not None:
+                    averaged.update_parameters(network)
+                total += value.detach()
+            if not math.isfinite(total.item()) or not is_finite(judged):
+                self._complain(epoch)
+                break
+            if len(aside):
+                now = mean_loss(loss, self._logits(judged, rows[aside]), targets[aside]).item()
+            else:
+                now = -epoch  # the last epoch is the one to keep
+            if now < best:
+                best, kept, self.rounds_ = now, snapshot(judged), epoch
+            elif epoch - self.rounds_ >= self.patience:
+                break
+        network.load_state_dict(kept)
+        network.eval()
+
+    def _pace(self, steps: int) -> Callable[[int], float]:
+        """The learning rate at a step as a share of `lr`: warm up shortly, then the schedule."""
+        total, warm = steps * self.epochs, max(1, steps * self.epochs // 50)
+
+        def pace(step: int) -> float:
+            if self.schedule == "constant":
+                return 1.0
+            done = min(1.0, step / total)
+            return min(1.0, (step + 1) / warm) * (0.02 + 0.98 * (1 + math.cos(math.pi * done)) / 2)
+
+        return pace
+
+    def _complain(self, epoch: int) -> None:
+        setting = f"loss={self.loss} lr={self.lr} batch={self.batch} precision={self.precision}"
+        if not self.rounds_:
+            raise FitError(
+                "the loss of a head stays finite",
+                f"it does not in epoch {epoch} with {setting}",
+                "lower it with --set lr=..., or choose another loss",
+            )
+        log.warning(
+            "the loss is not finite in epoch %d with %s; epoch %d is kept",
+            epoch,
+            setting,
+            self.rounds_,
+        )
+
+    def _precision(self, device: torch.device) -> torch.autocast:
+        wanted = self.precision == "bf16" or (self.precision == "auto" and has_bfloat16(device))
+        return torch.autocast(device.type, dtype=torch.bfloat16, enabled=wanted)
+
+    @torch.no_grad()
+    def _logits(self, network: nn.Module, rows: Tensor) -> Tensor:
+        network.eval()
+        with self._precision(rows.device):
+            parts = [network(part).float() for part in rows.split(PREDICT_ROWS)]
+        return torch.cat(parts, dim=-2)
+
+    def _predict(self, x: FloatArray) -> FloatArray:
+        device = next(self._network.parameters()).device
+        parts = torch.from_numpy(np.ascontiguousarray(x)).split(PREDICT_ROWS)
+        scores = [self._logits(self._network, part.to(device)).sigmoid().cpu() for part in parts]
+        joined = torch.cat(scores, dim=-2)
+        return (joined.mean(dim=0) if joined.ndim == 3 else joined).numpy()
+
+    def _save_state(self, folder: Path) -> None:
+        state = {key: value.contiguous().cpu() for key, value in self._network.state_dict().items()}
+        save_file(state, folder / "weights.safetensors")
+
+    def _load_state(self, folder: Path) -> None:
+        with seeded(self.seed, torch.device("cpu")):
+            self._network = self._build(self.blocks_, int(self.learnable_.sum()))
+        self._network.load_state_dict(load_file(folder / "weights.safetensors"))
+        self._network.eval().to(choose_device("auto"))
+
+
+class Standardise(nn.Module):
+    """(b, d) -> (b, d) with mean 0 and deviation 1 over the training rows; constants become 0."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("scale", torch.ones(width))
+
+    def learn(self, rows: Tensor, chosen: Tensor) -> None:
+        """Take mean and deviation of the `chosen` rows, a slice at a time."""
+        total, squares = torch.zeros(2, rows.shape[1], dtype=torch.float64, device=rows.device)
+        for part in chosen.split(PREDICT_ROWS):
+            values = rows[part].double()
+            total += values.sum(dim=0)
+            squares += values.square().sum(dim=0)
+        mean = total / len(chosen)
+        deviation = (squares / len(chosen) - mean.square()).clamp(min=0).sqrt()
+        constant = deviation <= 1e-5 * mean.abs().clamp(min=1e-30)
+        self.mean = mean.float()
+        self.scale = torch.where(constant, 0.0, 1 / deviation.clamp(min=1e-30)).float()
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Standardise; far outliers are cut at 30 deviations so that none can blow up a step."""
+        return ((rows - self.mean) * self.scale).clamp(-30, 30)
+
+
+def mean_loss(loss: Loss, logits: Tensor, targets: Tensor) -> Tensor:
+    """The loss in float32; of members, (members, b, k), the mean."""
+    logits = logits.float()
+    if logits.ndim == 2:
+        return loss(logits, targets)
+    return torch.stack([loss(member, targets) for member in logits]).mean()
+
+
+def make_optimizer(network: nn.Module, *, lr: float, decay: float) -> torch.optim.AdamW:
+    """AdamW that decays matrices and leaves biases and scales alone."""
+    matrices = [p for p in network.parameters() if p.ndim > 1]
+    others = [p for p in network.parameters() if p.ndim <= 1]
+    groups = [{"params": matrices, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=lr, fused=True)
+
+
+def snapshot(network: nn.Module) -> dict[str, Tensor]:
+    """A copy of all weights and buffers."""
+    return {key: value.detach().clone() for key, value in network.state_dict().items()}
+
+
+def is_finite(network: nn.Module) -> bool:
+    """Whether every weight is a finite number."""
+    return all(bool(torch.isfinite(p).all()) for p in network.parameters())
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed torch inside the block, and leave the caller's random state as it was."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 matrices natively."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
