@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from hashlib import blake2b
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ from mmfeat.store.layout import Status
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "MPO")
 WIDE_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")
+ORIENTATION = 0x0112  # the EXIF tag
 LONG_STRIP = 64  # from this ratio of the sides on, the whole picture is never resized
 Decoded = tuple[Pixels, bytes] | Refusal  # pixels (height, width, 3) and a digest of the file
 
@@ -56,12 +57,13 @@ def decode_image(
         return Refusal(Status.TOO_LARGE, "the image does not fit into memory")
     except Exception as error:  # Pillow's decoders raise anything on broken files
         return Refusal(Status.CORRUPT, " ".join(f"it cannot be decoded: {error}".split()))
-    return pixels, blake2b(content, digest_size=16).digest()
+    return pixels, sha256(content).digest()
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
     """Turn the first frame of any picture into upright RGB."""
-    image = ImageOps.exif_transpose(image)
+    if image.getexif().get(ORIENTATION, 1) != 1:  # exif_transpose copies even what is upright
+        image = ImageOps.exif_transpose(image)
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode in WIDE_MODES:
@@ -80,10 +82,8 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _draft(image: Image.Image, size: tuple[int, int]) -> None:
-    """Let the JPEG decoder shrink by 2, 4 or 8, to no less than twice the size asked for."""
-    height, width = size
-    shorter = min(image.size)
-    factor = max(shorter / (2 * min(height, width)), 1.0)
+    """Let the JPEG decoder shrink by 2, 4 or 8, to no less than what is needed."""
+    factor = max(min(image.size) / max(size), 1.0)
     image.draft("RGB", (int(image.size[0] / factor), int(image.size[1] / factor)))
 
 
