@@ -6,7 +6,8 @@
    by it; what is tuned looks better on its own rows than on new ones, `nested` does not;
 4. for samples-F1, decoding by expected F1 is taken where the calibrated probabilities can be
    trusted and it is not worse than thresholds on the held-out folds;
-5. where no method was asked for and tuning loses on the held-out folds, it stays at 0.5.
+5. where no method was asked for and the gain on the held-out folds is within one standard error,
+   thresholds stay at 0.5.
 """
 
 from __future__ import annotations
@@ -73,10 +74,13 @@ def tune(
     }
     notes += _notes(decision, problem, predicted["tuned"])
     worth = {key: value_of(objective, problem, found) for key, found in predicted.items()}
-    ranges = intervals(objective, problem, predicted)
+    ranges, error = intervals(objective, problem, predicted)
     notes += [_verdict(objective, worth, ranges["gain"])]
-    if method is None and worth["nested"] < worth["at_0.5"]:
-        notes += ["thresholds stay at 0.5; name a --method to have the tuned ones all the same"]
+    if method is None and worth["nested"] <= worth["at_0.5"] + error:
+        notes += [
+            f"thresholds stay at 0.5: the gain is not above its standard error, {error:.4f};"
+            f" name the method ({name}) to have the tuned ones all the same"
+        ]
         decision = replace(decision, thresholds=(HALF,) * problem.n_labels, decode="thresholds")
         predicted = dict.fromkeys(predicted, half)
         worth = dict.fromkeys(worth, worth["at_0.5"])
