@@ -1,0 +1,225 @@
+"""Thresholds: how fast they are found, and what they are worth on rows that nobody has seen.
+
+    python -m benchmarks.thresholds [--data FOLDER] [--quick]
+
+Speed: made-up scores of 30,000 × 18 and 100,000 × 80; every method, and beside `exact` the
+usual loop over a grid of 100 thresholds with scikit-learn's `f1_score`. Quality, with
+`--data` naming a folder that has `train.csv` and `text_minilm_fp16.npy`: scores of a plain
+logistic regression, tuned out of fold on the rows 0–24,999, judged on the rows 25,000–29,999;
+and the same with 6,000 tuning rows, drawn eight times.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score
+
+from benchmarks.results import machine, write_section
+from mmfeat.calibration import fit_calibration
+from mmfeat.decode import decode_expected_f1
+from mmfeat.metrics import summarise
+from mmfeat.thresholds import OBJECTIVES, Problem, choose_thresholds, value_of
+from mmfeat.tune import tune
+from mmfeat.types import FloatArray, Scores, Targets
+
+N_TUNE = 25_000
+N_FOLDS = 5
+N_DRAWS, N_SMALL = 8, 6_000
+REPEATS = 5
+OBJECTIVE_KEYS = {"macro-f1": "macro_f1", "micro-f1": "micro_f1", "samples-f1": "samples_f1"}
+
+
+def made_up(n_rows: int, n_labels: int, seed: int = 0) -> Problem:
+    """Scores like a good head's: prevalences from 1 % to 50 %, average precision about 0.7."""
+    rng = np.random.default_rng(seed)
+    rates = np.geomspace(0.01, 0.5, n_labels)
+    targets = (rng.random((n_rows, n_labels)) < rates).astype(np.uint8)
+    logits = 3 * targets - 1.5 + rng.normal(size=targets.shape) + np.log(rates / (1 - rates))
+    return Problem(probabilities=(1 / (1 + np.exp(-logits))).astype(np.float32), targets=targets)
+
+
+def grid_search(problem: Problem) -> NDArray[np.float64]:
+    """The usual loop: for each class the best of 100 thresholds by scikit-learn's f1_score."""
+    grid = np.linspace(0.01, 0.99, 100)
+    chosen = []
+    for p, y in zip(problem.probabilities.T, problem.targets.T, strict=True):
+        values = [f1_score(y, p >= t, zero_division=0) for t in grid]
+        chosen.append(grid[int(np.argmax(values))])
+    return np.array(chosen)
+
+
+def seconds(work: Callable[[], Any], repeats: int = REPEATS) -> float:
+    """The median time of some runs."""
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+def speed(shapes: list[tuple[int, int]]) -> str:
+    head = " | ".join(f"{n:,} × {k}" for n, k in shapes)
+    problems = [made_up(*shape) for shape in shapes]
+    cells: dict[str, list[str]] = {}
+    exact = [
+        seconds(lambda p=p: choose_thresholds(replace(p), objective="macro-f1", method="exact"))  # type: ignore[misc]
+        for p in problems
+    ]
+    for problem, ours in zip(problems, exact, strict=True):
+        started = time.perf_counter()
+        gridded = grid_search(problem)
+        theirs = time.perf_counter() - started
+        chosen = choose_thresholds(problem, objective="macro-f1", method="exact")
+        best = value_of("macro-f1", problem, problem.predict(chosen))
+        found = value_of("macro-f1", problem, problem.predict(gridded))
+        cells.setdefault("grid of 100 × f1_score, s", []).append(f"{theirs:.1f}")
+        cells.setdefault("exact, s", []).append(f"{ours:.3f}")
+        cells.setdefault("exact is faster by", []).append(f"**{theirs / ours:.0f} ×**")
+        cells.setdefault("macro-F1 of grid → exact", []).append(f"{found:.5f} → {best:.5f}")
+    for objective, entry in OBJECTIVES.items():
+        for method in entry.methods:
+            if method in ("exact", "fixed", "expected-f1") or objective == "f-beta":
+                continue
+            for problem in problems:
+                took = seconds(
+                    lambda p=problem, o=objective, m=method: choose_thresholds(  # type: ignore[misc]
+                        replace(p), objective=o, method=m
+                    ),
+                    repeats=3,
+                )
+                cells.setdefault(f"{objective} by {method}, s", []).append(f"{took:.3f}")
+    for problem in problems:
+        took = seconds(lambda p=problem: decode_expected_f1(p.probabilities), repeats=3)  # type: ignore[misc]
+        cells.setdefault("decoding by expected F1, s", []).append(f"{took:.2f}")
+        folds = np.arange(len(problem.targets)) % N_FOLDS
+        started = time.perf_counter()
+        fit_calibration(problem.probabilities, problem.targets, folds)
+        took = time.perf_counter() - started
+        cells.setdefault("calibration, s", []).append(f"{took:.1f}")
+    lines = [f"| | {head} |", "|---|" + "---:|" * len(shapes)]
+    lines += [f"| {name} | {' | '.join(values)} |" for name, values in cells.items()]
+    return "\n".join(lines)
+
+
+def read_data(folder: Path) -> tuple[FloatArray, Targets, tuple[str, ...]]:
+    """L2-normalised features, targets and labels."""
+    with (folder / "train.csv").open(newline="", encoding="utf-8") as file:
+        sets = [row["Labels"].split() for row in csv.DictReader(file)]
+    labels = tuple(sorted({name for row in sets for name in row}, key=int))
+    targets = np.array([[name in row for name in labels] for row in sets], dtype=np.uint8)
+    x = np.load(folder / "text_minilm_fp16.npy").astype(np.float32)
+    return x / np.linalg.norm(x, axis=1, keepdims=True), targets, labels
+
+
+def fit_scores(folder: Path) -> tuple[Scores, Scores]:
+    """Out-of-fold scores of the tuning rows, and the scores of the rows to judge on."""
+    x, targets, labels = read_data(folder)
+    folds = np.random.default_rng(0).permutation(N_TUNE) % N_FOLDS
+    oof = np.zeros((N_TUNE, len(labels)), dtype=np.float32)
+    judged = np.zeros((len(x) - N_TUNE, len(labels)), dtype=np.float32)
+    for j in range(len(labels)):
+        for fold in range(N_FOLDS):
+            inside, rest = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+            head = LogisticRegression(C=10, max_iter=300).fit(x[rest], targets[rest, j])
+            oof[inside, j] = head.predict_proba(x[inside])[:, 1]
+        head = LogisticRegression(C=10, max_iter=300).fit(x[:N_TUNE], targets[:N_TUNE, j])
+        judged[:, j] = head.predict_proba(x[N_TUNE:])[:, 1]
+    ids = tuple(str(i) for i in range(len(x)))
+    return (
+        Scores(
+            ids=ids[:N_TUNE],
+            labels=labels,
+            probabilities=oof,
+            targets=targets[:N_TUNE],
+            folds=folds,
+        ),
+        Scores(ids=ids[N_TUNE:], labels=labels, probabilities=judged, targets=targets[N_TUNE:]),
+    )
+
+
+def quality(tuning: Scores, judging: Scores) -> str:
+    lines = [
+        "| objective | method | tuned on its rows | nested | judged at 0.5 | judged tuned | "
+        "with top1 |",
+        "|---|---|---:|---:|---:|---:|---:|",
+    ]
+    assert judging.targets is not None
+    half = (judging.probabilities >= 0.5).astype(np.uint8)
+    for objective, key in OBJECTIVE_KEYS.items():
+        for method in OBJECTIVES[objective].methods:
+            decision = tune(tuning, objective=objective, method=method)
+            judged = [
+                summarise(None, found, judging.targets)[key]
+                for found in (
+                    half,
+                    decision.decide(judging.probabilities),
+                    decision.decide(judging.probabilities, empty="top1"),
+                )
+            ]
+            values = [decision.oof["tuned"][key], decision.oof["nested"][key], *judged]
+            told = " | ".join(f"{value:.4f}" for value in values)
+            lines.append(f"| {objective} | {method} | {told} |")
+    return "\n".join(lines)
+
+
+def small(tuning: Scores, judging: Scores) -> str:
+    """Gain over 0.5 on unseen rows, for the default of each objective and few tuning rows."""
+    assert tuning.targets is not None and tuning.folds is not None and judging.targets is not None
+    lines = ["| objective | gain on unseen rows, mean | least | greatest |", "|---|---:|---:|---:|"]
+    for objective, key in OBJECTIVE_KEYS.items():
+        gains = []
+        for draw in range(N_DRAWS):
+            rows = np.random.default_rng(draw).permutation(N_TUNE)[:N_SMALL]
+            some = replace(
+                tuning,
+                ids=tuple(tuning.ids[i] for i in rows),
+                probabilities=tuning.probabilities[rows],
+                targets=tuning.targets[rows],
+                folds=tuning.folds[rows],
+            )
+            decision = tune(some, objective=objective)
+            rest = np.delete(np.arange(N_TUNE), rows)
+            p = np.vstack([tuning.probabilities[rest], judging.probabilities])
+            truth = np.vstack([tuning.targets[rest], judging.targets])
+            tuned = summarise(None, decision.decide(p), truth)[key]
+            half = summarise(None, (p >= 0.5).astype(np.uint8), truth)[key]
+            assert tuned is not None and half is not None
+            gains.append(tuned - half)
+        told = f"{np.mean(gains):+.4f} | {min(gains):+.4f} | {max(gains):+.4f}"
+        lines.append(f"| {objective} | {told} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, help="folder with train.csv and the embeddings")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the rows and classes")
+    options = parser.parse_args()
+    shapes = [(3_000, 6), (10_000, 8)] if options.quick else [(30_000, 18), (100_000, 80)]
+    parts = [f"## Thresholds\n\n{machine()}", speed(shapes)]
+    if options.data:
+        tuning, judging = fit_scores(options.data)
+        parts += [
+            "Text embeddings of 30,000 captions, 18 labels, logistic regression; tuned on "
+            "25,000 out-of-fold rows, judged on the last 5,000:",
+            quality(tuning, judging),
+            f"Tuned on {N_SMALL:,} rows, the default of each objective, {N_DRAWS} draws:",
+            small(tuning, judging),
+        ]
+    write_section("thresholds", "\n\n".join(parts))
+
+
+if __name__ == "__main__":
+    main()
