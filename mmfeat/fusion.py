@@ -128,7 +128,7 @@ def _meet(image: FloatArray, text: FloatArray, features: Features, fusion: str) 
         return image * text
     both = present(features, "image") & present(features, "text")
     if fusion == "absdiff":
-        return np.abs(image - text) * both[:, None]
+        return np.where(both[:, None], np.abs(image - text), np.float32(0))
     if fusion == "max":
         return np.where(both[:, None], np.maximum(image, text), image + text)
     total = image + text

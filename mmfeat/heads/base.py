@@ -145,7 +145,7 @@ class Head(ABC):
     def load(cls, folder: Path) -> Self:
         """Read a head that `save` wrote."""
         document = json.loads((folder / "head.json").read_text(encoding="utf-8"))
-        options = {
+        options: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in document["options"].items()
         }
         head = cls(**options)

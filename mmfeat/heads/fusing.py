@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from mmfeat.errors import FitError
@@ -18,9 +19,10 @@ class Gated(nn.Module):
 
     def forward(self, rows: Tensor) -> Tensor:
         """Mix image and text, number by number, by a gate that sees both."""
-        image, text = rows.split(self.blocks, dim=1)
+        image, text = torch.split(rows, self.blocks, dim=1)
         gate = self.gate(rows).sigmoid()
-        return gate * self.parts[0](image).tanh() + (1 - gate) * self.parts[1](text).tanh()
+        out: Tensor = gate * self.parts[0](image).tanh() + (1 - gate) * self.parts[1](text).tanh()
+        return out
 
 
 class Bilinear(nn.Module):
@@ -32,13 +34,14 @@ class Bilinear(nn.Module):
     def __init__(self, blocks: tuple[int, ...], width: int) -> None:
         super().__init__()
         self.blocks = list(blocks)
-        self.parts = nn.ModuleList(nn.Linear(block, width) for block in blocks)
-        for part in self.parts:
-            nn.init.ones_(part.bias)
+        projections = [nn.Linear(block, width) for block in blocks]
+        for projection in projections:
+            nn.init.ones_(projection.bias)
+        self.parts = nn.ModuleList(projections)
 
     def forward(self, rows: Tensor) -> Tensor:
         """Multiply the projections of image and text, number by number."""
-        image, text = rows.split(self.blocks, dim=1)
+        image, text = torch.split(rows, self.blocks, dim=1)
         product: Tensor = self.parts[0](image) * self.parts[1](text)
         return product
 

@@ -84,7 +84,7 @@ class Slices(nn.Module):
     def forward(self, rows: Tensor) -> Tensor:
         """Cut each block into slices, the last one filled up with zeros, and project them."""
         parts = []
-        for block, weight in zip(rows.split(self.blocks, dim=1), self.weights, strict=True):
+        for block, weight in zip(torch.split(rows, self.blocks, dim=1), self.weights, strict=True):
             filled = functional.pad(block, (0, self.tokens * weight.shape[1] - block.shape[1]))
             slices = filled.view(len(rows), self.tokens, -1).transpose(0, 1)
             parts.append((slices @ weight).transpose(0, 1))

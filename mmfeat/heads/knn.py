@@ -71,4 +71,5 @@ class KNN(Head):
 def unit(x: FloatArray) -> FloatArray:
     """Rows of length 1; rows of zeros stay."""
     lengths = np.linalg.norm(x, axis=1, keepdims=True)
-    return x / np.maximum(lengths, 1e-30)
+    out: FloatArray = x / np.maximum(lengths, 1e-30)
+    return out

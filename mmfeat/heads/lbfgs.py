@@ -46,7 +46,8 @@ class Problems:
 
     def logits(self, w: Tensor) -> Tensor:
         """(d + 1, p) -> (n, p); the last row of `w` is the offset."""
-        return torch.addmm(w[-1], self.x, w[:-1])
+        z: Tensor = torch.addmm(w[-1], self.x, w[:-1])
+        return z
 
     def value(self, z: Tensor, w: Tensor, ridge: Tensor) -> Tensor:
         """The objective of every problem, (p,)."""

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -62,7 +62,7 @@ class LogReg(Head):
         self._given: NDArray[np.float64] | None = None  # C of each class, by `settled`
         self._weights = np.empty((0, 0), dtype=np.float32)
         self._offsets = np.empty(0, dtype=np.float32)
-        self._costs = np.empty((0, 0))
+        self._costs: NDArray[np.float64] = np.empty((0, 0))
 
     def fit_folds(
         self, x: FloatArray, y: Targets, *, blocks: tuple[int, ...], splits: Sequence[IntArray]
@@ -111,7 +111,8 @@ class LogReg(Head):
         total = costs.sum(axis=0)
         if self.choose == "shared":
             total = np.broadcast_to(total.sum(axis=0), total.shape)
-        return total.argmin(axis=1)
+        best: NDArray[np.int64] = total.argmin(axis=1)
+        return best
 
     def _fit(self, x: FloatArray, y: Targets, blocks: tuple[int, ...]) -> None:
         everyone = np.ones((len(x), 1), dtype=bool)
@@ -131,8 +132,11 @@ class LogReg(Head):
             parts = np.random.default_rng(self.seed).permutation(len(x)) % INNER_FOLDS
             splits = [np.flatnonzero(parts != part) for part in range(INNER_FOLDS)]
             inner = self.fit_folds(x, y, blocks=blocks, splits=splits)
-            return path[self._choice(np.stack([head._costs for head in inner]))]
-        return path[self._choice(self._costs[None])[self.learnable_]]
+            chosen = self._choice(np.stack([head._costs for head in inner]))
+        else:
+            chosen = self._choice(self._costs[None])[self.learnable_]
+        strengths: NDArray[np.float64] = path[chosen]
+        return strengths
 
     def _take(self, w: Tensor) -> None:
         self._weights = w[:-1].cpu().numpy().copy()
@@ -143,7 +147,11 @@ class LogReg(Head):
         return logits.sigmoid().numpy()
 
     def _save_state(self, folder: Path) -> None:
-        state = {"weights": self._weights, "offsets": self._offsets, "costs": self._costs}
+        state: dict[str, NDArray[Any]] = {
+            "weights": self._weights,
+            "offsets": self._offsets,
+            "costs": self._costs,
+        }
         save_file(state, folder / "weights.safetensors")
 
     def _load_state(self, folder: Path) -> None:
@@ -179,7 +187,7 @@ class Solver:
     def solve(self, strength: NDArray[np.float64], tolerance: float) -> None:
         """Move `w` to the minimum for these C, (p,)."""
         ridge = torch.from_numpy(1 / strength).float().to(self.w.device)
-        for part in torch.arange(len(strength)).split(PROBLEMS_AT_ONCE):
+        for part in torch.split(torch.arange(len(strength)), PROBLEMS_AT_ONCE):
             y, m = self._columns(part)
             problems = Problems(self.x, self.gram, y, m)
             self.w[:, part], done = minimise(
@@ -199,7 +207,7 @@ class Solver:
     def cost(self, criterion: str) -> NDArray[np.float64]:
         """Log-loss (a sum), or minus the average precision, of each problem's left-out rows."""
         costs = []
-        for part in torch.arange(self.w.shape[1]).split(PROBLEMS_AT_ONCE):
+        for part in torch.split(torch.arange(self.w.shape[1]), PROBLEMS_AT_ONCE):
             y, m = self._columns(part)
             z = Problems(self.x, self.gram, y, m).logits(self.w[:, part])
             if criterion == "log-loss":

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import numpy as np
 import torch
@@ -93,7 +93,7 @@ class TorchHead(Head):
             if self.rounds is not None or not self.patience or n_aside < MIN_SET_ASIDE:
                 n_aside = 0
             self._network = self._build(blocks, y.shape[1]).to(device)
-            self._network[0].learn(rows, order[n_aside:])
+            cast(Standardise, self._network[0]).learn(rows, order[n_aside:])
             self._train(rows, targets, order[n_aside:], order[:n_aside])
 
     def _build(self, blocks: tuple[int, ...], n_classes: int) -> nn.Sequential:
@@ -104,10 +104,9 @@ class TorchHead(Head):
         rates = targets[train].mean(dim=0).clamp(0.5 / len(train), 1 - 0.5 / len(train))
         loss = make_loss(self.loss, rates=rates, smoothing=self.smoothing)
         network = self._network
+        average = get_ema_multi_avg_fn(self.ema)  # type: ignore[no-untyped-call]
         averaged = (
-            AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(self.ema), use_buffers=True)
-            if self.ema
-            else None
+            AveragedModel(network, multi_avg_fn=average, use_buffers=True) if self.ema else None
         )
         judged = averaged.module if averaged is not None else network
         optimizer = make_optimizer(network, lr=self.lr, decay=self.decay)
@@ -178,12 +177,12 @@ class TorchHead(Head):
     def _logits(self, network: nn.Module, rows: Tensor) -> Tensor:
         network.eval()
         with self._precision(rows.device):
-            parts = [network(part).float() for part in rows.split(PREDICT_ROWS)]
+            parts = [network(part).float() for part in torch.split(rows, PREDICT_ROWS)]
         return torch.cat(parts, dim=-2)
 
     def _predict(self, x: FloatArray) -> FloatArray:
         device = next(self._network.parameters()).device
-        parts = torch.from_numpy(np.ascontiguousarray(x)).split(PREDICT_ROWS)
+        parts = torch.split(torch.from_numpy(np.ascontiguousarray(x)), PREDICT_ROWS)
         scores = [self._logits(self._network, part.to(device)).sigmoid().cpu() for part in parts]
         joined = torch.cat(scores, dim=-2)
         return (joined.mean(dim=0) if joined.ndim == 3 else joined).numpy()
@@ -210,7 +209,7 @@ class Standardise(nn.Module):
     def learn(self, rows: Tensor, chosen: Tensor) -> None:
         """Take mean and deviation of the `chosen` rows, a slice at a time."""
         total, squares = torch.zeros(2, rows.shape[1], dtype=torch.float64, device=rows.device)
-        for part in chosen.split(PREDICT_ROWS):
+        for part in torch.split(chosen, PREDICT_ROWS):
             values = rows[part].double()
             total += values.sum(dim=0)
             squares += values.square().sum(dim=0)
@@ -222,7 +221,8 @@ class Standardise(nn.Module):
 
     def forward(self, rows: Tensor) -> Tensor:
         """Standardise; far outliers are cut at 30 deviations so that none can blow up a step."""
-        return ((rows - self.mean) * self.scale).clamp(-30, 30)
+        out: Tensor = ((rows - self.mean) * self.scale).clamp(-30, 30)
+        return out
 
 
 def mean_loss(loss: Loss, logits: Tensor, targets: Tensor) -> Tensor:
@@ -262,5 +262,5 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 def has_bfloat16(device: torch.device) -> bool:
     """Whether the device multiplies bfloat16 matrices natively."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
