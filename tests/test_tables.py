@@ -108,7 +108,9 @@ def test_quotes_that_were_not_doubled_are_mended_and_counted(tmp_path: Path) -> 
         "plain",
         'odd "one',
     )
-    assert table.notes == ("2 rows had quotes that were not doubled and were mended (rows 0, 3)",)
+    assert table.notes == (
+        "2 rows were mended where the caption's quotes were not doubled (rows 0, 3)",
+    )
 
 
 def test_a_broken_row_is_named_where_the_caption_is_not_last(tmp_path: Path) -> None:
@@ -163,3 +165,16 @@ def test_a_missing_table(tmp_path: Path) -> None:
 def test_ids_that_differ_by_case_are_kept_and_noted(tmp_path: Path) -> None:
     table = read_table(text_table(tmp_path, "ImageID\nA.jpg\na.jpg\n"), data=DATA)
     assert table.ids == ("A.jpg", "a.jpg") and "only by case" in table.notes[0]
+
+
+def test_a_lone_broken_header_or_an_open_quote_ends_in_one_error(tmp_path: Path) -> None:
+    for text in ('ImageID,"Cap"tion"\na,b\n', 'ImageID,Caption\n"a,b\n', '"ImageID,Caption\n'):
+        with pytest.raises(TableError):
+            read_table(text_table(tmp_path, text), data=DATA)
+
+
+def test_too_few_and_too_many_cells(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match=r"row 1 \(line 3\)"):
+        read_table(text_table(tmp_path, "ImageID,Caption\na,b\nc\n"), data=DATA)
+    table = read_table(text_table(tmp_path, "ImageID,Caption\na,b, c\n"), data=DATA)
+    assert table.captions == ("b, c",) and "1 row was mended" in table.notes[0]

@@ -1,4 +1,4 @@
-"""csv and tsv, strictly first; then row by row, mending quotes the writer forgot to double.
+"""csv and tsv, strictly; rows whose quotes the writer forgot to double are mended.
 
 RFC 4180 wants a quote inside a quoted cell doubled. Where a row breaks that rule, it can still
 be read as long as the caption is its last column: everything after the other columns is caption.
@@ -29,15 +29,29 @@ def read_tsv(content: bytes, path: str, text_col: str) -> Columns:
 
 
 def _read(content: bytes, path: str, text_col: str, separator: str) -> Columns:
-    text = decode_utf8(content, path)
+    lines = list(io.StringIO(decode_utf8(content, path), newline=""))
+    rows: list[list[str]] = []
     mended: list[int] = []
-    try:
-        rows = [row for row in _strict(text, separator) if row]
-        broken = next((i for i, row in enumerate(rows) if len(row) != len(rows[0])), None)
-    except csv.Error:
-        rows, broken = [], 0
-    if broken is not None:
-        rows, mended = _mend(text, path, text_col, separator)
+    at = _read_strictly(lines, 0, separator, rows)
+    while at < len(lines):
+        if not rows:
+            raise TableError(
+                "the first line must name the columns",
+                f"that of {path} is {lines[at][:80]!r}",
+                "mend its quotes",
+            )
+        row, used = _next_row(lines, at, separator, len(rows[0]))
+        if row is None:
+            row, used = _mended(lines[at], separator, rows, text_col), 1
+            if row is None:
+                raise TableError(
+                    f"every row must have the columns of the header ({len(rows[0])})",
+                    f"row {len(rows) - 1} (line {at + 1}) of {path} is {lines[at][:80]!r}",
+                    "double the quotes inside quoted cells, or make the caption the last column",
+                )
+            mended.append(len(rows) - 1)
+        rows.append(row)
+        at = _read_strictly(lines, at + used, separator, rows)
     if not rows:
         return Columns(values={}, n_rows=0)
     header, body = rows[0], rows[1:]
@@ -48,69 +62,51 @@ def _read(content: bytes, path: str, text_col: str, separator: str) -> Columns:
         )
     columns: Sequence[Sequence[object]] = list(zip(*body, strict=True)) or [()] * len(header)
     return Columns(
-        values=dict(zip(header, columns, strict=True)),
-        n_rows=len(body),
-        notes=_note(mended),
+        values=dict(zip(header, columns, strict=True)), n_rows=len(body), notes=_note(mended)
     )
 
 
-def _strict(text: str, separator: str) -> list[list[str]]:
-    return list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
-
-
-def _mend(text: str, path: str, text_col: str, separator: str) -> tuple[list[list[str]], list[int]]:
-    """Read line by line; return the rows, header first, and the rows that had to be mended."""
-    lines = io.StringIO(text, newline="\n").read().split("\n")
-    header = _parse(lines[0].rstrip("\r"), separator) or []
-    rows, mended, at = [header], [], 1
-    while at < len(lines):
-        if not lines[at].strip("\r"):
-            at += 1
-            continue
-        row, used = _next_row(lines, at, separator, len(header))
-        if row is None:
-            row, used = _caption_last(lines[at].rstrip("\r"), separator, len(header)), 1
-            if row is None or header[-1] != text_col:
-                raise TableError(
-                    f"every row must have the {len(header)} columns of the header",
-                    f"row {len(rows) - 1} (line {at + 1}) of {path} is {lines[at][:80]!r}",
-                    "double the quotes inside quoted cells, or make the caption the last column",
-                )
-            mended.append(len(rows) - 1)
-        rows.append(row)
-        at += used
-    return rows, mended
+def _read_strictly(lines: list[str], at: int, separator: str, rows: list[list[str]]) -> int:
+    """Append rows from line `at` on; return the line of the first that breaks the rule."""
+    reader = csv.reader((lines[i] for i in range(at, len(lines))), delimiter=separator, strict=True)
+    good = 0
+    try:
+        for row in reader:
+            if row:
+                if rows and len(row) != len(rows[0]):
+                    return at + good
+                rows.append(row)
+            good = reader.line_num
+    except csv.Error:
+        return at + good
+    return len(lines)
 
 
 def _next_row(
     lines: list[str], at: int, separator: str, width: int
 ) -> tuple[list[str] | None, int]:
     """Parse the row that begins at line `at`, running on while a quoted cell is open."""
-    record = lines[at]
+    record = ""
     for used in range(1, min(LONGEST_ROW, len(lines) - at) + 1):
-        if used > 1:
-            record += "\n" + lines[at + used - 1]
-        row = _parse(record.rstrip("\r"), separator)
-        if row is not None and len(row) == width:
+        record += lines[at + used - 1]
+        try:
+            row = next(csv.reader((record,), delimiter=separator, strict=True))
+        except csv.Error:
+            row = []
+        if len(row) == width:
             return row, used
         if record.count('"') % 2 == 0:  # no cell is open: more lines cannot help
             break
     return None, 1
 
 
-def _parse(record: str, separator: str) -> list[str] | None:
-    try:
-        rows = list(csv.reader(io.StringIO(record, newline=""), delimiter=separator, strict=True))
-    except csv.Error:
+def _mended(line: str, separator: str, rows: list[list[str]], text_col: str) -> list[str] | None:
+    """Split off the columns before the caption; it is all the rest, less its own quotes."""
+    if rows[0][-1] != text_col:
         return None
-    return rows[0] if len(rows) == 1 else None
-
-
-def _caption_last(line: str, separator: str, width: int) -> list[str] | None:
-    """Split off the columns before the last; the last is all the rest, less its own quotes."""
     cells: list[str] = []
-    rest = line
-    for _ in range(width - 1):
+    rest = line.rstrip("\r\n")
+    for _ in rows[0][:-1]:
         if rest.startswith('"'):
             cell, found, rest = rest[1:].partition(f'"{separator}')
         else:
@@ -127,4 +123,5 @@ def _note(mended: list[int]) -> tuple[str, ...]:
     if not mended:
         return ()
     rows = ", ".join(map(str, mended[:5])) + (", …" if len(mended) > 5 else "")
-    return (f"{len(mended)} rows had quotes that were not doubled and were mended (rows {rows})",)
+    told = "1 row was" if len(mended) == 1 else f"{len(mended)} rows were"
+    return (f"{told} mended where the caption's quotes were not doubled (rows {rows})",)
