@@ -119,19 +119,19 @@ def fit(
     model = Model.build(
         head=config.head,
         fusion=config.fusion,
-        loss=config.loss,
+        loss=config.loss or FitSettings().loss,
         seed=config.seed,
         settings=config.settings,
     )
     folds = _shared_folds(workspace, config, training)
     tell_missing(training.features)
     started = time.perf_counter()
-    scores, models = _out_of_fold(run.folder / "folds", model, training, folds)
+    scores = _out_of_fold(run.folder / "folds", model, training, folds)
     seconds = {"cross_validation": time.perf_counter() - started}
     started = time.perf_counter()
-    final = model.refit(training.features, training.targets, models)
+    model.fit(training.features)
     seconds["refit"] = time.perf_counter() - started
-    _write_run(run, final, scores, seconds)
+    _write_run(run, model, scores, seconds)
     return run
 
 
@@ -192,42 +192,23 @@ def tell_missing(features: Features) -> None:
             )
 
 
-def _out_of_fold(
-    folder: Path, model: Model, training: Training, folds: IntArray
-) -> tuple[Scores, list[Model]]:
-    """Score every row by a model that never saw its fold; keep each fold's model in `folder`."""
+def _out_of_fold(keep: Path, model: Model, training: Training, folds: IntArray) -> Scores:
+    """Score every row by a model that never saw its fold; what is fitted is kept in `keep`."""
     features, targets = training.features, training.targets
-    numbers = range(int(folds.max()) + 1)
-    models = {n: Model.load(folder / str(n)) for n in numbers if (folder / str(n)).is_dir()}
-    missing = [n for n in numbers if n not in models]
-    splits = [np.flatnonzero(folds != n) for n in missing]
-    for n, fitted in zip(missing, model.fit_folds(features, targets, splits), strict=True):
-        _save_whole(fitted, folder / str(n))
-        models[n] = fitted
-        log.info("fold %d of %d is fitted", n + 1, len(numbers))
-    oof = np.empty(targets.shape, dtype=np.float32)
-    for n in numbers:
-        rows = np.flatnonzero(folds == n)
-        oof[rows] = models[n].predict(features.take(rows))
-    scores = Scores(
+    oof = np.full(targets.shape, np.nan, dtype=np.float32)
+    for fold, rows, probabilities in model.cross_validate(features, folds, keep=keep):
+        oof[rows] = probabilities
+        log.info("fold %d of %d is scored", fold + 1, int(folds.max()) + 1)
+    return Scores(
         ids=features.ids, labels=features.labels, probabilities=oof, targets=targets, folds=folds
     )
-    return scores, [models[n] for n in numbers]
-
-
-def _save_whole(model: Model, folder: Path) -> None:
-    """Save under another name first, so that a folder that is there is complete."""
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    model.save(partial)
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
 
 
 def _write_run(run: Run, model: Model, scores: Scores, seconds: dict[str, float]) -> None:
     assert scores.targets is not None, "a fit has targets"
     write_scores(run.folder / "scores.h5", scores)
-    _save_whole(model, run.folder / "head")
+    shutil.rmtree(run.folder / "head", ignore_errors=True)
+    model.save(run.folder / "head")
     half = (scores.probabilities >= 0.5).astype(np.uint8)
     document = {
         "oof": {

@@ -27,7 +27,7 @@ def check_name(name: str, registry: Mapping[str, object], kind: str) -> str:
         raise PluginError(
             f"a {kind} is one of {', '.join(registry)}",
             f"{name!r} is not",
-            f"see `mmfeat list {kind}s`",
+            f"see `mmfeat list {kind}{'es' if kind.endswith('s') else 's'}`",
         )
     return name
 
