@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from mmfeat.files import replacing
 from mmfeat.fit import tell_missing
 from mmfeat.model import Model
 from mmfeat.runs import Run
-from mmfeat.store import FeatureStore, read_features
+from mmfeat.store import FeatureStore, Status, read_features
 from mmfeat.types import Scores
 from mmfeat.workspace import Workspace
 
@@ -37,20 +38,48 @@ def predict_scores(run: Run, workspace: Workspace, split: str) -> Scores:
     )
 
 
-def write_predictions(path: Path, scores: Scores, decision: Decision, *, empty: str) -> None:
-    """Replace `path` by one row per id: its labels and a probability per label.
+def read_statuses(run: Run, workspace: Workspace, split: str) -> dict[str, list[str]]:
+    """What became of each row of `split` in stage one, e.g. ``image_status``: ok, corrupt, …
 
-    The suffix decides the format: csv, tsv, jsonl or parquet; raises `ConfigError` for others.
+    With several feature sets their names stand in front, e.g. ``clip_image_status``.
     """
-    predicted = decision.decide(scores.probabilities, empty=empty)
+    features = run.config().features
+    prefixes = [f"{name}_" for name in features] if len(features) > 1 else [""]
+    found = {}
+    for prefix, path in zip(prefixes, workspace.stores(split, features), strict=True):
+        with FeatureStore.open(path) as store:
+            for modality, codes in store.statuses.items():
+                found[f"{prefix}{modality}_status"] = [Status(code).label for code in codes]
+    return found
+
+
+def write_predictions(
+    path: Path,
+    scores: Scores,
+    decision: Decision,
+    *,
+    empty: str,
+    decode: str | None = None,
+    label_sep: str = " ",
+    statuses: Mapping[str, Sequence[str]] | None = None,
+) -> None:
+    """Replace `path` by one row per id: its labels, statuses, and a probability per label.
+
+    `empty` and `decode` as in `Decision.decide`. A label that is called like another column
+    has ``p_`` before its name. The suffix decides the format: csv, tsv, jsonl or parquet;
+    raises `ConfigError` for others.
+    """
+    predicted = decision.decide(scores.probabilities, empty=empty, decode=decode)
     names = np.array(scores.labels, dtype=object)
-    frame = pd.DataFrame(
-        {
-            "id": scores.ids,
-            "labels": [" ".join(names[row.astype(bool)]) for row in predicted],
-            **{name: scores.probabilities[:, j] for j, name in enumerate(scores.labels)},
-        }
-    )
+    columns: dict[str, Any] = {
+        "id": scores.ids,
+        "labels": [label_sep.join(names[row.astype(bool)]) for row in predicted],
+        **(statuses or {}),
+    }
+    taken = set(columns)
+    for j, name in enumerate(scores.labels):
+        columns[f"p_{name}" if name in taken else name] = scores.probabilities[:, j]
+    frame = pd.DataFrame(columns)
     writers = {
         ".csv": lambda partial: frame.to_csv(partial, index=False),
         ".tsv": lambda partial: frame.to_csv(partial, index=False, sep="\t"),
