@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import csv
+import json
 import os
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from mmfeat.submission import (
     to_kaggle,
     write_submission,
 )
+from tests.conftest import Mmfeat
 
 IDS = ("a.jpg", "b.jpg", "c.jpg")
 LABELS = ("1", "2", "10")
@@ -207,3 +210,43 @@ def test_a_refusal_or_a_missing_client_is_one_line(
     monkeypatch.setattr("shutil.which", lambda *_, **__: None)
     with pytest.raises(SubmissionError, match="pip install kaggle"):
         to_kaggle(tmp_path / "out.csv", "scenes", "x")
+
+
+def test_the_commands_agree_check_and_score(
+    mmfeat: Mmfeat, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(*arguments: object) -> str:
+        result = mmfeat(*arguments)
+        assert result.exit_code == 0, result.stderr
+        return result.stdout
+
+    run("fit", "--head", "knn", "--folds", "2")
+    for objective in ("macro-f1", "samples-f1"):
+        told = run("tune-thresholds", "--objective", objective)
+        assert all(word in told for word in ("at_0.5", "nested", "95 % interval", "optimism"))
+        for decode in ("thresholds", "expected-f1"):
+            for empty in ("top1", "blank"):
+                options = ("--decode", decode, "--empty", empty)
+                run("submit", "--out", "s.csv", *options)
+                run("predict", "--out", "p.csv", *options)
+                with Path("s.csv").open() as file:
+                    submitted = {row["ImageID"]: row["Labels"] for row in csv.DictReader(file)}
+                with Path("p.csv").open() as file:
+                    rows = list(csv.DictReader(file))
+                assert {row["id"]: row["labels"] for row in rows} == submitted
+                assert {row["image_status"] for row in rows} == {"ok"}
+    assert "rows changed" in mmfeat("submit", "--out", "s.csv").stderr
+    assert "60 rows" in run("submit", "--check", "--out", "s.csv")
+    result = mmfeat("score", "s.csv", "solution.csv", "--worst", "3")
+    assert "worst rows" in result.stdout and "zero_division" in result.stdout
+    Path("s.csv").write_text("ImageID,Labels\n")
+    broken = mmfeat("submit", "--check", "--out", "s.csv")
+    assert broken.exit_code == 1 and "lacks 60 of 60" in broken.stderr
+    for suffix in ("parquet", "jsonl"):
+        run("predict", "--out", f"p.{suffix}")
+    first = json.loads(Path("p.jsonl").read_text().splitlines()[0])
+    assert {"id", "labels", "image_status", "text_status", "1"} <= set(first)
+    fake_client(project, "echo uploaded")
+    monkeypatch.setenv("PATH", f"{project}{os.pathsep}/usr/bin{os.pathsep}/bin")
+    told = run("submit", "--out", "s.csv", "--kaggle", "scenes", "--message", "one")
+    assert told.endswith("uploaded\n")
