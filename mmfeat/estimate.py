@@ -22,12 +22,11 @@ WIDTH = (0.05, 0.95)  # of the spread: the central 90 %
 
 def intervals(
     objective: str, problem: Problem, predicted: dict[str, Targets]
-) -> tuple[dict[str, list[float]], float]:
+) -> dict[str, list[float]]:
     """95 % bootstrap intervals of the objective for each prediction, and of the `gain`.
 
     Each prediction is of shape (n, k). All are judged on the same resamples, in which a row
-    counts Poisson(1) times; the gain is `nested` minus `at_0.5`, and its standard error is
-    returned, too.
+    counts Poisson(1) times; the gain is `nested` minus `at_0.5`.
     """
     rng = np.random.default_rng(problem.seed)
     n_rows = len(problem.targets)
@@ -40,8 +39,7 @@ def intervals(
             found[name].append(values_of(objective, problem, sets, weights))
     values = {name: np.concatenate(parts) for name, parts in found.items()}
     values["gain"] = values["nested"] - values["at_0.5"]
-    ranges = {name: np.quantile(each, TAILS).tolist() for name, each in values.items()}
-    return ranges, float(values["gain"].std())
+    return {name: np.quantile(each, TAILS).tolist() for name, each in values.items()}
 
 
 def spread(problem: Problem, objective: str, method: str) -> list[float | None]:

@@ -6,8 +6,8 @@
    by it; what is tuned looks better on its own rows than on new ones, `nested` does not;
 4. for samples-F1, decoding by expected F1 is taken where the calibrated probabilities can be
    trusted and it is not worse than thresholds on the held-out folds;
-5. where no method was asked for and the gain on the held-out folds is within one standard error,
-   thresholds stay at 0.5.
+5. where no method was asked for, thresholds leave 0.5 only if tuning pays: if the 95 % interval
+   of the gain on the held-out folds lies above 0.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from mmfeat.errors import ConfigError, RunError
 from mmfeat.estimate import intervals, per_class, spread
 from mmfeat.thresholds import (
     HALF,
+    OBJECTIVES,
     Problem,
     choose_thresholds,
     method_of,
@@ -63,6 +64,15 @@ def tune(
     folds, notes = _folds(scores, seed)
     decision = _decide(scores.labels, problem, folds, objective=objective, method=name)
     nested = _nested(decision, problem, folds)
+    for other in OBJECTIVES[objective].instead if method is None else ():
+        rival = _decide(scores.labels, problem, folds, objective=objective, method=other)
+        found = _nested(rival, problem, folds)
+        gain = intervals(
+            objective, problem, {"at_0.5": nested["thresholds"], "nested": found["thresholds"]}
+        )["gain"]
+        if gain[0] > 0:
+            notes += [f"{other} is used in place of {name}: it is better on held-out folds"]
+            name, decision, nested = other, rival, found
     half = problem.predict(np.full(problem.n_labels, HALF))
     if name == "expected-f1":
         decision, reason = _choose_decode(decision, problem, half, nested)
@@ -74,13 +84,10 @@ def tune(
     }
     notes += _notes(decision, problem, predicted["tuned"])
     worth = {key: value_of(objective, problem, found) for key, found in predicted.items()}
-    ranges, error = intervals(objective, problem, predicted)
+    ranges = intervals(objective, problem, predicted)
     notes += [_verdict(objective, worth, ranges["gain"])]
-    if method is None and worth["nested"] <= worth["at_0.5"] + error:
-        notes += [
-            f"thresholds stay at 0.5: the gain is not above its standard error, {error:.4f};"
-            f" name the method ({name}) to have the tuned ones all the same"
-        ]
+    if method is None and ranges["gain"][0] <= 0:
+        notes += [f"thresholds stay at 0.5; --method {name} gives the tuned ones all the same"]
         decision = replace(decision, thresholds=(HALF,) * problem.n_labels, decode="thresholds")
         predicted = dict.fromkeys(predicted, half)
         worth = dict.fromkeys(worth, worth["at_0.5"])

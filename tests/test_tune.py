@@ -100,8 +100,17 @@ def test_default_stays_at_half_where_tuning_loses() -> None:
     assert any("does not pay" in note for note in asked.notes)
     assert asked.thresholds != (0.5,) * 4
     kept = tune(given, objective="micro-f1")
+    assert kept.method == "global"
     assert kept.thresholds == (0.5,) * 4 and any("stay at 0.5" in note for note in kept.notes)
     assert kept.oof["nested"] == kept.oof["at_0.5"] == kept.oof["tuned"]
+
+
+def test_micro_f1_has_a_threshold_per_class_where_one_for_all_is_worse() -> None:
+    given = scores(n=1500)
+    uneven = given.probabilities ** np.array([1, 2, 4, 0.3], dtype=np.float32)
+    decision = tune(replace(given, probabilities=uneven), objective="micro-f1")
+    assert decision.method == "dinkelbach"
+    assert any("in place of global" in note for note in decision.notes)
 
 
 def test_samples_f1_decodes_sets_and_falls_back_where_it_must() -> None:

@@ -34,10 +34,15 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Objective:
-    """What thresholds aim at: its value, and the methods for it, the default first."""
+    """What thresholds aim at: its value, and the methods for it, the default first.
+
+    Where no method is asked for, one of `instead` is taken if it is better than the default on
+    held-out folds.
+    """
 
     value: Plugin
     methods: tuple[str, ...]
+    instead: tuple[str, ...] = ()
 
     @property
     def summary(self) -> str:
@@ -57,6 +62,7 @@ OBJECTIVES: dict[str, Objective] = {
     "micro-f1": Objective(
         Plugin(f"{_VALUES}:micro_f1", "F1 of all cells of the table pooled"),
         ("global", "dinkelbach", "fixed"),
+        instead=("dinkelbach",),  # scores of some classes may be far from calibrated
     ),
     "samples-f1": Objective(
         Plugin(f"{_VALUES}:samples_f1", "mean of the rows' F1"),
