@@ -118,10 +118,10 @@ def test_gmlp_mixes_across_tokens() -> None:
     head = GMLP(tokens=3, width=8, epochs=3, lr=1e-2).fit(x, y, blocks=(4, 2))
     block = head._network[1][2]
     block.eval()
-    tokens = torch.randn(1, 6, 8)
+    tokens = torch.randn(6, 1, 8)
     changed = tokens.clone()
-    changed[0, 0] += torch.randn(8)
-    moved = (block(tokens) - block(changed)).abs().amax(dim=-1)[0]
+    changed[0] += torch.randn(8)
+    moved = (block(tokens) - block(changed)).abs().amax(dim=-1)
     assert (moved[1:] > 0).all()  # every token sees a change of the first
 
 

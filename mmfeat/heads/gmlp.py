@@ -32,7 +32,7 @@ class GMLP(TorchHead):
     name: ClassVar[str] = "gmlp"
 
     tokens: int = 4
-    width: int = 128
+    width: int = 64
     layers: int = 2
     gate: str = "token"
     dropout: float = 0.3
@@ -61,16 +61,18 @@ class GMLP(TorchHead):
         return nn.Sequential(
             fusing,
             Slices(blocks, self.tokens, self.width),
-            *(TokenGate(self.width, length, self.dropout) for _ in range(self.layers)),
+            *(TokenGate(self.width, length) for _ in range(self.layers)),
             nn.LayerNorm(self.width),
-            nn.Flatten(),
             nn.Dropout(self.dropout),
-            nn.Linear(length * self.width, n_classes),
+            Readout(length, self.width, n_classes),
         )
 
 
 class Slices(nn.Module):
-    """(b, d) -> (b, tokens of all blocks, width): every slice has its own projection."""
+    """(b, d) -> (tokens of all blocks, b, width): every slice has its own projection.
+
+    Tokens come first in all layers, so that mixing across them is a plain matrix product.
+    """
 
     def __init__(self, blocks: tuple[int, ...], tokens: int, width: int) -> None:
         super().__init__()
@@ -79,37 +81,50 @@ class Slices(nn.Module):
         self.weights = nn.ParameterList(
             nn.Parameter(torch.randn(tokens, size, width) * size**-0.5) for size in sizes
         )
-        self.bias = nn.Parameter(torch.zeros(tokens * len(blocks), width))
+        self.bias = nn.Parameter(torch.zeros(tokens * len(blocks) * width))
 
     def forward(self, rows: Tensor) -> Tensor:
         """Cut each block into slices, the last one filled up with zeros, and project them."""
         parts = []
         for block, weight in zip(torch.split(rows, self.blocks, dim=1), self.weights, strict=True):
             filled = functional.pad(block, (0, self.tokens * weight.shape[1] - block.shape[1]))
-            slices = filled.view(len(rows), self.tokens, -1).transpose(0, 1)
-            parts.append((slices @ weight).transpose(0, 1))
-        return torch.cat(parts, dim=1) + self.bias
+            parts.append(filled.view(len(rows), self.tokens, -1).transpose(0, 1) @ weight)
+        joined = torch.cat(parts)
+        return joined + self.bias.view(len(joined), 1, -1)
 
 
 class TokenGate(nn.Module):
     """One gMLP layer (Liu et al. fig. 1): half of the channels gate the other half."""
 
-    def __init__(self, width: int, length: int, dropout: float) -> None:
+    def __init__(self, width: int, length: int) -> None:
         super().__init__()
         self.norm, self.gate_norm = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.widen, self.narrow = nn.Linear(width, 2 * width), nn.Linear(width, width)
-        self.mix = nn.Linear(length, length)
-        self.dropout = nn.Dropout(dropout)
+        self.value, self.gate = nn.Linear(width, width), nn.Linear(width, width)
+        self.narrow = nn.Linear(width, width)
         # The gate starts near 1, so that at first the layer is a plain one (section 2.1).
-        nn.init.normal_(self.mix.weight, std=1e-3)
-        nn.init.ones_(self.mix.bias)
+        self.mix = nn.Parameter(torch.randn(length, length) * 1e-3)
+        self.offset = nn.Parameter(torch.ones(length))
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """(b, length, width) -> the same shape."""
-        value, gate = functional.gelu(self.widen(self.norm(tokens))).chunk(2, dim=-1)
-        gate = self.mix(self.gate_norm(gate).transpose(1, 2)).transpose(1, 2)
-        out: Tensor = tokens + self.dropout(self.narrow(value * gate))
+        """(length, b, width) -> the same shape."""
+        normed = self.norm(tokens)
+        gate = self.gate_norm(functional.gelu(self.gate(normed)))
+        mixed = torch.addmm(self.offset.unsqueeze(1), self.mix, gate.flatten(1)).view_as(tokens)
+        out: Tensor = tokens + self.narrow(functional.gelu(self.value(normed)) * mixed)
         return out
+
+
+class Readout(nn.Module):
+    """(length, b, width) -> logits (b, k): every token has its own matrix; their votes add up."""
+
+    def __init__(self, length: int, width: int, n_classes: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(length, width, n_classes) * (length * width) ** -0.5)
+        self.bias = nn.Parameter(torch.zeros(n_classes))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Add up what the tokens say about each class."""
+        return (tokens @ self.weight).sum(dim=0) + self.bias
 
 
 class ChannelGate(nn.Module):
