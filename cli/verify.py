@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mmfeat_cli.common import JsonOption, print_json, show_messages
+from mmfeat_cli.common import JsonOption, fail, print_json, show_messages
 
 
 def verify(
@@ -26,4 +26,7 @@ def verify(
             print(finding)
         print(f"{store}: {'NOT whole' if findings else 'whole'}")
     if findings:
-        raise typer.Exit(1)
+        fail(
+            f"a store must agree with what it says of itself; {store}: {findings[0]}"
+            f" ({len(findings)} findings); make it again"
+        )

@@ -124,8 +124,6 @@ def test_an_interrupted_fit_goes_on_at_its_fold(mmfeat: Mmfeat, project: Path) -
     whole = (project / "artifacts/runs/a/scores.h5").read_bytes()
     shutil.rmtree(project / "artifacts/runs/a")
 
-    from mmfeat.heads import knn
-
     calls = 0
     original = knn.KNN.predict
 
@@ -189,7 +187,7 @@ def test_scoring_errors(mmfeat: Mmfeat, project: Path) -> None:
         return path
 
     assert "99" in error_line(mmfeat, "score", variant("label", Labels="99"), "solution.csv")
-    assert "else.jpg" in error_line(
+    assert "240.jpg" in error_line(
         mmfeat, "score", variant("id", ImageID="else.jpg"), "solution.csv"
     )
     second = good[1]["ImageID"]

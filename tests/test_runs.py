@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,14 @@ from mmfeat.runs import Run, RunConfig, find_run, list_runs, read_scores, write_
 from mmfeat.types import Scores
 from mmfeat.workspace import Workspace
 
-CONFIG = {"split": "train", "head": "knn", "fusion": "concat", "loss": None, "folds": 5, "seed": 0}
+CONFIG: dict[str, Any] = {
+    "split": "train",
+    "head": "knn",
+    "fusion": "concat",
+    "loss": None,
+    "folds": 5,
+    "seed": 0,
+}
 
 
 def make_run(workspace: Workspace, name: str, *, done: bool = True, tuned: bool = False) -> Run:
