@@ -65,7 +65,8 @@ def tune(
     decision = _decide(scores.labels, problem, folds, objective=objective, method=name)
     nested = _nested(decision, problem, folds)
     for other in OBJECTIVES[objective].instead if method is None else ():
-        rival = _decide(scores.labels, problem, folds, objective=objective, method=other)
+        thresholds = choose_thresholds(problem, objective=objective, method=other)
+        rival = replace(decision, method=other, thresholds=tuple(thresholds.tolist()))
         found = _nested(rival, problem, folds)
         gain = intervals(
             objective, problem, {"at_0.5": nested["thresholds"], "nested": found["thresholds"]}

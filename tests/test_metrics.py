@@ -126,6 +126,7 @@ def test_classes_without_positives_are_null_and_left_out() -> None:
         "precision": None,
         "recall": None,
         "ap": None,
+        "calibration_error": pytest.approx(probability.class_calibration_error(P, targets)[2]),
     }
     assert metrics.without_positives(targets, list("abcde")) == ["c"]
     empty = np.zeros_like(targets)
@@ -144,6 +145,10 @@ def test_per_class_equals_scikit_learn() -> None:
         ap = reference.average_precision_score(TARGETS[:, j], P[:, j])
         assert row["ap"] == pytest.approx(ap)
     assert per_class(None, PREDICTED, TARGETS, list("abcde"))[0]["ap"] is None
+    low, high = per_class(P, PREDICTED, TARGETS, list("abcde"), n_resamples=50)[0]["ap_interval"]
+    assert low < rows[0]["ap"] < high
+    blind = per_class(None, PREDICTED, TARGETS, list("abcde"), n_resamples=50)
+    assert blind[0]["ap_interval"] is None and blind[0]["calibration_error"] is None
 
 
 def test_zero_division_is_one_option() -> None:

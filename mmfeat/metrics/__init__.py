@@ -16,8 +16,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mmfeat.metrics import ranking, sets
+from mmfeat.metrics import probability, ranking, sets
 from mmfeat.plugins import Plugin, resolve
 from mmfeat.types import FloatArray, Targets
 
@@ -86,17 +87,22 @@ def per_class(
     labels: Sequence[str],
     *,
     zero_division: float = 0.0,
+    n_resamples: int = 0,
 ) -> list[dict[str, Any]]:
-    """List label, support, f1, precision, recall and ap of each class.
+    """List label, support, f1, precision, recall, ap and calibration_error of each class.
 
-    Shapes as in `summarise`. All four scores are None for a class without positives, and `ap`
-    is None without probabilities.
+    Shapes as in `summarise`. The first four scores are None for a class without positives, the
+    last two without probabilities. With `n_resamples`, `ap_interval` is added: two numbers, or
+    None.
     """
     scores = sets.class_scores(predicted, targets, zero_division=zero_division)
-    if probabilities is None:
-        ap = np.full(len(labels), np.nan)
-    else:
+    ap = errors = np.full(len(labels), np.nan)
+    intervals = np.full((len(labels), 2), np.nan)
+    if probabilities is not None:
         ap = ranking.class_ap(probabilities, targets)
+        errors = probability.class_calibration_error(probabilities, targets)
+        if n_resamples:
+            intervals = ranking.class_ap_intervals(probabilities, targets, n_resamples=n_resamples)
     support = targets.sum(axis=0, dtype=np.int64)
     return [
         {
@@ -106,6 +112,8 @@ def per_class(
             "precision": _value(scores.precision[j]),
             "recall": _value(scores.recall[j]),
             "ap": _value(ap[j]),
+            "calibration_error": _value(errors[j]),
+            **({"ap_interval": _pair(intervals[j])} if n_resamples else {}),
         }
         for j, label in enumerate(labels)
     ]
@@ -115,6 +123,10 @@ def without_positives(targets: Targets, labels: Sequence[str]) -> list[str]:
     """Name the classes that no mean over classes includes."""
     support = targets.sum(axis=0, dtype=np.int64)
     return [label for label, count in zip(labels, support, strict=True) if count == 0]
+
+
+def _pair(values: NDArray[np.float64]) -> list[float] | None:
+    return None if np.isnan(values).any() else values.tolist()
 
 
 def _value(value: float) -> float | None:

@@ -24,6 +24,7 @@ from mmfeat.submission.sheet import (
 from mmfeat.types import FloatArray, Targets
 
 N_WORST = 10
+N_RESAMPLES = 200  # for the intervals of average precision
 
 
 def score_submission(
@@ -65,7 +66,12 @@ def score_submission(
             zero_division=zero_division,
         ),
         "per_class": metrics.per_class(
-            probabilities, predicted, targets, names, zero_division=zero_division
+            probabilities,
+            predicted,
+            targets,
+            names,
+            zero_division=zero_division,
+            n_resamples=N_RESAMPLES,
         ),
         "worst": _worst(order, sets, true_sets, row_f1(predicted, targets), n_worst),
         "rows": len(order),
