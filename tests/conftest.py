@@ -6,10 +6,15 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
+from mmfeat.config import DataSettings
 from mmfeat.demo.data import write_demo_data
+from mmfeat.importing import import_embeddings
+from mmfeat.tables import read_table
+from mmfeat.workspace import Workspace
 from mmfeat_cli.main import app
 
 Mmfeat = Callable[..., Result]
@@ -47,3 +52,45 @@ def project(demo_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     shutil.copytree(demo_project, folder, ignore=shutil.ignore_patterns("data"))
     monkeypatch.chdir(folder)
     return folder
+
+
+def import_split(
+    workspace: Workspace,
+    split: str,
+    *,
+    n_rows: int = 60,
+    seed: int = 0,
+    encoder: str = "made-up",
+    features: str | None = None,
+) -> Path:
+    """Make a store of `n_rows` × (8 + 8) numbers that tell three labels, without a model."""
+    rng = np.random.default_rng(seed)
+    targets = (rng.random((n_rows, 3)) < (0.6, 0.4, 0.2)).astype(np.uint8)
+    targets[:, 0] |= ~targets.any(axis=1)
+    folder = workspace.root / "sources"
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays = {}
+    for modality in ("image", "text"):
+        signal = targets @ np.random.default_rng(1).normal(size=(3, 8))
+        arrays[modality] = folder / f"{modality}.npy"
+        np.save(arrays[modality], (signal + rng.normal(size=(n_rows, 8))).astype(np.float16))
+    lines = [
+        f"{split}{row}.jpg,{' '.join(f'l{j}' for j in np.flatnonzero(targets[row]))}"
+        for row in range(n_rows)
+    ]
+    table = folder / f"{split}.csv"
+    table.write_text("\n".join(["ImageID,Labels", *lines]) + "\n")
+    out = workspace.store(split, features)
+    import_embeddings(
+        read_table(table, data=DataSettings()), **arrays, out=out, encoder_name=encoder
+    )
+    return out
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """A workspace with the stores train and test of made-up embeddings."""
+    made = Workspace(tmp_path / "work")
+    import_split(made, "train")
+    import_split(made, "test", n_rows=20, seed=7)
+    return made

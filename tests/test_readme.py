@@ -52,11 +52,18 @@ def tree() -> str:
     return "```\n" + "\n".join(f"{name:<{width}}{text}".rstrip() for name, text in lines) + "\n```"
 
 
+def escaped(text: str) -> str:
+    """Text for a cell of a markdown table."""
+    return text.replace("|", "\\|")
+
+
 def table(kind: Kind) -> Callable[[], str]:
     """A registry as a table."""
 
     def render() -> str:
-        rows = [f"| `{name}` | {entry.summary} |" for name, entry in registry(kind).items()]
+        rows = [
+            f"| `{name}` | {escaped(entry.summary)} |" for name, entry in registry(kind).items()
+        ]
         return "\n".join([f"| {kind.value} | |", "|---|---|", *rows])
 
     return render
