@@ -33,6 +33,7 @@ from mmfeat.encoders.tiny_demo import IMAGE_SIZE, WEIGHTS, build, save_weights, 
 
 STREAM = 0x70726574  # of the pretraining scenes; the demo data has its own
 BATCH = 256
+HORIZON = 45  # passes in which the learning rate would fall to zero; the default stops before
 log = logging.getLogger(__name__)
 
 
@@ -88,14 +89,14 @@ def pretrain(*, passes: int, scenes: int, workers: int, out: Path, peak: float =
         [{"params": matrices, "weight_decay": 0.02}, {"params": vectors, "weight_decay": 0.0}],
         lr=peak,
     )
-    steps = passes * (scenes // BATCH)
+    horizon = max(passes, HORIZON) * (scenes // BATCH)
     started = time.monotonic()
     losses: list[float] = []
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
         for step, (pictures, captions) in enumerate(batches(pool, passes=passes, scenes=scenes)):
             warm = min(1.0, (step + 1) / 200)
             for group in optimizer.param_groups:
-                group["lr"] = peak * warm * 0.5 * (1 + math.cos(math.pi * step / steps))
+                group["lr"] = peak * warm * 0.5 * (1 + math.cos(math.pi * step / horizon))
             pixels = torch.from_numpy(pictures).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
             tokens = tokenize(captions)
             touched[tokens.unique()] = True
@@ -125,7 +126,7 @@ def pretrain(*, passes: int, scenes: int, workers: int, out: Path, peak: float =
 def main() -> None:
     """Read the options of `make pretrain-demo` and train."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--passes", type=int, default=45)
+    parser.add_argument("--passes", type=int, default=32)
     parser.add_argument("--scenes", type=int, default=20_480, help="scenes drawn in every pass")
     parser.add_argument("--workers", type=int, default=1, help="processes that draw")
     parser.add_argument("--out", type=Path, default=WEIGHTS)
