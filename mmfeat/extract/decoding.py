@@ -101,9 +101,8 @@ class Decoder:
 
 
 def _start() -> None:
-    """Leave Ctrl-C to the main process, give way to the encoder, and die with the parent."""
+    """Leave Ctrl-C to the main process, and die with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.nice(10)
     parent = multiprocessing.parent_process()
     assert parent is not None, "this runs in a child"
 
