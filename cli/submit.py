@@ -29,6 +29,11 @@ def submit(
             "--format", help="labels, multihot or probabilities; default: as the sample has it."
         ),
     ] = None,
+    id_col: Annotated[str | None, typer.Option("--id-col", help="Of the sample.")] = None,
+    label_col: Annotated[str | None, typer.Option("--label-col", help="Of the sample.")] = None,
+    label_sep: Annotated[
+        str | None, typer.Option("--label-sep", help="Between the labels of a cell.")
+    ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Only check the file at --out against the sample.")
     ] = False,
@@ -56,11 +61,8 @@ def submit(
         decode=decode,
         empty=empty,
     )
-    names = {
-        "id_col": settings.data.id_col,
-        "label_col": settings.data.label_col,
-        "label_sep": settings.data.label_sep,
-    }
+    data = override(settings.data, id_col=id_col, label_col=label_col, label_sep=label_sep)
+    names = {"id_col": data.id_col, "label_col": data.label_col, "label_sep": data.label_sep}
     wanted = Path(options.sample) if options.sample else None
     if check and out:
         print(check_submission(out, wanted, **names))

@@ -80,6 +80,13 @@ class Decision:
                 f"the scores are of shape {probabilities.shape}",
                 "tune the thresholds of the run that gave the scores",
             )
+        if np.isnan(probabilities).any():
+            row, column = np.argwhere(np.isnan(probabilities))[0]
+            raise RunError(
+                "a decision needs a probability in every cell",
+                f"row {row} has none for {self.labels[column]!r}",
+                "fit the run again",
+            )
         how = self.decode if decode is None else decode
         check_choice("--decode", how, DECODES)
         if how == "expected-f1":

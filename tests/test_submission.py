@@ -76,6 +76,14 @@ def test_ids_that_do_not_fit_the_sample_are_refused(tmp_path: Path, rows: str, f
     assert not (tmp_path / "out.csv").exists()
 
 
+def test_labels_that_hold_the_separator_are_not_torn(tmp_path: Path) -> None:
+    labels = ("traffic light", "dog", "cat")
+    with pytest.raises(SubmissionError, match="traffic light"):
+        write(tmp_path / "out.csv", labels=labels)
+    write(tmp_path / "out.csv", labels=labels, label_sep="|")
+    assert "a.jpg,traffic light|cat" in (tmp_path / "out.csv").read_text()
+
+
 def test_double_ids_of_the_scores_are_refused(tmp_path: Path) -> None:
     sample = put(tmp_path / "s.csv", "ImageID,Labels\na.jpg,1\nb.jpg,1\n")
     for given in (sample, None):
@@ -176,9 +184,13 @@ def test_score_refuses_what_does_not_fit_the_truth(tmp_path: Path) -> None:
         ("ImageID,Labels\na.jpg,1\nb.jpg,3\n", "id 'b.jpg' has '3'"),
         ("ImageID,Labels\na.jpg,1\na.jpg,2\n", "rows 2 and 3"),
         ("ImageID\na.jpg\nb.jpg\n", "Labels"),
+        ("ImageID,Labels\n", "lacks 2 of 2"),
     ]:
         with pytest.raises(SubmissionError, match=found):
             score_submission(put(tmp_path / "x.csv", text), truth)
+    empty = put(tmp_path / "e.csv", "ImageID,Labels\n")
+    with pytest.raises(SubmissionError, match="has none"):
+        score_submission(empty, empty)
     named = score_submission(
         put(tmp_path / "x.csv", "ImageID,Labels\na.jpg,1\nb.jpg,3\n"), truth, labels=["1", "2", "3"]
     )

@@ -195,6 +195,8 @@ def test_decide_refuses_what_does_not_fit_and_broken_documents() -> None:
         decision.decide(np.zeros((2, 3), dtype=np.float32))
     with pytest.raises(MmfeatError, match="thresholds or expected-f1"):
         decision.decide(np.zeros((2, 4), dtype=np.float32), decode="best")
+    with pytest.raises(RunError, match="row 1 has none for 'dog'"):
+        decision.decide(np.array([[0.1, 0.2, 0, 0], [0, np.nan, 0, 0]], dtype=np.float32))
     document = decision.to_json()
     for key in ("thresholds", "oof", "decode"):
         with pytest.raises(RunError, match="tune-thresholds"):

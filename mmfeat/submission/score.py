@@ -50,6 +50,8 @@ def score_submission(
     found, wanted = read_sheet(submission), read_sheet(truth)
     ids, order = found.ids(columns), wanted.ids(columns)
     same_ids(ids, order, what=str(submission), where=str(truth))
+    if not order:
+        raise SubmissionError("a truth has rows", f"{truth} has none", "check the path")
     true_sets = dict(zip(order, read_sets(wanted, columns), strict=True))
     sets = dict(zip(ids, read_sets(found, columns), strict=True))
     names = list(labels) if labels is not None else _classes(wanted, true_sets.values(), columns)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +23,6 @@ from mmfeat.submission.sheet import (
     split_cells,
 )
 from mmfeat.types import FloatArray, Targets
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,8 +175,8 @@ def _checked_format(format: str | None, default: str) -> str:
 
 
 def _check_double(ids: Sequence[str]) -> None:
-    if len(set(ids)) < len(ids):
-        double = {name for name in ids if ids.count(name) > 1}
+    double = [name for name, count in Counter(ids).items() if count > 1]
+    if double:
         raise SubmissionError(
             "every id of the scores is there once", f"double are {named(double)}", "mend the table"
         )
@@ -193,6 +191,13 @@ def _cells(
 ) -> list[dict[str, str]]:
     """The texts of each row by column name."""
     if how == "labels":
+        torn = [name for name in labels if columns.label_sep in name]
+        if torn:
+            raise SubmissionError(
+                f"labels are separated by {columns.label_sep!r} and must not hold it",
+                f"{named(torn)} would be torn apart",
+                "choose another --label-sep or --format multihot",
+            )
         sets = [
             [name for name, on in zip(labels, row, strict=True) if on] for row in predicted.tolist()
         ]

@@ -64,10 +64,16 @@ def resampled(
     Every row counts Poisson(1) times (the Poisson bootstrap). The best cut always lies just
     below a positive, and a sum of m such counts is Poisson(m), so it takes one draw per
     positive and one for all negatives since the positive before. The draws follow the order of
-    the scores: the order of the rows does not matter. Resamples without positives are left out.
+    the scores: the order of the rows does not matter. Cuts whose F-beta on all rows is far below
+    the best, by six relative standard errors of a count, are not candidates. Resamples without
+    positives are left out.
     """
     rng = np.random.default_rng(seed)
     places = np.flatnonzero(np.diff(cuts.hits)) + 1
+    values = cuts.f_beta(beta)[places]
+    near = np.flatnonzero(values >= values.max() * (1 - 6 / np.sqrt(cuts.positives)))
+    places = places[near[0] : near[-1] + 1]
+    below = cuts.positives - cuts.hits[places[-1]]
     positives = np.diff(cuts.hits[places], prepend=0)
     negatives = np.diff(cuts.chosen[places], prepend=0) - positives
     thresholds = cuts.thresholds[places]
@@ -78,8 +84,9 @@ def resampled(
         right = rng.poisson(positives, size)
         chosen = np.cumsum(rng.poisson(negatives, size) + right, axis=1)
         hits = np.cumsum(right, axis=1)
-        scores = hits / np.maximum(squared * hits[:, -1:] + chosen, 1e-300)
-        found.append(thresholds[np.argmax(scores[hits[:, -1] > 0], axis=1)])
+        total = hits[:, -1:] + rng.poisson(below, (len(hits), 1))
+        scores = hits / np.maximum(squared * total + chosen, 1e-300)
+        found.append(thresholds[np.argmax(scores[total[:, 0] > 0], axis=1)])
     best: Thresholds = np.concatenate(found)
     return best
 
