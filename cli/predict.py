@@ -8,11 +8,21 @@ from typing import Annotated
 import typer
 
 from mmfeat_cli.common import QuietOption, RunArgument, WorkspaceOption, note, start
+from mmfeat_cli.progress import show_progress
 
 
 def predict(
     run: RunArgument = None,
     split: Annotated[str | None, typer.Option("--split", help="Name of the store.")] = None,
+    table: Annotated[
+        Path | None, typer.Option("--table", help="New rows: through stage one first.")
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option("--images", help="Folder of the images of --table.")
+    ] = None,
+    pretrained: Annotated[
+        str | None, typer.Option("--pretrained", help="The run's weights, for --table.")
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="csv, parquet or jsonl.")] = None,
     decode: Annotated[
         str | None, typer.Option("--decode", help="thresholds or expected-f1.")
@@ -23,14 +33,34 @@ def predict(
     workspace: WorkspaceOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Write scores, labels and statuses of every row of a store, decided as `submit` does."""
+    """Write scores, labels and statuses of every row of a store or table, as `submit` decides."""
     from mmfeat.config import override
-    from mmfeat.predict import predict_scores, read_statuses, write_predictions
+    from mmfeat.predict import (
+        extract_for,
+        predict_scores,
+        read_statuses,
+        write_predictions,
+    )
     from mmfeat.runs import find_run
+    from mmfeat.tables import read_table
 
     settings, space = start(workspace, quiet=quiet)
-    options = override(settings.submit, split=split, decode=decode, empty=empty)
+    name = split or (table.stem if table else None)
+    options = override(settings.submit, split=name, decode=decode, empty=empty)
     found = find_run(space, run)
+    if table:
+        data = override(settings.data, images=str(images) if images else None)
+        with show_progress(quiet=quiet) as progress:
+            summary = extract_for(
+                found,
+                read_table(table, data=data),
+                images=Path(data.images),
+                out=space.store(options.split),
+                settings=settings.extract,
+                pretrained=pretrained,
+                progress=progress,
+            )
+        note(str(summary))
     note(f"predicting {options.split} with {found.name}")
     scores = predict_scores(found, space, options.split)
     path = out or space.submissions / f"{found.name}-{options.split}-scores.csv"

@@ -9,14 +9,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mmfeat.config import ExtractSettings, override
 from mmfeat.decision import Decision
+from mmfeat.encoders import load_encoder
 from mmfeat.errors import ConfigError, RunError
+from mmfeat.extract import ExtractSummary, Progress, extract_table
 from mmfeat.files import replacing
 from mmfeat.fit import tell_missing
 from mmfeat.model import Model
 from mmfeat.runs import Run
 from mmfeat.store import FeatureStore, Status, read_features
-from mmfeat.types import Scores
+from mmfeat.types import Scores, Table
 from mmfeat.workspace import Workspace
 
 
@@ -28,13 +31,56 @@ def predict_scores(run: Run, workspace: Workspace, split: str) -> Scores:
     paths = workspace.stores(split, run.config().features)
     for path, fitted in zip(paths, run.provenance()["stores"], strict=True):
         with FeatureStore.open(path) as store:
-            _check_encoder(store, fitted["encoder"], run)
+            _check_encoder(store.provenance["encoder"], fitted["encoder"], run, source=str(path))
     features = read_features(paths)
     tell_missing(features)
     return Scores(
         ids=features.ids,
         labels=run.scores().labels,
         probabilities=Model.load(run.folder / "head").predict(features),
+    )
+
+
+def extract_for(
+    run: Run,
+    table: Table,
+    *,
+    images: Path,
+    out: Path,
+    settings: ExtractSettings,
+    pretrained: str | None = None,
+    progress: Progress | None = None,
+) -> ExtractSummary:
+    """Put `table` through stage one with the encoder that the run was fitted on.
+
+    `pretrained` says where its weights are, where that is neither a tag nor in `settings`.
+
+    Raises `RunError` where the run joins several feature sets or used imported embeddings.
+    """
+    origins = [origin["encoder"] for origin in run.provenance()["stores"]]
+    if len(origins) > 1 or "weights_sha256" not in origins[0]:
+        names = " and ".join(origin["name"] for origin in origins)
+        raise RunError(
+            "a table goes through one encoder that mmfeat can run",
+            f"{run.name} was fitted on embeddings of {names}",
+            "make the stores with `mmfeat extract` or `mmfeat import`, and name their --split",
+        )
+    fitted = origins[0]
+    if pretrained is None:
+        same = settings.model == fitted["name"]
+        pretrained = settings.pretrained if same else fitted.get("pretrained", "")
+    settings = override(
+        settings, model=fitted["name"], pretrained=pretrained, precision=fitted["precision"]
+    )
+    encoder = load_encoder(
+        settings.model,
+        pretrained=settings.pretrained,
+        precision=settings.precision,
+        device=settings.device,
+    )
+    _check_encoder(encoder.provenance, fitted, run, source=settings.pretrained)
+    return extract_table(
+        table, images=images, encoder=encoder, out=out, settings=settings, progress=progress
     )
 
 
@@ -98,13 +144,14 @@ def write_predictions(
         writers[path.suffix](partial)
 
 
-def _check_encoder(store: FeatureStore, fitted: dict[str, Any], run: Run) -> None:
+def _check_encoder(
+    encoder: Mapping[str, Any], fitted: Mapping[str, Any], run: Run, *, source: str
+) -> None:
     """Compare what decides the numbers of an embedding beyond rounding."""
-    encoder = store.provenance["encoder"]
     for key in ("name", "weights_sha256", "preprocessing", "tokenizer", "context_length"):
         if encoder.get(key) != fitted.get(key):
             raise RunError(
                 f"a run predicts features of the encoder it was fitted on; the {key} differs",
-                f"{store.path} has {encoder.get(key)!r}, {run.name} {fitted.get(key)!r}",
-                "extract the split with the run's model",
+                f"{source} has {encoder.get(key)!r}, {run.name} {fitted.get(key)!r}",
+                "extract with the run's model and weights",
             )

@@ -174,6 +174,22 @@ def test_every_error_is_one_line(mmfeat: Mmfeat, project: Path, tmp_path: Path) 
     )
 
 
+def test_new_rows_go_through_stage_one(
+    mmfeat: Mmfeat, project: Path, demo_project: Path, tmp_path: Path
+) -> None:
+    assert mmfeat("fit", "--head", "knn", "--folds", "3").exit_code == 0
+    table = tmp_path / "fresh.csv"
+    table.write_text("".join(Path("test.csv").read_text().splitlines(keepends=True)[:5]))
+    out = tmp_path / "fresh-labels.csv"
+    result = mmfeat("predict", "--table", table, "--images", demo_project / "data", "--out", out)
+    assert result.exit_code == 0, result.stderr
+    assert [row["id"] for row in rows(out)] == [row["ImageID"] for row in rows(table)]
+    assert (project / "artifacts/features/fresh.h5").exists()
+    again = tmp_path / "test-labels.csv"
+    assert mmfeat("predict", "--split", "test", "--out", again).exit_code == 0
+    assert [row["labels"] for row in rows(again)[:4]] == [row["labels"] for row in rows(out)]
+
+
 def test_scoring_errors(mmfeat: Mmfeat, project: Path) -> None:
     good = rows(Path("solution.csv"))
     assert mmfeat("score", "solution.csv", "solution.csv").exit_code == 0

@@ -32,6 +32,9 @@ test = "test.csv"
 [extract]
 model = "tiny-demo"  # for demonstrations; for photographs e.g. "ViT-L-14"
 
+[fit]
+folds = 4
+
 [submit]
 sample = "sample_submission.csv"
 """

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mmfeat.compare import plan_cells, run_cells
-from mmfeat.config import FitSettings, read_settings
+from mmfeat.config import read_settings
 from mmfeat.demo.data import write_demo_data
 from mmfeat.metrics import summarise
 from mmfeat.predict import predict_scores
@@ -48,7 +48,7 @@ def judge_all(folder: Path) -> Iterator[dict[str, Any]]:
     """Fit every head on every fusion; yield a row of its scores on the hidden solution."""
     settings = read_settings(folder)
     workspace = Workspace(folder / settings.workspace)
-    cells, _ = plan_cells(FitSettings(), heads=HEADS, fusions=FUSIONS, losses=("bce",))
+    cells, _ = plan_cells(settings.fit, heads=HEADS, fusions=FUSIONS, losses=("bce",))
     truth = Solution.read(folder / "solution.csv")
     for run, row in run_cells(workspace, cells, objective=OBJECTIVES[0]):
         yield {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mmfeat.extract.engines import ENGINES
-from mmfeat.extract.run import extract_table
+from mmfeat.extract.run import Progress, extract_table
 from mmfeat.extract.summary import ExtractSummary
 
-__all__ = ["ENGINES", "ExtractSummary", "extract_table"]
+__all__ = ["ENGINES", "ExtractSummary", "Progress", "extract_table"]
