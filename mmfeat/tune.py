@@ -87,7 +87,8 @@ def tune(
     worth = {key: value_of(objective, problem, found) for key, found in predicted.items()}
     ranges = intervals(objective, problem, predicted)
     notes += [_verdict(objective, worth, ranges["gain"])]
-    if method is None and ranges["gain"][0] <= 0:
+    is_mean = not objective.endswith("at-least")  # a floor is to be met, whatever 0.5 would give
+    if method is None and is_mean and ranges["gain"][0] <= 0:
         notes += [f"thresholds stay at 0.5; --method {name} gives the tuned ones all the same"]
         decision = replace(decision, thresholds=(HALF,) * problem.n_labels, decode="thresholds")
         predicted = dict.fromkeys(predicted, half)

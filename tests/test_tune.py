@@ -150,7 +150,11 @@ def test_notes_name_rare_absent_and_unreachable_classes() -> None:
     rows = {row["label"]: row for row in decision.per_class}
     assert rows["fish"]["f1_tuned"] is None and rows["fish"]["support"] == 0
     assert rows["bird"]["spread"] is None and rows["cat"]["spread"] >= 0
+    met = tune(given, objective="recall-at-least", floor=0.95)
+    assert met.oof["tuned"]["recall_at_least"] == 1.0
+    assert not any("stay at 0.5" in note for note in met.notes)
     floor = tune(given, objective="precision-at-least", floor=1.0)
+    assert not any("stay at 0.5" in note for note in floor.notes)
     unmet = [note for note in floor.notes if note.startswith("no threshold reaches 1")]
     reached = {row["label"] for row in floor.per_class}
     assert not unmet or set(unmet[0].split(": ")[1].split(", ")) <= reached
