@@ -89,6 +89,8 @@ def main() -> None:
                 child.join()
                 if child.exitcode == 0:
                     break
+                if child.exitcode != -signal.SIGKILL:
+                    raise SystemExit("an extraction failed; its error stands above")
             finished += 1
             differing += out.read_bytes() != whole or verify_store(out) != []
             left = {path.name for path in folder.glob(f"*{out.name}*")} - {out.name}

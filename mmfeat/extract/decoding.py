@@ -1,16 +1,22 @@
-"""Decoding ahead of the encoder, in processes of their own: results come in the order asked."""
+"""Decoding ahead of the encoder, in processes of their own: results come in the order asked.
+
+The processes are started as programs, not through multiprocessing's spawn, which would import the
+caller's main module (and torch with it) into each of them, and would ask every script for an
+``if __name__ == "__main__"``. A process ends when the pipe to its parent closes, however that
+happens.
+"""
 
 from __future__ import annotations
 
-import multiprocessing
+import json
 import os
-import signal
-import threading
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,8 +26,12 @@ from mmfeat.errors import ExtractError
 from mmfeat.extract.images import Decoded, decode_image
 
 CHUNK = 16  # images per task: enough to hide the cost of a message
-AHEAD = 3  # tasks per process that may wait: bounds the memory
+AHEAD = 2  # tasks per process that may wait: bounds the memory
 MOST_WORKERS = 16
+PROGRAM = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[2]);"
+    " from mmfeat.extract.decoding import serve; serve(int(sys.argv[1]))"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,19 +58,15 @@ class DecodeTask:
 
 
 class Decoder:
-    """A pool of decoding processes; with 0 workers, this process decodes when asked."""
+    """Decoding processes; with 0 workers, this process decodes when asked."""
 
     def __init__(self, task: DecodeTask, *, workers: int) -> None:
         self._task = task
-        self._workers = min(os.cpu_count() or 1, MOST_WORKERS) if workers < 0 else workers
-        self._pool: ProcessPoolExecutor | None = None
+        self._n_workers = min(os.cpu_count() or 1, MOST_WORKERS) if workers < 0 else workers
+        self._workers: list[tuple[subprocess.Popen[bytes], Connection]] = []
 
     def __enter__(self) -> Self:
-        if self._workers:
-            self._pool = ProcessPoolExecutor(
-                self._workers, mp_context=multiprocessing.get_context("spawn"), initializer=_start
-            )
-            self._pool.submit(os.getpid)  # starts the processes while the caller goes on
+        self._workers = [self._start() for _ in range(self._n_workers)]
         return self
 
     def __exit__(
@@ -69,45 +75,61 @@ class Decoder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+        for process, pipe in self._workers:
+            pipe.close()
+            process.kill()
+        for process, _ in self._workers:
+            process.wait()
 
     def decode(self, names: Sequence[str]) -> Iterator[Decoded]:
         """Yield one result per name, in order; raise `ExtractError` where a process dies."""
         chunks = [names[i : i + CHUNK] for i in range(0, len(names), CHUNK)]
-        if self._pool is None:
+        if not self._workers:
             for chunk in chunks:
                 yield from self._task(chunk)
             return
         try:
-            yield from self._decode_ahead(self._pool, chunks)
-        except BrokenProcessPool as error:
+            yield from self._decode_ahead(chunks)
+        except (EOFError, ConnectionError) as error:
             raise ExtractError(
                 "decoding must not run out of memory",
-                "a decoding process was killed",
+                "a decoding process has died",
                 "use fewer --workers or a smaller --max-pixels, and run the same command again",
             ) from error
 
-    def _decode_ahead(
-        self, pool: ProcessPoolExecutor, chunks: Iterable[Sequence[str]]
-    ) -> Iterator[Decoded]:
-        waiting: deque[Future[list[Decoded]]] = deque()
-        for chunk in chunks:
-            waiting.append(pool.submit(self._task, chunk))
-            if len(waiting) > self._workers * AHEAD:
-                yield from waiting.popleft().result()
-        while waiting:
-            yield from waiting.popleft().result()
+    def _decode_ahead(self, chunks: Sequence[Sequence[str]]) -> Iterator[Decoded]:
+        """Chunk i goes to process i modulo their number, so that the order is known."""
+        pipes = [pipe for _, pipe in self._workers]
+        sent = enumerate(chunks)
+        for i, chunk in islice(sent, len(pipes) * AHEAD):
+            pipes[i % len(pipes)].send(chunk)
+        for done in range(len(chunks)):
+            decoded: list[Decoded] = pipes[done % len(pipes)].recv()
+            for i, chunk in islice(sent, 1):
+                pipes[i % len(pipes)].send(chunk)
+            yield from decoded
+
+    def _start(self) -> tuple[subprocess.Popen[bytes], Connection]:
+        ours, theirs = Pipe()
+        command = [sys.executable, "-c", PROGRAM, str(theirs.fileno()), json.dumps(sys.path)]
+        process = subprocess.Popen(
+            command,
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,  # libtiff and others talk about broken files
+            start_new_session=True,  # Ctrl-C is for the main process
+        )
+        theirs.close()
+        ours.send(self._task)
+        return process, ours
 
 
-def _start() -> None:
-    """Leave Ctrl-C to the main process, and die with it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    assert parent is not None, "this runs in a child"
-
-    def follow() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()
+def serve(descriptor: int) -> None:
+    """Decode what the parent sends until it closes the pipe; runs in a process of its own."""
+    pipe = Connection(descriptor)
+    try:
+        task: DecodeTask = pipe.recv()
+        while True:
+            pipe.send(task(pipe.recv()))
+    except (EOFError, ConnectionError):
+        return
