@@ -32,7 +32,8 @@ def make_features(*, image_dim: int = WIDTH, parts: int = 1, scale: float = 1.0)
 
 def unit(x: np.ndarray) -> np.ndarray:
     x = x.astype(np.float64)
-    return x / np.linalg.norm(x, axis=1, keepdims=True)
+    out: np.ndarray = x / np.linalg.norm(x, axis=1, keepdims=True)
+    return out
 
 
 @pytest.mark.parametrize("fusion", MATRIX)

@@ -122,8 +122,8 @@ def test_one_class_is_enough(name: str) -> None:
 def test_a_thousand_classes_are_not_too_many(name: str) -> None:
     x, _ = draw()
     y = (np.random.default_rng(0).random((N_ROWS, 1000)) < 0.05).astype(np.uint8)
-    options = {"trees": 1} if name == "lightgbm" else {}
-    options |= {"C": 1.0} if name == "logreg" else {}
+    single: dict[str, dict[str, Any]] = {"lightgbm": {"trees": 1}, "logreg": {"C": 1.0}}
+    options = single.get(name, {})
     assert make(name, **options).fit(x, y, blocks=BLOCKS).predict(x).shape == (N_ROWS, 1000)
 
 

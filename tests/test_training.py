@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mmfeat.errors import ConfigError, FitError
-from mmfeat.heads.gmlp import GMLP
+from mmfeat.heads.gmlp import GMLP, TokenGate
 from mmfeat.heads.mlp import MLP
 from mmfeat.heads.training import Standardise
 
@@ -116,7 +116,7 @@ def test_the_paper_variant_of_gmlp_gates_channels() -> None:
 def test_gmlp_mixes_across_tokens() -> None:
     x, y = draw()
     head = GMLP(tokens=3, width=8, epochs=3, lr=1e-2).fit(x, y, blocks=(4, 2))
-    block = head._network[1][2]
+    block = next(m for m in head._network.modules() if isinstance(m, TokenGate))
     block.eval()
     tokens = torch.randn(6, 1, 8)
     changed = tokens.clone()

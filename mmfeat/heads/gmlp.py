@@ -35,7 +35,7 @@ class GMLP(TorchHead):
     width: int = 64
     layers: int = 2
     gate: str = "token"
-    dropout: float = 0.3
+    dropout: float = 0.4
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -41,7 +41,7 @@ class Problems:
         jitter = 1e-6 * bound.diagonal().mean()  # the Gram matrix is rounded to float32
         diagonal = torch.full((len(bound),), float(ridge.min()) + float(jitter), dtype=bound.dtype)
         diagonal[-1] = jitter
-        factor = torch.linalg.cholesky(bound + torch.diag(diagonal.to(bound.device)))
+        factor: Tensor = torch.linalg.cholesky(bound + torch.diag(diagonal.to(bound.device)))
         return factor.float()
 
     def logits(self, w: Tensor) -> Tensor:
@@ -52,7 +52,8 @@ class Problems:
     def value(self, z: Tensor, w: Tensor, ridge: Tensor) -> Tensor:
         """The objective of every problem, (p,)."""
         loss = torch.nn.functional.softplus(z) - z * self.y
-        return (loss * self.m).sum(dim=0) + ridge / 2 * w[:-1].square().sum(dim=0)
+        total: Tensor = (loss * self.m).sum(dim=0) + ridge / 2 * w[:-1].square().sum(dim=0)
+        return total
 
     def slope(self, z: Tensor, w: Tensor, ridge: Tensor) -> Tensor:
         """The gradient of every problem, (d + 1, p)."""

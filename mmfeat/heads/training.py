@@ -54,7 +54,7 @@ class TorchHead(Head):
     loss: str = "bce"
     smoothing: float = 0.0
     learned_fusion: str = "none"
-    epochs: int = 30
+    epochs: int = 15
     batch: int = 256
     lr: float = 1e-3
     decay: float = 0.01
