@@ -117,7 +117,7 @@ def speed(photos: Path, captions: list[str], folder: Path, *, n_files: int) -> I
     stage = Stage(encoder, folder / "photos", folder)
     pixels = np.random.default_rng(0).integers(0, 256, (encoder.image_batch, 224, 224, 3), np.uint8)
     rng = np.random.default_rng(0)
-    sample = [captions[i] for i in rng.choice(len(captions), 4 * BATCH, replace=False)]
+    sample = [captions[i] for i in rng.choice(len(captions), 2 * BATCH, replace=False)]
     ids = [str(i) for i in range(len(captions))]
     square = torch.randn(2048, 2048).to(torch.bfloat16)
     clock = Clock()
