@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import time
 from pathlib import Path
@@ -28,7 +29,13 @@ CAPTIONS = [
     "Ünïcödé & <b>html</b> 🚌",
     "a man rides a wave on top of a surfboard in the blue ocean",
 ]
-VISION: dict[str, object] = {"image_size": 32, "layers": 1, "width": 32, "head_width": 16, "patch_size": 16}
+VISION: dict[str, object] = {
+    "image_size": 32,
+    "layers": 1,
+    "width": 32,
+    "head_width": 16,
+    "patch_size": 16,
+}
 TEXT: dict[str, object] = {"context_length": 77, "width": 32, "heads": 2, "layers": 2}
 
 
@@ -245,3 +252,12 @@ def test_without_network_and_cache_the_error_comes_soon_and_names_the_way_out(
 def test_the_registry_resolves() -> None:
     assert set(ENCODERS) == {"tiny-demo", "open_clip"}
     assert all(plugin.summary for plugin in ENCODERS.values())
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("transformers") is not None, reason="transformers is installed"
+)
+@pytest.mark.parametrize("model", ["ViT-B-16-SigLIP", "roberta-ViT-B-32"])
+def test_a_model_that_needs_more_packages_says_so(model: str) -> None:
+    with pytest.raises(EncoderError, match="pip install transformers"):
+        load(model)

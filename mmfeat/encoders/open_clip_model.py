@@ -6,6 +6,8 @@ import difflib
 import logging
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from mmfeat.encoders.precision import choose_device, choose_precision
 from mmfeat.encoders.weights import file_sha256, random_weights, read_weights, state_sha256
 from mmfeat.errors import EncoderError
 
+HUB = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
 PROBE_SECONDS = 5.0
 
 
@@ -31,6 +34,7 @@ def load(model: str, *, pretrained: str, precision: str, device: str) -> ClipEnc
     _check_model(model)
     place = choose_device(device)
     precision = choose_precision(precision, place)
+    tokenizer = _tokenizer(model)  # before the weights: it is what fails soonest
     tag = open_clip.get_pretrained_cfg(model, pretrained)
     if pretrained == "random":
         with random_weights():
@@ -43,7 +47,7 @@ def load(model: str, *, pretrained: str, precision: str, device: str) -> ClipEnc
         sha256 = file_sha256(path)
     return ClipEncoder(
         clip,
-        tokenizer=open_clip.get_tokenizer(model),
+        tokenizer=tokenizer,
         preprocessing=_preprocessing(clip, tag),
         origin={"name": model, "pretrained": Path(pretrained).name, "weights_sha256": sha256},
         precision=precision,
@@ -66,18 +70,46 @@ def _check_model(model: str) -> None:
 def _build(model: str, *, quick_gelu: bool) -> nn.Module:
     logging.disable(logging.WARNING)  # it warns that it loads no weights: we do that ourselves
     try:
-        clip: nn.Module = open_clip.create_model(
-            model, load_weights=False, pretrained_text=False, force_quick_gelu=quick_gelu
-        )
-    except (ImportError, OSError, RuntimeError, ValueError, AttributeError) as error:
-        raise EncoderError(
-            "the model must be one that can be built here",
-            f"{model}: {(str(error).splitlines() or [''])[0]}",
-            "install what it needs (e.g. `pip install transformers`), or choose another model",
-        ) from error
+        with _explained(model), _hub_only_if_reachable(model):
+            clip: nn.Module = open_clip.create_model(
+                model, load_weights=False, pretrained_text=False, force_quick_gelu=quick_gelu
+            )
     finally:
         logging.disable(logging.NOTSET)
     return clip
+
+
+def _tokenizer(model: str) -> Any:
+    with _explained(model), _hub_only_if_reachable(model):
+        return open_clip.get_tokenizer(model)
+
+
+@contextmanager
+def _explained(model: str) -> Iterator[None]:
+    try:
+        yield
+    except (ImportError, OSError, RuntimeError, ValueError, AttributeError) as error:
+        raise EncoderError(
+            "the model and its tokenizer must be such that they can be built here",
+            f"{model}: {(str(error).splitlines() or [''])[0]}",
+            "install what it needs (e.g. `pip install transformers`), see to the network, or"
+            " choose another model",
+        ) from error
+
+
+@contextmanager
+def _hub_only_if_reachable(model: str) -> Iterator[None]:
+    """Towers and tokenizers of Hugging Face ask the hub, and ask again for a minute."""
+    from huggingface_hub import constants  # noqa: PLC0415 (only for such models)
+
+    text = (open_clip.get_model_config(model) or {}).get("text_cfg", {})
+    before = constants.HF_HUB_OFFLINE
+    if not text.keys().isdisjoint(("hf_tokenizer_name", "hf_model_name")):
+        constants.HF_HUB_OFFLINE = before or not _reachable(HUB)
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
 
 
 def _load_into(clip: nn.Module, path: Path) -> None:
@@ -111,11 +143,7 @@ def _tagged_weights(model: str, tag: str) -> Path:
     cached = _cached(source)
     if cached is not None:
         return cached
-    url = (
-        os.environ.get("HF_ENDPOINT", "https://huggingface.co")
-        if source.get("hf_hub")
-        else source["url"]
-    )
+    url = HUB if source.get("hf_hub") else source["url"]
     found = (
         f"those of {model} {tag!r} are not cached and {urlsplit(url).hostname} cannot be reached"
     )
