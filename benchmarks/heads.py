@@ -213,6 +213,7 @@ def main() -> None:
     parser.add_argument("--only", default="logreg,mlp,gmlp,lightgbm")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--paper-epochs", type=int, default=200)
+    parser.add_argument("--rows", type=int, default=N_TRAIN, help="of logistic regression")
     parser.add_argument("--trees", type=int, default=30)
     arguments = parser.parse_args()
     features = read_coco18(arguments.data)
@@ -221,7 +222,9 @@ def main() -> None:
     train = values[:N_TRAIN], features.targets[:N_TRAIN]
     judged = values[N_TRAIN:], features.targets[N_TRAIN:]
     parts: dict[str, Callable[[], str]] = {
-        "logreg": lambda: bench_logreg(train, arguments.repeat),
+        "logreg": lambda: bench_logreg(
+            (train[0][: arguments.rows], train[1][: arguments.rows]), arguments.repeat
+        ),
         "mlp": lambda: bench_mlp(train, judged, arguments.paper_epochs, arguments.repeat),
         "gmlp": lambda: bench_gmlp(10_000, 1536, arguments.repeat),
         "lightgbm": lambda: bench_lightgbm((train[0][:10_000], train[1][:10_000]), arguments.trees),

@@ -98,3 +98,11 @@ def test_average_precision_of_a_known_ranking() -> None:
 def test_wrong_options_are_told(options: dict[str, object]) -> None:
     with pytest.raises(ConfigError):
         LogReg(**options)  # type: ignore[arg-type]
+
+
+def test_a_single_split_chooses_by_folds_of_its_own() -> None:
+    x, y = draw(noise=3.0)
+    rows = np.arange(200)
+    (fold,) = LogReg().fit_folds(x, y, blocks=(WIDTH,), splits=[rows])
+    alone = LogReg().fit(x[rows], y[rows], blocks=(WIDTH,))
+    np.testing.assert_array_equal(fold.predict(x), alone.predict(x))

@@ -10,7 +10,7 @@ Lindsay 1988). Its Cholesky factor is the metric that L-BFGS starts from.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -18,15 +18,6 @@ from torch import Tensor
 HISTORY = 10
 ARMIJO = 1e-4
 NOISE = 3e-7  # of a float32 sum, relative
-
-
-@dataclass
-class Solution:
-    """Weights (d, p) and offsets (p,) of p problems, and whether each reached the tolerance."""
-
-    weights: Tensor
-    offsets: Tensor
-    converged: Tensor
 
 
 class Problems:
@@ -43,6 +34,10 @@ class Problems:
         diagonal[-1] = jitter
         factor: Tensor = torch.linalg.cholesky(bound + torch.diag(diagonal.to(bound.device)))
         return factor.float()
+
+    def part(self, columns: Tensor) -> Problems:
+        """The chosen problems alone."""
+        return Problems(self.x, self.gram, self.y[:, columns], self.m[:, columns])
 
     def logits(self, w: Tensor) -> Tensor:
         """(d + 1, p) -> (n, p); the last row of `w` is the offset."""
@@ -69,7 +64,13 @@ def gram_matrix(x: Tensor) -> Tensor:
 
 
 def minimise(
-    problems: Problems, start: Tensor, ridge: Tensor, *, tolerance: float, max_steps: int
+    problems: Problems,
+    start: Tensor,
+    ridge: Tensor,
+    *,
+    tolerance: float,
+    max_steps: int,
+    history: Sequence[tuple[Tensor, Tensor, Tensor]] = (),
 ) -> tuple[Tensor, Tensor]:
     """Minimise from `start`, (d + 1, p), with `ridge` = 1/C, (p,).
 
@@ -79,13 +80,26 @@ def minimise(
     w, factor = start.clone(), problems.metric(ridge)
     z = problems.logits(w)
     value, slope = problems.value(z, w, ridge), problems.slope(z, w, ridge)
-    pairs: list[tuple[Tensor, Tensor, Tensor]] = []
+    pairs = list(history)
     active = torch.ones_like(value, dtype=torch.bool)
-    for _ in range(max_steps):
+    for number in range(max_steps):
         step = direction(slope, pairs, factor)
         decrement = -(step * slope).sum(dim=0)
         active = active & (decrement > 2 * tolerance * value.clamp(min=1e-6))
         if not active.any():
+            break
+        if 2 * int(active.sum()) < len(active):  # go on with the unfinished half alone
+            left = active.nonzero().squeeze(1)
+            history = [(c[:, left], t[:, left], i[left]) for c, t, i in pairs]
+            w[:, left], done = minimise(
+                problems.part(left),
+                w[:, left],
+                ridge[left],
+                tolerance=tolerance,
+                max_steps=max_steps - number,
+                history=history,
+            )
+            active[left] = ~done
             break
         step = step * active
         z_step = problems.logits(step)
@@ -96,8 +110,10 @@ def minimise(
             if bool((short | ~active).all()):
                 break
             length = torch.where(short | ~active, length, length / 2)
+        else:
+            moved = problems.value(z + length * z_step, w + length * step, ridge)
         w, z = w + length * step, z + length * z_step
-        value, before = problems.value(z, w, ridge), slope
+        value, before = moved, slope
         slope = problems.slope(z, w, ridge)
         change, turn = length * step, slope - before
         bend = (change * turn).sum(dim=0)

@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 # The path for rows of length 1; other features divide it by their mean squared length.
 PATH = np.logspace(-1, 3, 9)
 PATH_TOLERANCE = 1e-5
+WORSE_POINTS = 2  # the path ends where so many points in a row are worse for every choice
 INNER_FOLDS = 3
 PROBLEMS_AT_ONCE = 128
 
@@ -68,6 +69,9 @@ class LogReg(Head):
         self, x: FloatArray, y: Targets, *, blocks: tuple[int, ...], splits: Sequence[IntArray]
     ) -> Iterator[Self]:
         """Yield one fitted copy per split; all of them are solved together."""
+        if self.C is None and len(splits) < 2:  # no other fold to choose by
+            yield from super().fit_folds(x, y, blocks=blocks, splits=splits)
+            return
         heads = [replace(self) for _ in splits]
         for head, rows in zip(heads, splits, strict=True):
             head._describe(x, y, blocks, rows)
@@ -81,12 +85,16 @@ class LogReg(Head):
             solver.solve(np.full(len(fold_of), self.C), self.tolerance)
         else:
             path = PATH / max(float(np.square(x).sum(axis=1).mean()), 1e-30)
-            costs = np.zeros((*learnable.shape, len(path)))
+            costs = np.full((*learnable.shape, len(path)), np.inf)
+            costs[~learnable] = 0.0
             kept = []
             for point, C in enumerate(path):
                 solver.solve(np.full(len(fold_of), C), PATH_TOLERANCE)
                 costs[fold_of, class_of, point] = solver.cost(self.criterion)
                 kept.append(solver.w.clone())
+                best = [self._choice(np.delete(costs, f, axis=0)) for f in range(len(splits))]
+                if np.max(best) <= point - WORSE_POINTS:
+                    break  # a larger C costs most to fit and overfits more still
             for fold, head in enumerate(heads):
                 head._costs = costs[fold]
             chosen = np.stack(
