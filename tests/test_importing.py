@@ -153,7 +153,9 @@ def test_the_same_import_again_is_complete_and_another_is_refused(
     path = write(tmp_path, "npy", values, None)
     out = tmp_path / "a.h5"
     import_embeddings(table, image=path, text=None, out=out, encoder_name="x")
+    (tmp_path / ".a.h5.4711.tmp").touch()  # left by one that was killed
     again = import_embeddings(table, image=path, text=None, out=out, encoder_name="x")
+    assert not list(tmp_path.glob(".*"))
     assert again.already_complete
     np.save(path, values + 1)
     with pytest.raises(StoreError, match="sources_sha256"):

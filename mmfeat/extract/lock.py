@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import glob
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ def sole_writer(out: Path) -> Iterator[None]:
             "see to its permissions and free space, or choose another --out or --workspace",
         ) from error
     try:
+        for partial in out.parent.glob(f".{glob.escape(out.name)}.*.tmp"):
+            partial.unlink()  # left by a process that was killed; nobody else writes here now
         yield
     finally:
         path.unlink(missing_ok=True)

@@ -60,8 +60,8 @@ def extract_table(
 def _extract(plan: Plan, encoder: Encoder, out: Path, progress: Progress | None) -> None:
     parts = _parts(out)
     parts.mkdir(exist_ok=True)
-    for partial in (*out.parent.glob(f".{out.name}.*.tmp"), *parts.glob(".*.tmp")):
-        partial.unlink()  # left by a process that was killed; nobody else writes here now
+    for partial in parts.glob(".*.tmp"):  # left by a process that was killed
+        partial.unlink()
     _run_missing(plan, encoder, parts, progress)
     widths = {"image": encoder.image_dim, "text": encoder.text_dim}
     merge_shards(
