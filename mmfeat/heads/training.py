@@ -14,11 +14,11 @@ from __future__ import annotations
 import logging
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import ClassVar, Self, cast
 
 import numpy as np
 import torch
@@ -38,14 +38,18 @@ SET_ASIDE = 10  # one row in so many decides when to stop
 MIN_SET_ASIDE = 20  # on fewer rows than this, stopping early is guesswork
 PREDICT_ROWS = 8192
 
+# Without `epochs`: so many, or as many as make so many steps where rows are few, up to a limit.
+EPOCHS, STEPS, MOST_EPOCHS = 15, 600, 100
+
 
 @dataclass(kw_only=True)
 class TorchHead(Head):
     """A head whose module maps (b, d) to logits of shape (b, k) or (members, b, k).
 
     Options: `epochs` is the most it trains and the length of the `schedule`, cosine or
-    constant; `batch` rows make a step (0: all of them); `decay` acts on matrices only;
-    `patience` 0 trains all epochs; `ema` averages the weights by this factor per step (0: off).
+    constant (none: more where rows are few); `batch` rows make a step (0: all of them);
+    `decay` acts on matrices only; `patience` 0 trains all epochs; `ema` averages the weights by
+    this factor per step (0: off).
     """
 
     uses_loss: ClassVar[bool] = True
@@ -54,9 +58,9 @@ class TorchHead(Head):
     loss: str = "bce"
     smoothing: float = 0.0
     learned_fusion: str = "none"
-    epochs: int = 15
+    epochs: int | None = None
     batch: int = 256
-    lr: float = 1e-3
+    lr: float = 2e-3
     decay: float = 0.01
     schedule: str = "cosine"
     patience: int = 4
@@ -66,11 +70,12 @@ class TorchHead(Head):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.epochs_ = 0  # after `fit`: the length of the schedule
         check_choice("schedule", self.schedule, ("cosine", "constant"))
         check_choice("precision", self.precision, ("auto", "fp32", "bf16"))
         check_choice("device", self.device, ("auto", "cpu", "cuda"))
         check_choice("learned_fusion", self.learned_fusion, ("none", "gated", "bilinear"))
-        check_range("epochs", self.epochs, 1, math.inf)
+        check_range("epochs", self.epochs or 1, 1, math.inf)
         check_range("rounds", self.rounds or 1, 1, math.inf)
         check_range("batch", self.batch, 0, math.inf)
         check_range("patience", self.patience, 0, math.inf)
@@ -111,10 +116,11 @@ class TorchHead(Head):
         judged = averaged.module if averaged is not None else network
         optimizer = make_optimizer(network, lr=self.lr, decay=self.decay)
         steps = math.ceil(len(train) / (self.batch or len(train)))
+        self.epochs_ = self.epochs or min(max(EPOCHS, math.ceil(STEPS / steps)), MOST_EPOCHS)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._pace(steps))
         best, kept = math.inf, snapshot(judged)
         self.rounds_ = 0
-        for epoch in range(1, (self.rounds or self.epochs) + 1):
+        for epoch in range(1, (self.rounds or self.epochs_) + 1):
             network.train()
             total = torch.zeros((), device=rows.device)
             for batch in train[torch.randperm(len(train), device=rows.device)].tensor_split(steps):
@@ -144,7 +150,7 @@ class TorchHead(Head):
 
     def _pace(self, steps: int) -> Callable[[int], float]:
         """The learning rate at a step as a share of `lr`: warm up shortly, then the schedule."""
-        total, warm = steps * self.epochs, max(1, steps * self.epochs // 50)
+        total, warm = steps * self.epochs_, max(1, steps * self.epochs_ // 50)
 
         def pace(step: int) -> float:
             if self.schedule == "constant":
@@ -168,6 +174,12 @@ class TorchHead(Head):
             setting,
             self.rounds_,
         )
+
+    def settled(self, folds: Sequence[Self]) -> Self:
+        """Give this head with the epochs that the folds found, on the schedule they walked."""
+        head = super().settled(folds)
+        walked = [fold.epochs_ for fold in folds if fold.epochs_]
+        return replace(head, epochs=round(np.mean(walked))) if walked else head
 
     def _precision(self, device: torch.device) -> torch.autocast:
         wanted = self.precision == "bf16" or (self.precision == "auto" and has_bfloat16(device))
