@@ -27,6 +27,26 @@ QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress, only re
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 RunArgument = Annotated[str | None, typer.Argument(help="A run's name; left out: the newest.")]
 
+# The columns of a table.
+IdCol = Annotated[str | None, typer.Option("--id-col", help="Column of the ids.")]
+ImageCol = Annotated[
+    str | None, typer.Option("--image-col", help="Column of the images' paths; default: the id.")
+]
+TextCol = Annotated[str | None, typer.Option("--text-col", help="Column of the captions.")]
+LabelCol = Annotated[str | None, typer.Option("--label-col", help="Column of the labels.")]
+LabelSep = Annotated[str | None, typer.Option("--label-sep", help="What separates labels.")]
+LabelCols = Annotated[
+    str | None, typer.Option("--label-cols", help="Columns of 0 and 1, comma-separated.")
+]
+
+StoreSplit = Annotated[
+    str | None, typer.Option("--split", help="Name of the store; default: the table's name.")
+]
+FeatureSet = Annotated[
+    str | None, typer.Option("--features", help="Name of a feature set of its own.")
+]
+StoreOut = Annotated[Path | None, typer.Option("--out", help="Path of the store.")]
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -78,6 +98,11 @@ def show_messages(*, quiet: bool) -> None:
     logger.handlers[:] = [handler]
     logger.setLevel(logging.WARNING if quiet else logging.INFO)
     logger.propagate = False
+
+
+def without_folds() -> None:
+    """Leave out the message per fold, where many runs are fitted."""
+    logging.getLogger("mmfeat.fit").setLevel(logging.WARNING)
 
 
 class _Plain(logging.Formatter):

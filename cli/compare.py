@@ -6,7 +6,16 @@ from typing import Annotated
 
 import typer
 
-from mmfeat_cli.common import QuietOption, WorkspaceOption, fail, names, note, print_table, start
+from mmfeat_cli.common import (
+    QuietOption,
+    WorkspaceOption,
+    fail,
+    names,
+    note,
+    print_table,
+    start,
+    without_folds,
+)
 
 
 def compare(
@@ -43,6 +52,7 @@ def compare(
     )
     for reason in skipped:
         note(f"left out: {reason}")
+    without_folds()
     rows = rank([row for _, row in run_cells(space, cells, objective=target)])
     if not rows:
         fail(

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from mmfeat_cli.common import QuietOption, fail, note, print_table, show_messages
+from mmfeat_cli.common import QuietOption, fail, note, print_table, show_messages, without_folds
 
 
 def demo(
@@ -26,9 +26,13 @@ def demo(
     show_messages(quiet=quiet)
     prepare(folder, seed=seed, command=run_command(folder, quiet=quiet))
     note("\nfitting heads and fusions, judged on the hidden solution")
+    without_folds()
     rows = list(judge_all(folder))
     print()
-    print_table(tuple(rows[0]), [list(row.values()) for row in rows])
+    print_table(
+        tuple(rows[0]),
+        [[*{**row, "seconds": f"{row['seconds']:.1f}"}.values()] for row in rows],
+    )
     print(f"\nsubmission: {submission_of(folder)}")
 
 

@@ -7,7 +7,22 @@ from typing import Annotated
 
 import typer
 
-from mmfeat_cli.common import QuietOption, WorkspaceOption, names, note, start
+from mmfeat_cli.common import (
+    FeatureSet,
+    IdCol,
+    ImageCol,
+    LabelCol,
+    LabelCols,
+    LabelSep,
+    QuietOption,
+    StoreOut,
+    StoreSplit,
+    TextCol,
+    WorkspaceOption,
+    names,
+    note,
+    start,
+)
 from mmfeat_cli.progress import show_progress
 
 
@@ -16,13 +31,9 @@ def extract(
         Path | None, typer.Argument(help="csv, tsv, parquet or jsonl; left out: all of mmfeat.toml")
     ] = None,
     images: Annotated[Path | None, typer.Option("--images", help="Folder of the images.")] = None,
-    split: Annotated[
-        str | None, typer.Option("--split", help="Name of the store; default: the table's name.")
-    ] = None,
-    features: Annotated[
-        str | None, typer.Option("--features", help="Name of a feature set of its own.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Path of the store.")] = None,
+    split: StoreSplit = None,
+    features: FeatureSet = None,
+    out: StoreOut = None,
     model: Annotated[
         str | None, typer.Option("--model", help="See `mmfeat list encoders`.")
     ] = None,
@@ -53,14 +64,12 @@ def extract(
     ] = None,
     decode: Annotated[str | None, typer.Option("--decode", help="exact or fast.")] = None,
     engine: Annotated[str | None, typer.Option("--engine", help="local")] = None,
-    id_col: Annotated[str | None, typer.Option("--id-col")] = None,
-    image_col: Annotated[str | None, typer.Option("--image-col")] = None,
-    text_col: Annotated[str | None, typer.Option("--text-col")] = None,
-    label_col: Annotated[str | None, typer.Option("--label-col")] = None,
-    label_sep: Annotated[str | None, typer.Option("--label-sep")] = None,
-    label_cols: Annotated[
-        str | None, typer.Option("--label-cols", help="0/1 columns, comma-separated.")
-    ] = None,
+    id_col: IdCol = None,
+    image_col: ImageCol = None,
+    text_col: TextCol = None,
+    label_col: LabelCol = None,
+    label_sep: LabelSep = None,
+    label_cols: LabelCols = None,
     workspace: WorkspaceOption = None,
     quiet: QuietOption = False,
 ) -> None:

@@ -7,29 +7,39 @@ from typing import Annotated
 
 import typer
 
-from mmfeat_cli.common import QuietOption, WorkspaceOption, names, start
+from mmfeat_cli.common import (
+    FeatureSet,
+    IdCol,
+    ImageCol,
+    LabelCol,
+    LabelCols,
+    LabelSep,
+    QuietOption,
+    StoreOut,
+    StoreSplit,
+    TextCol,
+    WorkspaceOption,
+    names,
+    start,
+)
 
 
 def import_(
     table: Annotated[Path, typer.Argument(help="csv, tsv, parquet or jsonl")],
     image: Annotated[Path | None, typer.Option("--image", help="Image embeddings (n, d).")] = None,
     text: Annotated[Path | None, typer.Option("--text", help="Text embeddings (n, d).")] = None,
-    split: Annotated[
-        str | None, typer.Option("--split", help="Name of the store; default: the table's name.")
-    ] = None,
-    features: Annotated[
-        str | None, typer.Option("--features", help="Name of a feature set of its own.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Path of the store.")] = None,
+    split: StoreSplit = None,
+    features: FeatureSet = None,
+    out: StoreOut = None,
     encoder_name: Annotated[
         str, typer.Option("--encoder-name", help="What made them.")
     ] = "imported",
-    id_col: Annotated[str | None, typer.Option("--id-col")] = None,
-    image_col: Annotated[str | None, typer.Option("--image-col")] = None,
-    text_col: Annotated[str | None, typer.Option("--text-col")] = None,
-    label_col: Annotated[str | None, typer.Option("--label-col")] = None,
-    label_sep: Annotated[str | None, typer.Option("--label-sep")] = None,
-    label_cols: Annotated[str | None, typer.Option("--label-cols")] = None,
+    id_col: IdCol = None,
+    image_col: ImageCol = None,
+    text_col: TextCol = None,
+    label_col: LabelCol = None,
+    label_sep: LabelSep = None,
+    label_cols: LabelCols = None,
     workspace: WorkspaceOption = None,
     quiet: QuietOption = False,
 ) -> None:

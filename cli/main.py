@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import typer
 
 from mmfeat_cli import (
@@ -53,6 +55,9 @@ for name, command in COMMANDS.items():
 
 def main() -> None:
     """Entry point of the console script."""
+    # Read when torch or LightGBM loads OpenMP: threads that wait sleep instead of spinning, so
+    # that decoding processes and other jobs on the machine get the core meanwhile.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     app()
 
 

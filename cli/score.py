@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from mmfeat_cli.common import JsonOption, names, note, print_json, print_table, show_messages
+from mmfeat_cli.common import (
+    IdCol,
+    JsonOption,
+    LabelCol,
+    LabelSep,
+    names,
+    note,
+    print_json,
+    print_table,
+    show_messages,
+)
 
 
 def score(
@@ -23,9 +33,9 @@ def score(
     zero_division: Annotated[
         float, typer.Option("--zero-division", min=0, max=1, help="What 0/0 counts as.")
     ] = 0.0,
-    id_col: Annotated[str | None, typer.Option("--id-col")] = None,
-    label_col: Annotated[str | None, typer.Option("--label-col")] = None,
-    label_sep: Annotated[str | None, typer.Option("--label-sep")] = None,
+    id_col: IdCol = None,
+    label_col: LabelCol = None,
+    label_sep: LabelSep = None,
     as_json: JsonOption = False,
 ) -> None:
     """Macro, micro and samples F1 of a submission, a table per class, and the worst rows."""

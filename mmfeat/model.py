@@ -2,15 +2,15 @@
 
 A feature-level or learned fusion has one source, itself. A decision-level fusion has a head per
 source and a combiner. Its combiner learns from out-of-fold scores: each row's are given by
-heads that never saw it, and the combiner that judges a fold never saw that fold's.
+heads that never saw it, and the combiner that judges a fold never saw that fold's. (As in all
+stacking, the heads behind the other folds' scores did see the labels of that fold.)
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -26,7 +26,8 @@ from mmfeat.heads.base import Head, parse_option
 from mmfeat.late import SOURCES, Combiner, borrow
 from mmfeat.losses import LOSSES
 from mmfeat.plugins import check_name, resolve
-from mmfeat.types import Features, FloatArray, Fused, IntArray, Targets
+from mmfeat.resume import kept_folds
+from mmfeat.types import Features, FloatArray, IntArray, Targets
 
 log = logging.getLogger(__name__)
 
@@ -161,7 +162,7 @@ class Model:
         for number, (train, rows) in enumerate(zip(splits, judged, strict=True)):
             learned = {s: v[train] for s, v in self.scores_.items()}
             if self.in_sample:
-                learned = borrow(inside[number], rows_of(features, train))
+                learned = borrow(inside[number], features.take(train))
             combiner = self.combiner.copy().fit(learned, y[train])
             self.folds_.append(FittedHeads(fold_heads[number], combiner))
             part = {s: v[rows] for s, v in self.scores_.items()}
@@ -269,48 +270,8 @@ def split_settings(
     return own, shared, by_source
 
 
-def kept_folds(
-    head: Head,
-    keep: Path | None,
-    *,
-    fused: Fused,
-    y: Targets,
-    splits: Sequence[IntArray],
-) -> Iterator[Head]:
-    """Yield the fitted head of every fold, from `keep` where an earlier call left it."""
-    done = 0
-    if keep is not None:
-        while done < len(splits) and (keep / str(done) / "head.json").exists():
-            done += 1
-        if head.folds_together and done < len(splits):
-            done = 0
-        for fold in range(done):
-            yield type(head).load(keep / str(fold))
-    for fold, fitted in enumerate(
-        head.fit_folds(fused.values, y, blocks=fused.blocks, splits=splits[done:])
-        if done < len(splits)
-        else (),
-        start=done,
-    ):
-        if keep is not None:
-            shutil.rmtree(keep / str(fold), ignore_errors=True)
-            fitted.save(keep / str(fold))  # head.json is written last
-        yield fitted
-
-
 def targets_of(features: Features) -> Targets:
     """The targets; raise `FitError` where there are none."""
     if features.targets is None:
         raise FitError("a fit needs labels", "the features have none", "fit a split with labels")
     return features.targets
-
-
-def rows_of(features: Features, rows: IntArray) -> Features:
-    """The chosen rows of `features`."""
-    return Features(
-        ids=tuple(features.ids[row] for row in rows),
-        image=tuple(part[rows] for part in features.image),
-        text=tuple(part[rows] for part in features.text),
-        targets=None if features.targets is None else features.targets[rows],
-        labels=features.labels,
-    )

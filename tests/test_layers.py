@@ -18,11 +18,22 @@ LAYERS = (
     {"config", "workspace", "tables", "store", "fusion", "losses", "folds", "metrics"}
     | {"calibration", "decode", "thresholds", "decision", "estimate", "runs"},
     {"encoders", "heads"},
-    {"late", "model", "recipes"},
+    {"late", "model", "recipes", "resume"},
     {"extract", "importing", "tune", "fit", "predict", "compare", "submission", "demo"},
 )
 STAGE_ONE = {"tables", "store", "encoders", "extract", "importing"}
-STAGE_TWO = {"heads", "late", "model", "fit", "predict", "compare", "tune", "runs", "fusion"}
+STAGE_TWO = {
+    "heads",
+    "late",
+    "model",
+    "resume",
+    "fit",
+    "predict",
+    "compare",
+    "tune",
+    "runs",
+    "fusion",
+}
 
 
 def imports_of(path: Path) -> set[str]:

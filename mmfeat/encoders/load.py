@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import cast
 
 from mmfeat.encoders.base import Encoder
@@ -25,9 +24,6 @@ def load_encoder(model: str, *, pretrained: str, precision: str, device: str) ->
     or ``random``; the bundled encoder takes only ``random`` or its own weights. `precision` is
     auto, fp32, bf16 or fp16. Raises `EncoderError` where model, weights or device cannot be had.
     """
-    # Before torch is loaded: its idle threads must sleep, not spin, or they starve the decoding
-    # processes beside them (measured: half the time for the whole extraction on two cores).
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     name = model if model in ENCODERS and model != "open_clip" else "open_clip"
     load = resolve(name, ENCODERS, "encoder")
     return cast("Encoder", load(model, pretrained=pretrained, precision=precision, device=device))

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
 from mmfeat.plugins import Plugin
-
-# Read when torch or LightGBM loads OpenMP. Threads that spin while they wait make two fits on
-# one machine ten times slower each; threads that sleep cost an idle machine nothing we measured.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 HEADS: dict[str, Plugin] = {
     "mlp": Plugin("mmfeat.heads.mlp:MLP", "hidden layers with GELU and dropout"),
