@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
+from mmfeat.config import DataSettings
+from mmfeat.tables import read_table
 from mmfeat.types import Features
 
 N_TRAIN = 25_000
 
 
 def read_coco18(folder: Path) -> Features:
-    """Read train.csv and text_minilm_fp16.npy, aligned with it, from `folder`."""
-    table = pd.read_csv(folder / "train.csv", dtype=str, keep_default_na=False)
-    labels = sorted({name for row in table.Labels for name in row.split()}, key=int)
-    sets = [set(row.split()) for row in table.Labels]
-    targets = np.array([[name in row for name in labels] for row in sets], dtype=np.uint8)
+    """Read train.csv and text_minilm_fp16.npy, aligned with it; end with a line without them."""
+    table, array = folder / "train.csv", folder / "text_minilm_fp16.npy"
+    for path in (table, array):
+        if not path.is_file():
+            sys.exit(f"error: this benchmark needs {path.name}; {path} is missing; name its folder")
+    read = read_table(table, data=DataSettings())
     return Features(
-        ids=tuple(table.ImageID),
-        image=(),
-        text=(np.load(folder / "text_minilm_fp16.npy"),),
-        targets=targets,
-        labels=tuple(labels),
+        ids=read.ids, image=(), text=(np.load(array),), targets=read.targets, labels=read.labels
     )
 
 
-def chosen(features: Features, start: int, stop: int) -> Features:
-    """The rows from `start` to `stop`."""
-    assert features.targets is not None
-    return Features(
-        ids=features.ids[start:stop],
-        image=(),
-        text=tuple(part[start:stop] for part in features.text),
-        targets=features.targets[start:stop],
-        labels=features.labels,
-    )
+def split(features: Features) -> tuple[Features, Features]:
+    """The first `N_TRAIN` rows to train on, the others to judge."""
+    rows = np.arange(features.n_rows)
+    return features.take(rows[:N_TRAIN]), features.take(rows[N_TRAIN:])

@@ -12,18 +12,32 @@ import time
 from pathlib import Path
 
 import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.multiclass import OneVsRestClassifier
 
-from benchmarks.coco18 import N_TRAIN, chosen, read_coco18
+from benchmarks.coco18 import read_coco18, split
 from benchmarks.results import machine, write_section
 from mmfeat import metrics
 from mmfeat.decode import decode_expected_f1
 from mmfeat.folds import make_folds
-from mmfeat.fusion import FUSIONS
+from mmfeat.fusion import FUSIONS, fuse
 from mmfeat.model import Model
 from mmfeat.tune import tune
-from mmfeat.types import FloatArray, Scores, Targets
+from mmfeat.types import Features, FloatArray, Scores, Targets
 
-REFERENCE = "| scikit-learn, logistic regression, C = 10 | 0.730 | 0.817 | 0.850 | | | |"
+
+def reference(train: Features, judge: Features) -> str:
+    """The line of scikit-learn's logistic regression, C = 10, at 0.5."""
+    started = time.perf_counter()
+    model = OneVsRestClassifier(LogisticRegression(C=10, max_iter=1000))
+    model.fit(fuse(train, "text").values, train.targets)
+    judged = model.predict_proba(fuse(judge, "text").values)
+    assert judge.targets is not None
+    plain = metrics.summarise(judged, (judged >= 0.5).astype(np.uint8), judge.targets)
+    values = [plain[name] for name in ("macro_f1", "micro_f1", "samples_f1")]
+    scores = " | ".join(f"{value:.4f}" for value in values)
+    seconds = time.perf_counter() - started
+    return f"| scikit-learn, logistic regression, C = 10, one fit | {scores} | | | {seconds:.0f} |"
 
 
 def row_of(name: str, oof: Scores, judged: FloatArray, truth: Targets, seconds: float) -> str:
@@ -43,8 +57,7 @@ def main() -> None:
     parser.add_argument("--ensemble", default="logreg,mlp,gmlp")
     parser.add_argument("--folds", type=int, default=5)
     arguments = parser.parse_args()
-    features = read_coco18(arguments.data)
-    train, judge = chosen(features, 0, N_TRAIN), chosen(features, N_TRAIN, features.n_rows)
+    train, judge = split(read_coco18(arguments.data))
     assert train.targets is not None
     assert judge.targets is not None
     folds = make_folds(train.targets, n_folds=arguments.folds, seed=0)
@@ -57,7 +70,7 @@ def main() -> None:
         "| head | macro-F1 at 0.5 | micro-F1 at 0.5 | samples-F1 at 0.5 "
         "| macro-F1 tuned | samples-F1 decoded | seconds |",
         "|---|---|---|---|---|---|---|",
-        REFERENCE,
+        reference(train, judge),
     ]
 
     def scores(values: FloatArray) -> Scores:
