@@ -98,11 +98,12 @@ def show_messages(*, quiet: bool) -> None:
     logger.handlers[:] = [handler]
     logger.setLevel(logging.WARNING if quiet else logging.INFO)
     logger.propagate = False
+    logging.getLogger("mmfeat.fit.folds").setLevel(logging.NOTSET)
 
 
 def without_folds() -> None:
     """Leave out the message per fold, where many runs are fitted."""
-    logging.getLogger("mmfeat.fit").setLevel(logging.WARNING)
+    logging.getLogger("mmfeat.fit.folds").setLevel(logging.WARNING)
 
 
 class _Plain(logging.Formatter):
@@ -155,6 +156,8 @@ def names(text: str | None) -> tuple[str, ...]:
 def _text(value: object) -> str:
     if value is None:
         return "n/a"
+    if isinstance(value, list):
+        return " to ".join(_text(part) for part in value)
     return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 

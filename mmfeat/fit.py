@@ -37,6 +37,7 @@ from mmfeat.types import Features, IntArray, Scores, Targets
 from mmfeat.workspace import Workspace
 
 log = logging.getLogger(__name__)
+fold_log = logging.getLogger(f"{__name__}.folds")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,7 +199,7 @@ def _out_of_fold(keep: Path, model: Model, training: Training, folds: IntArray) 
     oof = np.full(targets.shape, np.nan, dtype=np.float32)
     for fold, rows, probabilities in model.cross_validate(features, folds, keep=keep):
         oof[rows] = probabilities
-        log.info("fold %d of %d is scored", fold + 1, int(folds.max()) + 1)
+        fold_log.info("fold %d of %d is scored", fold + 1, int(folds.max()) + 1)
     return Scores(
         ids=features.ids, labels=features.labels, probabilities=oof, targets=targets, folds=folds
     )

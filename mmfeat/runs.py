@@ -14,6 +14,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from mmfeat import metrics
 from mmfeat.decision import Decision
 from mmfeat.errors import RunError
 from mmfeat.files import replacing, write_json, write_text
@@ -184,6 +185,27 @@ def summarise_run(run: Run) -> dict[str, Any]:
         "status": "finished" if run.is_done else "unfinished",
         "thresholds": run.decision().objective if run.has_thresholds else "-",
         **{name: oof.get(name) for name in ("macro_f1", "micro_f1", "samples_f1", "map")},
+    }
+
+
+def measure_run(run: Run, *, n_resamples: int = 200) -> dict[str, Any]:
+    """Every metric of the out-of-fold scores, as the run decides them, and a row per class.
+
+    Thresholds were chosen on these rows; the honest estimate of what they are worth is
+    `nested` in thresholds.json. `ap_interval` is the 95 % bootstrap interval of the AP.
+    """
+    scores, decision = run.scores(), run.decision()
+    assert scores.targets is not None, "a run is fitted on targets"
+    predicted = decision.decide(scores.probabilities)
+    return {
+        "run": run.name,
+        "decision": f"{decision.objective}, {decision.method}",
+        "metrics": metrics.summarise(
+            scores.probabilities, predicted, scores.targets, names=tuple(metrics.METRICS)
+        ),
+        "per_class": metrics.per_class(
+            scores.probabilities, predicted, scores.targets, scores.labels, n_resamples=n_resamples
+        ),
     }
 
 

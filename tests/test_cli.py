@@ -15,6 +15,7 @@ import pytest
 
 from mmfeat.demo.data import write_demo_data
 from mmfeat.heads import knn
+from mmfeat.metrics import METRICS
 from tests.conftest import Mmfeat
 
 
@@ -47,12 +48,11 @@ def test_the_four_commands_verbatim(
     assert [row["ImageID"] for row in submitted] == [row["ImageID"] for row in sample]
     labels = {str(i) for i in range(1, 20) if i != 12}
     assert all(set(row["Labels"].split()) <= labels and row["Labels"] for row in submitted)
-    result = mmfeat("score", path, "solution.csv", "--json")
+    names = ",".join(sorted(labels))  # the 30 rows of the solution do not show every label
+    result = mmfeat("score", path, "solution.csv", "--labels", names, "--json")
     scored = json.loads(result.stdout)
     assert 0.0 < scored["macro_f1"] <= 1.0
-    assert len(scored["per_class"]) == len(
-        {x for r in rows(Path("solution.csv")) for x in r["Labels"].split()}
-    )
+    assert {row["label"] for row in scored["per_class"]} == labels
 
 
 def test_fit_says_what_it_took_and_is_not_repeated(mmfeat: Mmfeat, project: Path) -> None:
@@ -98,6 +98,21 @@ def test_a_run_folder_is_as_designed(mmfeat: Mmfeat, project: Path) -> None:
         thresholds["per_class"][0]
     )
     assert not any(path.suffix in (".pkl", ".joblib", ".pt") for path in run.rglob("*"))
+
+
+def test_everything_measured_about_a_run(mmfeat: Mmfeat, project: Path) -> None:
+    assert mmfeat("fit", "--head", "knn", "--name", "mine", "--folds", "3").exit_code == 0
+    document = json.loads(mmfeat("runs", "mine", "--json").stdout)
+    assert set(document["metrics"]) == set(METRICS)
+    stored = json.loads((project / "artifacts/runs/mine/metrics.json").read_text())
+    for name, value in stored["oof"]["at_0.5"].items():
+        assert document["metrics"][name] == pytest.approx(value)
+    for row in document["per_class"]:
+        low, high = row["ap_interval"] or (0.0, 1.0)
+        assert 0.0 <= low <= row["ap"] <= high <= 1.0
+    shown = mmfeat("runs", "mine")
+    assert "lrap" in shown.stdout
+    assert "0/0 counts as 0" in shown.stderr
 
 
 def test_a_name_taken_by_another_config_is_refused(mmfeat: Mmfeat, project: Path) -> None:

@@ -28,6 +28,12 @@ METRICS: dict[str, Plugin] = {
     "samples_f1": Plugin("mmfeat.metrics.sets:samples_f1", "mean of the rows' F1"),
     "map": Plugin("mmfeat.metrics.ranking:mean_ap", "mean of the classes' average precision"),
     "weighted_f1": Plugin("mmfeat.metrics.sets:weighted_f1", "mean class F1, by support"),
+    "weighted_precision": Plugin(
+        "mmfeat.metrics.sets:weighted_precision", "mean class precision, by support"
+    ),
+    "weighted_recall": Plugin(
+        "mmfeat.metrics.sets:weighted_recall", "mean class recall, by support"
+    ),
     "macro_precision": Plugin("mmfeat.metrics.sets:macro_precision", "mean class precision"),
     "macro_recall": Plugin("mmfeat.metrics.sets:macro_recall", "mean class recall"),
     "micro_precision": Plugin("mmfeat.metrics.sets:micro_precision", "precision of all cells"),

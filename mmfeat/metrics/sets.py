@@ -70,8 +70,28 @@ def weighted_f1(
 ) -> float | None:
     """Mean F1 of the classes, each weighted by its number of positives."""
     scores = class_scores(predicted, targets, zero_division=zero_division)
-    total = scores.support.sum()
-    return float(np.nansum(scores.f1 * scores.support) / total) if total else None
+    return _by_support(scores.f1, scores.support)
+
+
+def weighted_precision(
+    predicted: Targets, targets: Targets, *, zero_division: float = 0.0
+) -> float | None:
+    """Mean precision of the classes, each weighted by its number of positives."""
+    scores = class_scores(predicted, targets, zero_division=zero_division)
+    return _by_support(scores.precision, scores.support)
+
+
+def weighted_recall(
+    predicted: Targets, targets: Targets, *, zero_division: float = 0.0
+) -> float | None:
+    """Mean recall of the classes, each weighted by its number of positives."""
+    scores = class_scores(predicted, targets, zero_division=zero_division)
+    return _by_support(scores.recall, scores.support)
+
+
+def _by_support(values: Values, support: Values) -> float | None:
+    total = support.sum()
+    return float(np.nansum(values * support) / total) if total else None
 
 
 def micro_f1(predicted: Targets, targets: Targets, *, zero_division: float = 0.0) -> float:
