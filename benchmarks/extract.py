@@ -1,6 +1,6 @@
 """Stage one against a plain open_clip loop, side by side in one run; its memory; large tables.
 
-    OMP_WAIT_POLICY=passive python -m benchmarks.extract --photos DIR --captions train.csv
+    python -m benchmarks.extract --photos DIR --captions train.csv
 
 The plain loop is what people write: Pillow, open_clip's own transform and tokenizer, float32,
 batches of 64. Photographs are repeated as files of their own, so that none is encoded twice.
