@@ -16,6 +16,7 @@ class Kind(StrEnum):
     fusions = "fusions"
     losses = "losses"
     encoders = "encoders"
+    engines = "engines"
     recipes = "recipes"
     objectives = "objectives"
     methods = "methods"
@@ -27,6 +28,7 @@ REGISTRIES = {
     Kind.fusions: "mmfeat.fusion:FUSIONS",
     Kind.losses: "mmfeat.losses:LOSSES",
     Kind.encoders: "mmfeat.encoders:ENCODERS",
+    Kind.engines: "mmfeat.extract:ENGINES",
     Kind.recipes: "mmfeat.recipes:RECIPES",
     Kind.objectives: "mmfeat.thresholds:OBJECTIVES",
     Kind.methods: "mmfeat.thresholds:METHODS",

@@ -28,6 +28,12 @@ class DataSettings:
     label_sep: str = " "
     label_cols: tuple[str, ...] = ()  # one 0/1 column per label, instead of label_col
 
+    def __post_init__(self) -> None:
+        if not self.label_sep:
+            raise ConfigError(
+                "labels need a separator", "label_sep is empty", "name one, or a space"
+            )
+
 
 @dataclass(frozen=True, kw_only=True)
 class ExtractSettings:
@@ -58,6 +64,10 @@ class FitSettings:
     loss: str = "bce"
     folds: int = 5
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise ConfigError("a seed is at least 0", f"it is {self.seed}", "choose another seed")
 
 
 @dataclass(frozen=True, kw_only=True)

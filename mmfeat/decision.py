@@ -7,6 +7,7 @@ them, calibration to decoding by expected F1 alone.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -120,6 +121,8 @@ class Decision:
         """Read what `to_json` gave; raise `RunError` where a part is missing or misshapen."""
         try:
             thresholds = {str(k): float(v) for k, v in document["thresholds"].items()}
+            if not all(math.isfinite(value) for value in thresholds.values()):
+                raise ValueError("a threshold is not finite")
             maps = document.get("calibration", {})
             return cls(
                 labels=tuple(thresholds),

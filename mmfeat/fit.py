@@ -200,6 +200,12 @@ def _out_of_fold(keep: Path, model: Model, training: Training, folds: IntArray) 
     for fold, rows, probabilities in model.cross_validate(features, folds, keep=keep):
         oof[rows] = probabilities
         fold_log.info("fold %d of %d is scored", fold + 1, int(folds.max()) + 1)
+    if not np.isfinite(oof).all():
+        raise FitError(
+            "a head gives every row finite scores",
+            f"{int((~np.isfinite(oof)).any(axis=1).sum())} rows have others",
+            "lower the learning rate or the decay, and look at the features' scale",
+        )
     return Scores(
         ids=features.ids, labels=features.labels, probabilities=oof, targets=targets, folds=folds
     )

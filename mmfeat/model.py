@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
+from safetensors import SafetensorError
 
 from mmfeat.errors import ConfigError, FitError
 from mmfeat.files import write_json
@@ -235,7 +236,7 @@ class Model:
                 heads = {s: type(h).load(here / s) for s, h in model.heads.items()}
                 combiner = model.combiner and model.combiner.load(here / "decision")
                 model.fitted.append(FittedHeads(heads, combiner))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
             raise FitError(
                 "a saved model is model.json and a folder per head",
                 f"{folder}: {error}",

@@ -66,14 +66,20 @@ class Run:
     def config(self) -> RunConfig:
         """Read `config.json`."""
         document = self._json("config.json")
+        features = document.get("features", ())
+        if not isinstance(features, list) or not all(isinstance(name, str) for name in features):
+            raise _broken(self.folder / "config.json", f"its features are {features!r}")
         try:
-            return RunConfig(**{**document, "features": tuple(document.get("features", ()))})
+            return RunConfig(**{**document, "features": tuple(features)})
         except TypeError as error:
             raise _broken(self.folder / "config.json", str(error)) from error
 
     def provenance(self) -> dict[str, Any]:
         """Read `provenance.json`: digests of the stores it was fitted on, library versions."""
-        return self._json("provenance.json")
+        document = self._json("provenance.json")
+        if not isinstance(document.get("stores"), list):
+            raise _broken(self.folder / "provenance.json", "it names no stores")
+        return document
 
     def metrics(self) -> dict[str, Any]:
         """Read `metrics.json`."""
@@ -107,6 +113,8 @@ class Run:
             raise _broken(path, "it is missing") from error
         except ValueError as error:
             raise _broken(path, f"it is not JSON: {error}") from error
+        if not isinstance(document, dict):
+            raise _broken(path, "it is no JSON object")
         return document
 
 
@@ -174,18 +182,22 @@ def read_scores(path: Path) -> Scores:
 
 
 def summarise_run(run: Run) -> dict[str, Any]:
-    """One row about a run; its scores are None while it is unfinished."""
-    config = run.config()
-    oof = run.metrics()["oof"]["at_0.5"] if run.is_done else {}
-    return {
-        "run": run.name,
-        "head": config.head,
-        "fusion": config.fusion,
-        "loss": config.loss or "-",
-        "status": "finished" if run.is_done else "unfinished",
-        "thresholds": run.decision().objective if run.has_thresholds else "-",
-        **{name: oof.get(name) for name in ("macro_f1", "micro_f1", "samples_f1", "map")},
-    }
+    """One row about a run; its scores are None while it is unfinished, or where it is broken."""
+    row: dict[str, Any] = dict.fromkeys(("run", "head", "fusion", "loss", "status", "thresholds"))
+    row |= dict.fromkeys(metrics.HEADLINE)
+    row["run"] = run.name
+    try:
+        config = run.config()
+        row |= {"head": config.head, "fusion": config.fusion, "loss": config.loss or "-"}
+        row["thresholds"] = run.decision().objective if run.has_thresholds else "-"
+        if run.is_done:
+            oof = run.metrics()["oof"]["at_0.5"]
+            row |= {name: oof.get(name) for name in metrics.HEADLINE}
+    except (RunError, KeyError, TypeError, AttributeError):
+        row["status"] = "broken"
+    else:
+        row["status"] = "finished" if run.is_done else "unfinished"
+    return row
 
 
 def measure_run(run: Run, *, n_resamples: int = 200) -> dict[str, Any]:

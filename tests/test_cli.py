@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -205,6 +207,88 @@ def test_new_rows_go_through_stage_one(
     assert [row["labels"] for row in rows(again)[:4]] == [row["labels"] for row in rows(out)]
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("metrics.json", "[]"),
+        ("metrics.json", '{"oof": []}'),
+        ("config.json", "{"),
+        ("thresholds.json", "null"),
+    ],
+)
+def test_a_broken_run_hides_no_other(
+    mmfeat: Mmfeat, project: Path, name: str, content: str
+) -> None:
+    for run in ("good", "bad"):
+        assert mmfeat("fit", "--head", "knn", "--name", run, "--folds", "3").exit_code == 0
+        assert mmfeat("tune-thresholds", run).exit_code == 0
+    (project / "artifacts/runs/bad" / name).write_text(content)
+    listed = json.loads(mmfeat("runs", "--json").stdout)["runs"]
+    assert {row["run"]: row["status"] for row in listed} == {"good": "finished", "bad": "broken"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("provenance.json", "{}"),
+        ("provenance.json", "[]"),
+        ("config.json", '{"features": [1]}'),
+        ("thresholds.json", '{"thresholds": {"1": NaN}}'),
+        ("head/model.json", "null"),
+        ("head/0/concat/head.json", "[]"),
+        ("head/0/concat/weights.safetensors", ""),
+    ],
+)
+def test_a_damaged_run_is_one_error(mmfeat: Mmfeat, project: Path, name: str, content: str) -> None:
+    assert mmfeat("fit", "--head", "logreg", "--set", "C=1", "--folds", "2").exit_code == 0
+    assert mmfeat("tune-thresholds").exit_code == 0
+    (run,) = (project / "artifacts/runs").iterdir()
+    assert (run / name).exists()
+    (run / name).write_text(content)
+    assert "again" in error_line(mmfeat, "submit", run.name)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ("lightgbm", "threads=99999999"),
+        ("lightgbm", "threads=-5"),
+        ("knn", "rounds=-1"),
+        ("logreg", "rounds=0"),
+        ("mlp", "hidden=9999999999"),
+        ("mlp", "lr=1e30"),
+    ],
+)
+def test_settings_without_sense_are_one_error(
+    mmfeat: Mmfeat, project: Path, settings: tuple[str, str]
+) -> None:
+    head, pair = settings
+    error_line(mmfeat, "fit", "--head", head, "--set", pair, "--folds", "2")
+
+
+@pytest.mark.parametrize("head", ["knn", "logreg", "mlp", "lightgbm"])
+@pytest.mark.parametrize("labels", ["aaaaaa", "ab"])
+def test_nothing_to_learn_in_a_fold(
+    mmfeat: Mmfeat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, head: str, labels: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    table = "".join(f"{row},{label}\n" for row, label in enumerate(labels))
+    Path("t.csv").write_text("ImageID,Labels\n" + table)
+    np.save("t.npy", np.random.default_rng(0).normal(size=(len(labels), 4)).astype(np.float32))
+    assert mmfeat("import", "t.csv", "--image", "t.npy", "--split", "train").exit_code == 0
+    result = mmfeat("fit", "--head", head, "--fusion", "image", "--folds", "2")
+    assert result.exit_code == 0, result.stderr
+
+
+def test_an_empty_separator_and_a_negative_seed_are_refused(mmfeat: Mmfeat, project: Path) -> None:
+    assert "separator" in error_line(mmfeat, "extract", "train.csv", "--label-sep", "")
+    assert "separator" in error_line(
+        mmfeat, "score", "solution.csv", "solution.csv", "--label-sep", ""
+    )
+    Path("mmfeat.toml").write_text("[fit]\nseed = -1\n")
+    assert "seed" in error_line(mmfeat, "fit")
+
+
 def test_scoring_errors(mmfeat: Mmfeat, project: Path) -> None:
     good = rows(Path("solution.csv"))
     assert mmfeat("score", "solution.csv", "solution.csv").exit_code == 0
@@ -250,7 +334,12 @@ def test_interrupted_from_outside_ends_with_130(project: Path) -> None:
         "main()"
     )
     answer = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a job may ignore it
     )
     assert answer.returncode == 130
     assert "Traceback" not in answer.stderr

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -83,7 +84,13 @@ def test_ctrl_c_stops_and_says_how_to_go_on(folder: Path) -> None:
     Path("long.csv").write_text("ImageID,Labels,Caption\n" + rows)
     command = [sys.executable, "-m", "mmfeat_cli", "extract", "long.csv", *TINY]
     command += ["--shard-rows", "2", "--batch-size", "1", "--workers", "1"]
-    child = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a job may ignore it
+    )
     parts = Path("artifacts/features/long.h5.parts")
     deadline = time.monotonic() + 120
     while not list(parts.glob("0*.h5")) and child.poll() is None and time.monotonic() < deadline:

@@ -14,7 +14,7 @@ from mmfeat.extract.lock import sole_writer
 from mmfeat.extract.plan import Plan, make_plan
 from mmfeat.extract.retry import retry
 from mmfeat.extract.summary import ExtractSummary, summarise
-from mmfeat.plugins import resolve
+from mmfeat.plugins import check_name, resolve
 from mmfeat.store.reader import FeatureStore
 from mmfeat.store.shards import check_same, is_finished, merge_shards
 from mmfeat.store.write import Rows, write_shard
@@ -41,6 +41,7 @@ def extract_table(
     Raises `StoreError` where `out` or its shards were made otherwise (naming the field), and
     `ExtractError` where settings, folder or another live extraction stand in the way.
     """
+    check_name(settings.engine, ENGINES, "engine")
     plan = make_plan(table, images=Path(images), encoder=encoder, settings=settings)
     if "text" in settings.modalities and "text" not in plan.modalities:
         log.warning("%s has no caption column: images only", table.source)

@@ -20,6 +20,7 @@ import numpy as np
 
 from mmfeat.errors import ConfigError, FitError
 from mmfeat.files import write_json
+from mmfeat.heads.options import check_range
 from mmfeat.types import FloatArray, IntArray, Targets
 
 
@@ -49,6 +50,7 @@ class Head(ABC):
     rounds: int | None = None
 
     def __post_init__(self) -> None:
+        check_range("rounds", 1 if self.rounds is None else self.rounds, 1, 1e9)
         self.rounds_: int | None = None
         self.blocks_: tuple[int, ...] = ()
         self.rates_ = np.empty(0)

@@ -41,8 +41,8 @@ class GMLP(TorchHead):
         super().__post_init__()
         check_choice("gate", self.gate, ("token", "channel"))
         check_range("tokens", self.tokens, 1, 1024)
-        check_range("width", self.width, 1, math.inf)
-        check_range("layers", self.layers, 1, math.inf)
+        check_range("width", self.width, 1, 65536)
+        check_range("layers", self.layers, 1, 1024)
         check_range("dropout", self.dropout, 0, 0.99)
         if self.gate == "channel" and self.tokens > 1:
             raise ConfigError(

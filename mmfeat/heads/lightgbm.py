@@ -59,6 +59,7 @@ class LightGBM(Head):
         check_range("bins", self.bins, 2, 65535)
         check_range("min_rows", self.min_rows, 0, 1e9)
         check_range("features", self.features, 1e-9, 1)
+        check_range("threads", self.threads, 0, 1024)
         self._boosters: list[lightgbm.Booster] = []
         self._counts = np.empty(0)  # trees of each class, (k,); NaN where it is constant
         self._planned: NDArray[np.float64] | None = None
@@ -66,7 +67,8 @@ class LightGBM(Head):
     def settled(self, folds: Sequence[Self]) -> Self:
         """Give this head with each class's mean number of trees over the folds."""
         head = replace(self)
-        found = np.stack([fold._counts for fold in folds])
+        nothing = np.full(len(folds[0].rates_), np.nan)  # of a fold without learnable classes
+        found = np.stack([fold._counts if fold._counts.size else nothing for fold in folds])
         known = np.isfinite(found).any(axis=0)
         counts = np.full(found.shape[1], float(self.trees))
         counts[known] = np.nanmean(found[:, known], axis=0)

@@ -80,6 +80,11 @@ class LogReg(Head):
             inside[rows, fold] = True
         learnable = np.stack([head.learnable_ for head in heads])  # (folds, k)
         fold_of, class_of = np.nonzero(learnable)
+        if not len(fold_of):
+            for head in heads:
+                head._costs = np.zeros((learnable.shape[1], len(PATH)))
+                yield head
+            return
         solver = Solver(x, y, inside, fold_of=fold_of, class_of=class_of, head=self)
         if self.C is not None:
             solver.solve(np.full(len(fold_of), self.C), self.tolerance)

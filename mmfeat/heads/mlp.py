@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
@@ -44,9 +43,9 @@ class MLP(TorchHead):
         super().__post_init__()
         check_choice("preset", self.preset, tuple(PRESETS))
         check_range("dropout", self.dropout or 0.0, 0, 0.99)
-        check_range("members", self.members, 1, math.inf)
+        check_range("members", self.members, 1, 1024)
         for size in self.hidden or ():
-            check_range("hidden", size, 1, math.inf)
+            check_range("hidden", size, 1, 65536)
 
     def _module(self, blocks: tuple[int, ...], n_classes: int) -> nn.Module:
         hidden, dropout = PRESETS[self.preset]

@@ -43,7 +43,10 @@ def read_array(path: Path, *, modality: str) -> NamedArray:
             _read_folder(path, modality) if path.is_dir() else ARRAYS[path.suffix](path, modality)
         )
     except Exception as error:  # an unpickler raises anything on a file that is none
-        raise _broken(path, str(error)) from error
+        told = str(error)
+        if any(switch in told for switch in ("allow_pickle", "weights_only")):
+            told = "it holds Python objects, which are never loaded, or is damaged"
+        raise _broken(path, told) from error
     values = found.values
     if values.ndim != 2 or values.dtype.kind != "f" or 0 in values.shape:
         raise _broken(path, f"it has shape {values.shape} and type {values.dtype}")

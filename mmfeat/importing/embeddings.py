@@ -105,7 +105,8 @@ def _blocks(table: Table, arrays: dict[str, Embeddings], dtype: str) -> Iterator
         stop = min(start + BLOCK_ROWS, table.n_rows)
         embeddings, status, problems = {}, {}, []
         for modality, array in arrays.items():
-            values = np.array(array[start:stop], dtype=dtype)
+            with np.errstate(over="ignore"):  # what does not fit becomes inf, and is told below
+                values = np.array(array[start:stop], dtype=dtype)
             bad = ~np.isfinite(values).all(axis=1)
             values[bad] = np.nan
             embeddings[modality] = values
@@ -116,7 +117,7 @@ def _blocks(table: Table, arrays: dict[str, Embeddings], dtype: str) -> Iterator
                     id=table.ids[start + int(at)],
                     modality=modality,
                     status=Status.MISSING,
-                    reason="the source has no finite embedding of this row",
+                    reason="the source has no embedding of this row, or none that is finite here",
                 )
                 for at in np.flatnonzero(bad)
             ]

@@ -21,12 +21,12 @@ def targets_from_text(cells: Sequence[object] | None, separator: str) -> Labelle
     Without such a column, or where it is empty throughout, there are no targets.
     """
     if cells is None:
-        return None, (), ()
+        return None, (), ("it has no label column; the table counts as unlabelled",)
     split: dict[str, tuple[str, ...]] = {}  # most rows share few texts
     rows: list[tuple[str, ...]] = []
     for cell in cells:
         if isinstance(cell, (list, tuple, np.ndarray)):
-            rows.append(tuple(as_text(list(cell))))
+            rows.append(tuple(name for part in as_text(list(cell)) if (name := part.strip())))
             continue
         text = cell if type(cell) is str else as_text([cell])[0]
         if text not in split:
@@ -51,7 +51,7 @@ def targets_from_columns(columns: Columns, names: Sequence[str], path: Path) -> 
     """
     missing = [name for name in names if name not in columns.values]
     if len(missing) == len(names):
-        return None, (), ()
+        return None, (), ("it has none of the label columns; the table counts as unlabelled",)
     if missing:
         raise TableError(
             "every label needs its column",

@@ -63,6 +63,7 @@ def read_table(path: Path, *, data: DataSettings) -> Table:
         if data.label_cols
         else targets_from_text(columns.values.get(data.label_col), data.label_sep)
     )
+    _check_storable("label", labels, path)
     return Table(
         ids=tuple(ids),
         image_paths=tuple(image_paths),
