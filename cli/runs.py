@@ -25,7 +25,10 @@ def runs(
         if as_json:
             print_json(document)
             return
-        note(f"out of fold, decided by {document['decision']}; a ratio 0/0 counts as 0")
+        note(
+            f"out of fold, decided by {document['decision']}, which was chosen on these rows"
+            " (`nested` of tune-thresholds is the honest estimate); a ratio 0/0 counts as 0"
+        )
         print_table(("metric", "value"), list(document["metrics"].items()))
         print()
         columns = tuple(document["per_class"][0])
