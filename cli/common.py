@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 
@@ -77,7 +77,7 @@ def ending_well(command: Command) -> Command:
     return run  # type: ignore[return-value]
 
 
-def fail(line: str) -> None:
+def fail(line: str) -> NoReturn:
     """Print one `error:` line and end with status 1."""
     print("error: " + " ".join(line.split()), file=sys.stderr)
     raise typer.Exit(1)
