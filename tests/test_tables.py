@@ -178,3 +178,25 @@ def test_too_few_and_too_many_cells(tmp_path: Path) -> None:
         read_table(text_table(tmp_path, "ImageID,Caption\na,b\nc\n"), data=DATA)
     table = read_table(text_table(tmp_path, "ImageID,Caption\na,b, c\n"), data=DATA)
     assert table.captions == ("b, c",) and "1 row was mended" in table.notes[0]
+
+
+def test_labels_that_no_store_can_hold_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"ImageID": "a", "Labels": ["x\\u0000y"]}\n')
+    with pytest.raises(TableError, match="label must be plain text"):
+        read_table(path, data=DataSettings())
+
+
+def test_an_empty_text_in_a_list_is_no_label(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"ImageID": "a", "Labels": ["", "x"]}\n{"ImageID": "b", "Labels": ["y "]}\n')
+    assert read_table(path, data=DataSettings()).labels == ("x", "y")
+
+
+def test_label_columns_that_are_not_there_are_noted(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("ImageID,Labels\na,x\n")
+    for data in (DataSettings(label_cols=("p", "q")), DataSettings(label_col="none")):
+        table = read_table(path, data=data)
+        assert table.targets is None
+        assert any("counts as unlabelled" in note for note in table.notes)
