@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -147,21 +148,22 @@ def test_bfloat16_is_close(tiny: Encoder) -> None:
     assert tiny.provenance["precision"] == "fp32" and half.provenance["precision"] == "bf16"
 
 
-def test_a_batch_that_does_not_fit_is_halved(
-    tiny: Encoder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert isinstance(tiny, ClipEncoder)
-    encode = tiny._encode_images
+def test_batches_come_one_late_in_order(tiny: Encoder) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (7, 64, 64, 3), np.uint8)
+    taken: list[int] = []
 
-    def encode_three(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        if len(pixels) > 3:
-            raise torch.OutOfMemoryError
-        return encode(pixels)
+    def batches() -> Iterator[NDArray[np.uint8]]:
+        for start in (0, 3, 6):
+            taken.append(start)
+            yield pixels[start : start + 3]
 
-    pixels = np.random.default_rng(0).integers(0, 256, (11, 64, 64, 3), np.uint8)
-    whole = tiny.encode_images(pixels)
-    monkeypatch.setattr(tiny, "_encode_images", encode_three)
-    assert np.allclose(tiny.encode_images(pixels), whole, atol=1e-4)
+    found = []
+    for values in tiny.encode_image_batches(batches()):
+        found.append(values)
+        assert len(taken) == min(len(found) + 1, 3)  # the next is on its way
+    wanted = [tiny.encode_images(pixels[start : start + 3]) for start in (0, 3, 6)]
+    assert all(np.array_equal(a, b) for a, b in zip(found, wanted, strict=True))
+    assert list(tiny.encode_image_batches([])) == []
 
 
 def load(model: str = "RN50", pretrained: str = "random", **options: str) -> Encoder:
