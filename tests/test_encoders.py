@@ -15,6 +15,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from open_clip import CLIP, CoCa, CustomTextCLIP, SimpleTokenizer
+from open_clip.hf_model import HFTextEncoder
 from safetensors.torch import save_file
 
 from mmfeat.encoders import ENCODERS, Encoder, Preprocessing, load_encoder
@@ -89,6 +90,16 @@ def test_cut_captions_equal_the_uncut_tower(tower: str) -> None:
         assert cosine(found, wanted).min() >= 1 - 1e-6
 
 
+def assert_whole(model: Any, *, context: int) -> None:
+    """The tower is not cut, and gives what it gives by itself."""
+    encoder = wrap(model, context=context)
+    assert encoder._text_tower is None
+    tokens = SimpleTokenizer(context_length=context)(CAPTIONS)
+    with torch.inference_mode():
+        wanted = model.encode_text(tokens).numpy()
+    assert cosine(encoder.encode_tokens(tokens.numpy()), wanted).min() >= 1 - 1e-6
+
+
 def test_coca_is_not_cut() -> None:
     torch.manual_seed(0)
     model = CoCa(
@@ -97,7 +108,43 @@ def test_coca_is_not_cut() -> None:
         text_cfg={**TEXT, "context_length": 76, "embed_cls": True, "output_tokens": True},
         vision_cfg={**VISION, "attentional_pool": True, "output_tokens": True},
     )
-    assert wrap(model, context=76)._text_tower is None
+    assert_whole(model, context=76)
+
+
+class UnknownTower(torch.nn.Module):
+    """Sees every token, the padding too, as no tower of open_clip does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = torch.nn.Embedding(49408, 32)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        mean: torch.Tensor = self.embedding(tokens).mean(dim=1)
+        return mean
+
+
+def test_an_unknown_tower_is_not_cut() -> None:
+    torch.manual_seed(0)
+    model = CustomTextCLIP(embed_dim=32, vision_cfg=VISION, text_cfg=TEXT)
+    model.text = UnknownTower()
+    assert_whole(model, context=77)
+
+
+def test_a_tower_of_hugging_face_is_not_cut() -> None:
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    config = transformers.RobertaConfig(
+        vocab_size=49408,
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=100,
+        pad_token_id=0,
+    )
+    model = CustomTextCLIP(embed_dim=32, vision_cfg=VISION, text_cfg=TEXT)
+    model.text = HFTextEncoder("made-up", 32, config=config, pooler_type="mean_pooler")
+    assert_whole(model, context=77)
 
 
 @pytest.mark.parametrize("context", [8, 77])
