@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from benchmarks.extract import MODEL, Stage, plain_captions, plain_images, table_of
 from benchmarks.results import machine, write_section
-from mmfeat.config import DataSettings
-from mmfeat.encoders import load_encoder
+from mmfeat.config import DataSettings, ExtractSettings
+from mmfeat.encoders import Encoder, load_encoder
+from mmfeat.extract import extract_table
 from mmfeat.extract.guard import Refusal
 from mmfeat.extract.images import decode_image
 from mmfeat.store import FeatureStore
@@ -50,10 +51,8 @@ def fidelity(photos: Path, captions: list[str], folder: Path) -> Iterator[str]:
         encoder = load_encoder(MODEL, pretrained="random", precision=precision, device="cpu")
         stage = Stage(encoder, photos, folder / f"fidelity-{precision}")
         for modality, decode in (("image", "exact"), ("image", "fast"), ("text", "")):
-            table = table_of(
-                names if decode else list(map(str, range(len(captions)))),
-                captions[: len(names)] if decode else captions,
-            )
+            ids = list(map(str, range(len(captions))))
+            table = table_of(names) if decode else table_of(ids, captions)
             out = stage(table, modality, **({"decode": decode} if decode else {}))
             with FeatureStore.open(out) as store:
                 found = cosines(store.embeddings(modality), wanted[modality])
@@ -62,7 +61,32 @@ def fidelity(photos: Path, captions: list[str], folder: Path) -> Iterator[str]:
                 f"| {modality} | {precision} | {decode or '—'} | {low[0]:.6f} | {low[1]:.6f}"
                 f" | {low[2]:.6f} |"
             )
+    found = cosines(retried(exact, photos, folder / "some"), wanted["image"])
+    yield (
+        f"| image | fp32 | exact, a fifth by `--retry-failed` | {found.min():.6f} |"
+        f" {np.quantile(found, 0.001):.6f} | {np.median(found):.6f} |"
+    )
     yield f"\n{len(names)} photographs, {len(captions)} captions, as stored (float16)."
+
+
+def retried(encoder: Encoder, photos: Path, folder: Path) -> NDArray[Any]:
+    """Image embeddings where every fifth file was missing at first and came with --retry-failed."""
+    files = sorted(photos.iterdir())
+    late = files[::5]
+    folder.mkdir()
+    for batch in ([file for file in files if file not in late], late):
+        for file in batch:
+            (folder / file.name).write_bytes(file.read_bytes())
+        summary = extract_table(
+            table_of([file.name for file in files]),
+            images=folder,
+            encoder=encoder,
+            out=folder.with_suffix(".h5"),
+            settings=ExtractSettings(modalities=("image",)),
+            retry_failed=batch is late,
+        )
+    with FeatureStore.open(summary.path) as store:
+        return store.embeddings("image")
 
 
 def decoding(photos: Path) -> Iterator[str]:
