@@ -147,6 +147,10 @@ def test_any_caption_survives_proper_quoting(captions: list[str]) -> None:
         ("t.jsonl", b'{"ImageID": "a"}\n[1]\n', "line 2"),
         ("t.jsonl", b'{"ImageID": "a", "Caption": "\\ud800"}\n', "row 0 .* half a character"),
         ("t.jsonl", b"nonsense\n", "line 1"),
+        ("t.jsonl", b'{"ImageID": {"a": 1}}\n', "row 0 .* has {'a': 1} in 'ImageID'"),
+        ("t.jsonl", b'{"ImageID": "a"}\n{"ImageID": "b", "Caption": ["x"]}\n', "row 1 .*Caption"),
+        ("t.jsonl", b'{"ImageID": "a", "Labels": {"x": 1}}\n', "row 0 .*'Labels'"),
+        ("t.jsonl", b'{"ImageID": "a", "Labels": ["x", ["y"]]}\n', "row 0 .* has .'y'. in"),
         ("t.parquet", b"nonsense", "t.parquet"),
     ],
 )
@@ -160,6 +164,9 @@ def test_bad_tables_end_in_one_error(
 def test_a_missing_table(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="is not there"):
         read_table(tmp_path / "none.csv", data=DATA)
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(TableError, match="is a folder"):
+        read_table(tmp_path / "folder.csv", data=DATA)
 
 
 def test_ids_that_differ_by_case_are_kept_and_noted(tmp_path: Path) -> None:

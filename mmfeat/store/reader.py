@@ -37,7 +37,7 @@ class FeatureStore:
         if not path.is_file():
             raise StoreError(
                 "a feature store must be there",
-                f"{path} is not",
+                f"{path} is {'a folder' if path.is_dir() else 'not'}",
                 "make it with `mmfeat extract` or `mmfeat import`",
             )
         with plain_errors(path):

@@ -60,15 +60,16 @@ def targets_from_columns(columns: Columns, names: Sequence[str], path: Path) -> 
         )
     targets = np.zeros((columns.n_rows, len(names)), np.uint8)
     for i, name in enumerate(names):
-        for row, text in enumerate(as_text(columns.values[name])):
-            bit = BITS.get(text)
-            if bit is None:
-                raise TableError(
-                    "a label column holds 0 or 1",
-                    f"row {row} of {path} has {text!r} in {name!r}",
-                    "correct the cell, or leave the column out of --label-cols",
-                )
-            targets[row, i] = bit
+        texts = as_text(columns.values[name])
+        bits = list(map(BITS.get, texts))
+        if None in bits:
+            row = bits.index(None)
+            raise TableError(
+                "a label column holds 0 or 1",
+                f"row {row} of {path} has {texts[row]!r} in {name!r}",
+                "correct the cell, or leave the column out of --label-cols",
+            )
+        targets[:, i] = np.array(bits, np.uint8)
     return targets, tuple(names), ()
 
 

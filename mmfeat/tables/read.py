@@ -20,6 +20,7 @@ READERS: dict[str, Plugin] = {
     ".parquet": Plugin("mmfeat.tables.parquet:read_parquet", "Apache Parquet"),
     ".jsonl": Plugin("mmfeat.tables.jsonl:read_jsonl", "one JSON object a line, UTF-8"),
 }
+NESTED = {dict, list, bytes}
 
 
 def read_table(path: Path, *, data: DataSettings) -> Table:
@@ -28,7 +29,8 @@ def read_table(path: Path, *, data: DataSettings) -> Table:
     Captions are None where the table has no caption column, targets where it has no labels.
     Labels are in numerical order where all are whole numbers, else in alphabetical order.
     Raises `TableError` for a missing, empty or broken file, a missing id column, empty or
-    repeated ids, and text that no store can hold (NUL, half characters).
+    repeated ids, cells that are objects or (but for labels) lists, and text that no store can
+    hold (NUL, half characters).
     """
     path = Path(path)
     suffix = path.suffix.lower()
@@ -39,8 +41,9 @@ def read_table(path: Path, *, data: DataSettings) -> Table:
             "convert it, or rename it if only the name is wrong",
         )
     if not path.is_file():
+        found = "is a folder" if path.is_dir() else "is not there"
         raise TableError(
-            "the table must be a file", f"{path} is not there", "check the path of the table"
+            "the table must be a file", f"{path} {found}", "check the path of the table"
         )
     content = path.read_bytes()
     columns: Columns = resolve(suffix, READERS, "table reader")(content, str(path), data.text_col)
@@ -48,6 +51,8 @@ def read_table(path: Path, *, data: DataSettings) -> Table:
         raise TableError(
             "a table needs at least one row", f"{path} has none", "check that it is the right file"
         )
+    for name in (data.id_col, data.image_col, data.text_col, data.label_col):
+        _check_flat(columns.values.get(name or "", ()), name, path, lists=name == data.label_col)
     ids = as_text(_column(columns, data.id_col, path, option="--id-col"))
     _check_ids(ids, data.id_col, path)
     image_paths = (
@@ -84,6 +89,22 @@ def _column(columns: Columns, name: str, path: Path, *, option: str) -> Sequence
             f"name the right column with {option}",
         )
     return columns.values[name]
+
+
+def _check_flat(
+    cells: Sequence[object], name: str | None, path: Path, *, lists: bool = False
+) -> None:
+    """Refuse what would become text that nobody wrote; of labels, `lists` are fine."""
+    if NESTED.isdisjoint(map(type, cells)):
+        return
+    for row, cell in enumerate(cells):
+        for part in cell if lists and isinstance(cell, list) else (cell,):
+            if type(part) in NESTED:
+                raise TableError(
+                    "a cell must be text or a number",
+                    f"row {row} of {path} has {str(part)[:60]} in {name!r}",
+                    "write it as text, or name another column",
+                )
 
 
 def _check_ids(ids: Sequence[str], column: str, path: Path) -> None:
