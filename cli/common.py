@@ -92,7 +92,7 @@ def start(workspace: Path | None, *, quiet: bool = False) -> tuple[Settings, Wor
 
 def show_messages(*, quiet: bool) -> None:
     """Send the library's messages to standard error; with `quiet` only warnings."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Messages()
     handler.setFormatter(_Plain())
     logger = logging.getLogger("mmfeat")
     logger.handlers[:] = [handler]
@@ -104,6 +104,13 @@ def show_messages(*, quiet: bool) -> None:
 def without_folds() -> None:
     """Leave out the message per fold, where many runs are fitted."""
     logging.getLogger("mmfeat.fit.folds").setLevel(logging.WARNING)
+
+
+class _Messages(logging.Handler):
+    """Writes to standard error as it is at that moment: a live table may stand below."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr)
 
 
 class _Plain(logging.Formatter):

@@ -27,13 +27,14 @@ def demo(
     prepare(folder, seed=seed, command=run_command(folder, quiet=quiet))
     note("\nfitting heads and fusions, judged on the hidden solution")
     without_folds()
-    rows = list(judge_all(folder))
+    rows, board = judge_all(folder)
     print()
     print_table(
         tuple(rows[0]),
         [[*{**row, "seconds": f"{row['seconds']:.1f}"}.values()] for row in rows],
     )
-    print(f"\nsubmission: {submission_of(folder)}")
+    print(f"\non the training rows, out of fold: {board.verdict()}")
+    print(f"submission: {submission_of(folder)}")
 
 
 def run_command(folder: Path, *, quiet: bool) -> Callable[[Sequence[str]], None]:

@@ -14,7 +14,7 @@ import logging
 import platform
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -28,6 +28,7 @@ from mmfeat.errors import FitError, RunError
 from mmfeat.files import write_json
 from mmfeat.folds import load_folds, make_folds, save_folds
 from mmfeat.fusion import count_missing
+from mmfeat.memory import peak_memory, reset_peak
 from mmfeat.model import Model
 from mmfeat.plugins import check_name
 from mmfeat.recipes import RECIPES
@@ -100,12 +101,19 @@ def plan_run(
 
 
 def fit(
-    workspace: Workspace, config: RunConfig, training: Training, *, name: str | None = None
+    workspace: Workspace,
+    config: RunConfig,
+    training: Training,
+    *,
+    name: str | None = None,
+    on_fit: Callable[[int, int], None] | None = None,
 ) -> Run:
     """Fit `config` on `training` and return the finished run.
 
-    A finished run of the same config and stores is taken as it is. Raises `RunError` where
-    `name` belongs to another config, and `FitError` where the data cannot be fitted.
+    A finished run of the same config and stores is taken as it is. `on_fit` is told after each
+    fitted head how many of the folds' heads there are, and how many there will be; what it
+    raises ends the fit, which the same call takes up again. Raises `RunError` where `name`
+    belongs to another config, and `FitError` where the data cannot be fitted.
     """
     run = Run(workspace.run(name or config.name(training.digest)))
     if _is_same(run, config, training):
@@ -126,8 +134,9 @@ def fit(
     )
     folds = _shared_folds(workspace, config, training)
     tell_missing(training.features)
+    reset_peak()
     started = time.perf_counter()
-    scores = _out_of_fold(run.folder / "folds", model, training, folds)
+    scores = _out_of_fold(run.folder / "folds", model, training, folds, on_fit)
     seconds = {"cross_validation": time.perf_counter() - started}
     started = time.perf_counter()
     model.fit(training.features)
@@ -193,11 +202,19 @@ def tell_missing(features: Features) -> None:
             )
 
 
-def _out_of_fold(keep: Path, model: Model, training: Training, folds: IntArray) -> Scores:
+def _out_of_fold(
+    keep: Path,
+    model: Model,
+    training: Training,
+    folds: IntArray,
+    on_fit: Callable[[int, int], None] | None,
+) -> Scores:
     """Score every row by a model that never saw its fold; what is fitted is kept in `keep`."""
     features, targets = training.features, training.targets
     oof = np.full(targets.shape, np.nan, dtype=np.float32)
-    for fold, rows, probabilities in model.cross_validate(features, folds, keep=keep):
+    for fold, rows, probabilities in model.cross_validate(
+        features, folds, keep=keep, on_fit=on_fit
+    ):
         oof[rows] = probabilities
         fold_log.info("fold %d of %d is scored", fold + 1, int(folds.max()) + 1)
     if not np.isfinite(oof).all():
@@ -226,6 +243,7 @@ def _write_run(run: Run, model: Model, scores: Scores, seconds: dict[str, float]
         },
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "bytes": sum(p.stat().st_size for p in (run.folder / "head").rglob("*") if p.is_file()),
+        "peak_memory": peak_memory(),  # of the process, the features among it
     }
     write_json(run.folder / "metrics.json", document)
     run.finish()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -124,12 +124,18 @@ class Model:
         )
 
     def cross_validate(
-        self, features: Features, folds: IntArray, *, keep: Path | None = None
+        self,
+        features: Features,
+        folds: IntArray,
+        *,
+        keep: Path | None = None,
+        on_fit: Callable[[int, int], None] | None = None,
     ) -> Iterator[tuple[int, IntArray, FloatArray]]:
         """Yield (fold, rows, probabilities) for every fold, by a model that never saw its rows.
 
         `folds` is (n,) in [0, K). With `keep`, each fold's heads are saved in that folder and
         taken from there when the same call is made again, so that it goes on where it stopped.
+        `on_fit` is told after each fitted head how many there are, and how many there will be.
         Raises `FitError` where the features have no labels or do not fit the fusion.
         """
         y = targets_of(features)
@@ -144,12 +150,15 @@ class Model:
         fold_heads: list[dict[str, Head]] = [{} for _ in splits]
         inside: list[dict[str, FloatArray]] = [{} for _ in splits]
         self.scores_, self.folds_ = {}, []
-        for source, head in self.heads.items():
+        n_fits = len(self.heads) * len(splits)
+        for earlier, (source, head) in enumerate(self.heads.items()):
             fused = fuse(features, source, normalise=self.normalise)
             scores = np.empty(y.shape, dtype=np.float32)
             fits = kept_folds(head, keep and keep / source, fused=fused, y=y, splits=splits)
             for number, fitted in enumerate(fits):
                 fold_heads[number][source] = fitted
+                if on_fit is not None:
+                    on_fit(earlier * len(splits) + number + 1, n_fits)
                 scores[judged[number]] = fitted.predict(fused.values[judged[number]])
                 if self.in_sample:
                     inside[number][source] = fitted.predict(fused.values[splits[number]])

@@ -40,6 +40,11 @@ class Workspace:
         return self.root / "folds"
 
     @property
+    def leaderboard(self) -> Path:
+        """The table of the last comparison."""
+        return self.root / "leaderboard.csv"
+
+    @property
     def submissions(self) -> Path:
         """The folder of submissions."""
         return self.root / "submissions"

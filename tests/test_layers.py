@@ -14,12 +14,22 @@ import mmfeat
 
 PACKAGE = Path(mmfeat.__file__).parent
 LAYERS = (
-    {"errors", "types", "plugins", "files"},
+    {"errors", "types", "plugins", "files", "memory"},
     {"config", "workspace", "tables", "store", "fusion", "losses", "folds", "metrics"}
     | {"calibration", "decode", "thresholds", "decision", "estimate", "runs"},
     {"encoders", "heads"},
-    {"late", "model", "recipes", "resume"},
-    {"extract", "importing", "tune", "fit", "predict", "compare", "submission", "demo"},
+    {"late", "model", "recipes", "resume", "paired"},
+    {
+        "extract",
+        "importing",
+        "tune",
+        "leaderboard",
+        "fit",
+        "predict",
+        "compare",
+        "submission",
+        "demo",
+    },
 )
 STAGE_ONE = {"tables", "store", "encoders", "extract", "importing"}
 STAGE_TWO = {
@@ -30,6 +40,7 @@ STAGE_TWO = {
     "fit",
     "predict",
     "compare",
+    "leaderboard",
     "tune",
     "runs",
     "fusion",
@@ -88,7 +99,7 @@ def test_commands_never_import_each_other() -> None:
             for node in ast.walk(ast.parse(path.read_text()))
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mmfeat_cli")
         }
-        assert modules <= {"mmfeat_cli.common", "mmfeat_cli.progress"}, path
+        assert modules <= {"mmfeat_cli.common", "mmfeat_cli.progress", "mmfeat_cli.board"}, path
 
 
 @pytest.mark.parametrize("statement", ["import mmfeat", "import mmfeat_cli.main"])

@@ -45,6 +45,7 @@ class Head(ABC):
     uses_loss: ClassVar[bool] = False  # whether `--loss` means anything to this head
     learns_fusion: ClassVar[bool] = False  # whether it can fuse its blocks by a learned module
     folds_together: ClassVar[bool] = False  # whether the fit of a fold depends on the others
+    relative_cost: ClassVar[float] = 1.0  # of a fit, against logistic regression; a rough guess
 
     seed: int = 0
     rounds: int | None = None

@@ -30,6 +30,7 @@ class GMLP(TorchHead):
     """
 
     name: ClassVar[str] = "gmlp"
+    relative_cost: ClassVar[float] = 8.0
 
     tokens: int = 4
     width: int = 64

@@ -29,6 +29,7 @@ class KNN(Head):
     """
 
     name: ClassVar[str] = "knn"
+    relative_cost: ClassVar[float] = 0.3
 
     neighbours: int = 50
     sharpness: float = 10.0

@@ -38,6 +38,7 @@ class LightGBM(Head):
     """
 
     name: ClassVar[str] = "lightgbm"
+    relative_cost: ClassVar[float] = 20.0
 
     trees: int = 150
     patience: int = 10

@@ -33,6 +33,7 @@ class MLP(TorchHead):
     """
 
     name: ClassVar[str] = "mlp"
+    relative_cost: ClassVar[float] = 2.0
 
     preset: str = "default"
     hidden: tuple[int, ...] | None = None
