@@ -121,10 +121,10 @@ def report(judged: dict[Cell, dict[int, Judged]], options: argparse.Namespace) -
     lines = [
         "## The table of Guo 2024 on the demo's scenes",
         "",
-        f"`python -m benchmarks.paper`: {options.train} training and {options.test} test scenes, "
-        f"{options.folds} folds, {options.seeds} seeds of folds and heads; mean ± standard deviation on the hidden "
-        "solution; thresholds tuned for macro-F1 out of fold; decision heads trained on "
-        f"out-of-fold scores. {machine()}",
+        f"`python -m benchmarks.paper`: {options.train} training and {options.test} test scenes,"
+        f" {options.folds} folds, {options.seeds} seeds of folds and heads; mean ± standard"
+        " deviation on the hidden solution; thresholds tuned for macro-F1 out of fold; decision"
+        f" heads trained on out-of-fold scores. {machine()}",
         "",
         "| head | fusion | loss | macro-F1 at 0.5 | macro-F1 tuned | mAP |",
         "|---|---|---|---:|---:|---:|",
