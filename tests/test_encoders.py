@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from open_clip import CLIP, CoCa, CustomTextCLIP, SimpleTokenizer
+from open_clip.hf_model import HFTextEncoder
 from safetensors.torch import save_file
 
 from mmfeat.encoders import ENCODERS, Encoder, Preprocessing, load_encoder
@@ -88,6 +90,16 @@ def test_cut_captions_equal_the_uncut_tower(tower: str) -> None:
         assert cosine(found, wanted).min() >= 1 - 1e-6
 
 
+def assert_whole(model: Any, *, context: int) -> None:
+    """The tower is not cut, and gives what it gives by itself."""
+    encoder = wrap(model, context=context)
+    assert encoder._text_tower is None
+    tokens = SimpleTokenizer(context_length=context)(CAPTIONS)
+    with torch.inference_mode():
+        wanted = model.encode_text(tokens).numpy()
+    assert cosine(encoder.encode_tokens(tokens.numpy()), wanted).min() >= 1 - 1e-6
+
+
 def test_coca_is_not_cut() -> None:
     torch.manual_seed(0)
     model = CoCa(
@@ -96,7 +108,43 @@ def test_coca_is_not_cut() -> None:
         text_cfg={**TEXT, "context_length": 76, "embed_cls": True, "output_tokens": True},
         vision_cfg={**VISION, "attentional_pool": True, "output_tokens": True},
     )
-    assert wrap(model, context=76)._text_tower is None
+    assert_whole(model, context=76)
+
+
+class UnknownTower(torch.nn.Module):
+    """Sees every token, the padding too, as no tower of open_clip does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = torch.nn.Embedding(49408, 32)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        mean: torch.Tensor = self.embedding(tokens).mean(dim=1)
+        return mean
+
+
+def test_an_unknown_tower_is_not_cut() -> None:
+    torch.manual_seed(0)
+    model = CustomTextCLIP(embed_dim=32, vision_cfg=VISION, text_cfg=TEXT)
+    model.text = UnknownTower()
+    assert_whole(model, context=77)
+
+
+def test_a_tower_of_hugging_face_is_not_cut() -> None:
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    config = transformers.RobertaConfig(
+        vocab_size=49408,
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=100,
+        pad_token_id=0,
+    )
+    model = CustomTextCLIP(embed_dim=32, vision_cfg=VISION, text_cfg=TEXT)
+    model.text = HFTextEncoder("made-up", 32, config=config, pooler_type="mean_pooler")
+    assert_whole(model, context=77)
 
 
 @pytest.mark.parametrize("context", [8, 77])
@@ -147,21 +195,22 @@ def test_bfloat16_is_close(tiny: Encoder) -> None:
     assert tiny.provenance["precision"] == "fp32" and half.provenance["precision"] == "bf16"
 
 
-def test_a_batch_that_does_not_fit_is_halved(
-    tiny: Encoder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert isinstance(tiny, ClipEncoder)
-    encode = tiny._encode_images
+def test_batches_come_one_late_in_order(tiny: Encoder) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (7, 64, 64, 3), np.uint8)
+    taken: list[int] = []
 
-    def encode_three(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        if len(pixels) > 3:
-            raise torch.OutOfMemoryError
-        return encode(pixels)
+    def batches() -> Iterator[NDArray[np.uint8]]:
+        for start in (0, 3, 6):
+            taken.append(start)
+            yield pixels[start : start + 3]
 
-    pixels = np.random.default_rng(0).integers(0, 256, (11, 64, 64, 3), np.uint8)
-    whole = tiny.encode_images(pixels)
-    monkeypatch.setattr(tiny, "_encode_images", encode_three)
-    assert np.allclose(tiny.encode_images(pixels), whole, atol=1e-4)
+    found = []
+    for values in tiny.encode_image_batches(batches()):
+        found.append(values)
+        assert len(taken) == min(len(found) + 1, 3)  # the next is on its way
+    wanted = [tiny.encode_images(pixels[start : start + 3]) for start in (0, 3, 6)]
+    assert all(np.array_equal(a, b) for a, b in zip(found, wanted, strict=True))
+    assert list(tiny.encode_image_batches([])) == []
 
 
 def load(model: str = "RN50", pretrained: str = "random", **options: str) -> Encoder:

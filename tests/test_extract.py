@@ -8,9 +8,11 @@ import os
 import resource
 import signal
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -22,10 +24,12 @@ from mmfeat.errors import ExtractError, MmfeatError, PluginError, StoreError
 from mmfeat.extract import ExtractSummary, extract_table
 from mmfeat.extract.lock import sole_writer
 from mmfeat.store import FeatureStore, Status
+from mmfeat.store.layout import Block
 from mmfeat.store.verify import verify_store
 from mmfeat.types import FloatArray, Table
 from tests.toy import SETTINGS, ToyEncoder, make_picture, make_table, write_table
 
+BLOCKS = FeatureStore.blocks
 FORK = multiprocessing.get_context("fork")  # the child starts at once, with everything loaded
 
 
@@ -88,6 +92,75 @@ def test_equal_captions_and_equal_files_are_encoded_once(tmp_path: Path) -> None
         image = store.embeddings("image")
     assert (image[:4] == image[0]).all() and (image[4:] == image[4]).all()
     assert (image[0] != image[4]).any()
+
+
+def repeating_table(folder: Path) -> Table:
+    """20 rows of 5 captions (one empty, one cut) and 7 pictures (one missing)."""
+    table = make_table(folder, n_rows=20)
+    (folder / "images" / "6.jpg").unlink()
+    return replace(table, image_paths=tuple(f"{row % 7}.jpg" for row in range(20)))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_what_an_earlier_shard_has_is_not_encoded_again(tmp_path: Path, workers: int) -> None:
+    table = repeating_table(tmp_path)
+    encoder = ToyEncoder()
+    options = replace(SETTINGS, shard_rows=3, workers=workers)
+    summary = extract(table, tmp_path, tmp_path / "a.h5", encoder=encoder, settings=options)
+    assert (encoder.n_images, encoder.n_captions) == (6, 3)
+    assert summary.counts["image"] == {"ok": 18, "missing": 2}
+    assert summary.counts["text"] == {"ok": 16, "empty": 4} and summary.truncated == 4
+    assert [(p.row, p.id, p.modality) for p in summary.problems] == [
+        (row, f"{row}.jpg", modality)
+        for row in range(20)
+        for modality, failed in (("image", row % 7 == 6), ("text", row % 5 == 2))
+        if failed
+    ]
+    assert verify_store(tmp_path / "a.h5") == []
+    with FeatureStore.open(tmp_path / "a.h5") as store:
+        for modality, step in (("image", 7), ("text", 5)):
+            values = store.embeddings(modality)
+            assert np.array_equal(values[step:], values[:-step], equal_nan=True)
+            assert len(np.unique(values[~np.isnan(values).any(axis=1)], axis=0)) > 2
+
+
+@pytest.mark.parametrize("n_images", range(6))
+def test_with_repeats_too_interrupted_equals_uninterrupted(tmp_path: Path, n_images: int) -> None:
+    table = repeating_table(tmp_path)
+    options = replace(SETTINGS, shard_rows=3, batch_size=2)
+    extract(table, tmp_path, tmp_path / "whole.h5", settings=options)
+    with pytest.raises(KeyboardInterrupt):
+        extract(
+            table,
+            tmp_path,
+            tmp_path / "cut.h5",
+            settings=options,
+            encoder=InterruptedEncoder(n_images),
+        )
+    extract(table, tmp_path, tmp_path / "cut.h5", settings=options)
+    assert (tmp_path / "cut.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()
+
+
+def test_a_mended_picture_is_encoded_once_for_all_its_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = repeating_table(tmp_path)
+    monkeypatch.setattr("mmfeat.store.reader.FeatureStore.blocks", in_blocks_of_four)
+    extract(table, tmp_path, tmp_path / "a.h5")
+    for mended, counts in ((False, {"ok": 18, "missing": 2}), (True, {"ok": 20})):
+        if mended:
+            make_picture(tmp_path / "images" / "6.jpg", seed=6)
+        encoder = ToyEncoder()
+        summary = extract(table, tmp_path, tmp_path / "a.h5", encoder=encoder, retry_failed=True)
+        assert encoder.n_images == int(mended)
+        assert summary.counts["image"] == counts
+        assert verify_store(tmp_path / "a.h5") == []
+    with FeatureStore.open(tmp_path / "a.h5") as store:
+        assert np.array_equal(store.embeddings("image")[6], store.embeddings("image")[13])
+
+
+def in_blocks_of_four(store: FeatureStore) -> Iterator[Block]:
+    return BLOCKS(store, n_rows=4)
 
 
 def test_worker_processes_give_the_same_bytes(tmp_path: Path) -> None:
@@ -317,6 +390,35 @@ def test_a_shard_that_the_disk_lost_is_made_again(tmp_path: Path) -> None:
     shard.write_bytes(shard.read_bytes()[:100])
     extract(table, tmp_path, tmp_path / "a.h5")
     assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()
+
+
+def test_a_shard_with_a_flipped_bit_is_made_again(tmp_path: Path) -> None:
+    table = make_table(tmp_path)
+    extract(table, tmp_path, tmp_path / "whole.h5")
+    interrupt_after(table, tmp_path, tmp_path / "a.h5", n_images=11)
+    shard = tmp_path / "a.h5.parts" / "00000.h5"
+    content = bytearray(shard.read_bytes())
+    with h5py.File(shard) as file:
+        content[file["image/embeddings"].id.get_offset() + 3] ^= 1
+    shard.write_bytes(content)
+    extract(table, tmp_path, tmp_path / "a.h5")
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()
+
+
+def test_a_picture_changed_under_its_name_is_noticed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    table = make_table(tmp_path)
+    interrupt_after(table, tmp_path, tmp_path / "a.h5", n_images=11)
+    make_picture(tmp_path / "images" / "3.jpg", seed=99)
+    extract(table, tmp_path, tmp_path / "a.h5")
+    assert "3.jpg was changed: encoding its shard again" in caplog.text
+    extract(table, tmp_path, tmp_path / "whole.h5")
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()
+    assert "younger" not in caplog.text
+    make_picture(tmp_path / "images" / "8.jpg", seed=98)
+    assert extract(table, tmp_path, tmp_path / "a.h5").already_complete
+    assert "a.h5: 1, e.g. that of row 8 (8.jpg)" in caplog.text
 
 
 def _with_little_room(table: Table, folder: Path, room: int, said: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -84,6 +84,10 @@ class Encoder(ABC):
     @abstractmethod
     def encode_images(self, pixels: Pixels) -> FloatArray:
         """Give embeddings (b, d) of `pixels` (b, height, width, 3), uint8 after resizing."""
+
+    def encode_image_batches(self, batches: Iterable[Pixels]) -> Iterator[FloatArray]:
+        """Give the embeddings of each batch, in order; the next may be taken before they come."""
+        return map(self.encode_images, batches)
 
     @abstractmethod
     def tokenize(self, captions: Sequence[str]) -> Tokenized:

@@ -7,26 +7,24 @@ in the chosen precision, and captions cut to the longest of the batch where that
 from __future__ import annotations
 
 import importlib.metadata
-import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from open_clip import CLIP, CustomTextCLIP
 from open_clip.transformer import TextTransformer, text_global_pool
 from torch import nn
 
 from mmfeat.encoders.base import Encoder, Pixels, Preprocessing, Tokenized, Tokens
+from mmfeat.encoders.device import PROBE_ROWS, Fitting, Transfer, fitting_batch, too_large
 from mmfeat.encoders.precision import PRECISIONS
 from mmfeat.encoders.tokens import tokenize
 from mmfeat.types import FloatArray
 
-log = logging.getLogger(__name__)
 LIBRARIES = ("torch", "open_clip_torch")
-IMAGE_BATCH = {"cpu": 64, "cuda": 256}
-TEXT_BATCH = {"cpu": 256, "cuda": 1024}
+IMAGE_BATCH, TEXT_BATCH = 64, 256
+MOST_IMAGES, MOST_CAPTIONS = 1024, 4096  # at once on a GPU
 
 
 class ClipEncoder(Encoder):
@@ -43,21 +41,33 @@ class ClipEncoder(Encoder):
         device: torch.device,
     ) -> None:
         self._dtype = PRECISIONS[precision]
-        self._device = device
-        self._model: Any = model.to(device, self._dtype).eval().requires_grad_(False)
+        try:
+            self._model: Any = model.to(device, self._dtype).eval().requires_grad_(False)
+        except torch.OutOfMemoryError as error:
+            raise too_large(error) from error
         self._tokenizer = tokenizer
         self._text_tower = _cuttable_tower(model)
+        self._transfer = Transfer(device)
+        self._image_features = Fitting(self._run_images)
+        self._text_features = Fitting(self._run_captions)
         self.preprocessing = preprocessing
         scale = 255 * torch.tensor(preprocessing.std)
         shift = torch.tensor(preprocessing.mean) / torch.tensor(preprocessing.std)
         self._scale, self._shift = (1 / scale).to(device), shift.to(device)
-        self.image_batch = IMAGE_BATCH.get(device.type, 64)
-        self.text_batch = TEXT_BATCH.get(device.type, 256)
         self.context = int(getattr(tokenizer, "context_length", 77) or 77)
-        self.image_dim = self.encode_images(np.zeros((1, *preprocessing.size, 3), np.uint8)).shape[
-            1
-        ]
-        self.text_dim = self.encode_tokens(self.tokenize(["a"]).tokens).shape[1]
+        self.image_batch, self.text_batch = IMAGE_BATCH, TEXT_BATCH
+        picture = np.zeros((1, *preprocessing.size, 3), np.uint8)
+        caption = self.tokenize(["a " * self.context]).tokens
+        if device.type == "cuda":
+            self.image_batch, self.text_batch = (
+                fitting_batch(run, np.repeat(row, PROBE_ROWS, axis=0), device=device, most=most)
+                for run, row, most in (
+                    (self._image_features, picture, MOST_IMAGES),
+                    (self._text_features, caption, MOST_CAPTIONS),
+                )
+            )
+        self.image_dim = self.encode_images(picture).shape[1]
+        self.text_dim = self.encode_tokens(caption).shape[1]
         self.provenance = {
             **origin,
             "preprocessing": preprocessing.document(),
@@ -70,7 +80,18 @@ class ClipEncoder(Encoder):
 
     def encode_images(self, pixels: Pixels) -> FloatArray:
         """Give embeddings (b, d) of `pixels` (b, height, width, 3)."""
-        return _stepping_down(self._encode_images, pixels)
+        return self._transfer.fetch(self._image_features(pixels))()
+
+    def encode_image_batches(self, batches: Iterable[Pixels]) -> Iterator[FloatArray]:
+        """Give the embeddings of each batch one batch late, so that a GPU never waits."""
+        late: Callable[[], FloatArray] | None = None
+        for pixels in batches:
+            begun = self._transfer.fetch(self._image_features(pixels))
+            if late is not None:
+                yield late()
+            late = begun
+        if late is not None:
+            yield late()
 
     def tokenize(self, captions: Sequence[str]) -> Tokenized:
         """Turn captions into tokens (b, context)."""
@@ -78,24 +99,21 @@ class ClipEncoder(Encoder):
 
     def encode_tokens(self, tokens: Tokens) -> FloatArray:
         """Give embeddings (b, d) of `tokens` (b, context)."""
-        return _stepping_down(self._encode_tokens, tokens)
+        return self._transfer.fetch(self._text_features(tokens))()
 
-    @torch.inference_mode()
-    def _encode_images(self, pixels: Pixels) -> FloatArray:
-        images = torch.from_numpy(np.ascontiguousarray(pixels))
-        if self._device.type == "cuda":
-            images = images.pin_memory().to(self._device, non_blocking=True)
+    def _run_images(self, pixels: Pixels) -> torch.Tensor:
+        images = self._transfer.send(pixels)
         inputs = (images.float() * self._scale - self._shift).to(self._dtype)
-        features = self._model.encode_image(inputs.permute(0, 3, 1, 2))  # (b, 3, height, width)
-        return _to_numpy(features)
+        inputs = inputs.permute(0, 3, 1, 2)  # (b, 3, height, width)
+        features: torch.Tensor = self._model.encode_image(inputs)
+        return features
 
-    @torch.inference_mode()
-    def _encode_tokens(self, tokens: Tokens) -> FloatArray:
-        inputs = torch.from_numpy(tokens).to(self._device)
+    def _run_captions(self, tokens: Tokens) -> torch.Tensor:
         if self._text_tower is None:
-            return _to_numpy(self._model.encode_text(inputs))
-        end = int(inputs.argmax(dim=-1).max()) + 1  # the end-of-text token is the largest
-        return _to_numpy(encode_cut_text(self._text_tower, inputs[:, :end]))
+            features: torch.Tensor = self._model.encode_text(self._transfer.send(tokens))
+            return features
+        end = int(tokens.argmax(axis=-1).max()) + 1  # the end-of-text token is the largest
+        return encode_cut_text(self._text_tower, self._transfer.send(tokens[:, :end]))
 
 
 def _cuttable_tower(model: Any) -> Any:
@@ -128,22 +146,3 @@ def encode_cut_text(tower: Any, tokens: torch.Tensor) -> torch.Tensor:
         x = projection(x) if isinstance(projection, nn.Linear) else x @ projection
     features: torch.Tensor = x
     return features
-
-
-def _to_numpy(features: torch.Tensor) -> FloatArray:
-    array: FloatArray = features.float().cpu().numpy()
-    return array
-
-
-def _stepping_down(encode: Callable[[NDArray[Any]], FloatArray], batch: NDArray[Any]) -> FloatArray:
-    """Encode a batch; where it does not fit into the device's memory, its two halves."""
-    try:
-        return encode(batch)
-    except torch.OutOfMemoryError:
-        if len(batch) == 1:
-            raise
-    torch.cuda.empty_cache()
-    half = len(batch) // 2
-    log.warning("a batch of %d did not fit; trying %d", len(batch), half)
-    parts = [_stepping_down(encode, batch[:half]), _stepping_down(encode, batch[half:])]
-    return np.concatenate(parts)

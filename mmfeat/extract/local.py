@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,22 +14,44 @@ from mmfeat.encoders.base import Encoder, Pixels
 from mmfeat.errors import ExtractError
 from mmfeat.extract.decoding import Decoder, DecodeTask
 from mmfeat.extract.guard import Refusal
+from mmfeat.extract.images import Decoded
 from mmfeat.extract.plan import Plan, Shard
 from mmfeat.store.layout import Block, Problem, Status
-from mmfeat.types import Embeddings
+from mmfeat.store.repeats import OPEN
+from mmfeat.types import Embeddings, IntArray
 
 Advance = Callable[[str, int], None]  # modality, rows done since the last call
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoded:
+    """What became of some rows of one modality; `refusals` by their place among them."""
+
+    embeddings: Embeddings
+    status: NDArray[np.uint8]
+    truncated: NDArray[np.uint8]
+    refusals: dict[int, Refusal]
 
 
 def run_local(
     plan: Plan, encoder: Encoder, shards: Sequence[Shard], advance: Advance
 ) -> Iterator[tuple[Shard, Block]]:
-    """Encode `shards` one after another."""
-    workers = plan.settings.workers if "image" in plan.modalities else 0
-    with Decoder(decode_task(plan, encoder), workers=workers) as decoder:
-        for shard in shards:
-            rows = range(shard.start, shard.stop)
-            yield shard, encode_rows(plan, encoder, rows, decoder=decoder, advance=advance)
+    """Encode `shards` one after another, while images of the next are decoded already."""
+    rows = [np.arange(shard.start, shard.stop) for shard in shards]
+    names = [
+        name
+        for shard, part in zip(shards, rows, strict=True)
+        for name in image_names(plan, part, since=shard.start)
+    ]
+    with Decoder(decode_task(plan, encoder), workers=plan.settings.workers if names else 0) as d:
+        decoded = d.decode(names)
+        for shard, part in zip(shards, rows, strict=True):
+            yield (
+                shard,
+                encode_rows(
+                    plan, encoder, part, since=shard.start, decoded=decoded, advance=advance
+                ),
+            )
 
 
 def decode_task(plan: Plan, encoder: Encoder) -> DecodeTask:
@@ -39,81 +64,104 @@ def decode_task(plan: Plan, encoder: Encoder) -> DecodeTask:
     )
 
 
+def image_names(plan: Plan, rows: IntArray, *, since: int) -> list[str]:
+    """The images that `encode_rows` wants decoded, in order: each once, none before `since`."""
+    if "image" not in plan.modalities:
+        return []
+    new = rows[plan.first["image"][rows] >= since]
+    return list(dict.fromkeys(plan.table.image_paths[row] for row in new))
+
+
 def encode_rows(
-    plan: Plan, encoder: Encoder, rows: Sequence[int], *, decoder: Decoder, advance: Advance
+    plan: Plan,
+    encoder: Encoder,
+    rows: IntArray,
+    *,
+    since: int,
+    decoded: Iterator[Decoded],
+    advance: Advance,
 ) -> Block:
-    """Encode any rows of the table, in their order."""
+    """Encode any rows of the table, in their order.
+
+    Rows that repeat one before row `since` are left open (see `mmfeat.store.repeats`). Of
+    `decoded`, one result is taken for each of `image_names`.
+    """
     embeddings: dict[str, Embeddings] = {}
     status: dict[str, NDArray[np.uint8]] = {}
     truncated = np.zeros(len(rows), np.uint8)
     problems: list[Problem] = []
-    if "image" in plan.modalities:
-        embeddings["image"], status["image"], refusals = _encode_images(
-            plan, encoder, rows, decoder, advance
+    for modality in plan.modalities:
+        new = np.flatnonzero(plan.first[modality][rows] >= since)
+        found = (
+            _encode_images(plan, encoder, rows[new], decoded, advance)
+            if modality == "image"
+            else _encode_captions(plan, encoder, rows[new], advance)
         )
-        problems += _problems(plan, rows, "image", refusals)
-    if "text" in plan.modalities:
-        embeddings["text"], status["text"], truncated = _encode_captions(
-            plan, encoder, rows, advance
-        )
-        empty = {
-            int(at): Refusal(Status.EMPTY, "the caption is empty")
-            for at in np.flatnonzero(status["text"] == Status.EMPTY)
-        }
-        problems += _problems(plan, rows, "text", empty)
-    problems.sort(key=lambda p: (p.row, p.modality))
+        width = found.embeddings.shape[1]
+        embeddings[modality] = np.full((len(rows), width), np.nan, plan.settings.dtype)
+        embeddings[modality][new] = found.embeddings
+        status[modality] = np.full(len(rows), OPEN, np.uint8)
+        status[modality][new] = found.status
+        truncated[new] |= found.truncated
+        problems += _problems(plan, rows[new], modality, found.refusals)
+        advance(modality, len(rows) - len(new))
+    problems.sort(key=Problem.place)
     return Block(
         embeddings=embeddings, status=status, truncated=truncated, problems=tuple(problems)
     )
 
 
 def _encode_images(
-    plan: Plan, encoder: Encoder, rows: Sequence[int], decoder: Decoder, advance: Advance
-) -> tuple[Embeddings, NDArray[np.uint8], dict[int, Refusal]]:
-    """Encode each distinct file once, in batches of the order in which files first appear."""
+    plan: Plan, encoder: Encoder, rows: IntArray, decoded: Iterator[Decoded], advance: Advance
+) -> Encoded:
+    """Encode each distinct file once, in batches of the order in which files first appear.
+
+    A copy of a file under another name is noticed only if both are among `rows`: what a shard
+    holds must not depend on files of other shards.
+    """
     names = [plan.table.image_paths[row] for row in rows]
-    distinct = list(dict.fromkeys(names))
-    values = np.full((len(distinct), encoder.image_dim), np.nan, plan.settings.dtype)
+    place = {name: at for at, name in enumerate(dict.fromkeys(names))}
+    values = np.full((len(place), encoder.image_dim), np.nan, plan.settings.dtype)
     refusals: dict[int, Refusal] = {}
-    same_as: dict[int, int] = {}  # a copy of an earlier file under another name
+    same_as = np.arange(len(place))  # a copy of an earlier file under another name
     first_with: dict[bytes, int] = {}
-    batch: list[tuple[int, Pixels]] = []
+    asked: deque[list[int]] = deque()  # places of the batches that are being encoded
 
-    def flush() -> None:
-        if batch:
-            places = [at for at, _ in batch]
-            values[places] = encoder.encode_images(np.stack([pixels for _, pixels in batch]))
-            batch.clear()
-
-    for at, decoded in enumerate(decoder.decode(distinct)):
-        if isinstance(decoded, Refusal):
-            refusals[at] = decoded
-            if plan.settings.on_bad_image == "fail":
-                raise _bad_image(plan, rows[names.index(distinct[at])], decoded)
-        else:
-            pixels, digest = decoded
+    def pictures() -> Iterator[tuple[int, Pixels]]:
+        for at, result in zip(range(len(place)), decoded, strict=False):
+            advance("image", 1)
+            if isinstance(result, Refusal):
+                refusals[at] = result
+                if plan.settings.on_bad_image == "fail":
+                    raise _bad_image(plan, int(rows[names.index(list(place)[at])]), result)
+                continue
+            pixels, digest = result
             same_as[at] = first_with.setdefault(digest, at)
             if same_as[at] == at:
-                batch.append((at, pixels))
-        if len(batch) == plan.image_batch:
-            flush()
-        advance("image", 1)
-    flush()
-    for at, first in same_as.items():
-        values[at] = values[first]
-    advance("image", len(names) - len(distinct))
-    place = {name: at for at, name in enumerate(distinct)}
-    index = np.array([place[name] for name in names])
-    status = np.full(len(distinct), Status.OK, np.uint8)
+                yield at, pixels
+
+    def batches() -> Iterator[Pixels]:
+        source = pictures()
+        while batch := list(islice(source, plan.image_batch)):
+            asked.append([at for at, _ in batch])
+            yield np.stack([pixels for _, pixels in batch])
+
+    for found in encoder.encode_image_batches(batches()):
+        values[asked.popleft()] = found
+    status = np.full(len(place), Status.OK, np.uint8)
     for at, refusal in refusals.items():
         status[at] = refusal.status
-    by_row = {i: refusals[at] for i, at in enumerate(index.tolist()) if at in refusals}
-    return values[index], status[index], by_row
+    index = np.array([place[name] for name in names], np.int64)
+    advance("image", len(names) - len(place))
+    return Encoded(
+        embeddings=values[same_as][index],
+        status=status[index],
+        truncated=np.zeros(len(rows), np.uint8),
+        refusals={i: refusals[at] for i, at in enumerate(index.tolist()) if at in refusals},
+    )
 
 
-def _encode_captions(
-    plan: Plan, encoder: Encoder, rows: Sequence[int], advance: Advance
-) -> tuple[Embeddings, NDArray[np.uint8], NDArray[np.uint8]]:
+def _encode_captions(plan: Plan, encoder: Encoder, rows: IntArray, advance: Advance) -> Encoded:
     """Encode each distinct caption once, short ones together with short ones."""
     assert plan.table.captions is not None, "the plan has no text without captions"
     captions = [plan.table.captions[row] for row in rows]
@@ -130,17 +178,22 @@ def _encode_captions(
             values[part] = encoder.encode_tokens(tokenized.tokens[part])
             advance("text", len(part))
     advance("text", len(captions) - len(distinct))
-    index = np.array([place.get(caption, -1) for caption in captions])
-    status = np.where(index < 0, Status.EMPTY, Status.OK).astype(np.uint8)
-    return values[index], status, cut[index]
+    index = np.array([place.get(caption, -1) for caption in captions], np.int64)
+    empty = Refusal(Status.EMPTY, "the caption is empty")
+    return Encoded(
+        embeddings=values[index],
+        status=np.where(index < 0, Status.EMPTY, Status.OK).astype(np.uint8),
+        truncated=cut[index],
+        refusals={int(i): empty for i in np.flatnonzero(index < 0)},
+    )
 
 
 def _problems(
-    plan: Plan, rows: Sequence[int], modality: str, refusals: dict[int, Refusal]
+    plan: Plan, rows: IntArray, modality: str, refusals: dict[int, Refusal]
 ) -> list[Problem]:
     return [
         Problem(
-            row=rows[at],
+            row=int(rows[at]),
             id=plan.table.ids[rows[at]],
             modality=modality,
             status=refusal.status,

@@ -1,7 +1,8 @@
 """What is to be done: shards of rows, fixed by the table alone, and the provenance of the result.
 
-A shard is a range of rows. What a batch holds is a function of the table and the shard, never of
-what an interrupted extraction left over, so that resuming gives the same bytes.
+A shard is a range of rows. What repeats a row of an earlier shard is not encoded again but copied
+when the shards become a store. What a batch holds is a function of the table and the shard, never
+of what an interrupted extraction left over, so that resuming gives the same bytes.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from mmfeat.config import ExtractSettings
 from mmfeat.encoders.base import Encoder
 from mmfeat.errors import ExtractError
 from mmfeat.store.layout import DTYPES, MODALITIES, SCHEMA
-from mmfeat.types import Table
+from mmfeat.store.repeats import first_rows
+from mmfeat.types import IntArray, Table
 
 DECODES = ("exact", "fast")
 ON_BAD_IMAGE = ("record", "fail")
@@ -47,6 +49,7 @@ class Plan:
     modalities: tuple[str, ...]
     image_batch: int
     text_batch: int
+    first: dict[str, IntArray]  # per modality (n,): the first row with the same path or caption
     provenance: dict[str, Any]
 
     @property
@@ -90,6 +93,10 @@ def make_plan(table: Table, *, images: Path, encoder: Encoder, settings: Extract
         modalities=modalities,
         image_batch=image_batch,
         text_batch=text_batch,
+        first={
+            modality: first_rows(table.image_paths if modality == "image" else table.captions or ())
+            for modality in modalities
+        },
         provenance={
             "schema": SCHEMA,
             "encoder": encoder.provenance,

@@ -10,9 +10,9 @@ import numpy as np
 
 from mmfeat.encoders.base import Encoder
 from mmfeat.extract.decoding import Decoder
-from mmfeat.extract.local import decode_task, encode_rows
+from mmfeat.extract.local import decode_task, encode_rows, image_names
 from mmfeat.extract.plan import Plan
-from mmfeat.store.layout import Block, Status
+from mmfeat.store.layout import Block, Problem, Status
 from mmfeat.store.reader import FeatureStore
 from mmfeat.store.write import Rows, write_store
 
@@ -25,38 +25,38 @@ def retry(plan: Plan, encoder: Encoder, out: Path) -> None:
     if "image" not in plan.modalities:
         return
     with FeatureStore.open(out) as store:
-        rows = np.flatnonzero(store.status("image") != Status.OK).tolist()
-        if not rows:
+        if (store.status("image") == Status.OK).all():
             return
         with Decoder(decode_task(plan, encoder), workers=plan.settings.workers) as decoder:
-            again = encode_rows(
-                replace(plan, modalities=("image",)),
-                encoder,
-                rows,
-                decoder=decoder,
-                advance=lambda _modality, _n_rows: None,
+            write_store(
+                out,
+                rows=Rows.of(plan.table),
+                widths=store.widths,
+                dtype=store.dtype,
+                provenance=store.provenance,
+                blocks=_patched(replace(plan, modalities=("image",)), encoder, store, decoder),
+                first=plan.first,
             )
-        write_store(
-            out,
-            rows=Rows.of(plan.table),
-            widths=store.widths,
-            dtype=store.dtype,
-            provenance=store.provenance,
-            blocks=_patched(store, rows, again),
-        )
 
 
-def _patched(store: FeatureStore, rows: list[int], again: Block) -> Iterator[Block]:
-    """The store's blocks with the image embeddings of `rows` taken from `again`."""
+def _patched(
+    plan: Plan, encoder: Encoder, store: FeatureStore, decoder: Decoder
+) -> Iterator[Block]:
+    """The store's blocks, with what failed encoded again."""
     start = 0
     for block in store.blocks():
-        stop = start + len(block.truncated)
-        at = [i for i, row in enumerate(rows) if start <= row < stop]
-        local = [rows[i] - start for i in at]
-        block.embeddings["image"][local] = again.embeddings["image"][at]
-        block.status["image"][local] = again.status["image"][at]
+        failed = np.flatnonzero(block.status["image"] != Status.OK)
+        again = encode_rows(
+            plan,
+            encoder,
+            start + failed,
+            since=start,
+            decoded=decoder.decode(image_names(plan, start + failed, since=start)),
+            advance=lambda _modality, _n_rows: None,
+        )
+        block.embeddings["image"][failed] = again.embeddings["image"]
+        block.status["image"][failed] = again.status["image"]
         kept = [p for p in block.problems if p.modality != "image"]
-        new = [p for p in again.problems if start <= p.row < stop]
-        problems = sorted((*kept, *new), key=lambda p: (p.row, p.modality))
+        problems = sorted((*kept, *again.problems), key=Problem.place)
         yield replace(block, problems=tuple(problems))
-        start = stop
+        start += len(block.truncated)

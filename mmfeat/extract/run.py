@@ -9,14 +9,15 @@ from pathlib import Path
 
 from mmfeat.config import ExtractSettings
 from mmfeat.encoders.base import Encoder
+from mmfeat.extract.changes import changed_rows
 from mmfeat.extract.engines import ENGINES
 from mmfeat.extract.lock import sole_writer
-from mmfeat.extract.plan import Plan, make_plan
+from mmfeat.extract.plan import Plan, Shard, make_plan
 from mmfeat.extract.retry import retry
 from mmfeat.extract.summary import ExtractSummary, summarise
 from mmfeat.plugins import check_name, resolve
 from mmfeat.store.reader import FeatureStore
-from mmfeat.store.shards import check_same, is_finished, merge_shards
+from mmfeat.store.shards import check_same, merge_shards, read_finished
 from mmfeat.store.write import Rows, write_shard
 from mmfeat.types import Table
 
@@ -50,6 +51,7 @@ def extract_table(
         if complete:
             with FeatureStore.open(out) as store:
                 check_same(store.provenance, plan.provenance, out)
+                _warn_of_changes(plan, store)
         else:
             _extract(plan, encoder, out, progress)
         shutil.rmtree(_parts(out), ignore_errors=True)
@@ -72,7 +74,23 @@ def _extract(plan: Plan, encoder: Encoder, out: Path, progress: Progress | None)
         widths={modality: widths[modality] for modality in plan.modalities},
         dtype=plan.settings.dtype,
         provenance=plan.provenance,
+        first=plan.first,
     )
+
+
+def _warn_of_changes(plan: Plan, store: FeatureStore) -> None:
+    if "image" not in plan.modalities:
+        return
+    rows = changed_rows(plan, store.status("image"), store.path, start=0)
+    if rows:
+        log.warning(
+            "pictures that are younger than %s: %d, e.g. that of row %d (%s); if they were changed,"
+            " remove the store and extract again",
+            store.path,
+            len(rows),
+            rows[0],
+            plan.table.image_paths[rows[0]],
+        )
 
 
 def _parts(out: Path) -> Path:
@@ -81,11 +99,7 @@ def _parts(out: Path) -> Path:
 
 def _run_missing(plan: Plan, encoder: Encoder, parts: Path, progress: Progress | None) -> None:
     """Run the shards that are not there yet and write each as soon as it is ready."""
-    todo = [
-        shard
-        for shard in plan.shards
-        if not is_finished(shard.path(parts), plan.provenance, n_rows=shard.stop - shard.start)
-    ]
+    todo = [shard for shard in plan.shards if not _is_done(plan, shard, shard.path(parts))]
     n_todo = sum(shard.stop - shard.start for shard in todo)
     done = dict.fromkeys(plan.modalities, plan.table.n_rows - n_todo)
     if todo and len(todo) < len(plan.shards):
@@ -99,3 +113,14 @@ def _run_missing(plan: Plan, encoder: Encoder, parts: Path, progress: Progress |
     engine = resolve(plan.settings.engine, ENGINES, "engine")
     for shard, block in engine(plan, encoder, todo, advance):
         write_shard(shard.path(parts), block, provenance=plan.provenance, dtype=plan.settings.dtype)
+
+
+def _is_done(plan: Plan, shard: Shard, path: Path) -> bool:
+    block = read_finished(path, plan.provenance, n_rows=shard.stop - shard.start)
+    if block is None:
+        return False
+    if "image" in plan.modalities:
+        for row in changed_rows(plan, block.status["image"], path, start=shard.start):
+            log.warning("%s was changed: encoding its shard again", plan.table.image_paths[row])
+            return False
+    return True

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -65,25 +65,9 @@ class Problem:
     status: Status
     reason: str
 
-
-@dataclass(frozen=True, kw_only=True)
-class Block:
-    """Embeddings of consecutive rows, by modality.
-
-    Attributes
-    ----------
-    embeddings
-        Of shape (m, d) per modality; NaN where the row failed.
-    status
-        Of shape (m,) uint8 per modality.
-    truncated
-        Of shape (m,) uint8 for captions; all zero where there are none.
-    """
-
-    embeddings: dict[str, Embeddings]
-    status: dict[str, NDArray[np.uint8]]
-    truncated: NDArray[np.uint8]
-    problems: tuple[Problem, ...] = ()
+    def place(self) -> tuple[int, str]:
+        """Where it stands among others: they are sorted by row, then modality."""
+        return self.row, self.modality
 
 
 @dataclass
@@ -109,6 +93,42 @@ class Checksum:
     def hex(self) -> str:
         """The sum so far."""
         return str(self._hash.hexdigest())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """Embeddings of consecutive rows, by modality.
+
+    Attributes
+    ----------
+    embeddings
+        Of shape (m, d) per modality; NaN where the row failed.
+    status
+        Of shape (m,) uint8 per modality.
+    truncated
+        Of shape (m,) uint8 for captions; all zero where there are none.
+    """
+
+    embeddings: dict[str, Embeddings]
+    status: dict[str, NDArray[np.uint8]]
+    truncated: NDArray[np.uint8]
+    problems: tuple[Problem, ...] = ()
+
+    def arrays(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        """Give the name of each dataset with the array that goes into it."""
+        for modality, embeddings in self.embeddings.items():
+            yield f"{modality}/embeddings", embeddings
+            yield f"{modality}/status", self.status[modality]
+        if "text" in self.embeddings:
+            yield "text/truncated", self.truncated
+
+    def checksums(self) -> dict[str, str]:
+        """The sha256 of each dataset of a file that holds this block alone."""
+        sums = {name: Checksum() for name in ("problems", *dict(self.arrays()))}
+        sums["problems"].add_problems(self.problems)
+        for name, values in self.arrays():
+            sums[name].add(values)
+        return {name: checksum.hex for name, checksum in sums.items()}
 
 
 def canonical_json(document: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,30 +12,28 @@ import numpy as np
 
 from mmfeat.errors import StoreError
 from mmfeat.store.guard import plain_errors
-from mmfeat.store.layout import Block
+from mmfeat.store.layout import MODALITIES, Block
 from mmfeat.store.reader import read_problems
 from mmfeat.store.write import Rows, write_store
+from mmfeat.types import IntArray
 
 
-def is_finished(path: Path, provenance: dict[str, Any], *, n_rows: int) -> bool:
-    """Whether the shard at `path` is there and whole.
+def read_finished(path: Path, provenance: dict[str, Any], *, n_rows: int) -> Block | None:
+    """Read the shard at `path` if it is there and whole, else None: it has to be made.
 
-    Raises `StoreError` where it was made otherwise than `provenance` says. A shard that cannot be
-    read is made again: it is a cache of work, and a disk may lose it.
+    Raises `StoreError` where it was made otherwise than `provenance` says. A shard that is not
+    what was written is made again: it is a cache of work, and a disk may lose it.
     """
     if not path.exists():
-        return False
+        return None
     try:
         with h5py.File(path, "r") as file:
             stored = json.loads(file.attrs["provenance"])
-            whole = all(
-                name in file and file[name].shape[0] == n_rows
-                for name in (f"{modality}/status" for modality in provenance["modalities"])
-            )
-    except (OSError, RuntimeError, KeyError, ValueError):
-        return False
+        block = _read_shard(path)
+    except (OSError, RuntimeError, KeyError, ValueError, StoreError):
+        return None
     check_same(stored, provenance, path.parent)
-    return whole
+    return block if len(block.truncated) == n_rows else None
 
 
 def merge_shards(
@@ -46,26 +44,38 @@ def merge_shards(
     widths: dict[str, int],
     dtype: str,
     provenance: dict[str, Any],
+    first: Mapping[str, IntArray],
 ) -> None:
-    """Copy the shards, in order, into the one store `out`, with memory for one of them."""
+    """Copy the shards, in order, into the one store `out`, with memory for one of them.
+
+    `first` says per modality where the rows are that shards left open, see `write_store`.
+    """
     write_store(
-        out, rows=rows, widths=widths, dtype=dtype, provenance=provenance, blocks=_blocks(paths)
+        out,
+        rows=rows,
+        widths=widths,
+        dtype=dtype,
+        provenance=provenance,
+        blocks=map(_read_shard, paths),
+        first=first,
     )
 
 
-def _blocks(paths: Sequence[Path]) -> Iterator[Block]:
-    for path in paths:
-        with plain_errors(path), h5py.File(path, "r") as file:
-            modalities = [name for name in ("image", "text") if name in file]
-            n_rows = file[f"{modalities[0]}/status"].shape[0]
-            yield Block(
-                embeddings={m: file[f"{m}/embeddings"][()] for m in modalities},
-                status={m: file[f"{m}/status"][()] for m in modalities},
-                truncated=file["text/truncated"][()]
-                if "text" in modalities
-                else np.zeros(n_rows, np.uint8),
-                problems=read_problems(file),
-            )
+def _read_shard(path: Path) -> Block:
+    """Read a shard; raise `StoreError` where it is not what was written."""
+    with plain_errors(path), h5py.File(path, "r") as file:
+        modalities = [name for name in MODALITIES if name in file]
+        status = {m: file[f"{m}/status"][()] for m in modalities}
+        n_rows = len(status[modalities[0]]) if modalities else 0
+        block = Block(
+            embeddings={m: file[f"{m}/embeddings"][()] for m in modalities},
+            status=status,
+            truncated=file["text/truncated"][()] if "text" in file else np.zeros(n_rows, np.uint8),
+            problems=read_problems(file),
+        )
+        if block.checksums() != json.loads(file.attrs["checksums"]):
+            raise ValueError("its checksums differ from what was written")
+    return block
 
 
 def check_same(stored: dict[str, Any], asked: dict[str, Any], path: Path) -> None:

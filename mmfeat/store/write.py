@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,8 @@ from mmfeat.store.layout import (
     Problem,
     canonical_json,
 )
-from mmfeat.types import Table, Targets
+from mmfeat.store.repeats import fill
+from mmfeat.types import IntArray, Table, Targets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,16 +56,19 @@ def write_store(
     dtype: str,
     provenance: dict[str, Any],
     blocks: Iterable[Block],
+    first: Mapping[str, IntArray] | None = None,
 ) -> None:
     """Write a store atomically; the same arguments give the same bytes.
 
+    `widths` has one entry per modality; `blocks` cover all rows in order. Rows that blocks leave
+    open (see `mmfeat.store.repeats`) get what their row in `first`, (n,) per modality, got.
     Raises `StoreError` where the disk is full or not writable.
-
-    `widths` has one entry per modality; `blocks` cover all rows in order.
     """
     with _new_file(path) as file:
         sums = _write_rows(file, rows)
-        sums |= _write_blocks(file, blocks, n_rows=len(rows.ids), widths=widths, dtype=dtype)
+        sums |= _write_blocks(
+            file, blocks, n_rows=len(rows.ids), widths=widths, dtype=dtype, first=first
+        )
         file.attrs["provenance"] = canonical_json(provenance)
         file.attrs["checksums"] = canonical_json({name: sum_.hex for name, sum_ in sums.items()})
 
@@ -117,7 +121,13 @@ def _write_texts(file: h5py.File, name: str, texts: Sequence[str]) -> Checksum:
 
 
 def _write_blocks(
-    file: h5py.File, blocks: Iterable[Block], *, n_rows: int, widths: dict[str, int], dtype: str
+    file: h5py.File,
+    blocks: Iterable[Block],
+    *,
+    n_rows: int,
+    widths: dict[str, int],
+    dtype: str,
+    first: Mapping[str, IntArray] | None = None,
 ) -> dict[str, Checksum]:
     shapes: dict[str, tuple[tuple[int, ...], Any]] = {}
     for modality, width in widths.items():
@@ -130,9 +140,13 @@ def _write_blocks(
     sums = {name: Checksum() for name in shapes}
     problems: list[Problem] = []
     row = 0
-    for block in blocks:
+    for given in blocks:
+        block = given
+        if first is not None:
+            block = fill(given, start=row, first=first, written=file, problems=problems)
         end = row + len(block.truncated)
-        for name, values in _arrays(block, dtype):
+        for name, array in block.arrays():
+            values = np.ascontiguousarray(array, dtype=file[name].dtype)
             file[name][row:end] = values
             sums[name].add(values)
         problems += block.problems
@@ -140,14 +154,6 @@ def _write_blocks(
     assert row == n_rows, f"the blocks cover {row} of {n_rows} rows"
     sums["problems"] = _write_problems(file, problems)
     return sums
-
-
-def _arrays(block: Block, dtype: str) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
-    for modality, embeddings in block.embeddings.items():
-        yield f"{modality}/embeddings", np.ascontiguousarray(embeddings, dtype=dtype)
-        yield f"{modality}/status", block.status[modality]
-    if "text" in block.embeddings:
-        yield "text/truncated", block.truncated
 
 
 def _write_problems(file: h5py.File, problems: Sequence[Problem]) -> Checksum:

@@ -1,0 +1,107 @@
+"""Batches on a device: how many rows fit, what happens where they do not, to it and back.
+
+On a GPU everything is queued: while one batch is computed, the next is prepared and copied.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mmfeat.errors import EncoderError
+from mmfeat.types import FloatArray
+
+log = logging.getLogger(__name__)
+Run = Callable[[NDArray[Any]], torch.Tensor]  # a batch on the host -> its features on the device
+PROBE_ROWS = 16
+SHARE = 0.5  # of the device's memory that a batch may need
+
+
+class Fitting:
+    """Run a tower on batches; where one does not fit, it and all later ones are split."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._most: int | None = None  # rows at once, once some did not fit
+
+    @torch.inference_mode()
+    def __call__(self, batch: NDArray[Any]) -> torch.Tensor:
+        """Give the features (b, d) of a batch; raise `EncoderError` where one row does not fit."""
+        while True:
+            size = min(len(batch), self._most or len(batch))
+            try:
+                parts = [self._run(batch[i : i + size]) for i in range(0, len(batch), size)]
+                return torch.cat(parts)
+            except torch.OutOfMemoryError as error:
+                if size == 1:
+                    raise too_large(error) from error
+            torch.cuda.empty_cache()  # not in the except clause, which still holds the batch
+            self._most = size // 2
+            log.warning("%d rows at once do not fit: going on with %d", size, self._most)
+
+
+def fitting_batch(run: Run, probe: NDArray[Any], *, device: torch.device, most: int) -> int:
+    """The largest power of two of rows, at most `most`, that needs no more than its share of a GPU.
+
+    It is measured on `probe`, a few rows, against all of the card's memory and not what is free
+    just now: an interrupted extraction must go on with the same batches.
+    """
+    run(probe[:1])  # what libraries allocate once
+    before = torch.cuda.memory_allocated(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    run(probe)
+    of_one = max((torch.cuda.max_memory_allocated(device) - before) / len(probe), 1)
+    _, memory = torch.cuda.mem_get_info(device)
+    rows = max(int((SHARE * memory - before) / of_one), 1)
+    return min(int(2 ** (rows.bit_length() - 1)), most)
+
+
+def too_large(error: Exception) -> EncoderError:
+    """Say that not even one row fits."""
+    return EncoderError(
+        "the model and one row must fit into the device's memory",
+        str(error).partition(". ")[0],
+        "free the device, take a smaller model, or use --device cpu",
+    )
+
+
+class Transfer:
+    """Copies to a device and back; on a GPU nothing waits for them but who needs the result."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._copies: torch.cuda.Stream | None = None
+        if device.type == "cuda":
+            self._copies = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+    def send(self, array: NDArray[Any]) -> torch.Tensor:
+        """Copy an array to the device, beside what it computes at the time."""
+        tensor = torch.from_numpy(np.ascontiguousarray(array))
+        if self._copies is None:
+            return tensor.to(self._device)
+        with torch.cuda.stream(self._copies):
+            sent = tensor.pin_memory().to(self._device, non_blocking=True)
+        computing = torch.cuda.current_stream(self._device)
+        computing.wait_stream(self._copies)
+        sent.record_stream(computing)  # its memory is of the other stream's pool
+        return sent
+
+    def fetch(self, features: torch.Tensor) -> Callable[[], FloatArray]:
+        """Begin to copy features (b, d) back; what is returned waits for them and gives them."""
+        if self._copies is None:
+            return features.float().cpu().numpy
+        found = features.float().to("cpu", non_blocking=True)
+        arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        arrived.record(torch.cuda.current_stream(self._device))
+
+        def wait() -> FloatArray:
+            arrived.synchronize()
+            array: FloatArray = found.numpy()
+            return array
+
+        return wait

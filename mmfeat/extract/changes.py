@@ -1,0 +1,36 @@
+"""Pictures that were changed after they were encoded, under the name they had.
+
+A store holds no clock times, for the same input must give the same bytes. But the file that holds
+the embeddings has a time, and a picture younger than it was written after it. A copy of the store
+is younger than the original, and pictures that are copied anew look changed: so of a finished
+store this is a warning, while a shard is simply made again, which costs time but is never wrong.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmfeat.extract.plan import Plan
+from mmfeat.store.layout import Status
+
+
+def changed_rows(plan: Plan, status: NDArray[np.uint8], holder: Path, *, start: int) -> list[int]:
+    """Rows from `start` on whose picture is ok in the file `holder` but younger than it.
+
+    `status` has the rows of `holder`. One look at the folder's metadata per picture.
+    """
+    written = holder.stat().st_mtime_ns
+    rows = (start + np.flatnonzero(status == Status.OK)).tolist()
+    paths = plan.table.image_paths
+    first = {paths[row]: row for row in reversed(rows)}
+    return sorted(row for path, row in first.items() if _time(plan.images / path) > written)
+
+
+def _time(picture: Path) -> int:
+    try:
+        return picture.stat().st_mtime_ns
+    except OSError:  # it is gone: what was encoded of it stays
+        return 0
