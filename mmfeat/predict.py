@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +70,11 @@ def extract_for(
     if pretrained is None:
         same = settings.model == fitted["name"]
         pretrained = settings.pretrained if same else fitted.get("pretrained", "")
-    settings = override(
-        settings, model=fitted["name"], pretrained=pretrained, precision=fitted["precision"]
+    settings = replace(
+        override(settings, pretrained=pretrained),
+        model=fitted["name"],
+        precision=fitted["precision"],
+        label_prompts=None,  # a head that compares with prompts has kept them
     )
     encoder = load_encoder(
         settings.model,

@@ -43,6 +43,7 @@ def retry(plan: Plan, encoder: Encoder, out: Path) -> None:
             dtype=store.dtype,
             provenance=store.provenance,
             blocks=_patched(store, rows, again),
+            prompts=store.prompts,
         )
 
 

@@ -22,7 +22,7 @@ from mmfeat.store.layout import (
     Problem,
     canonical_json,
 )
-from mmfeat.types import Table, Targets
+from mmfeat.types import Prompts, Table, Targets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +55,7 @@ def write_store(
     dtype: str,
     provenance: dict[str, Any],
     blocks: Iterable[Block],
+    prompts: Prompts | None = None,
 ) -> None:
     """Write a store atomically; the same arguments give the same bytes.
 
@@ -65,6 +66,8 @@ def write_store(
     with _new_file(path) as file:
         sums = _write_rows(file, rows)
         sums |= _write_blocks(file, blocks, n_rows=len(rows.ids), widths=widths, dtype=dtype)
+        if prompts is not None:
+            sums |= _write_prompts(file, prompts, dtype)
         file.attrs["provenance"] = canonical_json(provenance)
         file.attrs["checksums"] = canonical_json({name: sum_.hex for name, sum_ in sums.items()})
 
@@ -103,6 +106,18 @@ def _write_rows(file: h5py.File, rows: Rows) -> dict[str, Checksum]:
         file.create_dataset("labels/targets", data=np.ascontiguousarray(rows.targets, np.uint8))
         sums["labels/targets"] = Checksum()
         sums["labels/targets"].add(np.ascontiguousarray(rows.targets, np.uint8))
+    return sums
+
+
+def _write_prompts(file: h5py.File, prompts: Prompts, dtype: str) -> dict[str, Checksum]:
+    sums = {
+        "prompts/labels": _write_texts(file, "prompts/labels", prompts.labels),
+        "prompts/texts": _write_texts(file, "prompts/texts", prompts.texts),
+        "prompts/embeddings": Checksum(),
+    }
+    embeddings = np.ascontiguousarray(prompts.embeddings, dtype=dtype)
+    file.create_dataset("prompts/embeddings", data=embeddings)
+    sums["prompts/embeddings"].add(embeddings)
     return sums
 
 
