@@ -18,7 +18,7 @@ LAYERS = (
     {"config", "workspace", "tables", "store", "fusion", "losses", "folds", "metrics"}
     | {"calibration", "decode", "thresholds", "decision", "estimate", "runs"},
     {"encoders", "heads"},
-    {"late", "model", "recipes", "resume"},
+    {"late", "model", "recipes", "resume", "ensemble"},
     {"extract", "importing", "tune", "fit", "predict", "compare", "submission", "demo"},
 )
 STAGE_ONE = {"tables", "store", "encoders", "extract", "importing"}
@@ -27,6 +27,7 @@ STAGE_TWO = {
     "late",
     "model",
     "resume",
+    "ensemble",
     "fit",
     "predict",
     "compare",
