@@ -53,6 +53,7 @@ def fit(
         features=names(features),
         settings=settings_pairs(pairs or []),
         recipe=recipe,
+        workspace=space,
     )
     run = fit_run(space, config, load_training(space, config.split, config.features), name=name)
     metrics = run.metrics()

@@ -24,7 +24,7 @@ class Kind(StrEnum):
 
 
 REGISTRIES = {
-    Kind.heads: "mmfeat.heads:HEADS",
+    Kind.heads: "mmfeat.heads:ALL_HEADS",
     Kind.fusions: "mmfeat.fusion:FUSIONS",
     Kind.losses: "mmfeat.losses:LOSSES",
     Kind.encoders: "mmfeat.encoders:ENCODERS",

@@ -52,6 +52,7 @@ class ExtractSettings:
     max_pixels: int = 100_000_000
     decode: str = "exact"
     engine: str = "local"
+    label_prompts: str | None = None  # a table of label, prompt; or a .txt of templates
 
 
 @dataclass(frozen=True, kw_only=True)

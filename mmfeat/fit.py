@@ -24,10 +24,13 @@ import numpy as np
 
 from mmfeat import metrics
 from mmfeat.config import FitSettings
-from mmfeat.errors import FitError, RunError
+from mmfeat.ensemble import NAME as ENSEMBLE
+from mmfeat.ensemble import Ensemble
+from mmfeat.errors import ConfigError, FitError, RunError
 from mmfeat.files import write_json
 from mmfeat.folds import load_folds, make_folds, save_folds
 from mmfeat.fusion import count_missing
+from mmfeat.heads import ALL_HEADS
 from mmfeat.memory import peak_memory, reset_peak
 from mmfeat.model import Model
 from mmfeat.plugins import check_name
@@ -37,6 +40,7 @@ from mmfeat.store import read_features, read_provenance
 from mmfeat.types import Features, IntArray, Scores, Targets
 from mmfeat.workspace import Workspace
 
+AnyModel = Model | Ensemble
 log = logging.getLogger(__name__)
 fold_log = logging.getLogger(f"{__name__}.folds")
 
@@ -77,14 +81,27 @@ def plan_run(
     features: tuple[str, ...] = (),
     settings: dict[str, str] | None = None,
     recipe: str | None = None,
+    workspace: Workspace | None = None,
 ) -> RunConfig:
-    """Make the config of a run; raise an error for an unknown name or a pair without sense."""
+    """Make the config of a run; raise an error for an unknown name or a pair without sense.
+
+    An ensemble finds its runs in `workspace`, and takes split, features and folds from them.
+    """
     extra: dict[str, str] = {}
     if recipe is not None:
         chosen = RECIPES[check_name(recipe, RECIPES, "recipe")]
         options = replace(options, head=chosen.head, fusion=chosen.fusion, loss=chosen.loss)
         extra = dict(chosen.settings)
     extra.update(settings or {})
+    check_name(options.head, ALL_HEADS, "head")
+    if options.head == ENSEMBLE and workspace is not None:
+        if features:
+            raise ConfigError(
+                "an ensemble has the features of its runs",
+                f"--features {','.join(features)} was given",
+                "leave it out",
+            )
+        return Ensemble.build(workspace, extra).plan(extra)
     model = Model.build(
         head=options.head, fusion=options.fusion, loss=options.loss, seed=0, settings=extra
     )
@@ -115,6 +132,9 @@ def fit(
     raises ends the fit, which the same call takes up again. Raises `RunError` where `name`
     belongs to another config, and `FitError` where the data cannot be fitted.
     """
+    model = _build(workspace, config)
+    if isinstance(model, Ensemble):
+        training = replace(training, digest=model.digest(training.digest))
     run = Run(workspace.run(name or config.name(training.digest)))
     if _is_same(run, config, training):
         if run.is_done:
@@ -124,14 +144,6 @@ def fit(
         log.info("run %s goes on where it stopped", run.name)
     write_json(run.folder / "config.json", asdict(config))
     write_json(run.folder / "provenance.json", _provenance(training))
-
-    model = Model.build(
-        head=config.head,
-        fusion=config.fusion,
-        loss=config.loss or FitSettings().loss,
-        seed=config.seed,
-        settings=config.settings,
-    )
     folds = _shared_folds(workspace, config, training)
     tell_missing(training.features)
     reset_peak()
@@ -143,6 +155,18 @@ def fit(
     seconds["refit"] = time.perf_counter() - started
     _write_run(run, model, scores, seconds)
     return run
+
+
+def _build(workspace: Workspace, config: RunConfig) -> AnyModel:
+    if config.head == ENSEMBLE:
+        return Ensemble.build(workspace, config.settings)
+    return Model.build(
+        head=config.head,
+        fusion=config.fusion,
+        loss=config.loss or FitSettings().loss,
+        seed=config.seed,
+        settings=config.settings,
+    )
 
 
 def _is_same(run: Run, config: RunConfig, training: Training) -> bool:
@@ -204,7 +228,7 @@ def tell_missing(features: Features) -> None:
 
 def _out_of_fold(
     keep: Path,
-    model: Model,
+    model: AnyModel,
     training: Training,
     folds: IntArray,
     on_fit: Callable[[int, int], None] | None,
@@ -228,7 +252,7 @@ def _out_of_fold(
     )
 
 
-def _write_run(run: Run, model: Model, scores: Scores, seconds: dict[str, float]) -> None:
+def _write_run(run: Run, model: AnyModel, scores: Scores, seconds: dict[str, float]) -> None:
     assert scores.targets is not None, "a fit has targets"
     write_scores(run.folder / "scores.h5", scores)
     shutil.rmtree(run.folder / "head", ignore_errors=True)

@@ -21,14 +21,14 @@ from safetensors import SafetensorError
 from mmfeat.errors import ConfigError, FitError
 from mmfeat.files import write_json
 from mmfeat.folds import count_leaks
-from mmfeat.fusion import FUSIONS, fuse
+from mmfeat.fusion import FUSIONS, PROMPTED, fuse
 from mmfeat.heads import HEADS
 from mmfeat.heads.base import Head, parse_option
 from mmfeat.late import SOURCES, Combiner, borrow
 from mmfeat.losses import LOSSES
 from mmfeat.plugins import check_name, resolve
 from mmfeat.resume import kept_folds
-from mmfeat.types import Features, FloatArray, IntArray, Targets
+from mmfeat.types import Features, FloatArray, Fused, IntArray, Targets
 
 log = logging.getLogger(__name__)
 
@@ -77,10 +77,16 @@ class Model:
                 f"the head {head} is none",
                 "use the head mlp or gmlp, or the fusion concat",
             )
+        sources = SOURCES.get(fusion, (fusion,))
+        if plugin.uses_prompts and not set(sources) <= set(PROMPTED):
+            raise ConfigError(
+                f"the head {head} compares rows with prompts of the labels, which are texts",
+                f"rows of the fusion {fusion} are none",
+                f"use one of {', '.join(PROMPTED)}, or a decision-level fusion",
+            )
         given: dict[str, str] = {"loss": loss} if plugin.uses_loss else {}
         if plugin.learns_fusion:
             given["learned_fusion"] = fusion if kind == "learned" else "none"
-        sources = SOURCES.get(fusion, (fusion,))
         unknown = set(by_source) - set(sources) - ({"decision"} if kind == "decision" else set())
         if unknown or ("in_sample" in own and kind != "decision"):
             raise ConfigError(
@@ -152,7 +158,7 @@ class Model:
         self.scores_, self.folds_ = {}, []
         n_fits = len(self.heads) * len(splits)
         for earlier, (source, head) in enumerate(self.heads.items()):
-            fused = fuse(features, source, normalise=self.normalise)
+            fused = self._fused(features, source)
             scores = np.empty(y.shape, dtype=np.float32)
             fits = kept_folds(head, keep and keep / source, fused=fused, y=y, splits=splits)
             for number, fitted in enumerate(fits):
@@ -193,9 +199,9 @@ class Model:
         heads: dict[str, Head] = {}
         inside: dict[str, FloatArray] = {}
         for source, head in self.heads.items():
-            fused = fuse(features, source, normalise=self.normalise)
+            fused = self._fused(features, source)
             settled = head.settled([fold.heads[source] for fold in self.folds_])
-            heads[source] = settled.fit(fused.values, y, blocks=fused.blocks)
+            heads[source] = settled.fit(fused.values, y, blocks=fused.blocks, prompts=fused.prompts)
             if self.in_sample:
                 inside[source] = heads[source].predict(fused.values)
         combiner = None
@@ -205,6 +211,11 @@ class Model:
             combiner = self.combiner.settled(found).fit(learned, y)
         self.fitted = [FittedHeads(heads, combiner)]
         return self
+
+    def _fused(self, features: Features, source: str) -> Fused:
+        """What the head of `source` learns from."""
+        prompts = self.heads[source].uses_prompts
+        return fuse(features, source, normalise=self.normalise, prompts=prompts)
 
     def predict(self, features: Features) -> FloatArray:
         """Give probabilities of shape (n, k), float32, by the final model."""

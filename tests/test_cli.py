@@ -117,6 +117,17 @@ def test_everything_measured_about_a_run(mmfeat: Mmfeat, project: Path) -> None:
     assert "0/0 counts as 0" in shown.stderr
 
 
+def test_zeroshot_needs_prompts(mmfeat: Mmfeat, project: Path) -> None:
+    result = mmfeat("fit", "--head", "zeroshot", "--fusion", "late-stack")
+    assert result.exit_code == 0, result.stderr
+    assert mmfeat("predict").exit_code == 0
+    shutil.rmtree("artifacts/features")
+    np.save("text.npy", np.ones((240, 4), np.float16))
+    mmfeat("import", "train.csv", "--text", "text.npy")
+    line = error_line(mmfeat, "fit", "--head", "zeroshot", "--fusion", "text")
+    assert "--label-prompts FILE" in line
+
+
 def test_a_name_taken_by_another_config_is_refused(mmfeat: Mmfeat, project: Path) -> None:
     assert mmfeat("fit", "--head", "knn", "--name", "mine", "--folds", "3").exit_code == 0
     line = error_line(mmfeat, "fit", "--head", "logreg", "--name", "mine", "--folds", "3")

@@ -18,18 +18,9 @@ LAYERS = (
     {"config", "workspace", "tables", "store", "fusion", "losses", "folds", "metrics"}
     | {"calibration", "decode", "thresholds", "decision", "estimate", "runs"},
     {"encoders", "heads"},
-    {"late", "model", "recipes", "resume", "paired"},
-    {
-        "extract",
-        "importing",
-        "tune",
-        "leaderboard",
-        "fit",
-        "predict",
-        "compare",
-        "submission",
-        "demo",
-    },
+    {"late", "model", "recipes", "resume", "ensemble", "paired"},
+    {"extract", "importing", "tune", "leaderboard", "fit", "predict", "compare"}
+    | {"submission", "demo"},
 )
 STAGE_ONE = {"tables", "store", "encoders", "extract", "importing"}
 STAGE_TWO = {
@@ -37,6 +28,7 @@ STAGE_TWO = {
     "late",
     "model",
     "resume",
+    "ensemble",
     "fit",
     "predict",
     "compare",

@@ -46,6 +46,7 @@ class Head(ABC):
     learns_fusion: ClassVar[bool] = False  # whether it can fuse its blocks by a learned module
     folds_together: ClassVar[bool] = False  # whether the fit of a fold depends on the others
     relative_cost: ClassVar[float] = 1.0  # of a fit, against logistic regression; a rough guess
+    uses_prompts: ClassVar[bool] = False  # whether it compares rows with prompts of the labels
 
     seed: int = 0
     rounds: int | None = None
@@ -55,6 +56,7 @@ class Head(ABC):
         self.rounds_: int | None = None
         self.blocks_: tuple[int, ...] = ()
         self.rates_ = np.empty(0)
+        self.prompts_ = np.empty((0, 0), dtype=np.float32)
 
     @abstractmethod
     def _fit(self, x: FloatArray, y: Targets, blocks: tuple[int, ...]) -> None:
@@ -72,14 +74,25 @@ class Head(ABC):
     def _load_state(self, folder: Path) -> None:
         """Read what `_save_state` wrote."""
 
-    def fit(self, x: FloatArray, y: Targets, *, blocks: tuple[int, ...]) -> Self:
+    def fit(
+        self,
+        x: FloatArray,
+        y: Targets,
+        *,
+        blocks: tuple[int, ...],
+        prompts: FloatArray | None = None,
+    ) -> Self:
         """Learn from `x` of shape (n, d), finite, and `y` of shape (n, k), 0 or 1.
 
-        `blocks` are the widths of the parts of `x` (see `mmfeat.types.Fused`). A class without
+        `blocks` are the widths of the parts of `x` and `prompts`, (k, d), those of the labels
+        (see `mmfeat.types.Fused`); a head that `uses_prompts` needs them. A class without
         positives, or with only positives, is predicted at its constant rate. Raises `FitError`
         without rows or classes, and where training cannot go on.
         """
         self._describe(x, y, blocks)
+        if self.uses_prompts:
+            assert prompts is not None, "mmfeat.fusion.fuse gives them, or says that there are none"
+            self.prompts_ = prompts
         if self.learnable_.any():
             self._fit(x, y[:, self.learnable_], blocks)
         return self
@@ -98,14 +111,20 @@ class Head(ABC):
         return scores
 
     def fit_folds(
-        self, x: FloatArray, y: Targets, *, blocks: tuple[int, ...], splits: Sequence[IntArray]
+        self,
+        x: FloatArray,
+        y: Targets,
+        *,
+        blocks: tuple[int, ...],
+        splits: Sequence[IntArray],
+        prompts: FloatArray | None = None,
     ) -> Iterator[Self]:
         """Yield one fitted copy of this head per entry of `splits` (the rows to train on).
 
         A head that can share work between the folds overrides this.
         """
         for rows in splits:
-            yield replace(self).fit(x[rows], y[rows], blocks=blocks)
+            yield replace(self).fit(x[rows], y[rows], blocks=blocks, prompts=prompts)
 
     def settled(self, folds: Sequence[Self]) -> Self:
         """Give this head with what the folds found, ready to be refitted on all rows."""

@@ -66,7 +66,13 @@ class LogReg(Head):
         self._costs: NDArray[np.float64] = np.empty((0, 0))
 
     def fit_folds(
-        self, x: FloatArray, y: Targets, *, blocks: tuple[int, ...], splits: Sequence[IntArray]
+        self,
+        x: FloatArray,
+        y: Targets,
+        *,
+        blocks: tuple[int, ...],
+        splits: Sequence[IntArray],
+        prompts: FloatArray | None = None,
     ) -> Iterator[Self]:
         """Yield one fitted copy per split; all of them are solved together."""
         if self.C is None and len(splits) < 2:  # no other fold to choose by
