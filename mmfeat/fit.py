@@ -233,6 +233,7 @@ def _write_run(run: Run, model: Model, scores: Scores, seconds: dict[str, float]
     write_scores(run.folder / "scores.h5", scores)
     shutil.rmtree(run.folder / "head", ignore_errors=True)
     model.save(run.folder / "head")
+    write_json(run.folder / "history.json", model.history)
     half = (scores.probabilities >= 0.5).astype(np.uint8)
     document = {
         "oof": {
