@@ -16,6 +16,7 @@ from mmfeat_cli import (
     inspect,
     list_,
     predict,
+    report,
     runs,
     score,
     submit,
@@ -46,6 +47,7 @@ COMMANDS = {
     "score": score.score,
     "compare": compare.compare,
     "runs": runs.runs,
+    "report": report.report,
     "list": list_.list_,
 }
 

@@ -257,6 +257,7 @@ def _write_run(run: Run, model: AnyModel, scores: Scores, seconds: dict[str, flo
     write_scores(run.folder / "scores.h5", scores)
     shutil.rmtree(run.folder / "head", ignore_errors=True)
     model.save(run.folder / "head")
+    write_json(run.folder / "history.json", model.history)
     half = (scores.probabilities >= 0.5).astype(np.uint8)
     document = {
         "oof": {

@@ -23,7 +23,7 @@ from mmfeat.files import write_json
 from mmfeat.folds import count_leaks
 from mmfeat.fusion import FUSIONS, PROMPTED, fuse
 from mmfeat.heads import HEADS
-from mmfeat.heads.base import Head, parse_option
+from mmfeat.heads.base import Head, History, parse_option
 from mmfeat.late import SOURCES, Combiner, borrow
 from mmfeat.losses import LOSSES
 from mmfeat.plugins import check_name, resolve
@@ -128,6 +128,19 @@ class Model:
         return any(head.uses_loss for head in self.heads.values()) or (
             decides and self.combiner.decision.uses_loss  # type: ignore[union-attr]
         )
+
+    @property
+    def history(self) -> dict[str, list[History]]:
+        """The losses that `cross_validate` saw, fold by fold, for each part trained in epochs."""
+        parts: dict[str, list[History]] = {}
+        for fold in self.folds_:
+            heads = dict(fold.heads)
+            if fold.combiner is not None and fold.combiner.decision is not None:
+                heads["decision"] = fold.combiner.decision
+            for part, head in heads.items():
+                if head.history_:
+                    parts.setdefault(part, []).append(head.history_)
+        return parts
 
     def cross_validate(
         self,

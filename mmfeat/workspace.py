@@ -45,6 +45,11 @@ class Workspace:
         return self.root / "leaderboard.csv"
 
     @property
+    def report(self) -> Path:
+        """The page that `mmfeat report` writes."""
+        return self.root / "report.html"
+
+    @property
     def submissions(self) -> Path:
         """The folder of submissions."""
         return self.root / "submissions"

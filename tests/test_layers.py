@@ -19,8 +19,8 @@ LAYERS = (
     | {"calibration", "decode", "thresholds", "decision", "estimate", "runs"},
     {"encoders", "heads"},
     {"late", "model", "recipes", "resume", "ensemble", "paired"},
-    {"extract", "importing", "tune", "leaderboard", "fit", "predict", "compare"}
-    | {"submission", "demo"},
+    {"extract", "importing", "tune", "leaderboard", "fit", "predict", "compare", "search"}
+    | {"report", "tracking", "submission", "demo"},
 )
 STAGE_ONE = {"tables", "store", "encoders", "extract", "importing"}
 STAGE_TWO = {
@@ -96,7 +96,7 @@ def test_commands_never_import_each_other() -> None:
 
 @pytest.mark.parametrize("statement", ["import mmfeat", "import mmfeat_cli.main"])
 def test_the_top_is_light(statement: str) -> None:
-    heavy = "{'torch', 'lightgbm', 'sklearn', 'pandas', 'open_clip'}"
+    heavy = "{'torch', 'lightgbm', 'sklearn', 'pandas', 'open_clip', 'matplotlib'}"
     code = f"import sys; {statement}; print(sorted({heavy} & set(sys.modules)))"
     answer = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

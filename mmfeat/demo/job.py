@@ -78,6 +78,11 @@ def submission_of(folder: Path) -> Path:
     return max(submissions.glob("*.csv"), key=lambda path: path.stat().st_mtime_ns)
 
 
+def report_of(folder: Path) -> Path:
+    """Where `mmfeat report` writes the page."""
+    return Workspace(folder / read_settings(folder).workspace).report
+
+
 @dataclass(frozen=True)
 class Solution:
     """The hidden truth: ids and targets in the order of its file."""

@@ -23,6 +23,8 @@ from mmfeat.files import write_json
 from mmfeat.heads.options import check_range
 from mmfeat.types import FloatArray, IntArray, Targets
 
+History = dict[str, list[float | None]]
+
 
 @dataclass(kw_only=True)
 class Head(ABC):
@@ -39,6 +41,9 @@ class Head(ABC):
         After `fit`: the number that was used; None where the head has no such thing.
     rates_
         After `fit`: the share of positives of each class, (k,) float64.
+    history_
+        After `fit`: the loss of each epoch on the rows it is of, `train` and `aside` (those set
+        aside), None where it is not finite; empty where the head has no epochs.
     """
 
     name: ClassVar[str]
@@ -57,6 +62,7 @@ class Head(ABC):
         self.blocks_: tuple[int, ...] = ()
         self.rates_ = np.empty(0)
         self.prompts_ = np.empty((0, 0), dtype=np.float32)
+        self.history_: History = {}
 
     @abstractmethod
     def _fit(self, x: FloatArray, y: Targets, blocks: tuple[int, ...]) -> None:
@@ -159,7 +165,12 @@ class Head(ABC):
         folder.mkdir(parents=True, exist_ok=True)
         if self.learnable_.any():
             self._save_state(folder)
-        learned = {"rounds": self.rounds_, "blocks": self.blocks_, "rates": self.rates_.tolist()}
+        learned = {
+            "rounds": self.rounds_,
+            "blocks": self.blocks_,
+            "rates": self.rates_.tolist(),
+            "history": self.history_,
+        }
         document = {"head": self.name, "options": asdict(self), "learned": learned}
         write_json(folder / "head.json", document)
 
@@ -173,7 +184,7 @@ class Head(ABC):
         head = cls(**options)
         learned = document["learned"]
         head.rounds_, head.blocks_ = learned["rounds"], tuple(learned["blocks"])
-        head.rates_ = np.array(learned["rates"])
+        head.rates_, head.history_ = np.array(learned["rates"]), learned.get("history", {})
         if head.learnable_.any():
             head._load_state(folder)
         return head

@@ -118,7 +118,7 @@ class TorchHead(Head):
         self.epochs_ = self.epochs or min(max(EPOCHS, math.ceil(STEPS / steps)), MOST_EPOCHS)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._pace(steps))
         best, kept = math.inf, snapshot(judged)
-        self.rounds_ = 0
+        self.rounds_, self.history_ = 0, {}
         for epoch in range(1, (self.rounds or self.epochs_) + 1):
             network.train()
             total = torch.zeros((), device=rows.device)
@@ -136,8 +136,10 @@ class TorchHead(Head):
             if not math.isfinite(total.item()) or not is_finite(judged):
                 self._complain(epoch)
                 break
+            self._record("train", total.item() / steps)
             if len(aside):
                 now = mean_loss(loss, self._logits(judged, rows[aside]), targets[aside]).item()
+                self._record("aside", now)
             else:
                 now = -epoch  # the last epoch is the one to keep
             if now < best:
@@ -146,6 +148,9 @@ class TorchHead(Head):
                 break
         network.load_state_dict(kept)
         network.eval()
+
+    def _record(self, rows: str, loss: float) -> None:
+        self.history_.setdefault(rows, []).append(round(loss, 6) if math.isfinite(loss) else None)
 
     def _pace(self, steps: int) -> Callable[[int], float]:
         """The learning rate at a step as a share of `lr`: warm up shortly, then the schedule."""
