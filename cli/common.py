@@ -6,8 +6,10 @@ import functools
 import json
 import logging
 import os
+import signal
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
@@ -104,6 +106,43 @@ def show_messages(*, quiet: bool) -> None:
 def without_folds() -> None:
     """Leave out the message per fold, where many runs are fitted."""
     logging.getLogger("mmfeat.fit.folds").setLevel(logging.WARNING)
+
+
+def without_repeats() -> None:
+    """Show a warning once, where many models meet the same thing in the same data."""
+    shown: set[str] = set()
+
+    def is_new(record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        repeated = record.levelno >= logging.WARNING and message in shown
+        shown.add(message)
+        return not repeated
+
+    for handler in logging.getLogger("mmfeat").handlers:
+        handler.addFilter(is_new)
+
+
+@contextmanager
+def stopping_gently(what: str) -> Iterator[Callable[[], bool]]:
+    """Let the first Ctrl-C end the work after `what`, and the second at once.
+
+    Gives a function that says whether there was one.
+    """
+    asked = False
+
+    def ask(*_: object) -> None:
+        nonlocal asked
+        asked = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        note(f"stopping after {what}; Ctrl-C again stops at once")
+
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.SIG_IGN:  # as in a background job, which no Ctrl-C is meant for
+        signal.signal(signal.SIGINT, ask)
+    try:
+        yield lambda: asked
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class _Plain(logging.Formatter):

@@ -18,6 +18,7 @@ from mmfeat_cli import (
     predict,
     runs,
     score,
+    search,
     submit,
     tune_thresholds,
     verify,
@@ -45,6 +46,7 @@ COMMANDS = {
     "submit": submit.submit,
     "score": score.score,
     "compare": compare.compare,
+    "search": search.search,
     "runs": runs.runs,
     "list": list_.list_,
 }

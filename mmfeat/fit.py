@@ -117,14 +117,8 @@ def fit(
     write_json(run.folder / "config.json", asdict(config))
     write_json(run.folder / "provenance.json", _provenance(training))
 
-    model = Model.build(
-        head=config.head,
-        fusion=config.fusion,
-        loss=config.loss or FitSettings().loss,
-        seed=config.seed,
-        settings=config.settings,
-    )
-    folds = _shared_folds(workspace, config, training)
+    model = build_model(config)
+    folds = shared_folds(workspace, config, training)
     tell_missing(training.features)
     started = time.perf_counter()
     scores = _out_of_fold(run.folder / "folds", model, training, folds)
@@ -134,6 +128,17 @@ def fit(
     seconds["refit"] = time.perf_counter() - started
     _write_run(run, model, scores, seconds)
     return run
+
+
+def build_model(config: RunConfig) -> Model:
+    """Make the model that `config` describes, not fitted yet."""
+    return Model.build(
+        head=config.head,
+        fusion=config.fusion,
+        loss=config.loss or FitSettings().loss,
+        seed=config.seed,
+        settings=config.settings,
+    )
 
 
 def _is_same(run: Run, config: RunConfig, training: Training) -> bool:
@@ -168,7 +173,7 @@ def _provenance(training: Training) -> dict[str, Any]:
     }
 
 
-def _shared_folds(workspace: Workspace, config: RunConfig, training: Training) -> IntArray:
+def shared_folds(workspace: Workspace, config: RunConfig, training: Training) -> IntArray:
     """The folds of this table, number and seed: one file for all runs."""
     table = hashlib.sha256("\n".join(training.features.ids).encode())
     table.update(np.ascontiguousarray(training.targets).tobytes())

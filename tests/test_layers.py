@@ -18,8 +18,8 @@ LAYERS = (
     {"config", "workspace", "tables", "store", "fusion", "losses", "folds", "metrics"}
     | {"calibration", "decode", "thresholds", "decision", "estimate", "runs"},
     {"encoders", "heads"},
-    {"late", "model", "recipes", "resume"},
-    {"extract", "importing", "tune", "fit", "predict", "compare", "submission", "demo"},
+    {"late", "model", "recipes", "resume", "study"},
+    {"extract", "importing", "tune", "fit", "predict", "compare", "search", "submission", "demo"},
 )
 STAGE_ONE = {"tables", "store", "encoders", "extract", "importing"}
 STAGE_TWO = {
@@ -30,6 +30,8 @@ STAGE_TWO = {
     "fit",
     "predict",
     "compare",
+    "search",
+    "study",
     "tune",
     "runs",
     "fusion",
