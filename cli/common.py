@@ -29,6 +29,10 @@ QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress, only re
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 RunArgument = Annotated[str | None, typer.Argument(help="A run's name; left out: the newest.")]
 
+TrackOption = Annotated[
+    str | None, typer.Option("--track", help="Send the run: mlflow, wandb or tensorboard.")
+]
+
 # The columns of a table.
 IdCol = Annotated[str | None, typer.Option("--id-col", help="Column of the ids.")]
 ImageCol = Annotated[

@@ -9,6 +9,7 @@ import typer
 
 from mmfeat_cli.common import (
     QuietOption,
+    TrackOption,
     WorkspaceOption,
     names,
     note,
@@ -51,6 +52,7 @@ def search(
         float, typer.Option("--timeout", min=0.0, help="Seconds after which no trial begins.")
     ] = math.inf,
     name: Annotated[str | None, typer.Option("--name", help="Name of the search.")] = None,
+    track: TrackOption = None,
     workspace: WorkspaceOption = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -61,6 +63,7 @@ def search(
     from mmfeat.fit import load_training, plan_run
     from mmfeat.runs import find_run
     from mmfeat.search import fit_best, optimism, plan_search, ranked, run_trials
+    from mmfeat.tracking import Tracker
 
     settings, space = start(workspace, quiet=quiet)
     flags = {"head": head, "fusion": fusion, "loss": loss, "split": split, "folds": folds}
@@ -76,6 +79,7 @@ def search(
     else:
         begin = find_run(space, run).config()
     fixed = settings_pairs(pairs or [])
+    tracker = Tracker(track, space)
     plan = plan_search(
         replace(begin, settings={**begin.settings, **fixed}),
         objective=objective or settings.thresholds.objective,
@@ -100,3 +104,5 @@ def search(
     if (excess := optimism(found)) is not None:
         note(f"the best was chosen on the rows it is measured on: too good by about {excess:.4f}")
     note(f"run {best.name}; next: mmfeat tune-thresholds {best.name}")
+    values = [trial.value for trial in found]
+    tracker.track(best, curves={f"search/{plan.objective}": values})

@@ -85,6 +85,10 @@ class Run:
         """Read `metrics.json`."""
         return self._json("metrics.json")
 
+    def history(self) -> dict[str, Any]:
+        """Read `history.json`: losses by part, fold, rows and epoch; empty where there is none."""
+        return self._json("history.json") if (self.folder / "history.json").is_file() else {}
+
     def decision(self) -> Decision:
         """Read `thresholds.json`; 0.5 for every label where nothing was tuned."""
         if not self.has_thresholds:
