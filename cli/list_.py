@@ -21,6 +21,7 @@ class Kind(StrEnum):
     objectives = "objectives"
     methods = "methods"
     metrics = "metrics"
+    trackers = "trackers"
 
 
 REGISTRIES = {
@@ -33,6 +34,7 @@ REGISTRIES = {
     Kind.objectives: "mmfeat.thresholds:OBJECTIVES",
     Kind.methods: "mmfeat.thresholds:METHODS",
     Kind.metrics: "mmfeat.metrics:METRICS",
+    Kind.trackers: "mmfeat.tracking:TRACKERS",
 }
 
 

@@ -23,6 +23,7 @@ from scipy.optimize import minimize
 
 from mmfeat.errors import ConfigError, FitError, RunError
 from mmfeat.files import write_json
+from mmfeat.heads.base import History
 from mmfeat.heads.options import check_choice
 from mmfeat.late import logit
 from mmfeat.runs import Run, RunConfig, find_run
@@ -50,6 +51,11 @@ class Ensemble:
     average: str = "probability"
     weights: str = "shared"
     weights_: Weights = field(default_factory=lambda: np.empty((0, 0)))
+
+    @property
+    def history(self) -> dict[str, list[History]]:
+        """It trains nothing by epochs."""
+        return {}
 
     @classmethod
     def build(cls, workspace: Workspace, settings: Mapping[str, str]) -> Self:

@@ -144,7 +144,7 @@ def fit(
         log.info("run %s goes on where it stopped", run.name)
     write_json(run.folder / "config.json", asdict(config))
     write_json(run.folder / "provenance.json", _provenance(training))
-    folds = _shared_folds(workspace, config, training)
+    folds = shared_folds(workspace, config, training)
     tell_missing(training.features)
     reset_peak()
     started = time.perf_counter()
@@ -160,6 +160,11 @@ def fit(
 def _build(workspace: Workspace, config: RunConfig) -> AnyModel:
     if config.head == ENSEMBLE:
         return Ensemble.build(workspace, config.settings)
+    return build_model(config)
+
+
+def build_model(config: RunConfig) -> Model:
+    """Make the model that `config` describes, not fitted yet."""
     return Model.build(
         head=config.head,
         fusion=config.fusion,
@@ -201,7 +206,7 @@ def _provenance(training: Training) -> dict[str, Any]:
     }
 
 
-def _shared_folds(workspace: Workspace, config: RunConfig, training: Training) -> IntArray:
+def shared_folds(workspace: Workspace, config: RunConfig, training: Training) -> IntArray:
     """The folds of this table, number and seed: one file for all runs."""
     table = hashlib.sha256("\n".join(training.features.ids).encode())
     table.update(np.ascontiguousarray(training.targets).tobytes())

@@ -21,6 +21,7 @@ import numpy as np
 from mmfeat.errors import ConfigError, FitError
 from mmfeat.files import write_json
 from mmfeat.heads.options import check_range
+from mmfeat.heads.space import Space
 from mmfeat.types import FloatArray, IntArray, Targets
 
 History = dict[str, list[float | None]]
@@ -136,6 +137,10 @@ class Head(ABC):
         """Give this head with what the folds found, ready to be refitted on all rows."""
         found = [head.rounds_ for head in folds if head.rounds_ is not None]
         return replace(self, rounds=max(1, round(np.mean(found))) if found else self.rounds)
+
+    def search_space(self) -> Space:
+        """What `mmfeat search` may try for each option, starting at this head's own value."""
+        return {}
 
     @property
     def learnable_(self) -> np.ndarray[Any, np.dtype[np.bool_]]:

@@ -22,6 +22,7 @@ from torch import Tensor
 from mmfeat.heads.base import Head
 from mmfeat.heads.lbfgs import Problems, gram_matrix, minimise
 from mmfeat.heads.options import check_choice, check_range, choose_device
+from mmfeat.heads.space import Choice, Range, Space
 from mmfeat.types import FloatArray, IntArray, Targets
 
 log = logging.getLogger(__name__)
@@ -117,6 +118,15 @@ class LogReg(Head):
         for fold, head in enumerate(heads):
             head._take(solver.w[:, torch.from_numpy(fold_of == fold)])
             yield head
+
+    def search_space(self) -> Space:
+        """How C is chosen, which the head does itself; C only where it is given."""
+        if self.C is not None:
+            return {"C": Range(self.C, 0.1, 1000.0, log=True)}
+        return {
+            "choose": Choice(self.choose, ("shared", "per-class")),
+            "criterion": Choice(self.criterion, ("log-loss", "ap")),
+        }
 
     def settled(self, folds: Sequence[Self]) -> Self:
         """Give this head with the C that is best over all folds."""

@@ -29,6 +29,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from mmfeat.errors import FitError
 from mmfeat.heads.base import Head
 from mmfeat.heads.options import check_choice, check_range, choose_device
+from mmfeat.heads.space import Choice, Range, Space
 from mmfeat.losses import Loss, make_loss
 from mmfeat.types import FloatArray, Targets
 
@@ -82,6 +83,15 @@ class TorchHead(Head):
         check_range("decay", self.decay, 0, math.inf)
         check_range("ema", self.ema, 0, 1)
         check_range("smoothing", self.smoothing, 0, 1)
+
+    def search_space(self) -> Space:
+        """How every torch head trains; the number of epochs is found by stopping early."""
+        return {
+            "lr": Range(self.lr, 2e-4, 2e-2, log=True),
+            "decay": Range(self.decay, 1e-4, 1.0, log=True),
+            "batch": Choice(self.batch, (128, 256, 512, 1024)),
+            "smoothing": Range(self.smoothing, 0.0, 0.1),
+        }
 
     @abstractmethod
     def _module(self, blocks: tuple[int, ...], n_classes: int) -> nn.Module:
