@@ -79,7 +79,7 @@ def test_a_run_folder_is_as_designed(mmfeat: Mmfeat, project: Path) -> None:
     names = {path.name for path in run.iterdir()}
     assert names == {
         "config.json", "provenance.json", "scores.h5", "head", "metrics.json",
-        "thresholds.json", "held_out.h5", "DONE",
+        "thresholds.json", "held_out.h5", "history.json", "DONE",
     }  # fmt: skip
     with h5py.File(run / "scores.h5") as file:
         n, k = file["targets"].shape
