@@ -32,7 +32,7 @@ def main() -> None:
     for seed in range(options.seeds):
         started = time.monotonic()
         prepare(folder / str(seed), seed=seed, command=run_command(folder / str(seed), quiet=True))
-        for row in judge_all(folder / str(seed)):
+        for row in judge_all(folder / str(seed))[0]:
             cells[row["head"], row["fusion"]].append(row)
         durations.append(time.monotonic() - started)
     write_section("demo", report(cells, durations))

@@ -6,8 +6,10 @@ import functools
 import json
 import logging
 import os
+import signal
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
@@ -26,6 +28,10 @@ WorkspaceOption = Annotated[
 QuietOption = Annotated[bool, typer.Option("--quiet", help="No progress, only results and errors.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 RunArgument = Annotated[str | None, typer.Argument(help="A run's name; left out: the newest.")]
+
+TrackOption = Annotated[
+    str | None, typer.Option("--track", help="Send the run: mlflow, wandb or tensorboard.")
+]
 
 # The columns of a table.
 IdCol = Annotated[str | None, typer.Option("--id-col", help="Column of the ids.")]
@@ -92,7 +98,7 @@ def start(workspace: Path | None, *, quiet: bool = False) -> tuple[Settings, Wor
 
 def show_messages(*, quiet: bool) -> None:
     """Send the library's messages to standard error; with `quiet` only warnings."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Messages()
     handler.setFormatter(_Plain())
     logger = logging.getLogger("mmfeat")
     logger.handlers[:] = [handler]
@@ -104,6 +110,50 @@ def show_messages(*, quiet: bool) -> None:
 def without_folds() -> None:
     """Leave out the message per fold, where many runs are fitted."""
     logging.getLogger("mmfeat.fit.folds").setLevel(logging.WARNING)
+
+
+def without_repeats() -> None:
+    """Show a warning once, where many models meet the same thing in the same data."""
+    shown: set[str] = set()
+
+    def is_new(record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        repeated = record.levelno >= logging.WARNING and message in shown
+        shown.add(message)
+        return not repeated
+
+    for handler in logging.getLogger("mmfeat").handlers:
+        handler.addFilter(is_new)
+
+
+@contextmanager
+def stopping_gently(what: str) -> Iterator[Callable[[], bool]]:
+    """Let the first Ctrl-C end the work after `what`, and the second at once.
+
+    Gives a function that says whether there was one.
+    """
+    asked = False
+
+    def ask(*_: object) -> None:
+        nonlocal asked
+        asked = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        note(f"stopping after {what}; Ctrl-C again stops at once")
+
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.SIG_IGN:  # as in a background job, which no Ctrl-C is meant for
+        signal.signal(signal.SIGINT, ask)
+    try:
+        yield lambda: asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class _Messages(logging.Handler):
+    """Writes to standard error as it is at that moment: a live table may stand below."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr)
 
 
 class _Plain(logging.Formatter):

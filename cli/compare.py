@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 import typer
 
+from mmfeat_cli.board import show_cells
 from mmfeat_cli.common import (
     QuietOption,
     WorkspaceOption,
@@ -19,46 +21,120 @@ from mmfeat_cli.common import (
 
 
 def compare(
-    heads: Annotated[str, typer.Option("--heads", help="Comma-separated, or all.")] = "all",
+    heads: Annotated[str | None, typer.Option("--heads", help="Comma-separated, or all.")] = None,
     fusions: Annotated[
-        str, typer.Option("--fusions", help="Comma-separated, or all.")
-    ] = "image,text,concat",
-    losses: Annotated[str, typer.Option("--losses", help="Comma-separated, or all.")] = "bce",
+        str | None, typer.Option("--fusions", help="Comma-separated, or all.")
+    ] = None,
+    losses: Annotated[
+        str | None, typer.Option("--losses", help="Comma-separated, or all; for heads with one.")
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option("--seeds", min=1, help="Runs of each cell, each on folds anew.")
+    ] = None,
     split: Annotated[str | None, typer.Option("--split", help="Name of the store.")] = None,
     features: Annotated[
         str | None, typer.Option("--features", help="Feature sets to join, comma-separated.")
     ] = None,
     folds: Annotated[int | None, typer.Option("--folds", min=2)] = None,
-    seed: Annotated[int | None, typer.Option("--seed", min=0)] = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="The first seed.")] = None,
     objective: Annotated[
         str | None, typer.Option("--objective", help="What the leaderboard is sorted by.")
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", min=1, help="Cells that run side by side.")
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option("--budget", help="Stop in time: 90s, 10m or 1.5h.")
     ] = None,
     workspace: WorkspaceOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Fit every sensible combination, tune each, and write leaderboard.csv."""
-    from mmfeat.compare import plan_cells, rank, run_cells, write_leaderboard
+    from mmfeat.compare import describe, plan_comparison, run_cells, seconds_of
     from mmfeat.config import override
+    from mmfeat.leaderboard import make_leaderboard, write_leaderboard
 
     settings, space = start(workspace, quiet=quiet)
     options = override(settings.fit, split=split, folds=folds, seed=seed)
+    asked = override(
+        settings.compare,
+        heads=names(heads) or None,
+        fusions=names(fusions) or None,
+        losses=names(losses) or None,
+        seeds=seeds,
+        jobs=jobs,
+        budget=budget,
+    )
     target = objective or settings.thresholds.objective
-    cells, skipped = plan_cells(
+    plan = plan_comparison(
         options,
-        heads=names(heads),
-        fusions=names(fusions),
-        losses=names(losses),
+        heads=asked.heads,
+        fusions=asked.fusions,
+        losses=asked.losses,
+        seeds=asked.seeds,
         features=names(features),
     )
-    for reason in skipped:
-        note(f"left out: {reason}")
+    for cell, reason in plan.skipped:
+        note(f"left out: {cell}: {reason}")
     without_folds()
-    rows = rank([row for _, row in run_cells(space, cells, objective=target)])
-    if not rows:
-        fail(
-            "a comparison needs one sensible combination; all were left out; see the reasons above"
+    with show_cells(len(plan.cells), objective=target, quiet=quiet) as report:
+        outcome = run_cells(
+            space,
+            plan.cells,
+            objective=target,
+            jobs=asked.jobs,
+            budget=seconds_of(asked.budget) if asked.budget else math.inf,
+            report=report,
         )
-    path = space.root / "leaderboard.csv"
-    write_leaderboard(path, rows)
-    print_table(tuple(rows[0]), [list(row.values()) for row in rows])
-    note(f"leaderboard: {path}")
+    for config, reason in outcome.left_out:
+        note(f"left out: {describe(config)}: {reason}")
+    if not outcome.runs:
+        fail("a comparison needs one finished cell; all were left out; see the reasons above")
+    board = make_leaderboard(outcome.runs, objective=target)
+    write_leaderboard(space.leaderboard, board)
+    rows = [
+        (
+            entry.head,
+            entry.fusion,
+            entry.loss or "-",
+            entry.at_half,
+            entry.tuned,
+            _with_deviation(entry.nested, entry.deviation),
+            f"{entry.interval[0]:.4f} to {entry.interval[1]:.4f}",
+            f"{entry.difference:+.4f}",
+            f"{entry.difference_interval[0]:+.4f} to {entry.difference_interval[1]:+.4f}",
+            "yes" if entry.tied else "no",
+            f"{entry.seconds:.1f}",
+            entry.bytes,
+            _mebibytes(entry.peak_memory),
+        )
+        for entry in board.entries
+    ]
+    print_table(COLUMNS, rows)
+    print(board.verdict())
+    note(f"leaderboard: {space.leaderboard}")
+
+
+COLUMNS = (
+    "head",
+    "fusion",
+    "loss",
+    "at 0.5",
+    "tuned",
+    "nested",
+    "95 % interval",
+    "to best",
+    "95 % interval",
+    "tied",
+    "seconds",
+    "bytes",
+    "peak MiB",
+)
+
+
+def _with_deviation(value: float, deviation: float | None) -> str:
+    return f"{value:.4f}" + ("" if deviation is None else f" ± {deviation:.4f}")
+
+
+def _mebibytes(size: int | None) -> str:
+    return "n/a" if size is None else f"{size / 2**20:.0f}"

@@ -20,20 +20,23 @@ def demo(
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the scenes.")] = 0,
     quiet: QuietOption = False,
 ) -> None:
-    """Draw scenes, run the four commands on them, compare heads and fusions on the solution."""
-    from mmfeat.demo.job import judge_all, prepare, submission_of
+    """Draw scenes, run the four commands on them, compare heads and fusions, write the report."""
+    from mmfeat.demo.job import judge_all, prepare, report_of, submission_of
 
     show_messages(quiet=quiet)
     prepare(folder, seed=seed, command=run_command(folder, quiet=quiet))
     note("\nfitting heads and fusions, judged on the hidden solution")
     without_folds()
-    rows = list(judge_all(folder))
+    rows, board = judge_all(folder)
     print()
     print_table(
         tuple(rows[0]),
         [[*{**row, "seconds": f"{row['seconds']:.1f}"}.values()] for row in rows],
     )
-    print(f"\nsubmission: {submission_of(folder)}")
+    print(f"\non the training rows, out of fold: {board.verdict()}")
+    print(f"submission: {submission_of(folder)}")
+    run_command(folder, quiet=quiet)(("report",))
+    print(f"report: {report_of(folder)}")
 
 
 def run_command(folder: Path, *, quiet: bool) -> Callable[[Sequence[str]], None]:

@@ -64,6 +64,14 @@ def extract(
     ] = None,
     decode: Annotated[str | None, typer.Option("--decode", help="exact or fast.")] = None,
     engine: Annotated[str | None, typer.Option("--engine", help="local")] = None,
+    label_prompts: Annotated[
+        Path | None,
+        typer.Option(
+            "--label-prompts",
+            help="For the head zeroshot: a table of label, prompt; or a .txt of templates,"
+            " e.g. `a photo of a {}`.",
+        ),
+    ] = None,
     id_col: IdCol = None,
     image_col: ImageCol = None,
     text_col: TextCol = None,
@@ -106,6 +114,7 @@ def extract(
         max_pixels=max_pixels,
         decode=decode,
         engine=engine,
+        label_prompts=str(label_prompts) if label_prompts else None,
     )
     paths = {split or table.stem: table} if table else _named(settings.splits, split)
     if not paths or (out is not None and len(paths) > 1):

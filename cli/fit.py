@@ -8,6 +8,7 @@ import typer
 
 from mmfeat_cli.common import (
     QuietOption,
+    TrackOption,
     WorkspaceOption,
     names,
     note,
@@ -36,6 +37,7 @@ def fit(
         str | None, typer.Option("--recipe", help="See `mmfeat list recipes`.")
     ] = None,
     name: Annotated[str | None, typer.Option("--name", help="Name of the run.")] = None,
+    track: TrackOption = None,
     workspace: WorkspaceOption = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -43,18 +45,22 @@ def fit(
     from mmfeat.config import override
     from mmfeat.fit import fit as fit_run
     from mmfeat.fit import load_training, plan_run
+    from mmfeat.tracking import Tracker
 
     settings, space = start(workspace, quiet=quiet)
     options = override(
         settings.fit, split=split, head=head, fusion=fusion, loss=loss, folds=folds, seed=seed
     )
+    tracker = Tracker(track, space)
     config = plan_run(
         options,
         features=names(features),
         settings=settings_pairs(pairs or []),
         recipe=recipe,
+        workspace=space,
     )
     run = fit_run(space, config, load_training(space, config.split, config.features), name=name)
     metrics = run.metrics()
     note(f"run {run.name}: {sum(metrics['seconds'].values()):.1f} s, {metrics['bytes']:,} bytes")
     print_table(("out of fold, threshold 0.5", "value"), list(metrics["oof"]["at_0.5"].items()))
+    tracker.track(run)

@@ -28,6 +28,9 @@ def import_(
     table: Annotated[Path, typer.Argument(help="csv, tsv, parquet or jsonl")],
     image: Annotated[Path | None, typer.Option("--image", help="Image embeddings (n, d).")] = None,
     text: Annotated[Path | None, typer.Option("--text", help="Text embeddings (n, d).")] = None,
+    prompts: Annotated[
+        Path | None, typer.Option("--prompts", help="Embeddings of the labels' prompts (k, d).")
+    ] = None,
     split: StoreSplit = None,
     features: FeatureSet = None,
     out: StoreOut = None,
@@ -64,5 +67,6 @@ def import_(
         text=text,
         out=out or space.store(split or table.stem, features),
         encoder_name=encoder_name,
+        prompts=prompts,
     )
     print(summary)

@@ -34,6 +34,8 @@ def inspect(
     )
     if document["truncated"]:
         print(f"{document['truncated']} captions were cut to the model's context")
+    if document["prompts"]:
+        print(f"{document['prompts']} prompts of the labels")
     for problem in document["problems"]:
         print(f"row {problem['row']} ({problem['id']}): {problem['modality']}: {problem['reason']}")
     if document["n_problems"] > len(document["problems"]):

@@ -21,10 +21,11 @@ class Kind(StrEnum):
     objectives = "objectives"
     methods = "methods"
     metrics = "metrics"
+    trackers = "trackers"
 
 
 REGISTRIES = {
-    Kind.heads: "mmfeat.heads:HEADS",
+    Kind.heads: "mmfeat.heads:ALL_HEADS",
     Kind.fusions: "mmfeat.fusion:FUSIONS",
     Kind.losses: "mmfeat.losses:LOSSES",
     Kind.encoders: "mmfeat.encoders:ENCODERS",
@@ -33,6 +34,7 @@ REGISTRIES = {
     Kind.objectives: "mmfeat.thresholds:OBJECTIVES",
     Kind.methods: "mmfeat.thresholds:METHODS",
     Kind.metrics: "mmfeat.metrics:METRICS",
+    Kind.trackers: "mmfeat.tracking:TRACKERS",
 }
 
 

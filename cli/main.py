@@ -16,8 +16,10 @@ from mmfeat_cli import (
     inspect,
     list_,
     predict,
+    report,
     runs,
     score,
+    search,
     submit,
     tune_thresholds,
     verify,
@@ -45,7 +47,9 @@ COMMANDS = {
     "submit": submit.submit,
     "score": score.score,
     "compare": compare.compare,
+    "search": search.search,
     "runs": runs.runs,
+    "report": report.report,
     "list": list_.list_,
 }
 

@@ -47,7 +47,7 @@ class Calibrator:
             return mapped
         weights = np.array(self.parameters)
         logits = FEATURES[self.kind](p) @ weights[:-1] + weights[-1]
-        return _sigmoid(logits)
+        return sigmoid(logits)
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in thresholds.json."""
@@ -94,13 +94,13 @@ def reliability(probabilities: NDArray[np.floating], targets: Targets) -> dict[s
 
 def fit_platt(p: Values, truth: Targets) -> Calibrator | None:
     """Logistic regression on the logit (Platt 1999); None where it would not rise."""
-    weights = _logistic(_logit(p), truth)
+    weights = logistic(_logit(p), truth)
     return Calibrator("platt", tuple(weights.tolist())) if weights[0] > 0 else None
 
 
 def fit_beta(p: Values, truth: Targets) -> Calibrator | None:
     """Logistic regression on ln p and −ln(1−p) (Kull et al. 2017); None where it falls."""
-    weights = _logistic(_beta_features(p), truth)
+    weights = logistic(_beta_features(p), truth)
     rises = (weights[:2] >= 0).all() and weights[:2].any()
     return Calibrator("beta", tuple(weights.tolist())) if rises else None
 
@@ -182,12 +182,16 @@ def _beta_features(p: Values) -> Values:
 FEATURES: dict[str, Callable[[Values], Values]] = {"platt": _logit, "beta": _beta_features}
 
 
-def _sigmoid(logits: Values) -> Values:
+def sigmoid(logits: Values) -> Values:
+    """1 / (1 + exp(−logits)), for any logits."""
     return 0.5 * (1 + np.tanh(logits / 2))
 
 
-def _logistic(features: Values, truth: Targets) -> Values:
-    """Weights and offset by Newton's method, towards Platt's targets, which are never 0 or 1."""
+def logistic(features: Values, truth: Targets) -> Values:
+    """Weights and offset, (d + 1,), of `features` (n, d) for `truth` (n,) of 0 and 1.
+
+    By Newton's method, towards Platt's targets, which are never 0 or 1.
+    """
     positives = truth.sum()
     high, low = (positives + 1) / (positives + 2), 1 / (len(truth) - positives + 2)
     wanted = np.where(truth, high, low)
@@ -195,7 +199,7 @@ def _logistic(features: Values, truth: Targets) -> Values:
     weights = np.append(np.ones(features.shape[1]), 0.0)  # the identity, for either map
     loss = _cross_entropy(x @ weights, wanted)
     for _ in range(MAX_STEPS):
-        p = _sigmoid(x @ weights)
+        p = sigmoid(x @ weights)
         gradient = x.T @ (p - wanted)
         hessian = (x * (p * (1 - p))[:, None]).T @ x + RIDGE * np.eye(x.shape[1])
         step = np.linalg.solve(hessian, gradient)

@@ -52,6 +52,7 @@ class ExtractSettings:
     max_pixels: int = 100_000_000
     decode: str = "exact"
     engine: str = "local"
+    label_prompts: str | None = None  # a table of label, prompt; or a .txt of templates
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +80,18 @@ class ThresholdSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CompareSettings:
+    """``[compare]``: the cells of a comparison, and what it may cost."""
+
+    heads: tuple[str, ...] = ("all",)
+    fusions: tuple[str, ...] = ("image", "text", "concat")
+    losses: tuple[str, ...] = ("bce",)
+    seeds: int = 1
+    jobs: int = 1
+    budget: str | None = None  # e.g. 10m; None: until all cells are finished
+
+
+@dataclass(frozen=True, kw_only=True)
 class SubmitSettings:
     """``[submit]``: the split to predict and the sample to agree with."""
 
@@ -98,6 +111,7 @@ class Settings:
     extract: ExtractSettings = field(default_factory=ExtractSettings)
     fit: FitSettings = field(default_factory=FitSettings)
     thresholds: ThresholdSettings = field(default_factory=ThresholdSettings)
+    compare: CompareSettings = field(default_factory=CompareSettings)
     submit: SubmitSettings = field(default_factory=SubmitSettings)
 
 

@@ -50,6 +50,8 @@ class Decision:
         Of the objective: beta, floor, seed.
     notes
         What the user should know, one sentence each.
+    held_out
+        The label sets behind `nested`, of shape (n, k); kept beside thresholds.json, not in it.
     """
 
     labels: tuple[str, ...]
@@ -65,6 +67,7 @@ class Decision:
     per_class: tuple[dict[str, Any], ...] = ()
     options: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    held_out: Targets | None = field(default=None, compare=False, repr=False)
 
     def decide(
         self, probabilities: FloatArray, *, empty: str = "blank", decode: str | None = None

@@ -14,7 +14,7 @@ import logging
 import platform
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -24,10 +24,14 @@ import numpy as np
 
 from mmfeat import metrics
 from mmfeat.config import FitSettings
-from mmfeat.errors import FitError, RunError
+from mmfeat.ensemble import NAME as ENSEMBLE
+from mmfeat.ensemble import Ensemble
+from mmfeat.errors import ConfigError, FitError, RunError
 from mmfeat.files import write_json
 from mmfeat.folds import load_folds, make_folds, save_folds
 from mmfeat.fusion import count_missing
+from mmfeat.heads import ALL_HEADS
+from mmfeat.memory import peak_memory, reset_peak
 from mmfeat.model import Model
 from mmfeat.plugins import check_name
 from mmfeat.recipes import RECIPES
@@ -36,6 +40,7 @@ from mmfeat.store import read_features, read_provenance
 from mmfeat.types import Features, IntArray, Scores, Targets
 from mmfeat.workspace import Workspace
 
+AnyModel = Model | Ensemble
 log = logging.getLogger(__name__)
 fold_log = logging.getLogger(f"{__name__}.folds")
 
@@ -76,14 +81,27 @@ def plan_run(
     features: tuple[str, ...] = (),
     settings: dict[str, str] | None = None,
     recipe: str | None = None,
+    workspace: Workspace | None = None,
 ) -> RunConfig:
-    """Make the config of a run; raise an error for an unknown name or a pair without sense."""
+    """Make the config of a run; raise an error for an unknown name or a pair without sense.
+
+    An ensemble finds its runs in `workspace`, and takes split, features and folds from them.
+    """
     extra: dict[str, str] = {}
     if recipe is not None:
         chosen = RECIPES[check_name(recipe, RECIPES, "recipe")]
         options = replace(options, head=chosen.head, fusion=chosen.fusion, loss=chosen.loss)
         extra = dict(chosen.settings)
     extra.update(settings or {})
+    check_name(options.head, ALL_HEADS, "head")
+    if options.head == ENSEMBLE and workspace is not None:
+        if features:
+            raise ConfigError(
+                "an ensemble has the features of its runs",
+                f"--features {','.join(features)} was given",
+                "leave it out",
+            )
+        return Ensemble.build(workspace, extra).plan(extra)
     model = Model.build(
         head=options.head, fusion=options.fusion, loss=options.loss, seed=0, settings=extra
     )
@@ -100,13 +118,23 @@ def plan_run(
 
 
 def fit(
-    workspace: Workspace, config: RunConfig, training: Training, *, name: str | None = None
+    workspace: Workspace,
+    config: RunConfig,
+    training: Training,
+    *,
+    name: str | None = None,
+    on_fit: Callable[[int, int], None] | None = None,
 ) -> Run:
     """Fit `config` on `training` and return the finished run.
 
-    A finished run of the same config and stores is taken as it is. Raises `RunError` where
-    `name` belongs to another config, and `FitError` where the data cannot be fitted.
+    A finished run of the same config and stores is taken as it is. `on_fit` is told after each
+    fitted head how many of the folds' heads there are, and how many there will be; what it
+    raises ends the fit, which the same call takes up again. Raises `RunError` where `name`
+    belongs to another config, and `FitError` where the data cannot be fitted.
     """
+    model = _build(workspace, config)
+    if isinstance(model, Ensemble):
+        training = replace(training, digest=model.digest(training.digest))
     run = Run(workspace.run(name or config.name(training.digest)))
     if _is_same(run, config, training):
         if run.is_done:
@@ -116,24 +144,34 @@ def fit(
         log.info("run %s goes on where it stopped", run.name)
     write_json(run.folder / "config.json", asdict(config))
     write_json(run.folder / "provenance.json", _provenance(training))
-
-    model = Model.build(
-        head=config.head,
-        fusion=config.fusion,
-        loss=config.loss or FitSettings().loss,
-        seed=config.seed,
-        settings=config.settings,
-    )
-    folds = _shared_folds(workspace, config, training)
+    folds = shared_folds(workspace, config, training)
     tell_missing(training.features)
+    reset_peak()
     started = time.perf_counter()
-    scores = _out_of_fold(run.folder / "folds", model, training, folds)
+    scores = _out_of_fold(run.folder / "folds", model, training, folds, on_fit)
     seconds = {"cross_validation": time.perf_counter() - started}
     started = time.perf_counter()
     model.fit(training.features)
     seconds["refit"] = time.perf_counter() - started
     _write_run(run, model, scores, seconds)
     return run
+
+
+def _build(workspace: Workspace, config: RunConfig) -> AnyModel:
+    if config.head == ENSEMBLE:
+        return Ensemble.build(workspace, config.settings)
+    return build_model(config)
+
+
+def build_model(config: RunConfig) -> Model:
+    """Make the model that `config` describes, not fitted yet."""
+    return Model.build(
+        head=config.head,
+        fusion=config.fusion,
+        loss=config.loss or FitSettings().loss,
+        seed=config.seed,
+        settings=config.settings,
+    )
 
 
 def _is_same(run: Run, config: RunConfig, training: Training) -> bool:
@@ -168,7 +206,7 @@ def _provenance(training: Training) -> dict[str, Any]:
     }
 
 
-def _shared_folds(workspace: Workspace, config: RunConfig, training: Training) -> IntArray:
+def shared_folds(workspace: Workspace, config: RunConfig, training: Training) -> IntArray:
     """The folds of this table, number and seed: one file for all runs."""
     table = hashlib.sha256("\n".join(training.features.ids).encode())
     table.update(np.ascontiguousarray(training.targets).tobytes())
@@ -193,11 +231,19 @@ def tell_missing(features: Features) -> None:
             )
 
 
-def _out_of_fold(keep: Path, model: Model, training: Training, folds: IntArray) -> Scores:
+def _out_of_fold(
+    keep: Path,
+    model: AnyModel,
+    training: Training,
+    folds: IntArray,
+    on_fit: Callable[[int, int], None] | None,
+) -> Scores:
     """Score every row by a model that never saw its fold; what is fitted is kept in `keep`."""
     features, targets = training.features, training.targets
     oof = np.full(targets.shape, np.nan, dtype=np.float32)
-    for fold, rows, probabilities in model.cross_validate(features, folds, keep=keep):
+    for fold, rows, probabilities in model.cross_validate(
+        features, folds, keep=keep, on_fit=on_fit
+    ):
         oof[rows] = probabilities
         fold_log.info("fold %d of %d is scored", fold + 1, int(folds.max()) + 1)
     if not np.isfinite(oof).all():
@@ -211,11 +257,12 @@ def _out_of_fold(keep: Path, model: Model, training: Training, folds: IntArray) 
     )
 
 
-def _write_run(run: Run, model: Model, scores: Scores, seconds: dict[str, float]) -> None:
+def _write_run(run: Run, model: AnyModel, scores: Scores, seconds: dict[str, float]) -> None:
     assert scores.targets is not None, "a fit has targets"
     write_scores(run.folder / "scores.h5", scores)
     shutil.rmtree(run.folder / "head", ignore_errors=True)
     model.save(run.folder / "head")
+    write_json(run.folder / "history.json", model.history)
     half = (scores.probabilities >= 0.5).astype(np.uint8)
     document = {
         "oof": {
@@ -226,6 +273,7 @@ def _write_run(run: Run, model: Model, scores: Scores, seconds: dict[str, float]
         },
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "bytes": sum(p.stat().st_size for p in (run.folder / "head").rglob("*") if p.is_file()),
+        "peak_memory": peak_memory(),  # of the process, the features among it
     }
     write_json(run.folder / "metrics.json", document)
     run.finish()

@@ -8,7 +8,7 @@ lacks a modality has zeros there: it carries no information in `concat`, `produc
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -45,15 +45,27 @@ FUSIONS: dict[str, Fusion] = {
 }
 
 
-def fuse(features: Features, fusion: str, *, normalise: bool = True) -> Fused:
+# Fusions whose rows lie where the prompts of labels lie, with the blocks that are compared.
+PROMPTED = {"image": 1, "text": 1, "concat": 2, "sum": 1, "mean": 1}
+
+
+def fuse(
+    features: Features, fusion: str, *, normalise: bool = True, prompts: bool = False
+) -> Fused:
     """Fuse the modalities of `features` into one float32 matrix without NaN.
 
     Learned fusions get `concat`, with one block per modality. With `normalise` off, the
-    embeddings are taken as they are stored.
+    embeddings are taken as they are stored. With `prompts`, the prompts of the labels come with
+    it, once per block.
 
-    Raises `FitError` where a modality that the fusion needs is missing or where widths must
-    be equal and are not, and `PluginError` for an unknown fusion.
+    Raises `FitError` where a modality or the prompts that are needed are missing or where widths
+    must be equal and are not, and `PluginError` for an unknown fusion.
     """
+    fused = _fuse(features, fusion, normalise=normalise)
+    return replace(fused, prompts=_fused_prompts(features, fused, fusion)) if prompts else fused
+
+
+def _fuse(features: Features, fusion: str, *, normalise: bool) -> Fused:
     kind = FUSIONS[check_name(fusion, FUSIONS, "fusion")].kind
     if kind == "decision":
         raise FitError(
@@ -76,6 +88,24 @@ def fuse(features: Features, fusion: str, *, normalise: bool = True) -> Fused:
     if fusion == "concat-product":
         return _side_by_side(image, text, image * text)
     return Fused(values=_meet(image, text, features, fusion), blocks=(image.shape[1],))
+
+
+def _fused_prompts(features: Features, fused: Fused, fusion: str) -> FloatArray:
+    if not features.prompts:
+        raise FitError(
+            "rows are compared with prompts of the labels",
+            "the store has none",
+            "add them with `mmfeat extract --label-prompts FILE`, or `mmfeat import --prompts`",
+        )
+    joined = np.hstack(features.prompts)
+    if any(block != joined.shape[1] for block in fused.blocks):
+        raise FitError(
+            "rows and prompts of the labels are compared number by number",
+            f"{fusion} has {' + '.join(map(str, fused.blocks))} numbers, the prompts have"
+            f" {joined.shape[1]}",
+            "use an encoder with both towers in one space, or another fusion",
+        )
+    return np.hstack([joined] * PROMPTED[fusion])
 
 
 def present(features: Features, modality: str) -> BoolArray:

@@ -80,15 +80,15 @@ def twoway(logits: Tensor, targets: Tensor, *, temperature: float = 4.0) -> Tens
     """Two-way loss, Kobayashi (CVPR 2023) eq. 7: rank positives above negatives.
 
     Once within each row and once within each class of the batch; rows and classes without a
-    positive are left out. The scores rank well; they are not calibrated to 0.5.
+    positive are left out. A soft target y stands among the positives with the weight y and among
+    the negatives with 1 − y. The scores rank well; they are not calibrated to 0.5.
     """
-    positive = targets > 0.5
-    weakest = (-logits / temperature).masked_fill(~positive, NOTHING)
-    strongest = logits.masked_fill(positive, NOTHING)
+    weakest = (targets.log() - logits / temperature).masked_fill(targets <= 0, NOTHING)
+    strongest = ((1 - targets).log() + logits).masked_fill(targets >= 1, NOTHING)
     total = logits.new_zeros(())
     for axis in (0, 1):
         gap = temperature * weakest.logsumexp(axis) + strongest.logsumexp(axis)
-        counts = positive.any(axis)
+        counts = (targets > 0.5).any(axis)
         total = total + (softplus(gap) * counts).sum() / counts.sum().clamp(min=1)
     return total
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -21,14 +21,14 @@ from safetensors import SafetensorError
 from mmfeat.errors import ConfigError, FitError
 from mmfeat.files import write_json
 from mmfeat.folds import count_leaks
-from mmfeat.fusion import FUSIONS, fuse
+from mmfeat.fusion import FUSIONS, PROMPTED, fuse
 from mmfeat.heads import HEADS
-from mmfeat.heads.base import Head, parse_option
+from mmfeat.heads.base import Head, History, parse_option
 from mmfeat.late import SOURCES, Combiner, borrow
 from mmfeat.losses import LOSSES
 from mmfeat.plugins import check_name, resolve
 from mmfeat.resume import kept_folds
-from mmfeat.types import Features, FloatArray, IntArray, Targets
+from mmfeat.types import Features, FloatArray, Fused, IntArray, Targets
 
 log = logging.getLogger(__name__)
 
@@ -77,10 +77,16 @@ class Model:
                 f"the head {head} is none",
                 "use the head mlp or gmlp, or the fusion concat",
             )
+        sources = SOURCES.get(fusion, (fusion,))
+        if plugin.uses_prompts and not set(sources) <= set(PROMPTED):
+            raise ConfigError(
+                f"the head {head} compares rows with prompts of the labels, which are texts",
+                f"rows of the fusion {fusion} are none",
+                f"use one of {', '.join(PROMPTED)}, or a decision-level fusion",
+            )
         given: dict[str, str] = {"loss": loss} if plugin.uses_loss else {}
         if plugin.learns_fusion:
             given["learned_fusion"] = fusion if kind == "learned" else "none"
-        sources = SOURCES.get(fusion, (fusion,))
         unknown = set(by_source) - set(sources) - ({"decision"} if kind == "decision" else set())
         if unknown or ("in_sample" in own and kind != "decision"):
             raise ConfigError(
@@ -123,13 +129,32 @@ class Model:
             decides and self.combiner.decision.uses_loss  # type: ignore[union-attr]
         )
 
+    @property
+    def history(self) -> dict[str, list[History]]:
+        """The losses that `cross_validate` saw, fold by fold, for each part trained in epochs."""
+        parts: dict[str, list[History]] = {}
+        for fold in self.folds_:
+            heads = dict(fold.heads)
+            if fold.combiner is not None and fold.combiner.decision is not None:
+                heads["decision"] = fold.combiner.decision
+            for part, head in heads.items():
+                if head.history_:
+                    parts.setdefault(part, []).append(head.history_)
+        return parts
+
     def cross_validate(
-        self, features: Features, folds: IntArray, *, keep: Path | None = None
+        self,
+        features: Features,
+        folds: IntArray,
+        *,
+        keep: Path | None = None,
+        on_fit: Callable[[int, int], None] | None = None,
     ) -> Iterator[tuple[int, IntArray, FloatArray]]:
         """Yield (fold, rows, probabilities) for every fold, by a model that never saw its rows.
 
         `folds` is (n,) in [0, K). With `keep`, each fold's heads are saved in that folder and
         taken from there when the same call is made again, so that it goes on where it stopped.
+        `on_fit` is told after each fitted head how many there are, and how many there will be.
         Raises `FitError` where the features have no labels or do not fit the fusion.
         """
         y = targets_of(features)
@@ -144,12 +169,15 @@ class Model:
         fold_heads: list[dict[str, Head]] = [{} for _ in splits]
         inside: list[dict[str, FloatArray]] = [{} for _ in splits]
         self.scores_, self.folds_ = {}, []
-        for source, head in self.heads.items():
-            fused = fuse(features, source, normalise=self.normalise)
+        n_fits = len(self.heads) * len(splits)
+        for earlier, (source, head) in enumerate(self.heads.items()):
+            fused = self._fused(features, source)
             scores = np.empty(y.shape, dtype=np.float32)
             fits = kept_folds(head, keep and keep / source, fused=fused, y=y, splits=splits)
             for number, fitted in enumerate(fits):
                 fold_heads[number][source] = fitted
+                if on_fit is not None:
+                    on_fit(earlier * len(splits) + number + 1, n_fits)
                 scores[judged[number]] = fitted.predict(fused.values[judged[number]])
                 if self.in_sample:
                     inside[number][source] = fitted.predict(fused.values[splits[number]])
@@ -184,9 +212,9 @@ class Model:
         heads: dict[str, Head] = {}
         inside: dict[str, FloatArray] = {}
         for source, head in self.heads.items():
-            fused = fuse(features, source, normalise=self.normalise)
+            fused = self._fused(features, source)
             settled = head.settled([fold.heads[source] for fold in self.folds_])
-            heads[source] = settled.fit(fused.values, y, blocks=fused.blocks)
+            heads[source] = settled.fit(fused.values, y, blocks=fused.blocks, prompts=fused.prompts)
             if self.in_sample:
                 inside[source] = heads[source].predict(fused.values)
         combiner = None
@@ -196,6 +224,11 @@ class Model:
             combiner = self.combiner.settled(found).fit(learned, y)
         self.fitted = [FittedHeads(heads, combiner)]
         return self
+
+    def _fused(self, features: Features, source: str) -> Fused:
+        """What the head of `source` learns from."""
+        prompts = self.heads[source].uses_prompts
+        return fuse(features, source, normalise=self.normalise, prompts=prompts)
 
     def predict(self, features: Features) -> FloatArray:
         """Give probabilities of shape (n, k), float32, by the final model."""

@@ -15,10 +15,14 @@ from mmfeat.errors import PluginError
 
 @dataclass(frozen=True)
 class Plugin:
-    """Where a plug-in lives (``"module:attr"``) and one line about it for `mmfeat list`."""
+    """Where a plug-in lives (``"module:attr"``) and one line about it for `mmfeat list`.
+
+    `extra` is the extra of mmfeat that installs what it imports, where there is one.
+    """
 
     target: str
     summary: str
+    extra: str | None = None
 
 
 def check_name(name: str, registry: Mapping[str, object], kind: str) -> str:
@@ -34,12 +38,21 @@ def check_name(name: str, registry: Mapping[str, object], kind: str) -> str:
 
 def resolve(name: str, registry: Mapping[str, Plugin], kind: str) -> Any:
     """Import the plug-in `name`; raise `PluginError` if it is unknown or needs an extra."""
-    module, attr = registry[check_name(name, registry, kind)].target.split(":")
+    plugin = registry[check_name(name, registry, kind)]
+    module, attr = plugin.target.split(":")
     try:
         return getattr(importlib.import_module(module), attr)
     except ModuleNotFoundError as error:
-        raise PluginError(
-            f"the {kind} {name!r} needs the package {error.name}",
-            "it is not installed",
-            f"install it, e.g. `pip install {error.name}`",
-        ) from error
+        raise missing_package(f"the {kind} {name!r}", error, extra=plugin.extra) from error
+
+
+def missing_package(
+    what: str, error: ModuleNotFoundError, *, extra: str | None = None
+) -> PluginError:
+    """Make the error that tells how to install what `what` failed to import."""
+    wanted = f"'mmfeat[{extra}]'" if extra else error.name
+    return PluginError(
+        f"{what} needs the package {error.name}",
+        "it is not installed",
+        f"install it with `pip install {wanted}`",
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import pandas as pd
 from mmfeat.config import ExtractSettings, override
 from mmfeat.decision import Decision
 from mmfeat.encoders import load_encoder
+from mmfeat.ensemble import NAME as ENSEMBLE
+from mmfeat.ensemble import Ensemble
 from mmfeat.errors import ConfigError, RunError
 from mmfeat.extract import ExtractSummary, Progress, extract_table
 from mmfeat.files import replacing
@@ -19,7 +22,7 @@ from mmfeat.fit import tell_missing
 from mmfeat.model import Model
 from mmfeat.runs import Run
 from mmfeat.store import FeatureStore, Status, read_features
-from mmfeat.types import Scores, Table
+from mmfeat.types import Features, FloatArray, Scores, Table
 from mmfeat.workspace import Workspace
 
 
@@ -28,17 +31,36 @@ def predict_scores(run: Run, workspace: Workspace, split: str) -> Scores:
 
     Raises `RunError` where the split was extracted by another encoder than the run's.
     """
-    paths = workspace.stores(split, run.config().features)
+    labels = run.scores().labels
+    stores: dict[tuple[str, ...], Features] = {}
+    probabilities = _predict(run, workspace, split, stores)
+    ids = {features.ids for features in stores.values()}
+    if len(ids) > 1:
+        raise RunError(
+            "the stores of a split have the same rows in the same order",
+            f"those of {split} for {' and '.join(map(str, stores))} differ",
+            "extract them from the same table",
+        )
+    return Scores(ids=ids.pop(), labels=labels, probabilities=probabilities)
+
+
+def _predict(
+    run: Run, workspace: Workspace, split: str, stores: dict[tuple[str, ...], Features]
+) -> FloatArray:
+    """Probabilities of shape (n, k); `stores` keeps what was read, by feature sets."""
+    config = run.config()
+    if config.head == ENSEMBLE:
+        ensemble = Ensemble.load(run.folder / "head")
+        parts = [_predict(part, workspace, split, stores) for part in ensemble.members.values()]
+        return ensemble.mix(parts)
+    paths = workspace.stores(split, config.features)
     for path, fitted in zip(paths, run.provenance()["stores"], strict=True):
         with FeatureStore.open(path) as store:
             _check_encoder(store.provenance["encoder"], fitted["encoder"], run, source=str(path))
-    features = read_features(paths)
-    tell_missing(features)
-    return Scores(
-        ids=features.ids,
-        labels=run.scores().labels,
-        probabilities=Model.load(run.folder / "head").predict(features),
-    )
+    if config.features not in stores:
+        stores[config.features] = read_features(paths)
+        tell_missing(stores[config.features])
+    return Model.load(run.folder / "head").predict(stores[config.features])
 
 
 def extract_for(
@@ -69,8 +91,11 @@ def extract_for(
     if pretrained is None:
         same = settings.model == fitted["name"]
         pretrained = settings.pretrained if same else fitted.get("pretrained", "")
-    settings = override(
-        settings, model=fitted["name"], pretrained=pretrained, precision=fitted["precision"]
+    settings = replace(
+        override(settings, pretrained=pretrained),
+        model=fitted["name"],
+        precision=fitted["precision"],
+        label_prompts=None,  # a head that compares with prompts has kept them
     )
     encoder = load_encoder(
         settings.model,

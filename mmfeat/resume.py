@@ -27,12 +27,12 @@ def kept_folds(
             done = 0
         for fold in range(done):
             yield type(head).load(keep / str(fold))
-    for fold, fitted in enumerate(
-        head.fit_folds(fused.values, y, blocks=fused.blocks, splits=splits[done:])
-        if done < len(splits)
-        else (),
-        start=done,
-    ):
+    if done == len(splits):
+        return
+    fits = head.fit_folds(
+        fused.values, y, blocks=fused.blocks, splits=splits[done:], prompts=fused.prompts
+    )
+    for fold, fitted in enumerate(fits, start=done):
         if keep is not None:
             shutil.rmtree(keep / str(fold), ignore_errors=True)
             fitted.save(keep / str(fold))  # head.json is written last

@@ -18,7 +18,7 @@ from mmfeat import metrics
 from mmfeat.decision import Decision
 from mmfeat.errors import RunError
 from mmfeat.files import replacing, write_json, write_text
-from mmfeat.types import Scores
+from mmfeat.types import Scores, Targets
 from mmfeat.workspace import Workspace
 
 
@@ -85,6 +85,10 @@ class Run:
         """Read `metrics.json`."""
         return self._json("metrics.json")
 
+    def history(self) -> dict[str, Any]:
+        """Read `history.json`: losses by part, fold, rows and epoch; empty where there is none."""
+        return self._json("history.json") if (self.folder / "history.json").is_file() else {}
+
     def decision(self) -> Decision:
         """Read `thresholds.json`; 0.5 for every label where nothing was tuned."""
         if not self.has_thresholds:
@@ -98,8 +102,27 @@ class Run:
         return read_scores(self.folder / "scores.h5")
 
     def write_decision(self, decision: Decision) -> None:
-        """Replace `thresholds.json`."""
-        write_json(self.folder / "thresholds.json", decision.to_json())
+        """Replace `thresholds.json`, and `held_out.h5` with the label sets behind `nested`."""
+        document = decision.to_json()
+        if decision.held_out is not None:
+            with replacing(self.folder / "held_out.h5") as path, h5py.File(path, "w") as file:
+                file.create_dataset("sets", data=decision.held_out, compression="gzip")
+                file.attrs["decision"] = _digest(document)
+        write_json(self.folder / "thresholds.json", document)
+
+    def held_out(self) -> Targets | None:
+        """The label sets behind `nested`, (n, k); None where they are not those of this decision.
+
+        A run tuned by an older version has none, and a kill between two files leaves others.
+        """
+        try:
+            with h5py.File(self.folder / "held_out.h5", "r") as file:
+                if file.attrs["decision"] != _digest(self._json("thresholds.json")):
+                    return None
+                sets: Targets = file["sets"][:]
+                return sets
+        except (OSError, KeyError):
+            return None
 
     def finish(self) -> None:
         """Write `DONE`, which makes this the newest finished run."""
@@ -224,6 +247,10 @@ def measure_run(run: Run, *, n_resamples: int = 200) -> dict[str, Any]:
 def _age(run: Run) -> int:
     done = run.folder / "DONE"
     return (done if done.exists() else run.folder / "config.json").stat().st_mtime_ns
+
+
+def _digest(document: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
 def _broken(path: Path, found: str) -> RunError:

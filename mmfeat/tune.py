@@ -107,6 +107,7 @@ def tune(
         intervals=ranges,
         per_class=per_class(decision, problem, predicted, spread(problem, objective, name)),
         notes=tuple(notes),
+        held_out=predicted["nested"],
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,32 @@ class Table:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Prompts:
+    """Prompts of labels, embedded by a text tower.
+
+    Attributes
+    ----------
+    labels, texts
+        One per prompt; a label has one or more.
+    embeddings
+        Of shape (p, d), not normalised.
+    """
+
+    labels: tuple[str, ...]
+    texts: tuple[str, ...]
+    embeddings: Embeddings
+
+    def mean(self, labels: Sequence[str]) -> FloatArray:
+        """Give one vector of length 1 per label, (k, d): of its prompts, each of length 1."""
+        unit = self.embeddings.astype(np.float32)
+        unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-30)
+        own = np.array(self.labels)
+        mean = np.stack([unit[own == label].mean(axis=0) for label in labels])
+        out: FloatArray = mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-30)
+        return out
+
+
+@dataclass(frozen=True, kw_only=True)
 class Features:
     """Cached embeddings of one split.
 
@@ -58,6 +85,9 @@ class Features:
         not normalised; a row that failed is NaN. Empty where the split has no such modality.
     targets
         Of shape (n, k), 0 or 1; None where the table had no labels.
+    prompts
+        One vector of length 1 per label, (k, d), per feature set that was joined; empty where
+        one of them has no label prompts.
     """
 
     ids: tuple[str, ...]
@@ -65,6 +95,7 @@ class Features:
     text: tuple[Embeddings, ...]
     targets: Targets | None
     labels: tuple[str, ...]
+    prompts: tuple[FloatArray, ...] = ()
 
     @property
     def n_rows(self) -> int:
@@ -73,12 +104,12 @@ class Features:
 
     def take(self, rows: IntArray) -> Features:
         """Give the chosen rows, in that order."""
-        return Features(
+        return replace(
+            self,
             ids=tuple(self.ids[row] for row in rows),
             image=tuple(part[rows] for part in self.image),
             text=tuple(part[rows] for part in self.text),
             targets=None if self.targets is None else self.targets[rows],
-            labels=self.labels,
         )
 
 
@@ -93,10 +124,13 @@ class Fused:
     blocks
         The width of each part from left to right; they sum to d. `concat` of 768 + 768 has
         blocks (768, 768), every other feature-level fusion of them has one block of 768.
+    prompts
+        Of shape (k, d): what a row of each label would look like; None where nobody asked.
     """
 
     values: FloatArray
     blocks: tuple[int, ...]
+    prompts: FloatArray | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

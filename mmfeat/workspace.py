@@ -1,4 +1,4 @@
-"""Where things lie in a workspace: `features/`, `folds/`, `runs/`, `submissions/`."""
+"""Where things lie in a workspace: `features/`, `folds/`, `runs/`, `search/`, `tracking/`, …."""
 
 from __future__ import annotations
 
@@ -38,6 +38,25 @@ class Workspace:
     def folds(self) -> Path:
         """The folder of saved folds."""
         return self.root / "folds"
+
+    def search(self, name: str) -> Path:
+        """File of the trials of the search `name`."""
+        return self.root / "search" / f"{_plain(name, 'a search')}.db"
+
+    @property
+    def tracking(self) -> Path:
+        """The folder of what experiment trackers keep on this machine."""
+        return self.root / "tracking"
+
+    @property
+    def leaderboard(self) -> Path:
+        """The table of the last comparison."""
+        return self.root / "leaderboard.csv"
+
+    @property
+    def report(self) -> Path:
+        """The page that `mmfeat report` writes."""
+        return self.root / "report.html"
 
     @property
     def submissions(self) -> Path:

@@ -79,7 +79,7 @@ def test_a_run_folder_is_as_designed(mmfeat: Mmfeat, project: Path) -> None:
     names = {path.name for path in run.iterdir()}
     assert names == {
         "config.json", "provenance.json", "scores.h5", "head", "metrics.json",
-        "thresholds.json", "DONE",
+        "thresholds.json", "held_out.h5", "history.json", "DONE",
     }  # fmt: skip
     with h5py.File(run / "scores.h5") as file:
         n, k = file["targets"].shape
@@ -115,6 +115,17 @@ def test_everything_measured_about_a_run(mmfeat: Mmfeat, project: Path) -> None:
     shown = mmfeat("runs", "mine")
     assert "lrap" in shown.stdout
     assert "0/0 counts as 0" in shown.stderr
+
+
+def test_zeroshot_needs_prompts(mmfeat: Mmfeat, project: Path) -> None:
+    result = mmfeat("fit", "--head", "zeroshot", "--fusion", "late-stack")
+    assert result.exit_code == 0, result.stderr
+    assert mmfeat("predict").exit_code == 0
+    shutil.rmtree("artifacts/features")
+    np.save("text.npy", np.ones((240, 4), np.float16))
+    mmfeat("import", "train.csv", "--text", "text.npy")
+    line = error_line(mmfeat, "fit", "--head", "zeroshot", "--fusion", "text")
+    assert "--label-prompts FILE" in line
 
 
 def test_a_name_taken_by_another_config_is_refused(mmfeat: Mmfeat, project: Path) -> None:

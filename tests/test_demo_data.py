@@ -46,7 +46,7 @@ def test_the_files_are_as_on_kaggle(folder: Path) -> None:
 def test_same_seed_same_bytes(folder: Path, tmp_path: Path) -> None:
     write_demo_data(tmp_path, n_train=40, n_test=20, seed=3)
     files = sorted(p.relative_to(folder) for p in folder.rglob("*") if p.is_file())
-    assert len(files) == 65
+    assert len(files) == 66
     for name in files:
         assert (folder / name).read_bytes() == (tmp_path / name).read_bytes(), name
     write_demo_data(tmp_path, n_train=40, n_test=20, seed=4)

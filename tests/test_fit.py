@@ -51,6 +51,17 @@ def test_all_runs_share_the_folds(workspace: Workspace) -> None:
     assert len(list(workspace.folds.iterdir())) == 2
 
 
+def test_a_run_keeps_the_losses_of_its_folds(workspace: Workspace) -> None:
+    training = load_training(workspace, "train")
+    assert fit(workspace, plan_run(KNN_FIT), training).history() == {}
+    options = FitSettings(head="mlp", fusion="late-sum", folds=3)
+    history = fit(workspace, plan_run(options, settings={"epochs": "2"}), training).history()
+    assert list(history) == ["image", "text", "decision"]
+    for folds in history.values():
+        assert len(folds) == 3
+    assert all(len(fold["train"]) == 2 for fold in history["image"])
+
+
 def test_another_store_makes_another_run(workspace: Workspace) -> None:
     config = plan_run(KNN_FIT)
     first = fit(workspace, config, load_training(workspace, "train"), name="mine")

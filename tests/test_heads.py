@@ -37,10 +37,21 @@ def draw(n_rows: int = N_ROWS, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray
     return x, (x[:, :N_LABELS] > 0).astype(np.uint8)
 
 
+def fit(head: Head, x: np.ndarray, y: np.ndarray, *, blocks: tuple[int, ...] = BLOCKS) -> Head:
+    return head.fit(x, y, blocks=blocks, prompts=prompts_of(y))
+
+
+def prompts_of(y: np.ndarray) -> np.ndarray:
+    """What tells the labels of `draw`: one column each; nonsense for further labels."""
+    prompts = np.random.default_rng(1).normal(size=(y.shape[1], sum(BLOCKS))).astype(np.float32)
+    prompts[:N_LABELS] = np.eye(N_LABELS, sum(BLOCKS))[: len(prompts)]
+    return prompts
+
+
 @pytest.mark.parametrize("name", HEADS)
 def test_probabilities_are_finite_and_of_the_right_shape(name: str) -> None:
     x, y = draw()
-    scores = make(name).fit(x, y, blocks=BLOCKS).predict(x[:7])
+    scores = fit(make(name), x, y).predict(x[:7])
     assert scores.shape == (7, N_LABELS)
     assert scores.dtype == np.float32
     assert ((scores >= 0) & (scores <= 1)).all()
@@ -50,14 +61,14 @@ def test_probabilities_are_finite_and_of_the_right_shape(name: str) -> None:
 def test_something_is_learned(name: str) -> None:
     x, y = draw(400)
     options = {"epochs": 30} if name in TORCH else {}
-    head = make(name, **options).fit(x[:300], y[:300], blocks=BLOCKS)
+    head = fit(make(name, **options), x[:300], y[:300])
     assert ((head.predict(x[300:]) > 0.5) == y[300:]).mean() > 0.7
 
 
 @pytest.mark.parametrize("name", HEADS)
 def test_same_seed_same_numbers(name: str) -> None:
     x, y = draw()
-    one, other = (make(name).fit(x, y, blocks=BLOCKS).predict(x) for _ in range(2))
+    one, other = (fit(make(name), x, y).predict(x) for _ in range(2))
     np.testing.assert_array_equal(one, other)
 
 
@@ -65,7 +76,7 @@ def test_same_seed_same_numbers(name: str) -> None:
 def test_a_saved_head_predicts_the_same(name: str, tmp_path: Path) -> None:
     x, y = draw()
     y[:, 1] = 0
-    head = make(name).fit(x, y, blocks=BLOCKS)
+    head = fit(make(name), x, y)
     head.save(tmp_path)
     loaded = type(head).load(tmp_path)
     np.testing.assert_array_equal(loaded.predict(x), head.predict(x))
@@ -83,13 +94,13 @@ def test_folds_are_fitted_as_if_alone_and_refitted(name: str) -> None:
     splits = [np.arange(40), np.arange(40, 60), np.arange(10, 50)]
     options = {"C": 1.0} if name == "logreg" else {}
     head = make(name, **options)
-    folds = list(head.fit_folds(x, y, blocks=BLOCKS, splits=splits))
+    folds = list(head.fit_folds(x, y, blocks=BLOCKS, splits=splits, prompts=prompts_of(y)))
     assert len(folds) == 3
     for fold, rows in zip(folds, splits, strict=True):
-        alone = make(name, **options).fit(x[rows], y[rows], blocks=BLOCKS)
+        alone = fit(make(name, **options), x[rows], y[rows])
         np.testing.assert_allclose(fold.predict(x), alone.predict(x), atol=2e-3)
     assert (folds[1].predict(x)[:, 2] == 0).all()
-    final = head.settled(folds).fit(x, y, blocks=BLOCKS)
+    final = fit(head.settled(folds), x, y)
     assert final.predict(x).shape == y.shape
 
 
@@ -97,7 +108,7 @@ def test_folds_are_fitted_as_if_alone_and_refitted(name: str) -> None:
 def test_constant_classes_get_their_constant_rate(name: str) -> None:
     x, y = draw()
     y[:, 0], y[:, 2] = 0, 1
-    scores = make(name).fit(x, y, blocks=BLOCKS).predict(x)
+    scores = fit(make(name), x, y).predict(x)
     assert (scores[:, 0] == 0).all()
     assert (scores[:, 2] == 1).all()
     assert len(np.unique(scores[:, 1])) > 1
@@ -108,14 +119,14 @@ def test_constant_classes_get_their_constant_rate(name: str) -> None:
 def test_few_rows_are_enough(name: str, n_rows: int) -> None:
     x, y = draw()
     y[1, 1] = 1 - y[0, 1]
-    scores = make(name).fit(x[:n_rows], y[:n_rows], blocks=BLOCKS).predict(x)
+    scores = fit(make(name), x[:n_rows], y[:n_rows]).predict(x)
     assert np.isfinite(scores).all()
 
 
 @pytest.mark.parametrize("name", HEADS)
 def test_one_class_is_enough(name: str) -> None:
     x, y = draw()
-    assert make(name).fit(x, y[:, :1], blocks=BLOCKS).predict(x).shape == (N_ROWS, 1)
+    assert fit(make(name), x, y[:, :1]).predict(x).shape == (N_ROWS, 1)
 
 
 @pytest.mark.parametrize("name", HEADS)
@@ -124,7 +135,7 @@ def test_a_thousand_classes_are_not_too_many(name: str) -> None:
     y = (np.random.default_rng(0).random((N_ROWS, 1000)) < 0.05).astype(np.uint8)
     single: dict[str, dict[str, Any]] = {"lightgbm": {"trees": 1}, "logreg": {"C": 1.0}}
     options = single.get(name, {})
-    assert make(name, **options).fit(x, y, blocks=BLOCKS).predict(x).shape == (N_ROWS, 1000)
+    assert fit(make(name, **options), x, y).predict(x).shape == (N_ROWS, 1000)
 
 
 @pytest.mark.parametrize("name", HEADS)
@@ -134,7 +145,7 @@ def test_large_small_and_constant_columns_are_borne(name: str, scale: float) -> 
     x *= scale
     x[:, 4], x[:, 8] = scale, 0.0
     options = {"epochs": 30} if name in TORCH else {}
-    scores = make(name, **options).fit(x[:200], y[:200], blocks=BLOCKS).predict(x[200:])
+    scores = fit(make(name, **options), x[:200], y[:200]).predict(x[200:])
     assert np.isfinite(scores).all()
     assert ((scores > 0.5) == y[200:]).mean() > 0.65
 
@@ -143,17 +154,17 @@ def test_large_small_and_constant_columns_are_borne(name: str, scale: float) -> 
 def test_rows_without_any_features_are_borne(name: str) -> None:
     x, y = draw()
     x[:5] = 0
-    assert np.isfinite(make(name).fit(x, y, blocks=BLOCKS).predict(x)).all()
+    assert np.isfinite(fit(make(name), x, y).predict(x)).all()
 
 
 @pytest.mark.parametrize("name", HEADS)
 def test_wrong_shapes_are_told(name: str) -> None:
     x, y = draw()
     with pytest.raises(FitError, match="rows"):
-        make(name).fit(x[:0], y[:0], blocks=BLOCKS)
+        fit(make(name), x[:0], y[:0])
     with pytest.raises(FitError, match="blocks"):
-        make(name).fit(x, y, blocks=(3, 3))
-    head = make(name).fit(x, y, blocks=BLOCKS)
+        fit(make(name), x, y, blocks=(3, 3))
+    head = fit(make(name), x, y)
     assert head.predict(x[:0]).shape == (0, N_LABELS)
     with pytest.raises(FitError, match="fitted on 9 numbers"):
         head.predict(x[:, :5])
@@ -164,7 +175,7 @@ def test_wrong_shapes_are_told(name: str) -> None:
 @pytest.mark.parametrize("loss", LOSSES)
 def test_every_learned_fusion_with_every_loss(name: str, fusion: str, loss: str) -> None:
     x, y = draw()
-    head = make(name, learned_fusion=fusion, loss=loss, epochs=2).fit(x, y, blocks=BLOCKS)
+    head = fit(make(name, learned_fusion=fusion, loss=loss, epochs=2), x, y)
     assert np.isfinite(head.predict(x)).all()
 
 

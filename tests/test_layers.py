@@ -14,12 +14,13 @@ import mmfeat
 
 PACKAGE = Path(mmfeat.__file__).parent
 LAYERS = (
-    {"errors", "types", "plugins", "files"},
+    {"errors", "types", "plugins", "files", "lock", "memory"},
     {"config", "workspace", "tables", "store", "fusion", "losses", "folds", "metrics"}
     | {"calibration", "decode", "thresholds", "decision", "estimate", "runs"},
     {"encoders", "heads"},
-    {"late", "model", "recipes", "resume"},
-    {"extract", "importing", "tune", "fit", "predict", "compare", "submission", "demo"},
+    {"late", "model", "recipes", "resume", "ensemble", "paired", "study", "tracking"},
+    {"extract", "importing", "tune", "leaderboard", "fit", "predict", "compare", "search"}
+    | {"report", "submission", "demo"},
 )
 STAGE_ONE = {"tables", "store", "encoders", "extract", "importing"}
 STAGE_TWO = {
@@ -27,9 +28,14 @@ STAGE_TWO = {
     "late",
     "model",
     "resume",
+    "ensemble",
     "fit",
     "predict",
     "compare",
+    "leaderboard",
+    "search",
+    "study",
+    "tracking",
     "tune",
     "runs",
     "fusion",
@@ -88,12 +94,13 @@ def test_commands_never_import_each_other() -> None:
             for node in ast.walk(ast.parse(path.read_text()))
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mmfeat_cli")
         }
-        assert modules <= {"mmfeat_cli.common", "mmfeat_cli.progress"}, path
+        assert modules <= {"mmfeat_cli.common", "mmfeat_cli.progress", "mmfeat_cli.board"}, path
 
 
 @pytest.mark.parametrize("statement", ["import mmfeat", "import mmfeat_cli.main"])
 def test_the_top_is_light(statement: str) -> None:
-    heavy = "{'torch', 'lightgbm', 'sklearn', 'pandas', 'open_clip'}"
+    heavy = {"torch", "lightgbm", "sklearn", "pandas", "open_clip", "matplotlib"}
+    heavy |= {"optuna", "mlflow", "wandb", "tensorboard"}
     code = f"import sys; {statement}; print(sorted({heavy} & set(sys.modules)))"
     answer = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

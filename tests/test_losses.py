@@ -17,27 +17,27 @@ RATES = np.array([0.5, 0.1, 0.01])
 
 def reference(name: str, z: np.ndarray, y: np.ndarray) -> float:
     """The losses as their papers print them, in float64."""
-    p = 1 / (1 + np.exp(-z))
+    p, q = 1 / (1 + np.exp(-z)), 1 / (1 + np.exp(z))
     if name == "bce":
-        return float(-(y * np.log(p) + (1 - y) * np.log(1 - p)).mean())
+        return float(-(y * np.log(p) + (1 - y) * np.log(q)).mean())
     if name == "bce-weighted":
         w = np.minimum((1 - RATES) / RATES, 20)
-        return float(-(w * y * np.log(p) + (1 - y) * np.log(1 - p)).mean())
+        return float(-(w * y * np.log(p) + (1 - y) * np.log(q)).mean())
     if name == "focal":
-        parts = y * (1 - p) ** 3 * np.log(p) + (1 - y) * p**3 * np.log(1 - p)
+        parts = y * q**3 * np.log(p) + (1 - y) * p**3 * np.log(q)
         return float(-parts.mean())
     if name == "asymmetric":
         shifted = np.maximum(p - 0.05, 0)
-        parts = y * (1 - p) * np.log(p) + (1 - y) * shifted**4 * np.log(1 - shifted)
+        parts = y * q * np.log(p) + (1 - y) * shifted**4 * np.log(np.minimum(q + 0.05, 1))
         return float(-parts.mean())
     total = 0.0
     for rows in (y, y.T):
         scores = z if rows is y else z.T
         gaps = []
         for truth, score in zip(rows, scores, strict=True):
-            if truth.any():
-                negative = np.exp(score[truth == 0]).sum() + 1e-300
-                positive = np.exp(-score[truth == 1] / 4).sum()
+            if (truth > 0.5).any():
+                negative = ((1 - truth) * np.exp(score)).sum() + 1e-300
+                positive = (truth * np.exp(-score / 4)).sum()
                 gaps.append(np.log1p(np.exp(np.log(negative) + 4 * np.log(positive))))
         total += float(np.mean(gaps)) if gaps else 0.0
     return total
@@ -49,12 +49,28 @@ def value(name: str, z: np.ndarray, y: np.ndarray, *, smoothing: float = 0.0) ->
 
 
 @pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @given(seed=st.integers(0, 1000))
-def test_every_loss_equals_its_reference(name: str, seed: int) -> None:
+def test_every_loss_equals_its_reference(name: str, smoothing: float, seed: int) -> None:
     rng = np.random.default_rng(seed)
     z = rng.normal(scale=3, size=(N_ROWS, N_LABELS))
     y = (rng.random((N_ROWS, N_LABELS)) < 0.4).astype(np.float64)
-    assert value(name, z, y) == pytest.approx(reference(name, z, y), rel=1e-6)
+    expected = reference(name, z, y * (1 - smoothing) + smoothing / 2)
+    assert value(name, z, y, smoothing=smoothing) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_logits_of_50_cost_what_they_should(name: str, smoothing: float) -> None:
+    """A logit of 50 that is wrong costs about 50 in cross-entropy; nothing is cut off."""
+    rng = np.random.default_rng(0)
+    y = (rng.random((N_ROWS, N_LABELS)) < 0.4).astype(np.float64)
+    soft = y * (1 - smoothing) + smoothing / 2
+    for wrong in (50 - 100 * y, np.where(rng.random(y.shape) < 0.5, 50.0, -50.0)):
+        z = torch.from_numpy(wrong).float()
+        loss = make_loss(name, rates=torch.from_numpy(RATES).float(), smoothing=smoothing)
+        expected = reference(name, wrong, soft)
+        assert float(loss(z, torch.from_numpy(y).float())) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("name", LOSSES)

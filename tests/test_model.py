@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from mmfeat.errors import ConfigError, FitError, PluginError
 from mmfeat.folds import make_folds
-from mmfeat.fusion import FUSIONS, fuse
+from mmfeat.fusion import FUSIONS, PROMPTED, fuse
 from mmfeat.heads import HEADS
 from mmfeat.late import SOURCES
 from mmfeat.model import Model
@@ -38,6 +39,7 @@ def make_features(*, shift: float = 0.0) -> Features:
         text=(text,),
         targets=targets,
         labels=("1", "2", "3"),
+        prompts=(np.eye(N_LABELS, WIDTH, dtype=np.float32),),
     )
 
 
@@ -65,6 +67,7 @@ def pairs() -> list[tuple[str, str]]:
         for head in HEADS
         for fusion in FUSIONS
         if FUSIONS[fusion].kind != "learned" or resolve(head, HEADS, "head").learns_fusion
+        if head != "zeroshot" or set(SOURCES.get(fusion, (fusion,))) <= set(PROMPTED)
     ]
 
 
@@ -135,13 +138,7 @@ def test_a_fold_is_scored_without_its_labels(head: str, fusion: str) -> None:
     settings = {"C": "1"} if head == "logreg" else {}
     answers = []
     for targets in (features.targets, flipped):
-        again = Features(
-            ids=features.ids,
-            image=features.image,
-            text=features.text,
-            targets=targets,
-            labels=features.labels,
-        )
+        again = replace(features, targets=targets)
         model = make_model(head, fusion, **settings)
         list(model.cross_validate(again, folds))
         answers.append(dict(model.scores_))
@@ -228,9 +225,7 @@ def test_unknown_names_are_told() -> None:
 
 def test_features_without_labels_are_told() -> None:
     features = make_features()
-    bare = Features(
-        ids=features.ids, image=features.image, text=features.text, targets=None, labels=()
-    )
+    bare = replace(features, targets=None)
     with pytest.raises(FitError, match="labels"):
         next(make_model("knn", "image").cross_validate(bare, np.arange(N_ROWS) % 2))
     with pytest.raises(FitError, match="cross-validation"):

@@ -7,7 +7,8 @@ from mmfeat.plugins import Plugin, check_name, resolve
 
 REGISTRY = {
     "here": Plugin("mmfeat.errors:PluginError", "an error"),
-    "away": Plugin("surely_not_installed:thing", "needs an extra"),
+    "away": Plugin("surely_not_installed:thing", "needs a package"),
+    "extra": Plugin("surely_not_installed:thing", "needs an extra", extra="more"),
 }
 
 
@@ -16,10 +17,12 @@ def test_resolve_imports_the_attribute() -> None:
 
 
 def test_an_unknown_name_lists_the_valid_ones() -> None:
-    with pytest.raises(PluginError, match=r"here, away.*'nowhere'.*mmfeat list things"):
+    with pytest.raises(PluginError, match=r"here, away, extra.*'nowhere'.*mmfeat list things"):
         check_name("nowhere", REGISTRY, "thing")
 
 
 def test_a_missing_dependency_is_named() -> None:
     with pytest.raises(PluginError, match="surely_not_installed"):
         resolve("away", REGISTRY, "thing")
+    with pytest.raises(PluginError, match=r"pip install 'mmfeat\[more\]'"):
+        resolve("extra", REGISTRY, "thing")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,6 +33,19 @@ def test_early_stopping_keeps_the_best_epoch() -> None:
     head = make(dropout=0.0, epochs=60, patience=3, lr=3e-2).fit(x, y, blocks=(WIDTH,))
     assert head.rounds_ is not None
     assert 1 <= head.rounds_ < 57
+
+
+def test_it_remembers_the_losses_of_every_epoch(tmp_path: Path) -> None:
+    x, y = draw()
+    head = make(epochs=60, patience=3, lr=3e-2).fit(x, y, blocks=(WIDTH,))
+    assert head.rounds_ is not None
+    train, aside = head.history_["train"], head.history_["aside"]
+    assert len(train) == len(aside) == head.rounds_ + 3
+    assert min(loss for loss in aside if loss is not None) == aside[head.rounds_ - 1]
+    head.save(tmp_path)
+    assert MLP.load(tmp_path).history_ == head.history_
+    refitted = make(rounds=4, epochs=10).fit(x, y, blocks=(WIDTH,))
+    assert list(refitted.history_) == ["train"]
 
 
 def test_a_refit_trains_exactly_as_long() -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from mmfeat.demo.captions import describe
 from mmfeat.demo.scenes import draw_scene, make_scene
+from mmfeat.demo.things import THINGS
 from mmfeat.errors import ConfigError
 from mmfeat.files import write_text
 
@@ -31,6 +32,7 @@ test = "test.csv"
 
 [extract]
 model = "tiny-demo"  # for demonstrations; for photographs e.g. "ViT-L-14"
+label_prompts = "prompts.csv"
 
 [fit]
 folds = 4
@@ -44,7 +46,8 @@ def write_demo_data(folder: Path, *, n_train: int, n_test: int, seed: int) -> No
     """Write made-up scenes into `folder`; the same arguments give the same bytes.
 
     The files: `train.csv` (ImageID, Labels, Caption), `test.csv` (ImageID, Caption),
-    `data/*.jpg`, `sample_submission.csv` and `solution.csv` (ImageID, Labels), `mmfeat.toml`.
+    `data/*.jpg`, `sample_submission.csv` and `solution.csv` (ImageID, Labels),
+    `prompts.csv` (label, prompt), `mmfeat.toml`.
     Raises `ConfigError` where `folder` holds pictures of other demo data.
     """
     pictures = folder / "data"
@@ -76,6 +79,8 @@ def write_demo_data(folder: Path, *, n_train: int, n_test: int, seed: int) -> No
     _write_csv(
         folder / "solution.csv", ("ImageID", "Labels"), [(name, labels) for name, labels, _ in test]
     )
+    prompts = [(thing.label, f"a picture of a {noun}") for thing in THINGS for noun in thing.nouns]
+    _write_csv(folder / "prompts.csv", ("label", "prompt"), prompts)
     write_text(folder / "mmfeat.toml", SETTINGS)
 
 

@@ -6,14 +6,15 @@ The judge is the hidden solution of the test rows, which no fit and no threshold
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmfeat.compare import plan_cells, run_cells
+from mmfeat.compare import plan_comparison, run_cells
 from mmfeat.config import read_settings
 from mmfeat.demo.data import write_demo_data
+from mmfeat.leaderboard import Leaderboard, make_leaderboard, write_leaderboard
 from mmfeat.metrics import summarise
 from mmfeat.predict import predict_scores
 from mmfeat.runs import Run
@@ -44,24 +45,42 @@ def prepare(folder: Path, *, seed: int, command: Callable[[Sequence[str]], None]
         command(arguments)
 
 
-def judge_all(folder: Path) -> Iterator[dict[str, Any]]:
-    """Fit every head on every fusion; yield a row of its scores on the hidden solution."""
+def judge_all(folder: Path) -> tuple[list[dict[str, Any]], Leaderboard]:
+    """Fit every head on every fusion; give a row per run of its scores on the hidden solution.
+
+    The leaderboard is what the training rows alone say.
+    """
     settings = read_settings(folder)
     workspace = Workspace(folder / settings.workspace)
-    cells, _ = plan_cells(settings.fit, heads=HEADS, fusions=FUSIONS, losses=("bce",))
+    plan = plan_comparison(settings.fit, heads=HEADS, fusions=FUSIONS, losses=("bce",))
+    outcome = run_cells(workspace, plan.cells, objective=OBJECTIVES[0])
     truth = Solution.read(folder / "solution.csv")
-    for run, row in run_cells(workspace, cells, objective=OBJECTIVES[0]):
-        yield {
-            **{key: row[key] for key in ("head", "fusion")},
+    board = make_leaderboard(outcome.runs, objective=OBJECTIVES[0])
+    write_leaderboard(workspace.leaderboard, board)
+    runs = {run.name: run for run in outcome.runs}
+    rows = [
+        {
+            "head": entry.head,
+            "fusion": entry.fusion,
             **judge(run, predict_scores(run, workspace, settings.submit.split), truth),
-            **{key: row[key] for key in ("seconds", "bytes")},
+            "seconds": entry.seconds,
+            "bytes": entry.bytes,
         }
+        for entry in board.entries
+        for run in [runs[entry.runs[0]]]
+    ]
+    return rows, board
 
 
 def submission_of(folder: Path) -> Path:
     """The newest submission that the four commands wrote."""
     submissions = Workspace(folder / read_settings(folder).workspace).submissions
     return max(submissions.glob("*.csv"), key=lambda path: path.stat().st_mtime_ns)
+
+
+def report_of(folder: Path) -> Path:
+    """Where `mmfeat report` writes the page."""
+    return Workspace(folder / read_settings(folder).workspace).report
 
 
 @dataclass(frozen=True)

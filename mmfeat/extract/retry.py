@@ -36,6 +36,7 @@ def retry(plan: Plan, encoder: Encoder, out: Path) -> None:
                 provenance=store.provenance,
                 blocks=_patched(replace(plan, modalities=("image",)), encoder, store, decoder),
                 first=plan.first,
+                prompts=store.prompts,
             )
 
 

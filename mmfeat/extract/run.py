@@ -13,12 +13,14 @@ from mmfeat.extract.changes import changed_rows
 from mmfeat.extract.engines import ENGINES
 from mmfeat.extract.lock import sole_writer
 from mmfeat.extract.plan import Plan, Shard, make_plan
+from mmfeat.extract.prompts import LabelPrompts, add_prompts
 from mmfeat.extract.retry import retry
 from mmfeat.extract.summary import ExtractSummary, summarise
 from mmfeat.plugins import check_name, resolve
 from mmfeat.store.reader import FeatureStore
 from mmfeat.store.shards import check_same, merge_shards, read_finished
 from mmfeat.store.write import Rows, write_shard
+from mmfeat.tables import read_prompts
 from mmfeat.types import Table
 
 log = logging.getLogger(__name__)
@@ -38,25 +40,32 @@ def extract_table(
     """Encode the images and captions of `table` into the store `out`, or go on where it stopped.
 
     Killed at any moment and called again, it writes the same bytes as if it had not been. With
-    `retry_failed`, images that failed before are tried again, and nothing else.
+    `retry_failed`, images that failed before are tried again, and nothing else. Label prompts
+    are added to a store that has none; where none are asked for, those that it has stay.
     Raises `StoreError` where `out` or its shards were made otherwise (naming the field), and
     `ExtractError` where settings, folder or another live extraction stand in the way.
     """
     check_name(settings.engine, ENGINES, "engine")
     plan = make_plan(table, images=Path(images), encoder=encoder, settings=settings)
+    prompts: LabelPrompts = ()
+    if settings.label_prompts is not None and table.targets is not None:
+        prompts = read_prompts(Path(settings.label_prompts), labels=table.labels)
     if "text" in settings.modalities and "text" not in plan.modalities:
         log.warning("%s has no caption column: images only", table.source)
     with sole_writer(out):
         complete = out.exists()
         if complete:
             with FeatureStore.open(out) as store:
-                check_same(store.provenance, plan.provenance, out)
+                stored = {k: v for k, v in store.provenance.items() if k != "prompts"}
+                check_same(stored, plan.provenance, out)
                 _warn_of_changes(plan, store)
         else:
             _extract(plan, encoder, out, progress)
         shutil.rmtree(_parts(out), ignore_errors=True)
         if retry_failed:
             retry(plan, encoder, out)
+        if prompts:
+            add_prompts(prompts, encoder=encoder, table=table, out=out)
     return summarise(out, already_complete=complete and not retry_failed, notes=table.notes)
 
 

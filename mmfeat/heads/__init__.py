@@ -10,4 +10,9 @@ HEADS: dict[str, Plugin] = {
     "logreg": Plugin("mmfeat.heads.logreg:LogReg", "logistic regression, C chosen out of fold"),
     "lightgbm": Plugin("mmfeat.heads.lightgbm:LightGBM", "boosted trees, one set per label"),
     "knn": Plugin("mmfeat.heads.knn:KNN", "labels of the nearest training rows: the baseline"),
+    "zeroshot": Plugin("mmfeat.heads.zeroshot:ZeroShot", "cosine to prompts of the labels"),
+}
+# What `fit --head` takes: an ensemble is made of runs, not of features.
+ALL_HEADS: dict[str, Plugin] = HEADS | {
+    "ensemble": Plugin("mmfeat.ensemble:Ensemble", "weighted mean of runs: --set runs=RUN1,RUN2"),
 }

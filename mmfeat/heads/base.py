@@ -21,7 +21,10 @@ import numpy as np
 from mmfeat.errors import ConfigError, FitError
 from mmfeat.files import write_json
 from mmfeat.heads.options import check_range
+from mmfeat.heads.space import Space
 from mmfeat.types import FloatArray, IntArray, Targets
+
+History = dict[str, list[float | None]]
 
 
 @dataclass(kw_only=True)
@@ -39,12 +42,17 @@ class Head(ABC):
         After `fit`: the number that was used; None where the head has no such thing.
     rates_
         After `fit`: the share of positives of each class, (k,) float64.
+    history_
+        After `fit`: the loss of each epoch on the rows it is of, `train` and `aside` (those set
+        aside), None where it is not finite; empty where the head has no epochs.
     """
 
     name: ClassVar[str]
     uses_loss: ClassVar[bool] = False  # whether `--loss` means anything to this head
     learns_fusion: ClassVar[bool] = False  # whether it can fuse its blocks by a learned module
     folds_together: ClassVar[bool] = False  # whether the fit of a fold depends on the others
+    relative_cost: ClassVar[float] = 1.0  # of a fit, against logistic regression; a rough guess
+    uses_prompts: ClassVar[bool] = False  # whether it compares rows with prompts of the labels
 
     seed: int = 0
     rounds: int | None = None
@@ -54,6 +62,8 @@ class Head(ABC):
         self.rounds_: int | None = None
         self.blocks_: tuple[int, ...] = ()
         self.rates_ = np.empty(0)
+        self.prompts_ = np.empty((0, 0), dtype=np.float32)
+        self.history_: History = {}
 
     @abstractmethod
     def _fit(self, x: FloatArray, y: Targets, blocks: tuple[int, ...]) -> None:
@@ -71,14 +81,25 @@ class Head(ABC):
     def _load_state(self, folder: Path) -> None:
         """Read what `_save_state` wrote."""
 
-    def fit(self, x: FloatArray, y: Targets, *, blocks: tuple[int, ...]) -> Self:
+    def fit(
+        self,
+        x: FloatArray,
+        y: Targets,
+        *,
+        blocks: tuple[int, ...],
+        prompts: FloatArray | None = None,
+    ) -> Self:
         """Learn from `x` of shape (n, d), finite, and `y` of shape (n, k), 0 or 1.
 
-        `blocks` are the widths of the parts of `x` (see `mmfeat.types.Fused`). A class without
+        `blocks` are the widths of the parts of `x` and `prompts`, (k, d), those of the labels
+        (see `mmfeat.types.Fused`); a head that `uses_prompts` needs them. A class without
         positives, or with only positives, is predicted at its constant rate. Raises `FitError`
         without rows or classes, and where training cannot go on.
         """
         self._describe(x, y, blocks)
+        if self.uses_prompts:
+            assert prompts is not None, "mmfeat.fusion.fuse gives them, or says that there are none"
+            self.prompts_ = prompts
         if self.learnable_.any():
             self._fit(x, y[:, self.learnable_], blocks)
         return self
@@ -97,19 +118,29 @@ class Head(ABC):
         return scores
 
     def fit_folds(
-        self, x: FloatArray, y: Targets, *, blocks: tuple[int, ...], splits: Sequence[IntArray]
+        self,
+        x: FloatArray,
+        y: Targets,
+        *,
+        blocks: tuple[int, ...],
+        splits: Sequence[IntArray],
+        prompts: FloatArray | None = None,
     ) -> Iterator[Self]:
         """Yield one fitted copy of this head per entry of `splits` (the rows to train on).
 
         A head that can share work between the folds overrides this.
         """
         for rows in splits:
-            yield replace(self).fit(x[rows], y[rows], blocks=blocks)
+            yield replace(self).fit(x[rows], y[rows], blocks=blocks, prompts=prompts)
 
     def settled(self, folds: Sequence[Self]) -> Self:
         """Give this head with what the folds found, ready to be refitted on all rows."""
         found = [head.rounds_ for head in folds if head.rounds_ is not None]
         return replace(self, rounds=max(1, round(np.mean(found))) if found else self.rounds)
+
+    def search_space(self) -> Space:
+        """What `mmfeat search` may try for each option, starting at this head's own value."""
+        return {}
 
     @property
     def learnable_(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -139,7 +170,12 @@ class Head(ABC):
         folder.mkdir(parents=True, exist_ok=True)
         if self.learnable_.any():
             self._save_state(folder)
-        learned = {"rounds": self.rounds_, "blocks": self.blocks_, "rates": self.rates_.tolist()}
+        learned = {
+            "rounds": self.rounds_,
+            "blocks": self.blocks_,
+            "rates": self.rates_.tolist(),
+            "history": self.history_,
+        }
         document = {"head": self.name, "options": asdict(self), "learned": learned}
         write_json(folder / "head.json", document)
 
@@ -153,7 +189,7 @@ class Head(ABC):
         head = cls(**options)
         learned = document["learned"]
         head.rounds_, head.blocks_ = learned["rounds"], tuple(learned["blocks"])
-        head.rates_ = np.array(learned["rates"])
+        head.rates_, head.history_ = np.array(learned["rates"]), learned.get("history", {})
         if head.learnable_.any():
             head._load_state(folder)
         return head

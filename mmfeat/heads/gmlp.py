@@ -18,6 +18,7 @@ from torch.nn import functional
 from mmfeat.errors import ConfigError
 from mmfeat.heads.fusing import fuse_blocks
 from mmfeat.heads.options import check_choice, check_range
+from mmfeat.heads.space import Choice, Range, Space
 from mmfeat.heads.training import TorchHead
 
 
@@ -30,6 +31,7 @@ class GMLP(TorchHead):
     """
 
     name: ClassVar[str] = "gmlp"
+    relative_cost: ClassVar[float] = 8.0
 
     tokens: int = 4
     width: int = 64
@@ -50,6 +52,17 @@ class GMLP(TorchHead):
                 f"tokens is {self.tokens}",
                 "add --set tokens=1, or leave the gate at token",
             )
+
+    def search_space(self) -> Space:
+        """Depth, dropout, and with the token gate the shape of the sequence."""
+        space: Space = {
+            "layers": Range(self.layers, 1, 4, whole=True),
+            "dropout": Range(self.dropout, 0.0, 0.8),
+        }
+        if self.gate == "token":
+            space["tokens"] = Choice(self.tokens, (2, 4, 8))
+            space["width"] = Choice(self.width, (32, 64, 128))
+        return space | super().search_space()
 
     def _module(self, blocks: tuple[int, ...], n_classes: int) -> nn.Module:
         fusing, blocks = fuse_blocks(self.learned_fusion, blocks, self.tokens * self.width)

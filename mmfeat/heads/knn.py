@@ -16,6 +16,7 @@ from safetensors.numpy import load_file, save_file
 
 from mmfeat.heads.base import Head
 from mmfeat.heads.options import check_range
+from mmfeat.heads.space import Range, Space
 from mmfeat.types import FloatArray, Targets
 
 ROWS_AT_ONCE = 1024
@@ -29,6 +30,7 @@ class KNN(Head):
     """
 
     name: ClassVar[str] = "knn"
+    relative_cost: ClassVar[float] = 0.3
 
     neighbours: int = 50
     sharpness: float = 10.0
@@ -39,6 +41,14 @@ class KNN(Head):
         check_range("neighbours", self.neighbours, 1, 1e9)
         check_range("sharpness", self.sharpness, 0, 1e6)
         check_range("prior", self.prior, 1e-6, 1e9)
+
+    def search_space(self) -> Space:
+        """Few neighbours or many, all alike or the nearest most."""
+        return {
+            "neighbours": Range(self.neighbours, 5, 500, log=True, whole=True),
+            "sharpness": Range(self.sharpness, 1.0, 100.0, log=True),
+            "prior": Range(self.prior, 0.1, 10.0, log=True),
+        }
 
     def _fit(self, x: FloatArray, y: Targets, blocks: tuple[int, ...]) -> None:
         self._rows = unit(x).astype(np.float16)

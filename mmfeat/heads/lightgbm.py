@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from mmfeat.heads.base import Head
 from mmfeat.heads.options import check_choice, check_range
+from mmfeat.heads.space import Choice, Range, Space
 from mmfeat.types import FloatArray, Targets
 
 SET_ASIDE = 10  # one row in so many decides when to stop
@@ -38,6 +39,7 @@ class LightGBM(Head):
     """
 
     name: ClassVar[str] = "lightgbm"
+    relative_cost: ClassVar[float] = 20.0
 
     trees: int = 150
     patience: int = 10
@@ -63,6 +65,16 @@ class LightGBM(Head):
         self._boosters: list[lightgbm.Booster] = []
         self._counts = np.empty(0)  # trees of each class, (k,); NaN where it is constant
         self._planned: NDArray[np.float64] | None = None
+
+    def search_space(self) -> Space:
+        """The trees' size and share of the data; their number is found by stopping early."""
+        return {
+            "lr": Range(self.lr, 0.03, 0.3, log=True),
+            "leaves": Range(self.leaves, 4, 63, log=True, whole=True),
+            "min_rows": Range(self.min_rows, 5, 100, log=True, whole=True),
+            "features": Range(self.features, 0.05, 1.0, log=True),
+            "weights": Choice(self.weights, ("none", "balanced")),
+        }
 
     def settled(self, folds: Sequence[Self]) -> Self:
         """Give this head with each class's mean number of trees over the folds."""

@@ -22,6 +22,7 @@ from torch import Tensor
 from mmfeat.heads.base import Head
 from mmfeat.heads.lbfgs import Problems, gram_matrix, minimise
 from mmfeat.heads.options import check_choice, check_range, choose_device
+from mmfeat.heads.space import Choice, Range, Space
 from mmfeat.types import FloatArray, IntArray, Targets
 
 log = logging.getLogger(__name__)
@@ -66,7 +67,13 @@ class LogReg(Head):
         self._costs: NDArray[np.float64] = np.empty((0, 0))
 
     def fit_folds(
-        self, x: FloatArray, y: Targets, *, blocks: tuple[int, ...], splits: Sequence[IntArray]
+        self,
+        x: FloatArray,
+        y: Targets,
+        *,
+        blocks: tuple[int, ...],
+        splits: Sequence[IntArray],
+        prompts: FloatArray | None = None,
     ) -> Iterator[Self]:
         """Yield one fitted copy per split; all of them are solved together."""
         if self.C is None and len(splits) < 2:  # no other fold to choose by
@@ -111,6 +118,15 @@ class LogReg(Head):
         for fold, head in enumerate(heads):
             head._take(solver.w[:, torch.from_numpy(fold_of == fold)])
             yield head
+
+    def search_space(self) -> Space:
+        """How C is chosen, which the head does itself; C only where it is given."""
+        if self.C is not None:
+            return {"C": Range(self.C, 0.1, 1000.0, log=True)}
+        return {
+            "choose": Choice(self.choose, ("shared", "per-class")),
+            "criterion": Choice(self.criterion, ("log-loss", "ap")),
+        }
 
     def settled(self, folds: Sequence[Self]) -> Self:
         """Give this head with the C that is best over all folds."""

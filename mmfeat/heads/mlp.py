@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from mmfeat.heads.fusing import fuse_blocks
 from mmfeat.heads.options import check_choice, check_range
+from mmfeat.heads.space import Choice, Range, Space
 from mmfeat.heads.training import TorchHead
 
 # Hidden sizes and dropout; all but the first are the shapes of Guo 2024, arXiv:2406.16141.
@@ -33,6 +34,7 @@ class MLP(TorchHead):
     """
 
     name: ClassVar[str] = "mlp"
+    relative_cost: ClassVar[float] = 2.0
 
     preset: str = "default"
     hidden: tuple[int, ...] | None = None
@@ -47,10 +49,26 @@ class MLP(TorchHead):
         for size in self.hidden or ():
             check_range("hidden", size, 1, 65536)
 
-    def _module(self, blocks: tuple[int, ...], n_classes: int) -> nn.Module:
+    def search_space(self) -> Space:
+        """Hidden sizes and dropout."""
+        hidden, dropout = self._shape()
+        sizes = ((256,), (512,), (1024,), (2048,), (512, 256))
+        return {
+            "hidden": Choice(hidden, sizes),
+            "dropout": Range(dropout, 0.0, 0.8),
+            **super().search_space(),
+        }
+
+    def _shape(self) -> tuple[tuple[int, ...], float]:
+        """Hidden sizes and dropout, the preset's unless they are given."""
         hidden, dropout = PRESETS[self.preset]
-        hidden = self.hidden if self.hidden is not None else hidden
-        dropout = self.dropout if self.dropout is not None else dropout
+        return (
+            hidden if self.hidden is None else self.hidden,
+            dropout if self.dropout is None else self.dropout,
+        )
+
+    def _module(self, blocks: tuple[int, ...], n_classes: int) -> nn.Module:
+        hidden, dropout = self._shape()
         fusing, blocks = fuse_blocks(self.learned_fusion, blocks, max(hidden, default=256))
         layers: list[nn.Module] = [fusing]
         sizes = (sum(blocks), *hidden)

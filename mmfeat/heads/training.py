@@ -29,6 +29,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from mmfeat.errors import FitError
 from mmfeat.heads.base import Head
 from mmfeat.heads.options import check_choice, check_range, choose_device
+from mmfeat.heads.space import Choice, Range, Space
 from mmfeat.losses import Loss, make_loss
 from mmfeat.types import FloatArray, Targets
 
@@ -83,6 +84,15 @@ class TorchHead(Head):
         check_range("ema", self.ema, 0, 1)
         check_range("smoothing", self.smoothing, 0, 1)
 
+    def search_space(self) -> Space:
+        """How every torch head trains; the number of epochs is found by stopping early."""
+        return {
+            "lr": Range(self.lr, 2e-4, 2e-2, log=True),
+            "decay": Range(self.decay, 1e-4, 1.0, log=True),
+            "batch": Choice(self.batch, (128, 256, 512, 1024)),
+            "smoothing": Range(self.smoothing, 0.0, 0.1),
+        }
+
     @abstractmethod
     def _module(self, blocks: tuple[int, ...], n_classes: int) -> nn.Module:
         """Make the untrained module for rows of these blocks."""
@@ -118,7 +128,7 @@ class TorchHead(Head):
         self.epochs_ = self.epochs or min(max(EPOCHS, math.ceil(STEPS / steps)), MOST_EPOCHS)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._pace(steps))
         best, kept = math.inf, snapshot(judged)
-        self.rounds_ = 0
+        self.rounds_, self.history_ = 0, {}
         for epoch in range(1, (self.rounds or self.epochs_) + 1):
             network.train()
             total = torch.zeros((), device=rows.device)
@@ -136,8 +146,10 @@ class TorchHead(Head):
             if not math.isfinite(total.item()) or not is_finite(judged):
                 self._complain(epoch)
                 break
+            self._record("train", total.item() / steps)
             if len(aside):
                 now = mean_loss(loss, self._logits(judged, rows[aside]), targets[aside]).item()
+                self._record("aside", now)
             else:
                 now = -epoch  # the last epoch is the one to keep
             if now < best:
@@ -146,6 +158,9 @@ class TorchHead(Head):
                 break
         network.load_state_dict(kept)
         network.eval()
+
+    def _record(self, rows: str, loss: float) -> None:
+        self.history_.setdefault(rows, []).append(round(loss, 6) if math.isfinite(loss) else None)
 
     def _pace(self, steps: int) -> Callable[[int], float]:
         """The learning rate at a step as a share of `lr`: warm up shortly, then the schedule."""

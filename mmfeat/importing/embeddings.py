@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,16 +22,23 @@ from mmfeat.store.layout import BLOCK_ROWS, SCHEMA, Block, Problem, Status
 from mmfeat.store.reader import FeatureStore
 from mmfeat.store.shards import check_same
 from mmfeat.store.write import Rows, write_store
-from mmfeat.types import Embeddings, Table
+from mmfeat.types import Embeddings, Prompts, Table
 
 
 def import_embeddings(
-    table: Table, *, image: Path | None, text: Path | None, out: Path, encoder_name: str
+    table: Table,
+    *,
+    image: Path | None,
+    text: Path | None,
+    out: Path,
+    encoder_name: str,
+    prompts: Path | None = None,
 ) -> ExtractSummary:
     """Write the store `out` from image and text embeddings, one row per row of `table`.
 
     A row with a value that is not finite, or that the source lacks, is NaN with the status
     ``missing``. Numbers are kept as float16 where the source has float16, else as float32.
+    `prompts` has one row per label, in the order of `table.labels` or with the labels as ids.
     Raises `ExtractError` where a source cannot be read or does not fit the table.
     """
     sources = {
@@ -46,7 +54,7 @@ def import_embeddings(
     }
     half = all(array.dtype == np.float16 for array in arrays.values())
     dtype = "float16" if half else "float32"
-    provenance = {
+    provenance: dict[str, Any] = {
         "schema": SCHEMA,
         "encoder": {
             "name": encoder_name,
@@ -58,6 +66,9 @@ def import_embeddings(
         "table_sha256": table.sha256,
         "n_rows": table.n_rows,
     }
+    embedded = None if prompts is None else _prompts(prompts, table)
+    if embedded is not None:
+        provenance["sources_sha256"]["prompts"] = _sha256(embedded.embeddings)
     with sole_writer(out):
         if out.exists():
             with FeatureStore.open(out) as store:
@@ -70,6 +81,7 @@ def import_embeddings(
             dtype=dtype,
             provenance=provenance,
             blocks=_blocks(table, arrays, dtype),
+            prompts=embedded,
         )
     return summarise(out, notes=table.notes)
 
@@ -98,6 +110,27 @@ def _aligned(source: NamedArray, table: Table, path: Path) -> Embeddings:
     aligned = values[rows]
     aligned[rows < 0] = np.nan
     return aligned
+
+
+def _prompts(path: Path, table: Table) -> Prompts | None:
+    """One embedding per label; a table without labels has none."""
+    if table.targets is None:
+        return None
+    source = read_array(path, modality="text")
+    named = source.ids is None or set(table.labels) <= set(source.ids)
+    if not named or (source.ids is None and len(source.values) != len(table.labels)):
+        raise ExtractError(
+            "embeddings of prompts must be one per label of the table",
+            f"{path} has {len(source.values)}, {table.source} has {len(table.labels)} labels",
+            "bring them into the order of the labels, or name their rows",
+        )
+    at = range(len(table.labels)) if source.ids is None else map(source.ids.index, table.labels)
+    values = np.ascontiguousarray(source.values[list(at)])
+    if not np.isfinite(values).all():
+        raise ExtractError(
+            "embeddings of prompts must be finite", f"{path} has others", "write it again"
+        )
+    return Prompts(labels=table.labels, texts=table.labels, embeddings=values)
 
 
 def _blocks(table: Table, arrays: dict[str, Embeddings], dtype: str) -> Iterator[Block]:

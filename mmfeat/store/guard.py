@@ -18,7 +18,7 @@ import numpy as np
 from mmfeat.errors import StoreError
 from mmfeat.store.layout import DTYPES, MODALITIES, PROBLEM, SCHEMA, TEXT
 
-GROUPS = (*MODALITIES, "labels")
+GROUPS = (*MODALITIES, "labels", "prompts")
 ROW_TEXTS = ("ids", "image_paths", "captions")
 REQUIRED = ("ids", "image_paths", "problems")
 LARGEST_JSON = 1 << 24
@@ -51,10 +51,10 @@ def check_store(file: h5py.File, path: Path) -> None:
     for name in ROW_TEXTS:
         if name in file:
             _check_dataset(file[name], path, shape=(n_rows,), dtypes=(TEXT,))
+    floats = tuple(map(np.dtype, DTYPES))
     for modality in modalities:
         group = file[modality]
         width = group["embeddings"].shape[-1]
-        floats = tuple(map(np.dtype, DTYPES))
         _check_dataset(group["embeddings"], path, shape=(n_rows, width), dtypes=floats)
         _check_dataset(group["status"], path, shape=(n_rows,), dtypes=(np.dtype("u1"),))
     if "text" in modalities:
@@ -65,6 +65,11 @@ def check_store(file: h5py.File, path: Path) -> None:
         targets = file["labels/targets"]
         _check_dataset(file["labels/names"], path, shape=(n_labels,), dtypes=(TEXT,))
         _check_dataset(targets, path, shape=(n_rows, n_labels), dtypes=(np.dtype("u1"),))
+    if "prompts" in file:
+        n_prompts, width = file["prompts/embeddings"].shape
+        for name in ("labels", "texts"):
+            _check_dataset(file[f"prompts/{name}"], path, shape=(n_prompts,), dtypes=(TEXT,))
+        _check_dataset(file["prompts/embeddings"], path, shape=(n_prompts, width), dtypes=floats)
     n_problems = file["problems"].shape[0]
     _check_dataset(file["problems"], path, shape=(n_problems,), dtypes=(PROBLEM,))
 

@@ -35,7 +35,7 @@ def inspect_store(path: Path) -> dict[str, Any]:
                 image, text = _unit(values["image"]), _unit(values["text"])
                 paired.append((image * text).sum(axis=1))
                 shuffled.append((image * np.roll(text, 1, axis=0)).sum(axis=1))
-        targets = store.targets
+        targets, prompts = store.targets, store.prompts
         return {
             "path": str(path),
             "rows": store.n_rows,
@@ -45,6 +45,7 @@ def inspect_store(path: Path) -> dict[str, Any]:
             "widths": store.widths,
             "status": {m: _counts(status) for m, status in store.statuses.items()},
             "truncated": int(store.truncated.sum()),
+            "prompts": 0 if prompts is None else len(prompts.texts),
             "problems": [
                 {"row": p.row, "id": p.id, "modality": p.modality, "status": p.status.label}
                 | {"reason": p.reason}

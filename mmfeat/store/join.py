@@ -32,6 +32,9 @@ def read_features(paths: Sequence[Path]) -> Features:
         text=tuple(array for part in aligned for array in part.text),
         targets=labelled.targets,
         labels=labelled.labels,
+        prompts=tuple(array for part in aligned for array in part.prompts)
+        if all(part.prompts for part in aligned)
+        else (),
     )
 
 
@@ -53,13 +56,7 @@ def _align(part: Features, path: Path, first: Features, first_path: Path) -> Fea
                 "extract both from the same table",
             )
         rows = np.array([row_of[id_] for id_ in first.ids])
-    moved = Features(
-        ids=first.ids,
-        image=tuple(array if rows is None else array[rows] for array in part.image),
-        text=tuple(array if rows is None else array[rows] for array in part.text),
-        targets=part.targets if rows is None or part.targets is None else part.targets[rows],
-        labels=part.labels,
-    )
+    moved = part if rows is None else part.take(rows)
     if moved.targets is None or first.targets is None:
         return moved
     if moved.labels != first.labels or not np.array_equal(moved.targets, first.targets):

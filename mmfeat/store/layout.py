@@ -8,6 +8,8 @@ image/embeddings, text/embeddings  (n, d) float16/32    not normalised; NaN wher
 image/status, text/status          (n,) uint8           a `Status`
 text/truncated                     (n,) uint8           1: longer than the tower's context
 labels/targets, labels/names       (n, k) uint8, (k,)   absent without labels
+prompts/labels, prompts/texts      (p,) utf-8           absent unless label prompts were given
+prompts/embeddings                 (p, d) float16/32    of the text tower, not normalised
 problems                           (m,) compound        row, id, modality, status, reason
 =================================  ===================  =========================================
 

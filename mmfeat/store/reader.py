@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mmfeat.errors import StoreError
 from mmfeat.store.guard import check_store, plain_errors
 from mmfeat.store.layout import BLOCK_ROWS, MODALITIES, Block, Problem, Status, canonical_json
-from mmfeat.types import Embeddings, Features, Targets
+from mmfeat.types import Embeddings, Features, Prompts, Targets
 
 
 class FeatureStore:
@@ -95,6 +95,21 @@ class FeatureStore:
         return self._read("labels/targets") if "labels" in self._open_file else None
 
     @property
+    def prompts(self) -> Prompts | None:
+        """The prompts of the labels, embedded; None where none were given."""
+        if "prompts" not in self._open_file:
+            return None
+        labels = self._texts("prompts/labels")
+        with plain_errors(self.path):
+            if set(labels) != set(self.labels):
+                raise ValueError("its prompts are not those of its labels")
+        return Prompts(
+            labels=labels,
+            texts=self._texts("prompts/texts"),
+            embeddings=self._read("prompts/embeddings"),
+        )
+
+    @property
     def modalities(self) -> tuple[str, ...]:
         """Which of `image` and `text` the store has."""
         return tuple(modality for modality in MODALITIES if modality in self._open_file)
@@ -170,12 +185,14 @@ class FeatureStore:
 
     def features(self) -> Features:
         """Read everything that stage two needs, embeddings as stored."""
+        prompts = self.prompts
         return Features(
             ids=self.ids,
             image=() if self.image is None else (self.embeddings("image"),),
             text=() if self.text is None else (self.embeddings("text"),),
             targets=self.targets,
             labels=self.labels,
+            prompts=() if prompts is None else (prompts.mean(self.labels),),
         )
 
     def blocks(self, *, n_rows: int = BLOCK_ROWS) -> Iterator[Block]:

@@ -53,6 +53,9 @@ def _rows(store: FeatureStore) -> list[str]:
     targets = store.targets
     if targets is not None and targets.size and targets.max() > 1:
         findings.append("a target is neither 0 nor 1")
+    prompts = store.prompts
+    if prompts is not None and not np.isfinite(prompts.embeddings).all():
+        findings.append("the embedding of a prompt is not finite")
     return findings
 
 
@@ -81,6 +84,13 @@ def _checksums(store: FeatureStore) -> list[str]:
     if "text" in store.modalities:
         sums["text/truncated"] = Checksum()
         sums["text/truncated"].add(store.truncated)
+    prompts = store.prompts
+    if prompts is not None:
+        for name, texts in (("labels", prompts.labels), ("texts", prompts.texts)):
+            sums[f"prompts/{name}"] = Checksum()
+            sums[f"prompts/{name}"].add_texts(texts)
+        sums["prompts/embeddings"] = Checksum()
+        sums["prompts/embeddings"].add(prompts.embeddings)
     sums["problems"] = Checksum()
     sums["problems"].add_problems(store.problems)
     stored = store.checksums

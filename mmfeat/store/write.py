@@ -23,7 +23,7 @@ from mmfeat.store.layout import (
     canonical_json,
 )
 from mmfeat.store.repeats import fill
-from mmfeat.types import IntArray, Table, Targets
+from mmfeat.types import IntArray, Prompts, Table, Targets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +57,7 @@ def write_store(
     provenance: dict[str, Any],
     blocks: Iterable[Block],
     first: Mapping[str, IntArray] | None = None,
+    prompts: Prompts | None = None,
 ) -> None:
     """Write a store atomically; the same arguments give the same bytes.
 
@@ -69,6 +70,8 @@ def write_store(
         sums |= _write_blocks(
             file, blocks, n_rows=len(rows.ids), widths=widths, dtype=dtype, first=first
         )
+        if prompts is not None:
+            sums |= _write_prompts(file, prompts, dtype)
         file.attrs["provenance"] = canonical_json(provenance)
         file.attrs["checksums"] = canonical_json({name: sum_.hex for name, sum_ in sums.items()})
 
@@ -107,6 +110,18 @@ def _write_rows(file: h5py.File, rows: Rows) -> dict[str, Checksum]:
         file.create_dataset("labels/targets", data=np.ascontiguousarray(rows.targets, np.uint8))
         sums["labels/targets"] = Checksum()
         sums["labels/targets"].add(np.ascontiguousarray(rows.targets, np.uint8))
+    return sums
+
+
+def _write_prompts(file: h5py.File, prompts: Prompts, dtype: str) -> dict[str, Checksum]:
+    sums = {
+        "prompts/labels": _write_texts(file, "prompts/labels", prompts.labels),
+        "prompts/texts": _write_texts(file, "prompts/texts", prompts.texts),
+        "prompts/embeddings": Checksum(),
+    }
+    embeddings = np.ascontiguousarray(prompts.embeddings, dtype=dtype)
+    file.create_dataset("prompts/embeddings", data=embeddings)
+    sums["prompts/embeddings"].add(embeddings)
     return sums
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mmfeat.tables.prompts import read_prompts
 from mmfeat.tables.read import READERS, read_table
 
-__all__ = ["READERS", "read_table"]
+__all__ = ["READERS", "read_prompts", "read_table"]

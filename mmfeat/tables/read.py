@@ -62,13 +62,13 @@ def read_table(path: Path, *, data: DataSettings) -> Table:
     )
     captions = as_text(columns.values[data.text_col]) if data.text_col in columns.values else None
     for name, texts in (("id", ids), ("image name", image_paths), ("caption", captions or ())):
-        _check_storable(name, texts, path)
+        check_storable(name, texts, path)
     targets, labels, label_notes = (
         targets_from_columns(columns, data.label_cols, path)
         if data.label_cols
         else targets_from_text(columns.values.get(data.label_col), data.label_sep)
     )
-    _check_storable("label", labels, path)
+    check_storable("label", labels, path)
     return Table(
         ids=tuple(ids),
         image_paths=tuple(image_paths),
@@ -130,8 +130,8 @@ def _check_ids(ids: Sequence[str], column: str, path: Path) -> None:
         seen[value] = row
 
 
-def _check_storable(name: str, texts: Sequence[str], path: Path) -> None:
-    """HDF5 strings end at NUL, and half of a UTF-16 pair is no character."""
+def check_storable(name: str, texts: Sequence[str], path: Path) -> None:
+    """Raise `TableError` for a text with a NUL or half of a UTF-16 pair: no store can hold it."""
     try:
         if "\0" not in "\n".join(texts).encode("utf-8").decode("utf-8"):
             return

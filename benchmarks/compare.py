@@ -1,0 +1,223 @@
+"""How long a whole comparison takes, and the same grid by scikit-learn and plain torch loops.
+
+    python -m benchmarks.compare [--rows 30000] [--dim 768] [--jobs 1] [--no-baseline]
+
+The baseline is measured on one fold of one modality and one fold of both, per head; its total is
+that times the number of fits of the grid. Late stacking fits both modalities by themselves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from benchmarks.results import machine, write_section
+from mmfeat.compare import Event, describe, plan_comparison, run_cells
+from mmfeat.config import DataSettings, FitSettings
+from mmfeat.fit import build_model, load_training
+from mmfeat.folds import make_folds
+from mmfeat.fusion import fuse
+from mmfeat.heads.training import TorchHead
+from mmfeat.importing import import_embeddings
+from mmfeat.leaderboard import make_leaderboard
+from mmfeat.runs import Run, RunConfig
+from mmfeat.tables import read_table
+from mmfeat.types import Fused, IntArray, Targets
+from mmfeat.workspace import Workspace
+
+HEADS = ("logreg", "mlp", "gmlp", "knn")
+FUSIONS = ("image", "text", "concat", "late-stack")
+N_CLASSES, N_FOLDS = 18, 5
+
+
+def main() -> None:
+    """Make the store, run the grid, measure what stands for the other way, write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=30_000)
+    parser.add_argument("--dim", type=int, default=768)
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--no-baseline", action="store_true")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="mmfeat-compare-") as folder:
+        workspace = Workspace(Path(folder) / "work")
+        make_store(workspace, Path(folder), n_rows=options.rows, dim=options.dim)
+        plan = plan_comparison(
+            FitSettings(folds=N_FOLDS), heads=HEADS, fusions=FUSIONS, losses=("bce",)
+        )
+        ends: list[tuple[Event, float]] = []
+        started = time.perf_counter()
+
+        def report(event: Event) -> None:
+            if event.state == "finished":
+                ends.append((event, time.perf_counter() - started))
+                print(f"{describe(event.cell)}: {event.seconds:.1f} s", flush=True)
+
+        outcome = run_cells(
+            workspace, plan.cells, objective="macro-f1", jobs=options.jobs, report=report
+        )
+        make_leaderboard(outcome.runs, objective="macro-f1")
+        total = time.perf_counter() - started
+        again = time.perf_counter()
+        run_cells(workspace, plan.cells, objective="macro-f1", jobs=options.jobs)
+        again = time.perf_counter() - again
+        lines = ours(ends, total, again, options)
+        if not options.no_baseline:
+            lines += theirs(workspace, outcome.runs, total)
+    write_section("compare", "\n".join(lines))
+
+
+def make_store(workspace: Workspace, folder: Path, *, n_rows: int, dim: int) -> None:
+    """Write a store of made-up embeddings that tell 18 labels of falling frequency."""
+    rng = np.random.default_rng(0)
+    rates = np.geomspace(0.5, 0.01, N_CLASSES)
+    targets = (rng.random((n_rows, N_CLASSES)) < rates).astype(np.uint8)
+    targets[~targets.any(axis=1), 0] = 1
+    sources = {}
+    for modality, noise in (("image", 1.0), ("text", 1.4)):
+        signal = targets @ rng.normal(size=(N_CLASSES, dim)) * 0.25
+        sources[modality] = folder / f"{modality}.npy"
+        values = signal + noise * rng.normal(size=(n_rows, dim))
+        np.save(sources[modality], values.astype(np.float16))
+    table = folder / "train.csv"
+    names = [" ".join(f"l{label}" for label in np.flatnonzero(row)) for row in targets]
+    table.write_text("\n".join(["ImageID,Labels", *(f"{i},{n}" for i, n in enumerate(names))]))
+    import_embeddings(
+        read_table(table, data=DataSettings()),
+        **sources,
+        out=workspace.store("train"),
+        encoder_name="made-up",
+    )
+
+
+def ours(
+    ends: list[tuple[Event, float]], total: float, again: float, options: argparse.Namespace
+) -> list[str]:
+    """The cells, their seconds, and what the comparison adds to them."""
+    fits = sum(event.seconds for event, _ in ends)
+    lines = [
+        f"{' × '.join((', '.join(HEADS), ', '.join(FUSIONS)))}, {N_FOLDS} folds and a refit, on"
+        f" {options.rows:,} rows of {options.dim} + {options.dim} numbers and {N_CLASSES} labels;"
+        f" --jobs {options.jobs}",
+        "",
+        f"| head | {' | '.join(FUSIONS)} |",
+        "|---|" + "---:|" * len(FUSIONS),
+    ]
+    seconds = {(event.cell.head, event.cell.fusion): event.seconds for event, _ in ends}
+    for head in HEADS:
+        values = " | ".join(f"{seconds[head, fusion]:.1f} s" for fusion in FUSIONS)
+        lines.append(f"| {head} | {values} |")
+    half = len(ends) // 2
+    lines += [
+        "",
+        f"All {len(ends)} cells, tuned and compared: {total:.0f} s ({total / 60:.1f} minutes), of"
+        f" which {fits:.0f} s are fits; the first {half} cells took {ends[half - 1][1]:.0f} s from"
+        " the start. The store is read once."
+        f" The same command again, with every cell finished: {again:.1f} s.",
+    ]
+    return lines
+
+
+def theirs(workspace: Workspace, runs: tuple[Run, ...], total: float) -> list[str]:
+    """The same grid as one writes it otherwise: one fold per head and width, times the fits."""
+    training = load_training(workspace, "train")
+    y = training.targets
+    folds = make_folds(y, n_folds=N_FOLDS, seed=0)
+    rows, rest = np.flatnonzero(folds != 0), np.flatnonzero(folds == 0)
+    configs = {(run.config().head, run.config().fusion): run for run in runs}
+    lines = [
+        "",
+        "| the same fits otherwise, one fold | one modality | both |",
+        "|---|---:|---:|",
+    ]
+    grid = 0.0
+    for head in HEADS:
+        seconds = []
+        for fusion in ("image", "concat"):
+            fused = fuse(training.features, fusion)
+            run = configs[head, fusion]
+            started = time.perf_counter()
+            BASELINES[head](fused, y, rows, rest, run)
+            seconds.append(time.perf_counter() - started)
+            print(f"{head} {fusion} otherwise: {seconds[-1]:.1f} s", flush=True)
+        single, both = seconds
+        # image, text and both parts of late-stack read one modality each
+        grid += (N_FOLDS + 1) * (4 * single + both)
+        lines.append(f"| {NAMES[head]} | {single:.1f} s | {both:.1f} s |")
+    lines += [
+        "",
+        f"Times the {(N_FOLDS + 1) * 5} fits of each head: {grid:.0f} s, {grid / total:.1f} times"
+        " as long as the whole comparison.",
+        "",
+        machine(),
+    ]
+    return lines
+
+
+def scikit_logreg(fused: Fused, y: Targets, rows: IntArray, rest: IntArray, run: Run) -> None:
+    """One-vs-rest at scikit-learn's own tolerance and a single C, where ours chooses among nine."""
+    x = fused.values[rows]
+    for label in range(y.shape[1]):
+        LogisticRegression(C=1.0, max_iter=1000).fit(x, y[rows, label])
+
+
+def scikit_knn(fused: Fused, y: Targets, rows: IntArray, rest: IntArray, run: Run) -> None:
+    """All classes at once, by cosine."""
+    model = KNeighborsClassifier(n_neighbors=50, metric="cosine", algorithm="brute")
+    model.fit(fused.values[rows], y[rows]).predict_proba(fused.values[rest])
+
+
+def plain_torch(fused: Fused, y: Targets, rows: IntArray, rest: IntArray, run: Run) -> None:
+    """The same network, batch and epochs out of a data loader."""
+    config: RunConfig = run.config()
+    (head,) = build_model(config).heads.values()
+    assert isinstance(head, TorchHead)
+    torch.manual_seed(0)
+    network: nn.Module = head._module(fused.blocks, y.shape[1])
+    x = torch.from_numpy(fused.values[rows])
+    truth = torch.from_numpy(y[rows].astype(np.float32))
+    batches = DataLoader(TensorDataset(x, truth), batch_size=head.batch, shuffle=True)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=head.lr)
+    loss = nn.BCEWithLogitsLoss()
+    for _ in range(epochs_of(run)):
+        network.train()
+        for inputs, wanted in batches:
+            optimizer.zero_grad()
+            loss(network(inputs), wanted).backward()
+            optimizer.step()
+    network.eval()
+    with torch.no_grad():
+        network(torch.from_numpy(fused.values[rest])).sigmoid()
+
+
+def epochs_of(run: Run) -> int:
+    """The epochs that our first fold walked, those after the best included."""
+    folds = next(iter(run.history().values()))
+    return len(next(iter(folds[0].values())))
+
+
+BASELINES: dict[str, Callable[[Fused, Targets, IntArray, IntArray, Run], None]] = {
+    "logreg": scikit_logreg,
+    "mlp": plain_torch,
+    "gmlp": plain_torch,
+    "knn": scikit_knn,
+}
+NAMES = {
+    "logreg": "logreg: scikit-learn, one-vs-rest, one C",
+    "mlp": "mlp: torch, data loader, as many epochs",
+    "gmlp": "gmlp: torch, data loader, as many epochs",
+    "knn": "knn: scikit-learn",
+}
+
+
+if __name__ == "__main__":
+    main()

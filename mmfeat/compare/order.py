@@ -1,0 +1,79 @@
+"""Which cell comes next: the cheap ones first, and among those that cost alike the promising.
+
+What a cell will cost is learned from the cells of its head that are finished: seconds grow with
+the number of modalities its heads read. Until one is, a head's `relative_cost` stands for it.
+What a cell promises is the mean score of the finished cells with its head or its fusion.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from statistics import mean, median
+
+from mmfeat.heads import HEADS
+from mmfeat.late import SOURCES
+from mmfeat.plugins import resolve
+from mmfeat.runs import RunConfig
+
+COST_CLASS = 4.0  # cells whose costs differ by less than this factor are taken to cost alike
+
+
+class Order:
+    """The cells that are still to be run, and what the finished ones taught."""
+
+    def __init__(self, cells: Sequence[RunConfig]) -> None:
+        self.waiting = list(cells)
+        self._first_seed = min((cell.seed for cell in cells), default=0)
+        self._rates: dict[str, list[float]] = defaultdict(list)  # head -> seconds per unit of work
+        self._scores: dict[tuple[str, str], list[float]] = defaultdict(list)
+
+    def learn(self, cell: RunConfig, *, seconds: float, score: float) -> None:
+        """Take in what a finished cell cost and reached."""
+        self._rates[cell.head].append(seconds / work_of(cell))
+        for part in (("head", cell.head), ("fusion", cell.fusion)):
+            self._scores[part].append(score)
+
+    def seconds(self, cell: RunConfig) -> float | None:
+        """How long the cell will take; None before any cell is finished."""
+        if self._rates[cell.head]:
+            return median(self._rates[cell.head]) * work_of(cell)
+        known = [
+            rate / relative_cost(head) for head, rates in self._rates.items() for rate in rates
+        ]
+        if not known:
+            return None
+        return median(known) * relative_cost(cell.head) * work_of(cell)
+
+    def take(self, *, seconds_left: float = math.inf) -> RunConfig | None:
+        """Remove the next cell that fits into the time left, and return it; None if none does."""
+        fitting = [cell for cell in self.waiting if (self.seconds(cell) or 0.0) <= seconds_left]
+        if not fitting:
+            return None
+        chosen = min(fitting, key=self._rank)
+        self.waiting.remove(chosen)
+        return chosen
+
+    def _rank(self, cell: RunConfig) -> tuple[float, int, float]:
+        seconds = self.seconds(cell) or relative_cost(cell.head) * work_of(cell)
+        cost_class = math.floor(math.log(max(seconds, 1e-3), COST_CLASS))
+        found = [
+            mean(scores)
+            for part in (("head", cell.head), ("fusion", cell.fusion))
+            if (scores := self._scores[part])
+        ]
+        # more seeds of a cell come after the first seed of every other one
+        return cell.seed - self._first_seed, cost_class, -mean(found) if found else 0.0
+
+
+def work_of(cell: RunConfig) -> int:
+    """How many modalities the heads of a cell read in all."""
+    sources = SOURCES.get(cell.fusion, (cell.fusion,))
+    return sum(1 if source in ("image", "text") else 2 for source in sources)
+
+
+def relative_cost(head: str) -> float:
+    """What a fit of this head costs, against one of logistic regression."""
+    cost: float = resolve(head, HEADS, "head").relative_cost
+    return cost

@@ -1,0 +1,90 @@
+"""The cells of a comparison: every sensible combination of heads, fusions, losses and seeds."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mmfeat.config import FitSettings
+from mmfeat.errors import ConfigError, MmfeatError
+from mmfeat.fit import plan_run
+from mmfeat.fusion import FUSIONS
+from mmfeat.heads import HEADS
+from mmfeat.losses import LOSSES
+from mmfeat.plugins import check_name
+from mmfeat.runs import RunConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """What is to be run, and for each combination left out the reason.
+
+    Attributes
+    ----------
+    cells
+        One config per run; all have the same split and feature sets.
+    skipped
+        Combinations that make no sense, as (combination, reason).
+    """
+
+    cells: tuple[RunConfig, ...]
+    skipped: tuple[tuple[str, str], ...]
+
+
+def plan_comparison(
+    options: FitSettings,
+    *,
+    heads: Sequence[str],
+    fusions: Sequence[str],
+    losses: Sequence[str],
+    seeds: int = 1,
+    features: tuple[str, ...] = (),
+) -> Comparison:
+    """List the runs of a comparison, with the seeds `options.seed` and those that follow it.
+
+    ``("all",)`` stands for every name of that registry. A head without a loss to choose gives
+    one cell, whatever `losses` says. Raises `PluginError` for an unknown name, and
+    `ConfigError` for no seed or an empty list.
+    """
+    if seeds < 1:
+        raise ConfigError(
+            "a comparison needs a seed", f"--seeds is {seeds}", "ask for one at least"
+        )
+    choices = [
+        _chosen(asked, registry, kind)
+        for asked, registry, kind in (
+            (heads, HEADS, "head"),
+            (fusions, FUSIONS, "fusion"),
+            (losses, LOSSES, "loss"),
+        )
+    ]
+    cells: dict[str, RunConfig] = {}
+    skipped: list[tuple[str, str]] = []
+    for head, fusion, loss in itertools.product(*choices):
+        try:
+            config = plan_run(
+                replace(options, head=head, fusion=fusion, loss=loss), features=features
+            )
+        except MmfeatError as error:
+            skipped.append((f"{head} × {fusion} × {loss}", str(error)))
+            continue
+        for seed in range(options.seed, options.seed + seeds):
+            cell = replace(config, seed=seed)
+            cells.setdefault(cell.name(""), cell)
+    return Comparison(cells=tuple(cells.values()), skipped=tuple(skipped))
+
+
+def describe(cell: RunConfig) -> str:
+    """A cell in a few words: head, fusion, loss and seed."""
+    words = [cell.head, cell.fusion, cell.loss, f"seed {cell.seed}" if cell.seed else None]
+    return " × ".join(word for word in words if word)
+
+
+def _chosen(asked: Sequence[str], registry: Mapping[str, Any], kind: str) -> list[str]:
+    if not asked:
+        raise ConfigError(f"a comparison needs a {kind}", "none is named", "name some, or all")
+    if list(asked) == ["all"]:
+        return list(registry)
+    return [check_name(name, registry, kind) for name in asked]

@@ -1,0 +1,89 @@
+"""Running the cells of a comparison, in the order of their promise, within a budget."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from mmfeat.compare.cell import Event
+from mmfeat.compare.crew import make_crew
+from mmfeat.compare.order import Order
+from mmfeat.errors import ConfigError
+from mmfeat.runs import Run, RunConfig
+from mmfeat.thresholds import method_of
+from mmfeat.workspace import Workspace
+
+UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """The finished runs, and what was left out and why."""
+
+    runs: tuple[Run, ...]
+    left_out: tuple[tuple[RunConfig, str], ...]
+
+
+def run_cells(
+    workspace: Workspace,
+    cells: Sequence[RunConfig],
+    *,
+    objective: str,
+    jobs: int = 1,
+    budget: float = math.inf,
+    report: Callable[[Event], None] = lambda event: None,
+) -> Outcome:
+    """Fit and tune every cell; `report` hears what becomes of each.
+
+    Each process reads the stores once. Finished runs of the same config and stores are taken as
+    they are. `budget` is in seconds: a cell that would not end in time is not started, and one
+    that takes longer than expected is stopped after the head it is fitting; calling again goes
+    on. A cell that cannot be fitted is left out with its reason.
+    """
+    method_of(objective, None)  # an unknown objective is told before anything is fitted
+    deadline = time.monotonic() + budget
+    order = Order(cells)
+    runs: list[Run] = []
+    left_out: list[tuple[RunConfig, str]] = []
+    if not cells:
+        return Outcome(runs=(), left_out=())
+    stores = (cells[0].split, cells[0].features)
+    with make_crew(workspace, stores, objective=objective, jobs=jobs, report=report) as crew:
+        while True:
+            while crew.is_free:
+                cell = order.take(seconds_left=deadline - time.monotonic())
+                if cell is None:
+                    break
+                crew.start(cell, deadline=deadline)
+            if not crew.is_busy:
+                break
+            event = crew.wait()
+            report(event)
+            if event.state == "finished":
+                runs.append(Run(workspace.run(event.run)))
+                order.learn(event.cell, seconds=event.seconds, score=event.nested)
+            elif event.state != "running":
+                left_out.append((event.cell, event.reason))
+    left_out += [(cell, _too_long(order.seconds(cell))) for cell in order.waiting]
+    return Outcome(runs=tuple(runs), left_out=tuple(left_out))
+
+
+def seconds_of(text: str) -> float:
+    """Read a duration such as 90, 90s, 10m or 1.5h, in seconds; raise `ConfigError` otherwise."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text.strip())
+    if not found or not float(found[1]):
+        raise ConfigError(
+            "a budget is a number of seconds, minutes or hours",
+            f"{text!r} is none",
+            "write e.g. 90s, 10m or 1.5h",
+        )
+    return float(found[1]) * UNITS[found[2]]
+
+
+def _too_long(seconds: float | None) -> str:
+    if seconds is None:
+        return "the time was spent"
+    return f"it takes about {seconds:.0f} s, and the time was spent"

@@ -1,0 +1,53 @@
+"""Prompts of the labels, embedded by the text tower and added to a store."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from mmfeat.encoders.base import Encoder
+from mmfeat.store.layout import canonical_json
+from mmfeat.store.reader import FeatureStore
+from mmfeat.store.shards import check_same
+from mmfeat.store.write import Rows, write_store
+from mmfeat.types import Prompts, Table
+
+log = logging.getLogger(__name__)
+LabelPrompts = tuple[tuple[str, str], ...]  # (label, prompt)
+
+
+def add_prompts(pairs: LabelPrompts, *, encoder: Encoder, table: Table, out: Path) -> None:
+    """Embed `pairs` and replace the store `out` of `table` by one that has them, atomically.
+
+    A store that has these very prompts stays as it is. Raises `StoreError` where it has others:
+    a store with other prompts is another store.
+    """
+    digest = hashlib.sha256(canonical_json(pairs).encode("utf-8")).hexdigest()
+    asked = {"prompts": {"count": len(pairs), "sha256": digest}}
+    with FeatureStore.open(out) as store:
+        if "prompts" in store.provenance:
+            check_same({"prompts": store.provenance["prompts"]}, asked, out)
+            return
+        write_store(
+            out,
+            rows=Rows.of(table),
+            widths=store.widths,
+            dtype=store.dtype,
+            provenance=store.provenance | asked,
+            blocks=store.blocks(),
+            prompts=_embed(pairs, encoder),
+        )
+
+
+def _embed(pairs: LabelPrompts, encoder: Encoder) -> Prompts:
+    labels, texts = zip(*pairs, strict=True)
+    tokenized = encoder.tokenize(texts)
+    if cut := int(tokenized.truncated.sum()):
+        log.warning("%d of %d label prompts were cut to the model's context", cut, len(texts))
+    step = encoder.text_batch
+    starts = range(0, len(texts), step)
+    parts = [encoder.encode_tokens(tokenized.tokens[start : start + step]) for start in starts]
+    return Prompts(labels=labels, texts=texts, embeddings=np.concatenate(parts))

@@ -1,0 +1,7 @@
+"""The report: one self-contained HTML page about runs, and its plots as files."""
+
+from __future__ import annotations
+
+from mmfeat.report.write import ReportOptions, write_report
+
+__all__ = ["ReportOptions", "write_report"]

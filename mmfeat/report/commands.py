@@ -1,0 +1,46 @@
+"""The commands that repeat a run, as one would type them."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+
+from mmfeat.decision import Decision
+from mmfeat.runs import Run
+
+STAYED = "thresholds stay at 0.5"  # a note of `tune` that no method was asked for
+
+
+def commands_of(run: Run) -> tuple[str, ...]:
+    """`mmfeat fit …`, and `mmfeat tune-thresholds …` where the run has thresholds."""
+    lines = [_line(["fit", *_fit_options(run)])]
+    if run.has_thresholds:
+        lines.append(_line(["tune-thresholds", run.name, *_tune_options(run.decision())]))
+    return tuple(lines)
+
+
+def _fit_options(run: Run) -> Iterable[str]:
+    config = run.config()
+    yield from ("--split", config.split)
+    if config.features:
+        yield from ("--features", ",".join(config.features))
+    yield from ("--head", config.head, "--fusion", config.fusion)
+    if config.loss is not None:
+        yield from ("--loss", config.loss)
+    yield from ("--folds", str(config.folds), "--seed", str(config.seed))
+    for key, value in config.settings.items():
+        yield from ("--set", f"{key}={value}")
+    if run.name != config.name(str(run.provenance().get("digest"))):
+        yield from ("--name", run.name)
+
+
+def _tune_options(decision: Decision) -> Iterable[str]:
+    yield from ("--objective", decision.objective)
+    if not any(note.startswith(STAYED) for note in decision.notes):
+        yield from ("--method", decision.method)
+    for option, value in decision.options.items():
+        yield from (f"--{option}", f"{value:g}")
+
+
+def _line(arguments: Iterable[str]) -> str:
+    return shlex.join(["mmfeat", *arguments])

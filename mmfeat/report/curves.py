@@ -1,0 +1,178 @@
+"""The numbers behind the plots of one run: its out-of-fold scores as short lists of points.
+
+A curve over 30,000 rows is no better to look at than one over `N_POINTS`; these are what the
+page can carry for every class.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmfeat.metrics.ranking import class_ap
+from mmfeat.runs import Run
+from mmfeat.thresholds import Problem
+from mmfeat.thresholds.cuts import Cuts
+from mmfeat.thresholds.separable import resampled
+from mmfeat.types import Targets
+
+Values = NDArray[np.float64]
+
+N_POINTS = 61
+N_BINS = 15  # of reliability, as the calibration error has them
+BAND = (0.05, 0.95)  # of the best cut over resamples of the rows, as `spread` in thresholds.json
+GRID: Values = np.linspace(0.0, 1.0, N_POINTS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassCurve:
+    """One class with positives.
+
+    Attributes
+    ----------
+    recall, precision
+        Of shape (m,), m ≤ `N_POINTS`, recall rising.
+    f1
+        F1 at the thresholds `GRID`, of shape (N_POINTS,).
+    threshold, f1_there
+        The cut that the run decides by, and F1 at it.
+    band
+        Where the best cut of F1 lies in 90 % of the resamples of the rows.
+    f1_tuned, f1_nested
+        As in thresholds.json; None where nothing was tuned.
+    """
+
+    label: str
+    support: int
+    ap: float
+    recall: Values
+    precision: Values
+    f1: Values
+    threshold: float
+    f1_there: float
+    band: tuple[float, float]
+    f1_tuned: float | None
+    f1_nested: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunCurves:
+    """One run; `labels` are all k labels, `classes` those with positives.
+
+    Attributes
+    ----------
+    bins
+        Of shape (b, 3), b ≤ `N_BINS`: of the cells whose probability falls into a bin the mean
+        probability, the share of positives and the number.
+    together_true, together_predicted
+        Of shape (k, k): of the rows that have either label, the share that has both.
+    sizes_true, sizes_predicted
+        Of shape (m,): rows by their number of labels, 0, 1, 2, …
+    history
+        Losses by part, fold, rows and epoch.
+    """
+
+    labels: tuple[str, ...]
+    classes: tuple[ClassCurve, ...]
+    bins: Values
+    together_true: Values
+    together_predicted: Values
+    sizes_true: Values
+    sizes_predicted: Values
+    history: dict[str, list[dict[str, list[float | None]]]]
+
+
+def read_curves(run: Run) -> RunCurves:
+    """Compute the curves of a finished run; raise `RunError` where its files are broken."""
+    scores, decision = run.scores(), run.decision()
+    assert scores.targets is not None, "a run is fitted on targets"
+    problem = Problem(
+        probabilities=scores.probabilities,
+        targets=scores.targets,
+        seed=int(decision.options.get("seed", 0)),
+    )
+    predicted = decision.decide(scores.probabilities)
+    ap = class_ap(scores.probabilities, scores.targets)
+    told = {row["label"]: row for row in decision.per_class}
+    most = int(max(predicted.sum(axis=1).max(), scores.targets.sum(axis=1).max()))
+    return RunCurves(
+        labels=scores.labels,
+        classes=tuple(
+            _class_curve(
+                problem,
+                j,
+                label=label,
+                ap=float(ap[j]),
+                threshold=decision.thresholds[j],
+                f1_tuned=told.get(label, {}).get("f1_tuned"),
+                f1_nested=told.get(label, {}).get("f1_nested"),
+            )
+            for j, label in enumerate(scores.labels)
+            if problem.support[j]
+        ),
+        bins=_bins(scores.probabilities, scores.targets),
+        together_true=_together(scores.targets),
+        together_predicted=_together(predicted),
+        sizes_true=_sizes(scores.targets, most),
+        sizes_predicted=_sizes(predicted, most),
+        history=run.history(),
+    )
+
+
+def _class_curve(
+    problem: Problem,
+    j: int,
+    *,
+    label: str,
+    ap: float,
+    threshold: float,
+    f1_tuned: float | None,
+    f1_nested: float | None,
+) -> ClassCurve:
+    cuts = problem.cuts[j]
+    recall = cuts.hits[1:] / cuts.positives
+    points = np.unique(np.searchsorted(recall, GRID).clip(max=len(recall) - 1))
+    f1 = cuts.f_beta()
+    low, high = np.quantile(resampled(cuts, seed=(problem.seed, j)), BAND)
+    return ClassCurve(
+        label=label,
+        support=int(problem.support[j]),
+        ap=ap,
+        recall=recall[points],
+        precision=(cuts.hits[1:] / cuts.chosen[1:])[points],
+        f1=f1[_at(cuts, GRID)],
+        threshold=threshold,
+        f1_there=float(f1[cuts.at(threshold)]),
+        band=(float(low), float(high)),
+        f1_tuned=f1_tuned,
+        f1_nested=f1_nested,
+    )
+
+
+def _at(cuts: Cuts, thresholds: Values) -> NDArray[np.int64]:
+    return np.array([cuts.at(threshold) for threshold in thresholds])
+
+
+def _bins(probabilities: NDArray[np.floating], targets: Targets) -> Values:
+    p = probabilities.astype(np.float64).ravel()
+    bins = np.minimum((p * N_BINS).astype(np.int64), N_BINS - 1)
+    counts = np.bincount(bins, minlength=N_BINS)
+    filled = counts > 0
+    sums = [np.bincount(bins, weights=w, minlength=N_BINS) for w in (p, targets.ravel())]
+    return np.column_stack([*(total[filled] / counts[filled] for total in sums), counts[filled]])
+
+
+def _together(sets: Targets) -> Values:
+    """Jaccard index of every pair of columns; 0 where neither label occurs."""
+    values = sets.astype(np.float64)
+    both = values.T @ values
+    count = both.diagonal()
+    either = count[:, None] + count[None, :] - both
+    share: Values = both / np.maximum(either, 1)
+    return share
+
+
+def _sizes(sets: Targets, most: int) -> Values:
+    return np.bincount(sets.sum(axis=1, dtype=np.int64), minlength=most + 1).astype(np.float64)

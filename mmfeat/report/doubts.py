@@ -1,0 +1,56 @@
+"""Labels that may be wrong, by out-of-fold confidence.
+
+The self-confidence of a cell is the probability that the run gives to the label it has: p where
+the label is there, 1 − p where it is not. With cleanlab installed (`mmfeat[cleanlab]`) only the
+cells are kept that confident learning finds (Northcutt, Jiang, Chuang 2021), class by class;
+without it, those that the run would decide otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmfeat.types import BoolArray, Targets
+
+MAX_DOUBTS = 48
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doubts:
+    """Cells (row, class), the least confident first, and the method that found them."""
+
+    cells: tuple[tuple[int, int], ...]
+    method: str
+
+
+def find_doubts(
+    probabilities: NDArray[np.floating], predicted: Targets, targets: Targets
+) -> Doubts:
+    """Find at most `MAX_DOUBTS` cells; all arrays of shape (n, k)."""
+    confidence = np.where(targets, probabilities, 1 - probabilities)
+    try:
+        method = f"confident learning, by cleanlab {version('cleanlab')}"
+        found = _by_cleanlab(probabilities, targets)
+    except PackageNotFoundError:
+        method = "a ranking by confidence; with `pip install 'mmfeat[cleanlab]'`, by cleanlab"
+        found = predicted != targets
+    rows, columns = np.nonzero(found)
+    order = np.argsort(confidence[rows, columns], kind="stable")[:MAX_DOUBTS]
+    cells = zip(rows[order].tolist(), columns[order].tolist(), strict=True)
+    return Doubts(cells=tuple(cells), method=method)
+
+
+def _by_cleanlab(probabilities: NDArray[np.floating], targets: Targets) -> BoolArray:
+    """Whether cleanlab takes a cell for mislabelled, of shape (n, k)."""
+    from cleanlab.filter import find_label_issues  # noqa: PLC0415 - an extra
+
+    found = np.zeros(targets.shape, dtype=bool)
+    for j in np.flatnonzero((targets.min(axis=0) == 0) & (targets.max(axis=0) == 1)):
+        p = probabilities[:, j].astype(np.float64)
+        both = np.column_stack([1 - p, p])
+        found[:, j] = find_label_issues(targets[:, j].astype(np.int64), both, n_jobs=1)
+    return found

@@ -1,0 +1,182 @@
+"""The rows to look at: the most wrong ones of every class, and labels that may be wrong.
+
+Scores are out of fold; a row is wrong about a class where the run decides otherwise than its
+label. The rows of each class are ranked by how sure the run is of its mistake.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mmfeat.errors import StoreError
+from mmfeat.report.doubts import find_doubts
+from mmfeat.report.thumbnails import Thumbnails
+from mmfeat.runs import Run
+from mmfeat.store import FeatureStore
+from mmfeat.types import Scores, Targets
+from mmfeat.workspace import Workspace
+
+log = logging.getLogger(__name__)
+
+MAX_ROWS = 240  # of the page
+PER_KIND = 6  # false positives and false negatives of a class, at most
+MAX_CAPTION = 400  # letters
+MAX_CELLS = 12  # labels of a row
+UNSURE = 0.1  # a label of at least this probability is worth showing beside the others
+
+KINDS = {
+    "false-positive": "false alarms: predicted, not labelled",
+    "false-negative": "missed: labelled, not predicted",
+    "doubt": "labels in doubt",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One label of a row: how probable, whether true and predicted, and what is wrong with it."""
+
+    label: str
+    column: int
+    probability: float
+    true: bool
+    predicted: bool
+    kinds: tuple[str, ...]
+
+    @property
+    def verdict(self) -> str:
+        """Label and prediction in words."""
+        words = {(True, True): "right", (True, False): "missed", (False, True): "false alarm"}
+        said = [words.get((self.true, self.predicted), ""), "in doubt" * ("doubt" in self.kinds)]
+        return ", ".join(filter(None, said))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """One row of the gallery; `missing` says why it has no picture."""
+
+    id: str
+    caption: str
+    picture: str
+    missing: str
+    cells: tuple[Cell, ...]
+
+    @property
+    def tags(self) -> str:
+        """What the filters look for: ``KIND:COLUMN`` of every cell that is wrong or in doubt."""
+        return " ".join(f"{kind}:{cell.column}" for cell in self.cells for kind in cell.kinds)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gallery:
+    """Rows of one run, the surest mistakes first; `method` found the labels in doubt."""
+
+    run: str
+    cards: tuple[Card, ...]
+    method: str
+    labels: tuple[str, ...]
+
+
+def make_gallery(
+    run: Run, workspace: Workspace, *, images: Path | None, max_thumbnails: int
+) -> Gallery:
+    """Choose the rows of a finished run; without `images`, no pictures are looked for."""
+    scores, decision = run.scores(), run.decision()
+    assert scores.targets is not None, "a run is fitted on targets"
+    predicted = decision.decide(scores.probabilities)
+    doubts = find_doubts(scores.probabilities, predicted, scores.targets)
+    kinds: dict[tuple[int, int], list[str]] = {}
+    for kind, cells in _mistakes(scores, predicted).items():
+        for cell in cells:
+            kinds.setdefault(cell, []).append(kind)
+    for cell in doubts.cells:
+        kinds.setdefault(cell, []).append("doubt")
+    captions, paths = _captions_and_paths(run, workspace, scores.ids)
+    thumbnails = Thumbnails(images or Path(), limit=max_thumbnails if images else 0)
+    cards = []
+    for row in _order(scores, kinds):
+        picture, missing = thumbnails.take(paths[row]) if paths else ("", "the store is not there")
+        cards.append(
+            Card(
+                id=scores.ids[row],
+                caption=_cut(captions[row]) if captions else "",
+                picture=picture,
+                missing=missing,
+                cells=_cells(scores, predicted, kinds, row),
+            )
+        )
+    return Gallery(run=run.name, cards=tuple(cards), method=doubts.method, labels=scores.labels)
+
+
+def _mistakes(scores: Scores, predicted: Targets) -> dict[str, list[tuple[int, int]]]:
+    """The cells (row, class) of each kind of mistake, the surest of every class."""
+    p, targets = scores.probabilities, scores.targets
+    assert targets is not None
+    per_kind = max(1, min(PER_KIND, MAX_ROWS // (2 * len(scores.labels))))
+    found: dict[str, list[tuple[int, int]]] = {"false-positive": [], "false-negative": []}
+    for j in range(len(scores.labels)):
+        for kind, wrong, sureness in (
+            ("false-positive", (predicted[:, j] == 1) & (targets[:, j] == 0), p[:, j]),
+            ("false-negative", (predicted[:, j] == 0) & (targets[:, j] == 1), -p[:, j]),
+        ):
+            rows = np.flatnonzero(wrong)
+            surest = rows[np.argsort(-sureness[rows], kind="stable")[:per_kind]]
+            found[kind] += [(int(row), j) for row in surest]
+    return found
+
+
+def _order(scores: Scores, kinds: dict[tuple[int, int], list[str]]) -> list[int]:
+    """The rows of the page, the surest mistake first."""
+    targets = scores.targets
+    assert targets is not None
+    worst: dict[int, float] = {}
+    for row, j in kinds:
+        off = abs(float(scores.probabilities[row, j]) - float(targets[row, j]))
+        worst[row] = max(worst.get(row, 0.0), off)
+    return sorted(worst, key=lambda row: (-worst[row], row))[:MAX_ROWS]
+
+
+def _cells(
+    scores: Scores, predicted: Targets, kinds: dict[tuple[int, int], list[str]], row: int
+) -> tuple[Cell, ...]:
+    """The labels of a row: what is wrong, then the others that are true or not improbable."""
+    p, targets = scores.probabilities[row], scores.targets
+    assert targets is not None
+    at_stake = (targets[row] | predicted[row]).astype(bool) | (p >= UNSURE)
+    chosen = [int(j) for j in np.argsort(-p, kind="stable") if at_stake[j] or (row, j) in kinds]
+    chosen.sort(key=lambda j: (row, j) not in kinds)
+    return tuple(
+        Cell(
+            label=scores.labels[j],
+            column=j,
+            probability=float(p[j]),
+            true=bool(targets[row, j]),
+            predicted=bool(predicted[row, j]),
+            kinds=tuple(kinds.get((row, j), ())),
+        )
+        for j in chosen[:MAX_CELLS]
+    )
+
+
+def _captions_and_paths(
+    run: Run, workspace: Workspace, ids: Sequence[str]
+) -> tuple[Sequence[str], Sequence[str]]:
+    """Captions and image paths of the run's rows; empty where its store is gone or another."""
+    config = run.config()
+    path = workspace.stores(config.split, config.features)[0]
+    try:
+        with FeatureStore.open(path) as store:
+            if store.ids == tuple(ids):
+                return store.captions or (), store.image_paths
+            log.warning("%s holds other rows than %s; no captions and pictures", path, run.name)
+    except StoreError as error:
+        log.warning("no captions and pictures: %s", error)
+    return (), ()
+
+
+def _cut(caption: str) -> str:
+    return caption if len(caption) <= MAX_CAPTION else caption[: MAX_CAPTION - 1] + "…"

@@ -1,0 +1,102 @@
+"""One HTML file that holds everything it needs: what the templates beside it make of the facts.
+
+Every text is escaped by the template engine. Beyond that the page carries a content security
+policy: only its own script may run, and nothing may be fetched.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from mmfeat.leaderboard import Leaderboard, name_of
+from mmfeat.report.facts import EntryFacts, as_data
+from mmfeat.report.gallery import KINDS, Gallery
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """Everything that the page tells.
+
+    `overview` are the tiles at its top, number and caption; `stores` the provenances of the
+    stores, `versions` those of the libraries, each distinct one once; `left_out` the runs that
+    are not on the page, with the reason.
+    """
+
+    title: str
+    board: Leaderboard
+    entries: tuple[EntryFacts, ...]
+    overview: tuple[tuple[str, str], ...]
+    gallery: Gallery | None
+    stores: tuple[dict[str, Any], ...]
+    versions: tuple[dict[str, str], ...]
+    left_out: tuple[str, ...]
+
+
+def render(page: Page) -> str:
+    """The page as HTML."""
+    environment = Environment(
+        loader=PackageLoader("mmfeat.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    style, script = (
+        environment.loader.get_source(environment, name)[0]  # type: ignore[union-attr]
+        for name in ("page.css", "page.js")
+    )
+    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+    environment.filters.update(number=as_data, size=size_of, name=name_of)
+    return environment.get_template("page.html").render(
+        page=page,
+        style=Markup(style),
+        script=Markup(script),
+        script_hash=f"sha256-{digest}",
+        scale=Scale.over(page.board),
+        kinds=KINDS,
+        has_memory=any(entry.peak_memory is not None for entry in page.board.entries),
+    )
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The stretch of numbers that the bars of the leaderboard show."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def over(cls, board: Leaderboard) -> Scale:
+        """From the lowest to the highest end of all intervals."""
+        ends: Sequence[float] = [end for entry in board.entries for end in entry.interval]
+        return cls(min(ends, default=0.0), max(ends, default=1.0))
+
+    def share(self, value: float) -> str:
+        """Where `value` lies, in per cent of the stretch."""
+        width = self.high - self.low
+        return f"{100 * (value - self.low) / width if width > 0 else 50.0:.1f}%"
+
+
+def size_of(n_bytes: float | None) -> str:
+    """A number of bytes for people."""
+    if n_bytes is None:
+        return "n/a"
+    power = min(len(str(int(n_bytes))) - 1, 9) // 3
+    number = n_bytes / 1000**power
+    return f"{number:.{0 if number >= 10 or not power else 1}f} {('B', 'kB', 'MB', 'GB')[power]}"
+
+
+def distinct(documents: Iterable[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
+    """Each document once, in order."""
+    found: list[dict[str, Any]] = []
+    for document in documents:
+        if document not in found:
+            found.append(document)
+    return tuple(found)

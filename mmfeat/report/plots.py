@@ -1,0 +1,299 @@
+"""Every plot of a run, drawn by matplotlib without its global state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
+
+from mmfeat.report.curves import GRID, ClassCurve, RunCurves, Values
+from mmfeat.report.svg import ACCENT, INK, LINE, SOFT, STYLE
+
+WIDTH = 380.0  # points; half of a wide page, and the width of a phone
+HEIGHT = 260.0
+FRAME = (0.14, 0.16, 0.84, 0.74)  # of axes in their figure; finding it out doubles the time
+COLUMNS = 4
+PANEL, ROOM = 62.0, 25.0  # height of a panel and of the label above it, points
+MAX_NAMED = 20  # with more classes only the worst are named in a scatter plot
+SHORT = 15  # letters of a label
+DASHED = (0, (4, 3))
+MIDDLE_BLUE = "#4f7fe8"  # for images, whose pixels cannot follow the page's colours
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A plot: its title, what it shows, and how it is drawn; None where there is nothing to."""
+
+    title: str
+    about: str
+    draw: Callable[[RunCurves], Figure | None]
+
+
+def draw_all(curves: RunCurves) -> dict[str, Figure]:
+    """Draw every plot that this run has something for."""
+    with mpl.rc_context(STYLE):
+        drawn = {name: plot.draw(curves) for name, plot in PLOTS.items()}
+    return {name: figure for name, figure in drawn.items() if figure is not None}
+
+
+def precision_recall(curves: RunCurves) -> Figure | None:
+    """A panel per class: precision over recall, with the average precision."""
+    if not curves.classes:
+        return None
+    figure, axes, corners = _panels([(curve.label, f"{curve.ap:.2f}") for curve in curves.classes])
+    lines = [
+        corner + np.column_stack([curve.recall, curve.precision])
+        for corner, curve in zip(corners, curves.classes, strict=True)
+    ]
+    axes.add_collection(LineCollection(lines, colors=ACCENT, linewidths=1.4))
+    return figure
+
+
+def f1_over_threshold(curves: RunCurves) -> Figure | None:
+    """A panel per class: F1 over the threshold, the cut, and where the best cut may lie."""
+    if not curves.classes:
+        return None
+    figure, axes, corners = _panels(
+        [(curve.label, f"{curve.threshold:.2f}") for curve in curves.classes]
+    )
+    pairs = list(zip(corners, curves.classes, strict=True))
+    bands = [corner + _box(*curve.band) for corner, curve in pairs]
+    cuts = [corner + _upright(curve.threshold) for corner, curve in pairs]
+    lines = [corner + np.column_stack([GRID, curve.f1]) for corner, curve in pairs]
+    axes.add_collection(PolyCollection(bands, facecolors=ACCENT, alpha=0.18, linewidths=0))
+    axes.add_collection(LineCollection(cuts, colors=INK, linewidths=1.0))
+    axes.add_collection(LineCollection(lines, colors=ACCENT, linewidths=1.4))
+    return figure
+
+
+def reliability(curves: RunCurves) -> Figure:
+    """Share of positives over the predicted probability, all cells pooled."""
+    figure, axes = _axes("mean predicted probability", "share of positives")
+    mean, share, count = curves.bins.T
+    error = 1.96 * np.sqrt(share * (1 - share) / count)
+    axes.plot([0, 1], [0, 1], color=SOFT, linewidth=0.8, linestyle=DASHED)
+    axes.vlines(mean, (share - error).clip(0), (share + error).clip(max=1), color=ACCENT, alpha=0.5)
+    axes.plot(mean, share, color=ACCENT, marker="o", markersize=4, linewidth=1.4)
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    return figure
+
+
+def support_f1(curves: RunCurves) -> Figure | None:
+    """F1 over the number of positives, a dot per class."""
+    if not curves.classes:
+        return None
+    figure, axes = _axes("positives (logarithmic)", "F1")
+    _over_support(axes, curves.classes, [_honest(curve) for curve in curves.classes])
+    axes.set_ylim(-0.03, 1.03)
+    return figure
+
+
+def nested_tuned(curves: RunCurves) -> Figure | None:
+    """F1 by thresholds of the other folds minus F1 by those of the same rows, over positives."""
+    told = [
+        (curve, curve.f1_nested - curve.f1_tuned)
+        for curve in curves.classes
+        if curve.f1_tuned is not None and curve.f1_nested is not None
+    ]
+    if not told:
+        return None
+    figure, axes = _axes("positives (logarithmic)", "F1 nested − F1 tuned")
+    axes.axhline(0, color=SOFT, linewidth=0.8, linestyle=DASHED)
+    _over_support(axes, *zip(*told, strict=True))
+    return figure
+
+
+def together(curves: RunCurves) -> Figure | None:
+    """Which labels stand together: true above the diagonal, predicted below."""
+    k = len(curves.labels)
+    if k < 2:
+        return None
+    figure = Figure(figsize=(WIDTH / 72, WIDTH / 72), layout="constrained")
+    axes = figure.add_subplot()
+    shares = np.triu(curves.together_true, 1) + np.tril(curves.together_predicted, -1)
+    pixels = np.empty((k, k, 4))
+    pixels[..., :3] = to_rgb(MIDDLE_BLUE)
+    pixels[..., 3] = np.sqrt(shares / max(shares.max(), 1e-12))  # small shares stay visible
+    axes.imshow(pixels, interpolation="none")
+    axes.plot([-0.5, k - 0.5], [-0.5, k - 0.5], color=LINE, linewidth=1)
+    axes.spines[:].set(visible=True)
+    axes.text(1.0, 1.02, "true", transform=axes.transAxes, ha="right", color=SOFT)
+    axes.set_xlabel("predicted", loc="left")
+    if k <= MAX_NAMED:
+        names = [_short(label) for label in curves.labels]
+        axes.set_xticks(range(k), names, rotation=90)
+        axes.set_yticks(range(k), names)
+    else:
+        axes.set(xticks=[], yticks=[])
+    axes.tick_params(length=0)
+    return figure
+
+
+def label_counts(curves: RunCurves) -> Figure:
+    """Rows by their number of labels, true and predicted."""
+    figure, axes = _axes("labels in a row", "rows")
+    sizes = np.arange(len(curves.sizes_true))
+    axes.bar(sizes - 0.2, curves.sizes_true, width=0.38, color=SOFT, label="true")
+    axes.bar(sizes + 0.2, curves.sizes_predicted, width=0.38, color=ACCENT, label="predicted")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend()
+    return figure
+
+
+def training(curves: RunCurves) -> Figure | None:
+    """Loss by epoch, a line per fold."""
+    parts = curves.history
+    if not parts:
+        return None
+    figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72))
+    figure.subplots_adjust(left=FRAME[0], bottom=FRAME[1], right=0.98, top=0.9, wspace=0.35)
+    for axes, (part, folds) in zip(
+        figure.subplots(1, len(parts), squeeze=False)[0], parts.items(), strict=True
+    ):
+        for number, fold in enumerate(folds):
+            for rows, colour in (("train", SOFT), ("aside", ACCENT)):
+                losses = np.array(fold.get(rows, []), dtype=np.float64)  # None becomes NaN
+                if len(losses):
+                    label = {"train": "training rows", "aside": "rows set aside"}[rows]
+                    epochs = np.arange(1, len(losses) + 1)
+                    axes.plot(
+                        epochs, losses, color=colour, linewidth=1, label="" if number else label
+                    )
+        axes.set_xlabel("epoch")
+        axes.set_title(f"loss of {part}", loc="left", fontsize=10, color=SOFT)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    figure.axes[-1].legend()
+    return figure
+
+
+PLOTS: dict[str, Plot] = {
+    "precision-recall": Plot(
+        "Precision and recall",
+        "A panel per class, recall to the right and precision upwards, both from 0 to 1;"
+        " the number is the average precision.",
+        precision_recall,
+    ),
+    "f1-threshold": Plot(
+        "F1 against the threshold",
+        "A panel per class, both axes from 0 to 1. The upright line and the number are the"
+        " threshold; the best one lies in the shaded band in 90 % of resamples of the rows.",
+        f1_over_threshold,
+    ),
+    "reliability": Plot(
+        "Reliability",
+        "Of the cells that were given a probability, the share that is positive, with 95 %"
+        " intervals; on the dashed line probabilities mean what they say.",
+        reliability,
+    ),
+    "support-f1": Plot(
+        "Support against F1",
+        "A dot per class; F1 is nested where thresholds were tuned.",
+        support_f1,
+    ),
+    "nested-tuned": Plot(
+        "Nested against tuned",
+        "A dot per class. How far it lies below the dashed line is how much better thresholds"
+        " look on the rows they were tuned on than on held-out folds.",
+        nested_tuned,
+    ),
+    "together": Plot(
+        "Labels that stand together",
+        "The darker, the more of the rows with either label have both: true above the diagonal,"
+        " predicted below. A sound prediction is symmetric.",
+        together,
+    ),
+    "label-counts": Plot(
+        "Number of labels", "Rows by how many labels they have, and were given.", label_counts
+    ),
+    "training": Plot(
+        "Training",
+        "The loss of every epoch, one line per fold; the epoch of the lowest loss on the rows"
+        " set aside is kept.",
+        training,
+    ),
+}
+
+
+def _axes(x: str, y: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72))
+    axes = figure.add_axes(FRAME)
+    axes.set_xlabel(x)
+    axes.set_title(y, loc="left", fontsize=10, color=SOFT)
+    axes.grid(color=LINE, linewidth=0.6)
+    axes.tick_params(length=0)
+    return figure, axes
+
+
+def _panels(captions: Sequence[tuple[str, str]]) -> tuple[Figure, Axes, Values]:
+    """A grid of panels from (0, 0) to (1, 1) with their captions, and each one's corner, (n, 2).
+
+    All are in one set of axes: 80 sets would take seconds to draw and megabytes to write.
+    """
+    n_rows = -(-len(captions) // COLUMNS)
+    pitch = np.array([1.16, 1 + ROOM / PANEL])
+    height = n_rows * (PANEL + ROOM) + 14
+    figure = Figure(figsize=(WIDTH / 72, height / 72))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    axes.set(
+        xlim=(-0.12, COLUMNS * pitch[0] - 0.12), ylim=(-n_rows * pitch[1] + 1 - 14 / PANEL, 1.4)
+    )
+    places = np.arange(len(captions))
+    corners = np.column_stack([places % COLUMNS, -(places // COLUMNS)]) * pitch
+    frame = np.array([[0.0, 1.0], [0.0, 0.0], [1.0, 0.0]])
+    middle = np.array([[0.0, 0.5], [1.0, 0.5]])
+    axes.add_collection(
+        LineCollection([corner + frame for corner in corners], colors=SOFT, linewidths=0.6)
+    )
+    axes.add_collection(
+        LineCollection([corner + middle for corner in corners], colors=LINE, linewidths=0.6)
+    )
+    for (x, y), (label, number) in zip(corners, captions, strict=True):
+        axes.text(x, y + 1.1, _short(label), fontsize=10)
+        axes.text(x + 1, y + 1.1, number, fontsize=10, ha="right", color=SOFT)
+    return figure, axes, corners
+
+
+def _upright(x: float) -> Values:
+    return np.array([[min(x, 1.0), 0.0], [min(x, 1.0), 1.0]])
+
+
+def _box(left: float, right: float) -> Values:
+    right = min(max(right, left + 0.01), 1.0)
+    return np.array([[left, 0.0], [right, 0.0], [right, 1.0], [left, 1.0]])
+
+
+def _over_support(axes: Axes, classes: Sequence[ClassCurve], values: Sequence[float]) -> None:
+    """A dot per class, named; with many classes only the lowest have names."""
+    support = [curve.support for curve in classes]
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.plot(support, values, "o", color=ACCENT, markersize=5, alpha=0.8)
+    named = np.argsort(values)[: len(classes) if len(classes) <= MAX_NAMED else MAX_NAMED // 2]
+    for j in named:
+        axes.annotate(
+            _short(classes[j].label),
+            (support[j], values[j]),
+            xytext=(4, 3),
+            textcoords="offset points",
+            fontsize=9,
+            color=SOFT,
+        )
+
+
+def _honest(curve: ClassCurve) -> float:
+    return curve.f1_there if curve.f1_nested is None else curve.f1_nested
+
+
+def _short(label: str) -> str:
+    """One line of a label: without control characters, which no XML can hold, and not too long."""
+    plain = " ".join("".join(c if c.isprintable() else " " for c in label).split())
+    return plain if len(plain) <= SHORT else plain[: SHORT - 1] + "…"

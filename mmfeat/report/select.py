@@ -1,0 +1,59 @@
+"""Which runs a report is about: those named, or all that can be compared with the newest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mmfeat.errors import MmfeatError, RunError
+from mmfeat.report.facts import RunFacts
+from mmfeat.runs import Run, find_run, list_runs
+from mmfeat.types import Scores
+from mmfeat.workspace import Workspace
+
+
+def select_runs(
+    workspace: Workspace, names: Sequence[str] = ()
+) -> tuple[list[Run], tuple[str, ...]]:
+    """Give the finished runs `names`, or all of the newest one's rows; and those left out, told.
+
+    Raises `RunError` where a named run is missing or unfinished, and where there is no run.
+    """
+    if names:
+        return [find_run(workspace, name) for name in dict.fromkeys(names)], ()
+    runs: list[Run] = []
+    left_out: list[str] = []
+    first: Scores | None = None
+    for run in list_runs(workspace):
+        try:
+            scores = _read(run)
+        except MmfeatError as error:
+            left_out.append(f"{run.name}: {error}")
+            continue
+        first = first or scores
+        if _same_rows(scores, first):
+            runs.append(run)
+        else:
+            left_out.append(f"{run.name}: it has other rows, labels or targets than {runs[0].name}")
+    if not runs:
+        raise RunError(
+            "a report needs a finished run", f"{workspace.runs} has none", "run `mmfeat fit` first"
+        )
+    return runs, tuple(left_out)
+
+
+def _read(run: Run) -> Scores:
+    """The scores of a run whose files can all be read; raise `RunError` for any other."""
+    if not run.is_done:
+        raise RunError("only finished runs are read", "it has no DONE", "fit it again to its end")
+    RunFacts.read(run)
+    return run.scores()
+
+
+def _same_rows(one: Scores, other: Scores) -> bool:
+    return (
+        one.ids == other.ids
+        and one.labels == other.labels
+        and np.array_equal(one.targets, other.targets)  # type: ignore[arg-type]
+    )

@@ -1,0 +1,47 @@
+"""Small pictures of rows, as data URIs: few, small, and read through the guards of stage one."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+from PIL import Image
+
+from mmfeat.encoders.base import Preprocessing
+from mmfeat.extract.guard import Refusal
+from mmfeat.extract.images import decode_image
+
+SIDE = 192  # pixels
+MAT = 24  # grey around a picture that is not square
+QUALITY = 72  # of JPEG: 4 to 10 kB
+MAX_PIXELS = 100_000_000
+MAX_BYTES = 4 * 2**20  # of all pictures of a page
+
+WHOLE = Preprocessing(
+    size=(SIDE, SIDE), mean=(0.5,) * 3, std=(0.5,) * 3, resize_mode="longest", fill=MAT
+)
+
+
+class Thumbnails:
+    """Hands out pictures below one folder until `limit` pictures or `MAX_BYTES` are reached."""
+
+    def __init__(self, folder: Path, *, limit: int) -> None:
+        self._folder = folder.resolve()
+        self._left, self._bytes_left = limit, MAX_BYTES
+
+    def take(self, name: str) -> tuple[str, str]:
+        """Give (data URI, "") for the image `name`, or ("", why there is none)."""
+        if self._left <= 0 or self._bytes_left <= 0:
+            return "", "not shown, to keep the page small"
+        found = decode_image(
+            self._folder, name, preprocessing=WHOLE, max_pixels=MAX_PIXELS, fast=True
+        )
+        if isinstance(found, Refusal):
+            return "", found.reason
+        out = io.BytesIO()
+        Image.fromarray(found[0]).save(out, format="JPEG", quality=QUALITY, optimize=True)
+        text = base64.b64encode(out.getvalue()).decode("ascii")
+        self._left -= 1
+        self._bytes_left -= len(text)
+        return f"data:image/jpeg;base64,{text}", ""

@@ -1,0 +1,100 @@
+"""From runs to a page: compare them, draw the best, show where they err, write one HTML file."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from markupsafe import Markup
+
+from mmfeat.files import write_text
+from mmfeat.leaderboard import make_leaderboard
+from mmfeat.metrics.sets import labels_per_row
+from mmfeat.report.curves import read_curves
+from mmfeat.report.facts import Drawing, EntryFacts, RunFacts
+from mmfeat.report.gallery import make_gallery
+from mmfeat.report.page import Page, distinct, render
+from mmfeat.report.plots import PLOTS, draw_all
+from mmfeat.report.select import select_runs
+from mmfeat.report.svg import inline, write_figure
+from mmfeat.runs import Run
+from mmfeat.types import Scores
+from mmfeat.workspace import Workspace
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportOptions:
+    """How much the page shows: `plots` of so many entries, so many pictures, and from where.
+
+    `images` is the folder of the pictures (None: none are shown); with `figures` every plot
+    is written into that folder as well, as PNG and SVG.
+    """
+
+    objective: str
+    plots: int = 10
+    max_thumbnails: int = 150
+    images: Path | None = None
+    figures: Path | None = None
+
+
+def write_report(
+    path: Path, workspace: Workspace, *, names: Sequence[str] = (), options: ReportOptions
+) -> Page:
+    """Write the report of the runs `names`, or of all, to `path`; return what it says.
+
+    Raises `RunError` where a named run is missing or broken, where the runs are not of one
+    table, and where there is none.
+    """
+    runs, left_out = select_runs(workspace, names)
+    for reason in left_out:
+        log.warning("left out: %s", reason)
+    board = make_leaderboard(runs, objective=options.objective)
+    found = {run.name: run for run in runs}
+    entries = []
+    for rank, entry in enumerate(board.entries, start=1):
+        facts = tuple(RunFacts.read(found[name]) for name in entry.runs)
+        drawn = _drawings(found[entry.runs[0]], rank, options) if rank <= options.plots else ()
+        entries.append(EntryFacts(rank=rank, entry=entry, runs=facts, drawings=drawn))
+    best = found[board.entries[0].runs[0]]
+    provenances = [run.provenance for each in entries for run in each.runs]
+    page = Page(
+        title=workspace.root.resolve().parent.name,
+        board=board,
+        entries=tuple(entries),
+        overview=_overview(best.scores(), n_entries=len(entries), n_runs=len(runs)),
+        gallery=make_gallery(
+            best, workspace, images=options.images, max_thumbnails=options.max_thumbnails
+        ),
+        stores=distinct(store for document in provenances for store in document["stores"]),
+        versions=distinct(document.get("versions", {}) for document in provenances),
+        left_out=left_out,
+    )
+    write_text(path, render(page))
+    return page
+
+
+def _drawings(run: Run, rank: int, options: ReportOptions) -> tuple[Drawing, ...]:
+    """Every plot of a run, inlined; and in files, where a folder for them is named."""
+    drawings = []
+    for name, figure in draw_all(read_curves(run)).items():
+        plot = PLOTS[name]
+        if options.figures is not None:
+            write_figure(figure, options.figures / run.name / name)
+        svg = inline(figure, title=f"{plot.title}: {plot.about}", name=f"{name}-{rank}")
+        drawings.append(Drawing(title=plot.title, about=plot.about, svg=Markup(svg)))
+    return tuple(drawings)
+
+
+def _overview(scores: Scores, *, n_entries: int, n_runs: int) -> tuple[tuple[str, str], ...]:
+    assert scores.targets is not None, "a run is fitted on targets"
+    return (
+        (f"{len(scores.ids):,}", "rows"),
+        (f"{len(scores.labels):,}", "labels"),
+        (f"{labels_per_row(scores.targets, scores.targets):.2f}", "labels per row"),
+        (f"{n_entries:,}", "combinations"),
+        (f"{n_runs:,}", "runs"),
+    )

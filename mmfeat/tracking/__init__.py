@@ -1,0 +1,58 @@
+"""Experiment trackers, one file each: a finished run is sent through the tracker's own client.
+
+A tracker is one function `(Record, folder) -> where to look`. It keeps everything below `folder`
+unless its own environment variables say otherwise, and a run that is sent again takes the
+place of its first entry.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from mmfeat.errors import MmfeatError, PluginError
+from mmfeat.plugins import Plugin, resolve
+from mmfeat.runs import Run
+from mmfeat.tracking.record import Curve, read_record
+from mmfeat.workspace import Workspace
+
+log = logging.getLogger(__name__)
+
+TRACKERS: dict[str, Plugin] = {
+    "mlflow": Plugin(
+        "mmfeat.tracking.mlflow:send", "MLflow, an SQLite file unless told a server", "mlflow"
+    ),
+    "wandb": Plugin("mmfeat.tracking.wandb:send", "Weights & Biases, offline", "wandb"),
+    "tensorboard": Plugin("mmfeat.tracking.tensorboard:send", "TensorBoard", "tensorboard"),
+}
+
+
+class Tracker:
+    """Sends finished runs to the tracker `name`; to none where it is None.
+
+    Make it before the work: it raises `PluginError` where the client is not installed.
+    """
+
+    def __init__(self, name: str | None, workspace: Workspace) -> None:
+        self.name, self.workspace = name, workspace
+        self._send = None if name is None else resolve(name, TRACKERS, "tracker")
+
+    def track(self, run: Run, *, curves: Mapping[str, Curve] | None = None) -> None:
+        """Send what is known of `run`, and `curves` with it.
+
+        Raises `PluginError` where the client fails; the run is unharmed.
+        """
+        if self._send is None:
+            return
+        record = read_record(run, self.workspace, curves or {})
+        try:
+            where = self._send(record, self.workspace.tracking.resolve())
+        except MmfeatError:
+            raise
+        except Exception as error:  # clients raise what they like
+            raise PluginError(
+                f"the tracker {self.name} must take the run {run.name}",
+                f"{type(error).__name__}: {error}",
+                "the run itself is finished; mend that and run the same command again",
+            ) from error
+        log.info("%s has run %s: %s", self.name, run.name, where)

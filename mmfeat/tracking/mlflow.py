@@ -1,0 +1,65 @@
+"""MLflow: `MLFLOW_TRACKING_URI` if it is set, else `mlflow.db` and a folder of artifacts."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from pathlib import Path
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # it would call home when imported
+
+from mlflow.entities import Metric, Param
+from mlflow.tracking import MlflowClient
+
+from mmfeat.tracking.record import Record
+
+EXPERIMENT = "mmfeat"
+KEY = "mmfeat.key"
+METRICS_AT_ONCE = 1000  # the most that a batch may hold
+PARAMS_AT_ONCE = 100
+
+
+def send(record: Record, folder: Path) -> str:
+    """Write the run into the experiment `MLFLOW_EXPERIMENT_NAME`, mmfeat by default."""
+    for chatter in ("mlflow", "alembic"):
+        logging.getLogger(chatter).setLevel(logging.WARNING)
+    uri = os.environ.get("MLFLOW_TRACKING_URI")
+    artifacts = None
+    if not uri:
+        folder.mkdir(parents=True, exist_ok=True)
+        uri, artifacts = f"sqlite:///{folder / 'mlflow.db'}", (folder / "mlflow").as_uri()
+    client = MlflowClient(tracking_uri=uri)
+    run_id = _run_id(client, record, artifacts)
+    params = [Param(key, value) for key, value in record.parameters.items()]
+    for start in range(0, len(params), PARAMS_AT_ONCE):
+        client.log_batch(run_id, params=params[start : start + PARAMS_AT_ONCE])
+    now = int(time.time() * 1000)
+    metrics = [Metric(name, value, now, 0) for name, value in record.metrics.items()]
+    metrics += [
+        Metric(name, value, now, step)
+        for name, curve in record.curves.items()
+        for step, value in enumerate(curve, start=1)
+        if value is not None
+    ]
+    for start in range(0, len(metrics), METRICS_AT_ONCE):
+        client.log_batch(run_id, metrics=metrics[start : start + METRICS_AT_ONCE])
+    for path in record.files:
+        client.log_artifact(run_id, str(path))
+    client.set_terminated(run_id)
+    return f"{uri}; look with `mlflow ui --backend-store-uri {uri}`"
+
+
+def _run_id(client: MlflowClient, record: Record, artifacts: str | None) -> str:
+    """The id of a new entry; an older one of the same run goes to MLflow's bin."""
+    name = os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        number = client.create_experiment(name, artifact_location=artifacts)
+    else:
+        number = experiment.experiment_id
+    for old in client.search_runs([number], filter_string=f"tags.`{KEY}` = '{record.key}'"):
+        client.delete_run(old.info.run_id)
+    run = client.create_run(number, run_name=record.name, tags={KEY: record.key})
+    run_id: str = run.info.run_id
+    return run_id

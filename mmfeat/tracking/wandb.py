@@ -1,0 +1,58 @@
+"""Weights & Biases: offline unless `WANDB_MODE` says otherwise; below `WANDB_DIR` if it is set."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # it would call home when it fails
+
+import wandb
+
+from mmfeat.tracking.record import Record
+
+PROJECT = "mmfeat"
+
+
+def send(record: Record, folder: Path) -> str:
+    """Write the run into the project `WANDB_PROJECT`, mmfeat by default."""
+    place = Path(os.environ.get("WANDB_DIR", folder))
+    place.mkdir(parents=True, exist_ok=True)
+    mode = os.environ.get("WANDB_MODE", "offline")
+    for old in place.glob(f"wandb/offline-run-*-{record.key}"):
+        shutil.rmtree(old)
+    run = wandb.init(
+        project=os.environ.get("WANDB_PROJECT", PROJECT),
+        name=record.name,
+        id=record.key,
+        resume="allow",
+        dir=str(place),
+        mode=mode,  # type: ignore[arg-type]
+        config=dict(record.parameters),
+        settings=wandb.Settings(
+            silent=True, console="off", disable_git=True, x_disable_stats=True, save_code=False
+        ),
+    )
+    try:
+        for step in range(max(map(len, record.curves.values()), default=0)):
+            run.log(
+                {
+                    name: curve[step]
+                    for name, curve in record.curves.items()
+                    if step < len(curve) and curve[step] is not None
+                },
+                step=step + 1,
+            )
+        run.summary.update(record.metrics)
+        for path in record.files:
+            copy = shutil.copy(path, run.dir)  # a link would break with the workspace moved
+            run.save(copy, base_path=run.dir, policy="now")
+    except BaseException:
+        run.finish(exit_code=1)
+        raise
+    run.finish()
+    if mode == "online":
+        return str(run.url)
+    where = Path(run.dir).parent
+    return f"{where}; upload it with `wandb sync {where}`"
