@@ -74,7 +74,9 @@ class EntryFacts:
 
 def as_data(value: float | None, *, where: str = "", digits: int = DIGITS) -> Markup:
     """A number as `<data>`: exact in its value, rounded in its text; None is n/a."""
-    if value is None:
-        return Markup('<data value="" data-json="{}">n/a</data>').format(where)
-    text = f"{value:,}" if isinstance(value, int) else f"{value:.{digits}f}".replace("-", "−")
-    return Markup('<data value="{}" data-json="{}">{}</data>').format(repr(value), where, text)
+    text = "n/a"
+    if value is not None:
+        text = f"{value:,}" if isinstance(value, int) else f"{value:.{digits}f}"
+    source = Markup(' data-json="{}"').format(where) if where else ""
+    exact = "" if value is None else repr(value)
+    return Markup('<data value="{}"{}>{}</data>').format(exact, source, text.replace("-", "−"))
