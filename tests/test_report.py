@@ -17,6 +17,7 @@ from mmfeat.report import ReportOptions, write_report
 from mmfeat.report.commands import commands_of
 from mmfeat.report.page import size_of
 from mmfeat.report.plots import PLOTS
+from mmfeat.report.select import select_runs
 from mmfeat.runs import find_run
 from mmfeat.workspace import Workspace
 from tests.conftest import Mmfeat
@@ -119,6 +120,21 @@ def test_runs_that_cannot_be_compared_are_left_out_and_told(
         write_report(workspace.report, workspace, names=["good", "broken"], options=OPTIONS)
     with pytest.raises(RunError, match="same rows"):
         write_report(workspace.report, workspace, names=["good", "older-table"], options=OPTIONS)
+
+
+@pytest.mark.parametrize("file", ["metrics.json", "thresholds.json", "history.json"])
+@pytest.mark.parametrize(
+    "edit", ["{", "[]", "{}", '{"oof": 1}', '{"concat": 1}', '{"concat": [{"train": "x"}]}']
+)
+def test_broken_files_end_in_one_clear_error(workspace: Workspace, file: str, edit: str) -> None:
+    (workspace.run("good") / file).write_text(edit)
+    if file == "history.json" and edit == "{}":  # a head without epochs
+        write_report(workspace.report, workspace, names=["good"], options=OPTIONS)
+    else:
+        with pytest.raises(RunError):
+            write_report(workspace.report, workspace, names=["good"], options=OPTIONS)
+    if file != "history.json":
+        assert [reason.partition(":")[0] for reason in select_runs(workspace)[1]] == ["good"]
 
 
 def test_without_runs_there_is_no_report(tmp_path: Path) -> None:

@@ -248,7 +248,7 @@ def test_nothing_in_any_field_runs(browser: Browser, tmp_path: Path) -> None:
         (".card .id", ids[0]),
         (".card .caption", HOSTILE),
         ("#class option", labels[0]),
-        (".cells span", labels[0]),
+        (".cells .label", labels[0]),
         (".run h4", name),
         ("#made dd", HOSTILE),
         ("#board tbody th", HOSTILE),

@@ -12,7 +12,7 @@ from mmfeat.report.svg import VARIABLES, inline, write_figure
 from mmfeat.workspace import Workspace
 from tests.made_up import make_run
 
-ODD = ("<script>alert(1)</script>", "$\\frac$ & \"'", "שלום\x1b\n", "🙂" * 30)
+ODD = ("<script>alert(1)</script>", '$\\frac$ &"', "שלום\x1b\n", "🙂" * 30)
 
 
 @pytest.mark.parametrize("labels", [("a", "b", "c"), ODD, tuple(f"label {j}" for j in range(40))])
@@ -36,7 +36,7 @@ def test_labels_are_text_on_the_plot(workspace: Workspace) -> None:
     curves = read_curves(make_run(workspace, "r", labels=ODD))
     root = ElementTree.fromstring(inline(draw_all(curves)["precision-recall"], title="", name="x"))
     texts = [element.text for element in root.iter("text")]
-    assert {"<script>alert(…", "$\\frac$ & \"'", "שלום", "🙂" * 14 + "…"} <= set(texts)
+    assert {"<script>al…", '$\\frac$ &"', "שלום", "🙂" * 10 + "…"} <= set(texts)
 
 
 def test_the_same_run_gives_the_same_bytes(workspace: Workspace, tmp_path: Path) -> None:
