@@ -27,8 +27,10 @@ def send(record: Record, folder: Path) -> str:
     for chatter in ("mlflow", "alembic"):
         logging.getLogger(chatter).setLevel(logging.WARNING)
     uri, artifacts = os.environ.get("MLFLOW_TRACKING_URI"), None
+    where = "at MLFLOW_TRACKING_URI"  # which may hold a password
     if not uri:
         uri, artifacts = _local(folder / "mlflow.db"), (folder / "mlflow").as_uri()
+        where = f"look with `mlflow ui --backend-store-uri '{uri}'`"
     client = MlflowClient(tracking_uri=uri)
     run_id = _run_id(client, record, artifacts)
     params = [Param(key, value) for key, value in record.parameters.items()]
@@ -47,7 +49,7 @@ def send(record: Record, folder: Path) -> str:
     for path in record.files:
         client.log_artifact(run_id, str(path))
     client.set_terminated(run_id)
-    return f"{uri}; look with `mlflow ui --backend-store-uri {uri}`"
+    return where
 
 
 def _local(path: Path) -> str:

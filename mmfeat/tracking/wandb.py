@@ -47,4 +47,4 @@ def send(record: Record, folder: Path) -> str:
     if mode == "online":
         return str(run.url)
     where = Path(run.dir).parent
-    return f"{where}; upload it with `wandb sync {where}`"
+    return f"upload it with `wandb sync '{where}'`"
