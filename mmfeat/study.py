@@ -75,12 +75,8 @@ def open_study(path: Path, identity: str) -> Iterator[optuna.Study]:
     _route_messages()
     try:
         with locked(path.with_name(f"{path.name}.lock")):
-            connect = partial(sqlite3.connect, path, timeout=LOCK_SECONDS, check_same_thread=False)
-            storage = optuna.storages.RDBStorage(
-                "sqlite://", engine_kwargs={"creator": connect, "poolclass": NullPool}
-            )
             study = optuna.create_study(
-                storage=storage,
+                storage=_open_storage(path),
                 study_name="search",
                 direction="maximize",
                 load_if_exists=True,
@@ -98,11 +94,7 @@ def open_study(path: Path, identity: str) -> Iterator[optuna.Study]:
         ) from None
     except (optuna.exceptions.OptunaError, SQLAlchemyError, sqlite3.Error) as error:
         reason = error.__cause__ or error
-        raise RunError(
-            "a search is kept in a sound SQLite file that no other program has locked",
-            f"{path}: {getattr(reason, 'orig', None) or reason}",
-            "close what uses the file, or remove it to start again",
-        ) from error
+        raise _broken(path, getattr(reason, "orig", None) or reason) from error
 
 
 def trials_of(study: optuna.Study) -> list[Trial]:
@@ -201,6 +193,25 @@ def _trial(number: int, kept: FrozenTrial) -> Trial:
         by_fold=tuple(kept.user_attrs.get("by_fold", ())),
         dropped=kept.user_attrs.get("dropped", ""),
         seconds=kept.duration.total_seconds() if kept.duration else 0.0,
+    )
+
+
+def _open_storage(path: Path) -> optuna.storages.RDBStorage:
+    # by a function and not by an address, which some letters of a path would break
+    connect = partial(sqlite3.connect, path, timeout=LOCK_SECONDS, check_same_thread=False)
+    try:
+        return optuna.storages.RDBStorage(
+            "sqlite://", engine_kwargs={"creator": connect, "poolclass": NullPool}
+        )
+    except RuntimeError as error:  # another version of Optuna made the file
+        raise _broken(path, error) from error
+
+
+def _broken(path: Path, reason: object) -> RunError:
+    return RunError(
+        "a search is kept in a sound SQLite file that no other program has locked",
+        f"{path}: {reason}",
+        "close what uses the file, or remove it to start again",
     )
 
 

@@ -230,6 +230,10 @@ def test_a_broken_or_locked_file_is_one_clear_error(
         run_trials(workspace, plan(), training, trials=2, name="mine")
     blocker.close()
     assert len(run_trials(workspace, plan(), training, trials=2, name="mine")) == 2
+    with sqlite3.connect(path) as other:
+        other.execute("UPDATE alembic_version SET version_num = 'v9.9.a'")
+    with pytest.raises(RunError, match=r"mine\.db"):
+        run_trials(workspace, plan(), training, trials=2, name="mine")
 
 
 def test_the_command(mmfeat: Mmfeat, project: Path) -> None:
