@@ -10,6 +10,7 @@ import typer
 from mmfeat_cli.board import show_cells
 from mmfeat_cli.common import (
     QuietOption,
+    TrackOption,
     WorkspaceOption,
     fail,
     names,
@@ -46,6 +47,7 @@ def compare(
     budget: Annotated[
         str | None, typer.Option("--budget", help="Stop in time: 90s, 10m or 1.5h.")
     ] = None,
+    track: TrackOption = None,
     workspace: WorkspaceOption = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -53,6 +55,7 @@ def compare(
     from mmfeat.compare import describe, plan_comparison, run_cells, seconds_of
     from mmfeat.config import override
     from mmfeat.leaderboard import make_leaderboard, write_leaderboard
+    from mmfeat.tracking import Tracker
 
     settings, space = start(workspace, quiet=quiet)
     options = override(settings.fit, split=split, folds=folds, seed=seed)
@@ -65,6 +68,7 @@ def compare(
         jobs=jobs,
         budget=budget,
     )
+    tracker = Tracker(track, space)
     target = objective or settings.thresholds.objective
     plan = plan_comparison(
         options,
@@ -92,6 +96,8 @@ def compare(
         fail("a comparison needs one finished cell; all were left out; see the reasons above")
     board = make_leaderboard(outcome.runs, objective=target)
     write_leaderboard(space.leaderboard, board)
+    for run in outcome.runs:
+        tracker.track(run)
     rows = [
         (
             entry.head,

@@ -102,7 +102,7 @@ def search(
         [(trial.number, trial.value, *trial.settings.values()) for trial in finished[:SHOWN]],
     )
     if (excess := optimism(found)) is not None:
-        note(f"the best was chosen on the rows it is measured on: too good by about {excess:.4f}")
+        note(f"the best was chosen on the rows it is measured on; optimism about {excess:+.4f}")
     note(f"run {best.name}; next: mmfeat tune-thresholds {best.name}")
     values = [trial.value for trial in found]
     tracker.track(best, curves={f"search/{plan.objective}": values})

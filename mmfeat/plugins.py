@@ -29,7 +29,7 @@ def check_name(name: str, registry: Mapping[str, object], kind: str) -> str:
     """Return `name`; raise `PluginError` listing the valid names if it is not registered."""
     if name not in registry:
         raise PluginError(
-            f"a {kind} is one of {', '.join(registry)}",
+            f"{'an' if kind[0] in 'aeiou' else 'a'} {kind} is one of {', '.join(registry)}",
             f"{name!r} is not",
             f"see `mmfeat list {kind}{'es' if kind.endswith('s') else 's'}`",
         )

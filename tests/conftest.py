@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -16,6 +17,9 @@ from mmfeat.importing import import_embeddings
 from mmfeat.tables import read_table
 from mmfeat.workspace import Workspace
 from mmfeat_cli.main import app
+
+if TYPE_CHECKING:
+    from tests.browser import Browser
 
 Mmfeat = Callable[..., Result]
 
@@ -94,3 +98,12 @@ def workspace(tmp_path: Path) -> Workspace:
     import_split(made, "train")
     import_split(made, "test", n_rows=20, seed=7)
     return made
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Chromium, started once."""
+    from tests.browser import open_browser  # noqa: PLC0415 - selenium, for the pages alone
+
+    with open_browser(tmp_path_factory.mktemp("profile")) as started:
+        yield started

@@ -90,7 +90,7 @@ def test_a_pair_without_sense_is_told(head: str) -> None:
         make_model(head, "gated")
 
 
-@pytest.mark.parametrize("head", ["mlp", "logreg", "lightgbm"])
+@pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("fusion", ["concat", "late-stack"])
 @pytest.mark.parametrize("n_kept", [0, 1, 2, 3])
 def test_an_interrupted_fit_goes_on_to_the_same_numbers(

@@ -236,6 +236,20 @@ def test_a_client_that_fails_is_one_error_and_harms_no_run(
 
 
 @pytest.mark.parametrize("name", [client_of("mlflow")])
+def test_mlflow_takes_any_folder_and_refuses_a_broken_file_at_once(
+    name: str, run: Run, workspace: Workspace, tmp_path: Path
+) -> None:
+    odd = Workspace(tmp_path / "a b%20{x}?#é")
+    Tracker(name, odd).track(run)
+    assert (odd.tracking / "mlflow.db").exists()
+    assert list(odd.tracking.glob("mlflow/*/artifacts/metrics.json"))
+    workspace.tracking.mkdir()
+    (workspace.tracking / "mlflow.db").write_bytes(b"no database at all" * 100)
+    with pytest.raises(PluginError, match="file is not a database"):
+        Tracker(name, workspace).track(run)
+
+
+@pytest.mark.parametrize("name", [client_of("mlflow")])
 def test_mlflow_goes_where_its_own_variable_says(
     name: str, run: Run, workspace: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

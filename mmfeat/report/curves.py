@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mmfeat.errors import RunError
 from mmfeat.metrics.ranking import class_ap
 from mmfeat.runs import Run
 from mmfeat.thresholds import Problem
@@ -19,6 +20,7 @@ from mmfeat.thresholds.separable import resampled
 from mmfeat.types import Targets
 
 Values = NDArray[np.float64]
+Losses = dict[str, list[dict[str, Values]]]
 
 N_POINTS = 61
 N_BINS = 15  # of reliability, as the calibration error has them
@@ -71,7 +73,7 @@ class RunCurves:
     sizes_true, sizes_predicted
         Of shape (m,): rows by their number of labels, 0, 1, 2, …
     history
-        Losses by part, fold, rows and epoch.
+        Losses by part, fold, rows and epoch, (epochs,) float64; NaN where not finite.
     """
 
     labels: tuple[str, ...]
@@ -81,7 +83,7 @@ class RunCurves:
     together_predicted: Values
     sizes_true: Values
     sizes_predicted: Values
-    history: dict[str, list[dict[str, list[float | None]]]]
+    history: Losses
 
 
 def read_curves(run: Run) -> RunCurves:
@@ -117,7 +119,7 @@ def read_curves(run: Run) -> RunCurves:
         together_predicted=_together(predicted),
         sizes_true=_sizes(scores.targets, most),
         sizes_predicted=_sizes(predicted, most),
-        history=run.history(),
+        history=_history(run),
     )
 
 
@@ -149,6 +151,23 @@ def _class_curve(
         f1_tuned=f1_tuned,
         f1_nested=f1_nested,
     )
+
+
+def _history(run: Run) -> Losses:
+    try:
+        return {
+            part: [
+                {rows: np.array(losses, dtype=np.float64) for rows, losses in fold.items()}
+                for fold in folds
+            ]
+            for part, folds in run.history().items()
+        }
+    except (TypeError, ValueError, AttributeError) as error:
+        raise RunError(
+            "history.json holds losses by part, fold, rows and epoch",
+            f"{run.folder}: {error}",
+            "fit the run again",
+        ) from error
 
 
 def _at(cuts: Cuts, thresholds: Values) -> NDArray[np.int64]:

@@ -52,5 +52,7 @@ def _by_cleanlab(probabilities: NDArray[np.floating], targets: Targets) -> BoolA
     for j in np.flatnonzero((targets.min(axis=0) == 0) & (targets.max(axis=0) == 1)):
         p = probabilities[:, j].astype(np.float64)
         both = np.column_stack([1 - p, p])
-        found[:, j] = find_label_issues(targets[:, j].astype(np.int64), both, n_jobs=1)
+        found[:, j] = find_label_issues(
+            targets[:, j].astype(np.int64), both, filter_by="confident_learning", n_jobs=1
+        )
     return found

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import reduce
+from operator import getitem
 from typing import Any
 
 from markupsafe import Markup
 
+from mmfeat.errors import RunError
 from mmfeat.leaderboard import Entry
 from mmfeat.report.commands import commands_of
 from mmfeat.runs import Run, RunConfig
@@ -28,7 +30,8 @@ class Drawing:
 class RunFacts:
     """One run: its files, read once, and the commands that repeat it.
 
-    `thresholds` is None where nothing was tuned.
+    `thresholds` is None where nothing was tuned; `measures` are the names of the metrics of all
+    classes, and there are `n_classes`.
     """
 
     name: str
@@ -37,24 +40,42 @@ class RunFacts:
     thresholds: dict[str, Any] | None
     provenance: dict[str, Any]
     commands: tuple[str, ...]
+    measures: tuple[str, ...]
+    n_classes: int
 
     @classmethod
     def read(cls, run: Run) -> RunFacts:
         """Read the files of a finished run; raise `RunError` where one is broken."""
+        metrics, thresholds = run.metrics(), None
+        if run.has_thresholds:
+            thresholds = run.decision().to_json()
+        try:
+            sum(metrics["seconds"].values(), start=metrics["bytes"])  # as the leaderboard does
+            measures, classes = metrics["oof"]["at_0.5"].keys(), metrics["oof"]["per_class"]
+            [row["label"] for row in (*classes, *(thresholds or {}).get("per_class", ()))]
+        except (KeyError, TypeError, AttributeError) as error:
+            raise _broken(run.name, error) from error
         return cls(
             name=run.name,
             config=run.config(),
-            metrics=run.metrics(),
-            thresholds=run.decision().to_json() if run.has_thresholds else None,
+            metrics=metrics,
+            thresholds=thresholds,
             provenance=run.provenance(),
             commands=commands_of(run),
+            measures=tuple(measures),
+            n_classes=len(classes),
         )
 
     def number(self, file: str, *path: str | int) -> Markup:
-        """A number of `metrics` or `thresholds` as `<data>`, which names where it stands."""
-        value = reduce(lambda part, key: part[key], path, getattr(self, file))
+        """A number of `metrics` or `thresholds` as `<data>`, which names where it stands.
+
+        Raises `RunError` where there is none.
+        """
         where = "/".join([self.name, f"{file}.json", *map(str, path)])
-        return as_data(value, where=where)
+        try:
+            return as_data(reduce(getitem, path, getattr(self, file)), where=where)
+        except (LookupError, TypeError, ValueError) as error:
+            raise _broken(where, error) from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,9 +93,17 @@ class EntryFacts:
         return f"entry-{self.rank}"
 
 
+def _broken(where: str, error: Exception) -> RunError:
+    return RunError(
+        "a report needs runs with sound files", f"{where}: {error!r}", "fit and tune the run again"
+    )
+
+
 def as_data(value: float | None, *, where: str = "", digits: int = DIGITS) -> Markup:
     """A number as `<data>`: exact in its value, rounded in its text; None is n/a."""
-    if value is None:
-        return Markup('<data value="" data-json="{}">n/a</data>').format(where)
-    text = f"{value:,}" if isinstance(value, int) else f"{value:.{digits}f}".replace("-", "−")
-    return Markup('<data value="{}" data-json="{}">{}</data>').format(repr(value), where, text)
+    text = "n/a"
+    if value is not None:
+        text = f"{value:,}" if isinstance(value, int) else f"{value:.{digits}f}"
+    source = Markup(' data-json="{}"').format(where) if where else ""
+    exact = "" if value is None else repr(value)
+    return Markup('<data value="{}"{}>{}</data>').format(exact, source, text.replace("-", "−"))

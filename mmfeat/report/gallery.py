@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 MAX_ROWS = 240  # of the page
 PER_KIND = 6  # false positives and false negatives of a class, at most
 MAX_CAPTION = 400  # letters
-MAX_CELLS = 12  # labels of a row
+MAX_CELLS = 10  # labels of a row
 UNSURE = 0.1  # a label of at least this probability is worth showing beside the others
 
 KINDS = {
@@ -143,12 +143,12 @@ def _order(scores: Scores, kinds: dict[tuple[int, int], list[str]]) -> list[int]
 def _cells(
     scores: Scores, predicted: Targets, kinds: dict[tuple[int, int], list[str]], row: int
 ) -> tuple[Cell, ...]:
-    """The labels of a row: what is wrong, then the others that are true or not improbable."""
+    """The labels of a row: those it is shown for, the other true ones, then the probable ones."""
     p, targets = scores.probabilities[row], scores.targets
     assert targets is not None
     at_stake = (targets[row] | predicted[row]).astype(bool) | (p >= UNSURE)
     chosen = [int(j) for j in np.argsort(-p, kind="stable") if at_stake[j] or (row, j) in kinds]
-    chosen.sort(key=lambda j: (row, j) not in kinds)
+    chosen.sort(key=lambda j: ((row, j) not in kinds, not targets[row, j]))
     return tuple(
         Cell(
             label=scores.labels[j],

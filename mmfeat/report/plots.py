@@ -22,7 +22,7 @@ FRAME = (0.14, 0.16, 0.84, 0.74)  # of axes in their figure; finding it out doub
 COLUMNS = 4
 PANEL, ROOM = 62.0, 25.0  # height of a panel and of the label above it, points
 MAX_NAMED = 20  # with more classes only the worst are named in a scatter plot
-SHORT = 15  # letters of a label
+SHORT, SHORTER = 15, 11  # letters of a label; beside a number
 DASHED = (0, (4, 3))
 MIDDLE_BLUE = "#4f7fe8"  # for images, whose pixels cannot follow the page's colours
 
@@ -158,14 +158,13 @@ def training(curves: RunCurves) -> Figure | None:
         figure.subplots(1, len(parts), squeeze=False)[0], parts.items(), strict=True
     ):
         for number, fold in enumerate(folds):
-            for rows, colour in (("train", SOFT), ("aside", ACCENT)):
-                losses = np.array(fold.get(rows, []), dtype=np.float64)  # None becomes NaN
-                if len(losses):
-                    label = {"train": "training rows", "aside": "rows set aside"}[rows]
-                    epochs = np.arange(1, len(losses) + 1)
-                    axes.plot(
-                        epochs, losses, color=colour, linewidth=1, label="" if number else label
-                    )
+            for rows, colour, label in (
+                ("train", SOFT, "training rows"),
+                ("aside", ACCENT, "rows set aside"),
+            ):
+                losses = fold.get(rows, np.empty(0))
+                epochs = np.arange(1, len(losses) + 1)
+                axes.plot(epochs, losses, color=colour, linewidth=1, label="" if number else label)
         axes.set_xlabel("epoch")
         axes.set_title(f"loss of {part}", loc="left", fontsize=10, color=SOFT)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -256,7 +255,7 @@ def _panels(captions: Sequence[tuple[str, str]]) -> tuple[Figure, Axes, Values]:
         LineCollection([corner + middle for corner in corners], colors=LINE, linewidths=0.6)
     )
     for (x, y), (label, number) in zip(corners, captions, strict=True):
-        axes.text(x, y + 1.1, _short(label), fontsize=10)
+        axes.text(x, y + 1.1, _short(label, SHORTER), fontsize=10)
         axes.text(x + 1, y + 1.1, number, fontsize=10, ha="right", color=SOFT)
     return figure, axes, corners
 
@@ -293,7 +292,7 @@ def _honest(curve: ClassCurve) -> float:
     return curve.f1_there if curve.f1_nested is None else curve.f1_nested
 
 
-def _short(label: str) -> str:
+def _short(label: str, length: int = SHORT) -> str:
     """One line of a label: without control characters, which no XML can hold, and not too long."""
     plain = " ".join("".join(c if c.isprintable() else " " for c in label).split())
-    return plain if len(plain) <= SHORT else plain[: SHORT - 1] + "…"
+    return plain if len(plain) <= length else plain[: length - 1] + "…"

@@ -52,15 +52,16 @@ def write_report(
     runs, left_out = select_runs(workspace, names)
     for reason in left_out:
         log.warning("left out: %s", reason)
-    board = make_leaderboard(runs, objective=options.objective)
     found = {run.name: run for run in runs}
+    facts = {run.name: RunFacts.read(run) for run in runs}
+    board = make_leaderboard(runs, objective=options.objective)
     entries = []
     for rank, entry in enumerate(board.entries, start=1):
-        facts = tuple(RunFacts.read(found[name]) for name in entry.runs)
         drawn = _drawings(found[entry.runs[0]], rank, options) if rank <= options.plots else ()
-        entries.append(EntryFacts(rank=rank, entry=entry, runs=facts, drawings=drawn))
+        told = tuple(facts[name] for name in entry.runs)
+        entries.append(EntryFacts(rank=rank, entry=entry, runs=told, drawings=drawn))
     best = found[board.entries[0].runs[0]]
-    provenances = [run.provenance for each in entries for run in each.runs]
+    provenances = [each.provenance for each in facts.values()]
     page = Page(
         title=workspace.root.resolve().parent.name,
         board=board,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # it would call home when imported
@@ -24,11 +26,11 @@ def send(record: Record, folder: Path) -> str:
     """Write the run into the experiment `MLFLOW_EXPERIMENT_NAME`, mmfeat by default."""
     for chatter in ("mlflow", "alembic"):
         logging.getLogger(chatter).setLevel(logging.WARNING)
-    uri = os.environ.get("MLFLOW_TRACKING_URI")
-    artifacts = None
+    uri, artifacts = os.environ.get("MLFLOW_TRACKING_URI"), None
+    where = "at MLFLOW_TRACKING_URI"  # which may hold a password
     if not uri:
-        folder.mkdir(parents=True, exist_ok=True)
-        uri, artifacts = f"sqlite:///{folder / 'mlflow.db'}", (folder / "mlflow").as_uri()
+        uri, artifacts = _local(folder / "mlflow.db"), (folder / "mlflow").as_uri()
+        where = f"look with `mlflow ui --backend-store-uri '{uri}'`"
     client = MlflowClient(tracking_uri=uri)
     run_id = _run_id(client, record, artifacts)
     params = [Param(key, value) for key, value in record.parameters.items()]
@@ -47,7 +49,16 @@ def send(record: Record, folder: Path) -> str:
     for path in record.files:
         client.log_artifact(run_id, str(path))
     client.set_terminated(run_id)
-    return f"{uri}; look with `mlflow ui --backend-store-uri {uri}`"
+    return where
+
+
+def _local(path: Path) -> str:
+    """The address of an SQLite file; raise at once what MLflow would retry for minutes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA schema_version")
+    plain = str(path).replace("%", "%25").replace("?", "%3F")
+    return f"sqlite:///{plain}"
 
 
 def _run_id(client: MlflowClient, record: Record, artifacts: str | None) -> str:

@@ -28,4 +28,4 @@ def send(record: Record, folder: Path) -> str:
         for path in record.files:
             text = path.read_text(encoding="utf-8") if path.suffix == ".json" else str(path)
             writer.add_text(path.name, f"```\n{text}\n```")
-    return f"{place}; look with `tensorboard --logdir {place.parent}`"
+    return f"look with `tensorboard --logdir '{place.parent}'`"

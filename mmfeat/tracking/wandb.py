@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from itertools import zip_longest
 from pathlib import Path
 
 os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # it would call home when it fails
@@ -22,7 +23,10 @@ def send(record: Record, folder: Path) -> str:
     mode = os.environ.get("WANDB_MODE", "offline")
     for old in place.glob(f"wandb/offline-run-*-{record.key}"):
         shutil.rmtree(old)
-    run = wandb.init(
+    settings = wandb.Settings(
+        silent=True, console="off", disable_git=True, x_disable_stats=True, save_code=False
+    )
+    with wandb.init(
         project=os.environ.get("WANDB_PROJECT", PROJECT),
         name=record.name,
         id=record.key,
@@ -30,29 +34,17 @@ def send(record: Record, folder: Path) -> str:
         dir=str(place),
         mode=mode,  # type: ignore[arg-type]
         config=dict(record.parameters),
-        settings=wandb.Settings(
-            silent=True, console="off", disable_git=True, x_disable_stats=True, save_code=False
-        ),
-    )
-    try:
-        for step in range(max(map(len, record.curves.values()), default=0)):
-            run.log(
-                {
-                    name: curve[step]
-                    for name, curve in record.curves.items()
-                    if step < len(curve) and curve[step] is not None
-                },
-                step=step + 1,
-            )
+        settings=settings,
+    ) as run:
+        for step, values in enumerate(zip_longest(*record.curves.values()), start=1):
+            row = zip(record.curves, values, strict=True)
+            run.log({name: value for name, value in row if value is not None}, step=step)
         run.summary.update(record.metrics)
         for path in record.files:
             copy = shutil.copy(path, run.dir)  # a link would break with the workspace moved
             run.save(copy, base_path=run.dir, policy="now")
-    except BaseException:
-        run.finish(exit_code=1)
-        raise
-    run.finish()
+    wandb.teardown()  # the run is finished before its file is written
     if mode == "online":
         return str(run.url)
     where = Path(run.dir).parent
-    return f"{where}; upload it with `wandb sync {where}`"
+    return f"upload it with `wandb sync '{where}'`"

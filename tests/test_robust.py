@@ -1,0 +1,182 @@
+"""What a fit bears: odd labels, odd features, few rows, and loading elsewhere."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmfeat.config import FitSettings
+from mmfeat.errors import FitError
+from mmfeat.fit import Training, fit, plan_run
+from mmfeat.heads import HEADS
+from mmfeat.heads.base import Head
+from mmfeat.model import Model
+from mmfeat.plugins import resolve
+from mmfeat.types import Features
+from mmfeat.workspace import Workspace
+
+N_ROWS, WIDTH, N_LABELS = 40, 6, 3
+QUICK = {
+    "mlp": {"epochs": "2", "hidden": "8"},
+    "gmlp": {"epochs": "2", "width": "4", "tokens": "2"},
+    "lightgbm": {"trees": "2", "min_rows": "2"},
+    "logreg": {"C": "1"},
+}
+
+
+def make_training(n_rows: int = N_ROWS, n_labels: int = N_LABELS) -> Training:
+    rng = np.random.default_rng(0)
+    image, text = (rng.normal(size=(n_rows, WIDTH)).astype(np.float16) for _ in range(2))
+    targets = (rng.random((n_rows, n_labels)) < 0.3).astype(np.uint8)
+    features = Features(
+        ids=tuple(f"{row}.jpg" for row in range(n_rows)),
+        image=(image,),
+        text=(text,),
+        targets=targets,
+        labels=tuple(map(str, range(n_labels))),
+        prompts=(rng.normal(size=(n_labels, WIDTH)).astype(np.float32),),
+    )
+    return Training(features=features, targets=targets, digest="made up", provenance=[])
+
+
+def scores_of(training: Training, folder: Path, head: str, **settings: str) -> np.ndarray:
+    """Out-of-fold probabilities of a run from end to end, metrics and all."""
+    config = plan_run(FitSettings(head=head, folds=2), settings={**QUICK.get(head, {}), **settings})
+    scores = fit(Workspace(folder), config, training).scores().probabilities
+    assert ((scores >= 0) & (scores <= 1)).all()
+    return scores
+
+
+def no_positive(training: Training) -> None:
+    training.targets[:, 0] = 0
+
+
+def only_positives(training: Training) -> None:
+    training.targets[:, 0] = 1
+
+
+def nothing_to_learn(training: Training) -> None:
+    training.targets[:] = 0
+
+
+def one_positive(training: Training) -> None:
+    training.targets[:, 0] = np.arange(N_ROWS) == 3
+
+
+def constant_column(training: Training) -> None:
+    training.features.image[0][:, 2] = 1.0
+
+
+def constant_rows(training: Training) -> None:
+    training.features.image[0][:] = 1.0
+
+
+def failed_rows(training: Training) -> None:
+    training.features.image[0][:5] = np.nan
+    training.features.text[0][3:9] = np.nan
+
+
+def all_failed(training: Training) -> None:
+    training.features.image[0][:] = np.nan
+
+
+def huge(training: Training) -> None:
+    training.features.image[0][:] *= np.float16(1e4)
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize(
+    "change",
+    [
+        no_positive,
+        only_positives,
+        nothing_to_learn,
+        one_positive,
+        constant_column,
+        constant_rows,
+        failed_rows,
+        all_failed,
+        huge,
+    ],
+)
+def test_odd_labels_and_features_are_borne(
+    head: str, change: Callable[[Training], None], tmp_path: Path
+) -> None:
+    training = make_training()
+    change(training)
+    scores_of(training, tmp_path, head, normalise="false" if change is huge else "true")
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_two_rows_are_enough_and_one_is_told(head: str, tmp_path: Path) -> None:
+    scores_of(make_training(2), tmp_path, head)
+    with pytest.raises(FitError, match="2 folds of 1 rows"):
+        scores_of(make_training(1), tmp_path / "one", head)
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("n_labels", [1, 1000])
+def test_any_number_of_classes(head: str, n_labels: int, tmp_path: Path) -> None:
+    training = make_training(n_labels=n_labels)
+    assert scores_of(training, tmp_path, head).shape == (N_ROWS, n_labels)
+
+
+def fitted(head: str, *, fusion: str = "late-mean") -> tuple[Model, Features]:
+    training = make_training()
+    model = Model.build(head=head, fusion=fusion, loss="bce", seed=0, settings=QUICK.get(head, {}))
+    list(model.cross_validate(training.features, np.arange(N_ROWS) % 2))
+    return model.fit(training.features), training.features
+
+
+@pytest.mark.parametrize("name", ["mlp", "gmlp", "logreg"])
+def test_a_head_of_a_gpu_loads_without_one(name: str, tmp_path: Path) -> None:
+    options = {} if name == "logreg" else {"epochs": 2}
+    head: Head = resolve(name, HEADS, "head")(seed=0, **options)
+    training = make_training()
+    x = training.features.image[0].astype(np.float32)
+    head.fit(x, training.targets, blocks=(WIDTH,))
+    expected = head.predict(x)
+    head.device = "cuda"  # type: ignore[attr-defined]
+    head.save(tmp_path)
+    loaded = type(head).load(tmp_path)
+    assert loaded.device == "cuda"  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(loaded.predict(x), expected)
+
+
+@pytest.mark.parametrize("name", [name for name in HEADS if name != "lightgbm"])
+def test_a_head_loads_without_what_only_training_needs(name: str, tmp_path: Path) -> None:
+    model, features = fitted(name)
+    model.save(tmp_path / "head")
+    for modality in ("image", "text"):
+        np.save(tmp_path / f"{modality}.npy", getattr(features, modality)[0])
+    np.save(tmp_path / "expected.npy", model.predict(features))
+    code = f"""
+import sys
+for package in ("lightgbm", "sklearn", "scipy", "pandas", "open_clip", "torchvision", "typer"):
+    sys.modules[package] = None
+import numpy as np
+from pathlib import Path
+from mmfeat.model import Model
+from mmfeat.types import Features
+folder = Path({str(tmp_path)!r})
+image, text = (np.load(folder / f"{{name}}.npy") for name in ("image", "text"))
+ids = tuple(map(str, range(len(image))))
+features = Features(ids=ids, image=(image,), text=(text,), targets=None, labels=())
+scores = Model.load(folder / "head").predict(features)
+np.testing.assert_allclose(scores, np.load(folder / "expected.npy"), atol=1e-6)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_rows_that_occur_twice_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    training = make_training()
+    doubled = replace(training, features=training.features.take(np.arange(N_ROWS) // 2))
+    with caplog.at_level("WARNING", logger="mmfeat"):
+        scores_of(doubled, tmp_path, "knn")
+    assert "have a twin with equal embeddings in another fold" in caplog.text
