@@ -19,7 +19,7 @@ import numpy as np
 from safetensors import SafetensorError
 
 from mmfeat.errors import ConfigError, FitError
-from mmfeat.files import write_json
+from mmfeat.files import file_sha256, write_json
 from mmfeat.folds import count_leaks
 from mmfeat.fusion import FUSIONS, PROMPTED, fuse
 from mmfeat.heads import HEADS
@@ -247,7 +247,7 @@ class Model:
         return mean
 
     def save(self, folder: Path) -> None:
-        """Write the final model: `model.json`, and a folder per member and source."""
+        """Write the final model: a folder per member and source; last, `model.json` with sums."""
         for number, part in enumerate(self.fitted):
             for source, head in part.heads.items():
                 head.save(folder / str(number) / source)
@@ -255,7 +255,8 @@ class Model:
                 part.combiner.save(folder / str(number) / "decision")
         names = ("head", "fusion", "loss", "seed", "settings")
         document = {name: getattr(self, name) for name in names}
-        write_json(folder / "model.json", {**document, "members": len(self.fitted)})
+        document |= {"members": len(self.fitted), "files": _sums(folder)}
+        write_json(folder / "model.json", document)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -263,6 +264,9 @@ class Model:
         try:
             document = json.loads((folder / "model.json").read_text(encoding="utf-8"))
             members = document.pop("members")
+            for name, sha256 in document.pop("files").items():  # before a parser sees them
+                if file_sha256(folder / name) != sha256:
+                    raise ValueError(f"{name} is not what was written")
             model = cls.build(**document)
             for number in range(members):
                 here = folder / str(number)
@@ -276,6 +280,13 @@ class Model:
                 "fit the run again",
             ) from error
         return model
+
+
+def _sums(folder: Path) -> dict[str, str]:
+    """The sha256 of every file below `folder`, but for `model.json`, which keeps them."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    sums = {path.relative_to(folder).as_posix(): file_sha256(path) for path in files}
+    return {name: value for name, value in sums.items() if name != "model.json"}
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from mmfeat import metrics
 from mmfeat.decision import Decision
 from mmfeat.errors import RunError
 from mmfeat.files import replacing, write_json, write_text
+from mmfeat.store.layout import Checksum
 from mmfeat.types import Scores, Targets
 from mmfeat.workspace import Workspace
 
@@ -177,7 +178,7 @@ def find_run(workspace: Workspace, name: str | None, *, tuned: bool = False) -> 
 
 
 def write_scores(path: Path, scores: Scores) -> None:
-    """Replace `path` by an HDF5 file of ids, labels, folds, oof (float32) and targets."""
+    """Replace `path` by an HDF5 file of ids, labels, folds, oof (float32), targets, and a sum."""
     text = h5py.string_dtype("utf-8")
     with replacing(path) as partial, h5py.File(partial, "w") as file:
         file.create_dataset("ids", data=np.array(scores.ids, dtype=object), dtype=text)
@@ -187,21 +188,37 @@ def write_scores(path: Path, scores: Scores) -> None:
             file.create_dataset("folds", data=scores.folds.astype(np.int64))
         if scores.targets is not None:
             file.create_dataset("targets", data=scores.targets.astype(np.uint8))
+        file.attrs["sha256"] = _sum(_scores_in(file))
 
 
 def read_scores(path: Path) -> Scores:
     """Read what `write_scores` wrote; raise `RunError` where the file is missing or broken."""
     try:
         with h5py.File(path, "r") as file:
-            return Scores(
-                ids=tuple(file["ids"].asstr()[:]),
-                labels=tuple(file["labels"].asstr()[:]),
-                probabilities=file["oof"][:],
-                folds=file["folds"][:] if "folds" in file else None,
-                targets=file["targets"][:] if "targets" in file else None,
-            )
-    except (OSError, KeyError) as error:
+            scores = _scores_in(file)
+            if file.attrs["sha256"] != _sum(scores):
+                raise ValueError("it is not what was written: its sha256 differs")
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise _broken(path, str(error)) from error
+    return scores
+
+
+def _scores_in(file: h5py.File) -> Scores:
+    return Scores(
+        ids=tuple(file["ids"].asstr()[:]),
+        labels=tuple(file["labels"].asstr()[:]),
+        probabilities=file["oof"][:],
+        folds=file["folds"][:] if "folds" in file else None,
+        targets=file["targets"][:] if "targets" in file else None,
+    )
+
+
+def _sum(scores: Scores) -> str:
+    checksum = Checksum()
+    checksum.add_texts((*scores.ids, *scores.labels))
+    for array in (scores.probabilities, scores.folds, scores.targets):
+        checksum.add(np.array([]) if array is None else array)
+    return checksum.hex
 
 
 def summarise_run(run: Run) -> dict[str, Any]:

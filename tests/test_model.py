@@ -237,6 +237,20 @@ def test_a_broken_model_is_told(tmp_path: Path) -> None:
         Model.load(tmp_path)
 
 
+@pytest.mark.parametrize("head", ["mlp", "lightgbm"])
+def test_a_flipped_bit_of_a_head_is_noticed_before_it_is_parsed(tmp_path: Path, head: str) -> None:
+    model, features = make_model(head, "image"), make_features()
+    list(model.cross_validate(features, np.arange(N_ROWS) % 2))
+    model.fit(features).save(tmp_path)
+    Model.load(tmp_path)
+    for path in (tmp_path / "0").rglob("*.*"):
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-9] + bytes([whole[-9] ^ 4]) + whole[-8:])
+        with pytest.raises(FitError, match=f"{path.name} is not what was written"):
+            Model.load(tmp_path)
+        path.write_bytes(whole)
+
+
 def test_the_loss_matters_to_torch_heads_and_decision_mlps() -> None:
     assert make_model("mlp", "image").uses_loss
     assert make_model("logreg", "late-sum").uses_loss

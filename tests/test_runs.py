@@ -60,6 +60,32 @@ def test_broken_scores_are_one_clear_error(tmp_path: Path) -> None:
         read_scores(tmp_path / "scores.h5")
 
 
+def test_a_flipped_bit_of_scores_is_noticed(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    scores = Scores(
+        ids=tuple(f"{i}.jpg" for i in range(40)),
+        labels=("x", "y"),
+        probabilities=rng.random((40, 2)).astype(np.float32),
+        targets=rng.integers(0, 2, (40, 2), np.uint8),
+        folds=rng.integers(0, 3, 40),
+    )
+    path = tmp_path / "scores.h5"
+    write_scores(path, scores)
+    whole = path.read_bytes()
+    noticed = 0
+    for at in rng.integers(0, len(whole), 200):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << rng.integers(8)]) + whole[at + 1 :])
+        try:
+            back = read_scores(path)
+        except RunError:
+            noticed += 1
+        else:  # a byte that holds nothing
+            assert (back.ids, back.labels) == (scores.ids, scores.labels)
+            assert np.array_equal(back.probabilities, scores.probabilities)
+            assert np.array_equal(back.targets, scores.targets)  # type: ignore[arg-type]
+    assert noticed > 10
+
+
 def test_a_config_comes_back_as_it_was(workspace: Workspace) -> None:
     config = RunConfig(**CONFIG, features=("a", "b"), settings={"k": "3"})
     run = Run(workspace.run("r"))

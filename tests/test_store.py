@@ -172,6 +172,10 @@ def edit(name: str, row: int, value: object) -> Callable[[h5py.File], None]:
     return change
 
 
+def edit_provenance(file: h5py.File) -> None:
+    file.attrs["provenance"] = '{"made": "up", ' + file.attrs["provenance"][1:]
+
+
 @pytest.mark.parametrize(
     ("change", "finding"),
     [
@@ -184,6 +188,7 @@ def edit(name: str, row: int, value: object) -> Callable[[h5py.File], None]:
         (edit("ids", 0, "1.jpg"), "ids are repeated"),
         (edit("captions", 0, "other"), "captions is not what was written"),
         (edit("labels/targets", 0, 2), "neither 0 nor 1"),
+        (edit_provenance, "provenance is not what was written"),
     ],
 )
 def test_verify_finds_what_was_changed(
@@ -288,6 +293,8 @@ def test_a_store_by_a_stranger_is_refused(
 def test_what_is_no_store_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="is not"):
         FeatureStore.open(tmp_path / "none.h5")
+    with pytest.raises(StoreError, match="is a folder"):
+        FeatureStore.open(tmp_path)
     (tmp_path / "text.h5").write_text("hello")
     with pytest.raises(StoreError, match=r"text\.h5"):
         FeatureStore.open(tmp_path / "text.h5")

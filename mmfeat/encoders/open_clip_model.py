@@ -22,8 +22,9 @@ from torch import nn
 from mmfeat.encoders.base import Preprocessing
 from mmfeat.encoders.clip import ClipEncoder
 from mmfeat.encoders.precision import choose_device, choose_precision
-from mmfeat.encoders.weights import file_sha256, random_weights, read_weights, state_sha256
+from mmfeat.encoders.weights import random_weights, read_weights, state_sha256
 from mmfeat.errors import EncoderError
+from mmfeat.files import file_sha256
 
 HUB = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
 PROBE_SECONDS = 5.0

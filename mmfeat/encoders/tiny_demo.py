@@ -16,7 +16,8 @@ from safetensors.torch import load_file, save_file
 from mmfeat.encoders.base import Preprocessing
 from mmfeat.encoders.clip import ClipEncoder
 from mmfeat.encoders.precision import choose_device, choose_precision
-from mmfeat.encoders.weights import file_sha256, put_weights, random_weights, state_sha256
+from mmfeat.encoders.weights import put_weights, random_weights, state_sha256
+from mmfeat.files import file_sha256
 
 IMAGE_SIZE = 64
 CONTEXT_LENGTH = 40

@@ -28,12 +28,6 @@ def random_weights() -> Iterator[None]:
         yield
 
 
-def file_sha256(path: Path) -> str:
-    """The sha256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def state_sha256(model: nn.Module) -> str:
     """The sha256 of a model's tensors, for weights that lie in no file."""
     digest = hashlib.sha256()

@@ -13,7 +13,8 @@ prompts/embeddings                 (p, d) float16/32    of the text tower, not n
 problems                           (m,) compound        row, id, modality, status, reason
 =================================  ===================  =========================================
 
-Attributes, JSON: `provenance` (what made the numbers) and `checksums` (sha256 per dataset).
+Attributes, JSON: `provenance` (what made the numbers) and `checksums` (sha256 per dataset, and of
+the provenance).
 """
 
 from __future__ import annotations
@@ -131,6 +132,11 @@ class Block:
         for name, values in self.arrays():
             sums[name].add(values)
         return {name: checksum.hex for name, checksum in sums.items()}
+
+
+def text_sha256(text: str) -> str:
+    """The sha256 of a text."""
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
 def canonical_json(document: Any) -> str:

@@ -173,7 +173,7 @@ class FeatureStore:
 
     @property
     def checksums(self) -> dict[str, str]:
-        """The sha256 of every dataset, as it was when it was written."""
+        """The sha256 of every dataset and of the provenance, as they were written."""
         document: dict[str, str] = json.loads(self._open_file.attrs["checksums"])
         return document
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from mmfeat.errors import StoreError
 from mmfeat.store.guard import plain_errors
-from mmfeat.store.layout import MODALITIES, Block
+from mmfeat.store.layout import MODALITIES, Block, text_sha256
 from mmfeat.store.reader import read_problems
 from mmfeat.store.write import Rows, write_store
 from mmfeat.types import IntArray
@@ -73,7 +73,8 @@ def _read_shard(path: Path) -> Block:
             truncated=file["text/truncated"][()] if "text" in file else np.zeros(n_rows, np.uint8),
             problems=read_problems(file),
         )
-        if block.checksums() != json.loads(file.attrs["checksums"]):
+        sums = {**block.checksums(), "provenance": text_sha256(file.attrs["provenance"])}
+        if sums != json.loads(file.attrs["checksums"]):
             raise ValueError("its checksums differ from what was written")
     return block
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mmfeat.errors import StoreError
-from mmfeat.store.layout import Checksum, Status
+from mmfeat.store.layout import Checksum, Status, canonical_json, text_sha256
 from mmfeat.store.reader import FeatureStore
 
 CODES = {int(status) for status in Status}
@@ -16,9 +16,9 @@ CODES = {int(status) for status in Status}
 def verify_store(path: Path) -> list[str]:
     """Return one sentence per thing that is wrong; an empty list if the store is whole.
 
-    Checked: layout and types, the sha256 of every dataset, statuses against rows that are NaN,
-    a problem with a reason for each failed row and none else, targets of 0 and 1, unique ids,
-    the counts in the provenance. Raises `StoreError` only where there is no such file.
+    Checked: layout and types, the sha256 of every dataset and of the provenance, statuses against
+    rows that are NaN, a problem with a reason for each failed row and none else, targets of 0 and
+    1, unique ids, the counts in the provenance. Raises `StoreError` only where there is no file.
     """
     try:
         store = FeatureStore.open(path)
@@ -93,11 +93,13 @@ def _checksums(store: FeatureStore) -> list[str]:
         sums["prompts/embeddings"].add(prompts.embeddings)
     sums["problems"] = Checksum()
     sums["problems"].add_problems(store.problems)
+    found = {name: checksum.hex for name, checksum in sums.items()}
+    found["provenance"] = text_sha256(canonical_json(store.provenance))
     stored = store.checksums
     return [
         f"{name} is not what was written: its sha256 differs"
-        for name in sorted({*stored, *sums})
-        if name not in sums or stored.get(name) != sums[name].hex
+        for name in sorted({*stored, *found})
+        if stored.get(name) != found.get(name)
     ]
 
 

@@ -21,6 +21,7 @@ from mmfeat.store.layout import (
     Checksum,
     Problem,
     canonical_json,
+    text_sha256,
 )
 from mmfeat.store.repeats import fill
 from mmfeat.types import IntArray, Prompts, Table, Targets
@@ -72,8 +73,7 @@ def write_store(
         )
         if prompts is not None:
             sums |= _write_prompts(file, prompts, dtype)
-        file.attrs["provenance"] = canonical_json(provenance)
-        file.attrs["checksums"] = canonical_json({name: sum_.hex for name, sum_ in sums.items()})
+        _write_attributes(file, provenance, sums)
 
 
 def write_shard(path: Path, block: Block, *, provenance: dict[str, Any], dtype: str) -> None:
@@ -81,8 +81,7 @@ def write_shard(path: Path, block: Block, *, provenance: dict[str, Any], dtype: 
     widths = {modality: values.shape[1] for modality, values in block.embeddings.items()}
     with _new_file(path) as file:
         sums = _write_blocks(file, [block], n_rows=len(block.truncated), widths=widths, dtype=dtype)
-        file.attrs["provenance"] = canonical_json(provenance)
-        file.attrs["checksums"] = canonical_json({name: sum_.hex for name, sum_ in sums.items()})
+        _write_attributes(file, provenance, sums)
 
 
 @contextmanager
@@ -97,6 +96,15 @@ def _new_file(path: Path) -> Iterator[h5py.File]:
             f"{path}: {error}",
             "see to that and run the same command again: what is finished is kept",
         ) from error
+
+
+def _write_attributes(
+    file: h5py.File, provenance: dict[str, Any], sums: dict[str, Checksum]
+) -> None:
+    text = canonical_json(provenance)
+    file.attrs["provenance"] = text
+    found = {**{name: sum_.hex for name, sum_ in sums.items()}, "provenance": text_sha256(text)}
+    file.attrs["checksums"] = canonical_json(found)
 
 
 def _write_rows(file: h5py.File, rows: Rows) -> dict[str, Checksum]:
