@@ -1,11 +1,14 @@
 """How long the heads train, side by side with what one would write otherwise.
 
-python -m benchmarks.heads --data FOLDER [--only logreg,mlp,gmlp,lightgbm] [--repeat 3]
+python -m benchmarks.heads --data FOLDER [--only logreg,mlp,gmlp,lightgbm,memory] [--repeat 3]
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -178,6 +181,27 @@ def bench_gmlp(n_rows: int, width: int, repeat: int) -> str:
     )
 
 
+def bench_memory(n_rows: int, width: int, n_folds: int = 5) -> str:
+    """Peaks of `benchmarks.memory`, each in a process of its own."""
+    fold = n_rows * (n_folds - 1) // n_folds * width * 4
+    lines = [
+        f"Memory of a fit, {n_rows:,} × {width} × 18, {n_folds} folds and the refit",
+        "",
+        f"The most that is held beyond the embeddings as stored; a float32 copy of a fold's rows"
+        f" is {fold / 2**20:.0f} MiB, the whole matrix 1.25 of them.",
+        "",
+        "| | MiB | copies of a fold |",
+        "|---|---|---|",
+    ]
+    for head in ("mlp", "gmlp", "logreg", "lightgbm", "knn"):
+        command = [sys.executable, "-m", "benchmarks.memory", head]
+        command += [str(number) for number in (n_rows, width, n_folds)]
+        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        held = json.loads(told)["bytes"]
+        lines.append(f"| {head} | {held / 2**20:.0f} | {held / fold:.2f} |")
+    return "\n".join(lines)
+
+
 def n_weights(head: Any) -> int:
     return sum(p.numel() for p in head._network.parameters())
 
@@ -210,7 +234,7 @@ def bench_lightgbm(train: Data, trees: int) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--only", default="logreg,mlp,gmlp,lightgbm")
+    parser.add_argument("--only", default="logreg,mlp,gmlp,lightgbm,memory")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--paper-epochs", type=int, default=200)
     parser.add_argument("--rows", type=int, default=N_TRAIN, help="of logistic regression")
@@ -228,6 +252,7 @@ def main() -> None:
         "mlp": lambda: bench_mlp(train, judged, arguments.paper_epochs, arguments.repeat),
         "gmlp": lambda: bench_gmlp(10_000, 1536, arguments.repeat),
         "lightgbm": lambda: bench_lightgbm((train[0][:10_000], train[1][:10_000]), arguments.trees),
+        "memory": lambda: bench_memory(30_000, 1536),
     }
     for name in arguments.only.split(","):
         write_section(f"heads-{name}", f"{parts[name]()}\n\n{machine()}")

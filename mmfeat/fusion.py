@@ -45,6 +45,7 @@ FUSIONS: dict[str, Fusion] = {
 }
 
 
+ROWS_AT_ONCE = 1024  # that are normalised at once, so that memory stays flat
 # Fusions whose rows lie where the prompts of labels lie, with the blocks that are compared.
 PROMPTED = {"image": 1, "text": 1, "concat": 2, "sum": 1, "mean": 1}
 
@@ -73,21 +74,29 @@ def _fuse(features: Features, fusion: str, *, normalise: bool) -> Fused:
             f"{fusion} joins the scores of several heads",
             "fuse the modalities one by one",
         )
-    if fusion in ("image", "text"):
-        values = _joined(features, fusion, normalise)
-        return Fused(values=values, blocks=(values.shape[1],))
-    image, text = (_joined(features, name, normalise) for name in ("image", "text"))
-    if kind == "learned" or fusion == "concat":
-        return _side_by_side(image, text)
-    if image.shape[1] != text.shape[1]:
+    wanted = (fusion,) if fusion in ("image", "text") else ("image", "text")
+    blocks = tuple(_width(features, modality) for modality in wanted)
+    joined = len(wanted) == 1 or kind == "learned" or fusion == "concat"
+    if not joined and blocks[0] != blocks[1]:
         raise FitError(
             f"{fusion} needs images and texts of one width",
-            f"they have {image.shape[1]} and {text.shape[1]} numbers",
+            f"they have {blocks[0]} and {blocks[1]} numbers",
             "use concat, gated or a late fusion",
         )
+    if joined or fusion == "concat-product":
+        blocks = blocks if joined else (*blocks, blocks[0])
+        values = np.empty((features.n_rows, sum(blocks)), dtype=np.float32)
+        parts = np.split(values, np.cumsum(blocks)[:-1], axis=1)
+    else:
+        parts = [np.empty((features.n_rows, block), dtype=np.float32) for block in blocks]
+        values, blocks = parts[0], blocks[:1]
+    for part, modality in zip(parts, wanted, strict=False):
+        _join(features, modality, normalise, out=part)
     if fusion == "concat-product":
-        return _side_by_side(image, text, image * text)
-    return Fused(values=_meet(image, text, features, fusion), blocks=(image.shape[1],))
+        np.multiply(parts[0], parts[1], out=parts[2])
+    elif not joined:
+        _meet(parts[0], parts[1], features, fusion)
+    return Fused(values=values, blocks=blocks)
 
 
 def _fused_prompts(features: Features, fused: Fused, fusion: str) -> FloatArray:
@@ -126,7 +135,7 @@ def count_missing(features: Features) -> dict[str, int]:
     }
 
 
-def _joined(features: Features, modality: str, normalise: bool) -> FloatArray:
+def _width(features: Features, modality: str) -> int:
     parts: Sequence[Embeddings] = getattr(features, modality)
     if not parts:
         raise FitError(
@@ -134,34 +143,40 @@ def _joined(features: Features, modality: str, normalise: bool) -> FloatArray:
             "the store has none",
             f"extract them, or use a fusion without {modality}",
         )
-    values = np.empty((len(parts[0]), sum(part.shape[1] for part in parts)), dtype=np.float32)
-    start = 0
-    for part in parts:
-        block = values[:, start : start + part.shape[1]]
-        block[:] = part
-        block[~np.isfinite(block).all(axis=1)] = 0.0
-        if normalise:
-            # Divide by the largest number first: squares of float16's largest ones are safe,
-            # those of float32's are not.
-            block /= np.maximum(np.abs(block).max(axis=1, keepdims=True, initial=0.0), 1e-30)
-            block /= np.maximum(np.linalg.norm(block, axis=1, keepdims=True), 1e-30)
-        start += part.shape[1]
-    return values
+    return sum(part.shape[1] for part in parts)
 
 
-def _side_by_side(*parts: FloatArray) -> Fused:
-    return Fused(values=np.hstack(parts), blocks=tuple(part.shape[1] for part in parts))
+def _join(features: Features, modality: str, normalise: bool, *, out: FloatArray) -> None:
+    """Write the parts of a modality side by side into `out`, (n, d)."""
+    end = 0
+    for part in getattr(features, modality):
+        start, end = end, end + part.shape[1]
+        for first in range(0, len(part), ROWS_AT_ONCE):
+            rows = slice(first, first + ROWS_AT_ONCE)
+            block = out[rows, start:end]
+            block[:] = part[rows]
+            block[~np.isfinite(block).all(axis=1)] = 0.0
+            if normalise:
+                # Divide by the largest number first: squares of float16's largest ones are
+                # safe, those of float32's are not.
+                block /= np.maximum(np.abs(block).max(axis=1, keepdims=True, initial=0.0), 1e-30)
+                block /= np.maximum(np.linalg.norm(block, axis=1, keepdims=True), 1e-30)
 
 
-def _meet(image: FloatArray, text: FloatArray, features: Features, fusion: str) -> FloatArray:
+def _meet(image: FloatArray, text: FloatArray, features: Features, fusion: str) -> None:
+    """Put what `fusion` makes of both, number by number, in the place of `image`."""
     if fusion == "product":
-        return image * text
-    both = present(features, "image") & present(features, "text")
+        image *= text
+        return
+    both = (present(features, "image") & present(features, "text"))[:, None]
     if fusion == "absdiff":
-        return np.where(both[:, None], np.abs(image - text), np.float32(0))
-    if fusion == "max":
-        return np.where(both[:, None], np.maximum(image, text), image + text)
-    total = image + text
-    if fusion == "mean":
-        total[both] /= 2
-    return total
+        image -= text
+        np.abs(image, out=image)
+        np.copyto(image, 0, where=~both)
+    elif fusion == "max":
+        np.maximum(image, text, out=image, where=both)
+        np.add(image, text, out=image, where=~both)
+    else:
+        image += text
+        if fusion == "mean":
+            np.divide(image, 2, out=image, where=both)

@@ -80,15 +80,15 @@ def test_an_interrupted_fit_keeps_its_folds(
     config, training = plan_run(KNN_FIT), load_training(workspace, "train")
     whole = fit(workspace, config, training, name="whole").scores().probabilities
     fitted: list[int] = []
-    original = KNN.fit
+    original = KNN._fit
 
-    def dying(self: KNN, *arguments: Any, **options: Any) -> KNN:
+    def dying(self: KNN, *arguments: Any) -> None:
         fitted.append(1)
         if len(fitted) == 3:
             raise KeyboardInterrupt
-        return original(self, *arguments, **options)
+        original(self, *arguments)
 
-    monkeypatch.setattr(KNN, "fit", dying)
+    monkeypatch.setattr(KNN, "_fit", dying)
     with pytest.raises(KeyboardInterrupt):
         fit(workspace, config, training, name="cut")
     with pytest.raises(RunError, match="DONE"):

@@ -25,7 +25,7 @@ N_ROWS, WIDTH, N_LABELS = 40, 6, 3
 QUICK = {
     "mlp": {"epochs": "2", "hidden": "8"},
     "gmlp": {"epochs": "2", "width": "4", "tokens": "2"},
-    "lightgbm": {"trees": "2", "min_rows": "2"},
+    "lightgbm": {"trees": "1", "min_rows": "2"},
     "logreg": {"C": "1"},
 }
 

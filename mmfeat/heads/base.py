@@ -66,8 +66,11 @@ class Head(ABC):
         self.history_: History = {}
 
     @abstractmethod
-    def _fit(self, x: FloatArray, y: Targets, blocks: tuple[int, ...]) -> None:
-        """Learn from rows `x`, (n, d), and classes `y`, (n, k), that have both values."""
+    def _fit(self, x: FloatArray, y: Targets, rows: IntArray, blocks: tuple[int, ...]) -> None:
+        """Learn from the chosen `rows` of `x`, (n, d), and of `y`, (n, k).
+
+        All classes have both values among these rows. A head copies no more of them than it must.
+        """
 
     @abstractmethod
     def _predict(self, x: FloatArray) -> FloatArray:
@@ -96,13 +99,7 @@ class Head(ABC):
         positives, or with only positives, is predicted at its constant rate. Raises `FitError`
         without rows or classes, and where training cannot go on.
         """
-        self._describe(x, y, blocks)
-        if self.uses_prompts:
-            assert prompts is not None, "mmfeat.fusion.fuse gives them, or says that there are none"
-            self.prompts_ = prompts
-        if self.learnable_.any():
-            self._fit(x, y[:, self.learnable_], blocks)
-        return self
+        return self._learn(x, y, np.arange(len(x)), blocks, prompts)
 
     def predict(self, x: FloatArray) -> FloatArray:
         """Give probabilities of shape (n, k) in [0, 1], float32, for `x` of shape (n, d)."""
@@ -131,7 +128,7 @@ class Head(ABC):
         A head that can share work between the folds overrides this.
         """
         for rows in splits:
-            yield replace(self).fit(x[rows], y[rows], blocks=blocks, prompts=prompts)
+            yield replace(self)._learn(x, y, rows, blocks, prompts)
 
     def settled(self, folds: Sequence[Self]) -> Self:
         """Give this head with what the folds found, ready to be refitted on all rows."""
@@ -147,11 +144,24 @@ class Head(ABC):
         """Of shape (k,): whether the class had both values among the rows of `fit`."""
         return (self.rates_ > 0) & (self.rates_ < 1)
 
-    def _describe(
-        self, x: FloatArray, y: Targets, blocks: tuple[int, ...], rows: IntArray | None = None
-    ) -> None:
-        y = y if rows is None else y[rows]
-        if not (y.size and x.size) or (rows is None and len(x) != len(y)):
+    def _learn(
+        self,
+        x: FloatArray,
+        y: Targets,
+        rows: IntArray,
+        blocks: tuple[int, ...],
+        prompts: FloatArray | None,
+    ) -> Self:
+        self._describe(x, y, rows, blocks)
+        if self.uses_prompts:
+            assert prompts is not None, "mmfeat.fusion.fuse gives them, or says that there are none"
+            self.prompts_ = prompts
+        if self.learnable_.any():
+            self._fit(x, y[:, self.learnable_], rows, blocks)
+        return self
+
+    def _describe(self, x: FloatArray, y: Targets, rows: IntArray, blocks: tuple[int, ...]) -> None:
+        if not (y.size and x.size and rows.size) or len(x) != len(y):
             raise FitError(
                 "a head needs rows, numbers and classes, and as many rows of each",
                 f"features have shape {x.shape}, targets {y.shape}",
@@ -163,7 +173,7 @@ class Head(ABC):
                 f"{blocks} do not sum to {x.shape[1]}",
                 "take both from mmfeat.fusion.fuse",
             )
-        self.blocks_, self.rates_ = tuple(blocks), y.mean(axis=0, dtype=np.float64)
+        self.blocks_, self.rates_ = tuple(blocks), y[rows].mean(axis=0, dtype=np.float64)
 
     def save(self, folder: Path) -> None:
         """Write the head into `folder`: what it learned, then `head.json`."""

@@ -7,19 +7,23 @@ class's rate by `prior` pseudo-neighbours.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from mmfeat.heads.base import Head
 from mmfeat.heads.options import check_range
 from mmfeat.heads.space import Range, Space
-from mmfeat.types import FloatArray, Targets
+from mmfeat.types import FloatArray, IntArray, Targets
 
-ROWS_AT_ONCE = 1024
+ROWS_AT_ONCE = 128  # against all rows of the cache
+
+Cache = NDArray[np.float16]
 
 
 @dataclass(kw_only=True)
@@ -42,6 +46,8 @@ class KNN(Head):
         check_range("sharpness", self.sharpness, 0, 1e6)
         check_range("prior", self.prior, 1e-6, 1e9)
 
+        self._cache: Cache | None = None
+
     def search_space(self) -> Space:
         """Few neighbours or many, all alike or the nearest most."""
         return {
@@ -50,12 +56,29 @@ class KNN(Head):
             "prior": Range(self.prior, 0.1, 10.0, log=True),
         }
 
-    def _fit(self, x: FloatArray, y: Targets, blocks: tuple[int, ...]) -> None:
-        self._rows = unit(x).astype(np.float16)
-        self._targets = np.ascontiguousarray(y)
+    def fit_folds(
+        self,
+        x: FloatArray,
+        y: Targets,
+        *,
+        blocks: tuple[int, ...],
+        splits: Sequence[IntArray],
+        prompts: FloatArray | None = None,
+    ) -> Iterator[Self]:
+        """Yield one copy per split; all of them remember the same rows, once."""
+        cache = remembered(x)
+        for rows in splits:
+            head = replace(self)
+            head._cache = cache
+            yield head._learn(x, y, rows, blocks, prompts)
+
+    def _fit(self, x: FloatArray, y: Targets, rows: IntArray, blocks: tuple[int, ...]) -> None:
+        self._cache = remembered(x) if self._cache is None else self._cache
+        self._chosen, self._targets = rows, y[rows]
 
     def _predict(self, x: FloatArray) -> FloatArray:
-        rows = self._rows.astype(np.float32)
+        assert self._cache is not None, "it was fitted"
+        rows = self._cache[self._chosen].astype(np.float32)
         targets = self._targets.astype(np.float32)
         rates = self.rates_[self.learnable_].astype(np.float32)
         n_votes = min(self.neighbours, len(rows))
@@ -71,11 +94,25 @@ class KNN(Head):
         return scores.clip(0, 1)
 
     def _save_state(self, folder: Path) -> None:
-        save_file({"rows": self._rows, "targets": self._targets}, folder / "cache.safetensors")
+        assert self._cache is not None, "it was fitted"
+        state: dict[str, NDArray[Any]] = {
+            "rows": self._cache[self._chosen],
+            "targets": self._targets,
+        }
+        save_file(state, folder / "cache.safetensors")
 
     def _load_state(self, folder: Path) -> None:
         state = load_file(folder / "cache.safetensors")
-        self._rows, self._targets = state["rows"], state["targets"]
+        self._cache, self._targets = state["rows"], state["targets"]
+        self._chosen = np.arange(len(self._cache))
+
+
+def remembered(x: FloatArray) -> Cache:
+    """Rows of length 1 in half precision."""
+    cache = np.empty(x.shape, dtype=np.float16)
+    for start in range(0, len(x), ROWS_AT_ONCE):
+        cache[start : start + ROWS_AT_ONCE] = unit(x[start : start + ROWS_AT_ONCE])
+    return cache
 
 
 def unit(x: FloatArray) -> FloatArray:

@@ -81,7 +81,7 @@ class LogReg(Head):
             return
         heads = [replace(self) for _ in splits]
         for head, rows in zip(heads, splits, strict=True):
-            head._describe(x, y, blocks, rows)
+            head._describe(x, y, rows, blocks)
         inside = np.zeros((len(x), len(splits)), dtype=bool)
         for fold, rows in enumerate(splits):
             inside[rows, fold] = True
@@ -96,7 +96,7 @@ class LogReg(Head):
         if self.C is not None:
             solver.solve(np.full(len(fold_of), self.C), self.tolerance)
         else:
-            path = PATH / max(float(np.square(x).sum(axis=1).mean()), 1e-30)
+            path = path_for(x)
             costs = np.full((*learnable.shape, len(path)), np.inf)
             costs[~learnable] = 0.0
             kept = []
@@ -143,7 +143,9 @@ class LogReg(Head):
         best: NDArray[np.int64] = total.argmin(axis=1)
         return best
 
-    def _fit(self, x: FloatArray, y: Targets, blocks: tuple[int, ...]) -> None:
+    def _fit(self, x: FloatArray, y: Targets, rows: IntArray, blocks: tuple[int, ...]) -> None:
+        if len(rows) < len(x):
+            x, y = x[rows], y[rows]
         everyone = np.ones((len(x), 1), dtype=bool)
         classes = np.arange(y.shape[1])
         solver = Solver(x, y, everyone, fold_of=np.zeros_like(classes), class_of=classes, head=self)
@@ -154,7 +156,7 @@ class LogReg(Head):
         """C for each class that can be learned."""
         if self.C is not None:
             return np.full(y.shape[1], self.C)
-        path = PATH / max(float(np.square(x).sum(axis=1).mean()), 1e-30)
+        path = path_for(x)
         if not self._costs.size:
             if len(x) < 2 * INNER_FOLDS:
                 return np.full(y.shape[1], path[len(path) // 2])
@@ -249,6 +251,13 @@ class Solver:
     def _columns(self, part: Tensor) -> tuple[Tensor, Tensor]:
         y, m = self.y[:, self.class_of[part]], self.inside[:, self.fold_of[part]]
         return y.float(), m.float()
+
+
+def path_for(x: FloatArray) -> NDArray[np.float64]:
+    """The values of C to try on rows like these, whatever their scale."""
+    lengths = np.einsum("ij,ij->i", x, x)  # squared, without a copy of x
+    path: NDArray[np.float64] = PATH / max(float(lengths.mean(dtype=np.float64)), 1e-30)
+    return path
 
 
 def average_precision(scores: Tensor, targets: Tensor) -> Tensor:

@@ -31,13 +31,13 @@ from mmfeat.heads.base import Head
 from mmfeat.heads.options import check_choice, check_range, choose_device
 from mmfeat.heads.space import Choice, Range, Space
 from mmfeat.losses import Loss, make_loss
-from mmfeat.types import FloatArray, Targets
+from mmfeat.types import FloatArray, IntArray, Targets
 
 log = logging.getLogger(__name__)
 
 SET_ASIDE = 10  # one row in so many decides when to stop
 MIN_SET_ASIDE = 20  # on fewer rows than this, stopping early is guesswork
-PREDICT_ROWS = 8192
+ROWS_AT_ONCE = 512  # that are standardised and scored at once, so that memory stays flat
 
 # Without `epochs`: so many, or as many as make so many steps where rows are few, up to a limit.
 EPOCHS, STEPS, MOST_EPOCHS = 15, 600, 100
@@ -97,18 +97,18 @@ class TorchHead(Head):
     def _module(self, blocks: tuple[int, ...], n_classes: int) -> nn.Module:
         """Make the untrained module for rows of these blocks."""
 
-    def _fit(self, x: FloatArray, y: Targets, blocks: tuple[int, ...]) -> None:
+    def _fit(self, x: FloatArray, y: Targets, rows: IntArray, blocks: tuple[int, ...]) -> None:
         device = choose_device(self.device)
-        rows = torch.from_numpy(np.ascontiguousarray(x)).to(device)
+        values = torch.from_numpy(np.ascontiguousarray(x)).to(device)
         targets = torch.from_numpy(y.astype(np.float32)).to(device)
         with seeded(self.seed, device):
-            order = torch.randperm(len(x), device=device)
-            n_aside = len(x) // SET_ASIDE
+            order = torch.from_numpy(rows).to(device)[torch.randperm(len(rows), device=device)]
+            n_aside = len(order) // SET_ASIDE
             if self.rounds is not None or not self.patience or n_aside < MIN_SET_ASIDE:
                 n_aside = 0
             self._network = self._build(blocks, y.shape[1]).to(device)
-            cast(Standardise, self._network[0]).learn(rows, order[n_aside:])
-            self._train(rows, targets, order[n_aside:], order[:n_aside])
+            cast(Standardise, self._network[0]).learn(values, order[n_aside:])
+            self._train(values, targets, order[n_aside:], order[:n_aside])
 
     def _build(self, blocks: tuple[int, ...], n_classes: int) -> nn.Sequential:
         return nn.Sequential(Standardise(sum(blocks)), self._module(blocks, n_classes))
@@ -203,12 +203,12 @@ class TorchHead(Head):
     def _logits(self, network: nn.Module, rows: Tensor) -> Tensor:
         network.eval()
         with self._precision(rows.device):
-            parts = [network(part).float() for part in torch.split(rows, PREDICT_ROWS)]
+            parts = [network(part).float() for part in torch.split(rows, ROWS_AT_ONCE)]
         return torch.cat(parts, dim=-2)
 
     def _predict(self, x: FloatArray) -> FloatArray:
         device = next(self._network.parameters()).device
-        parts = torch.split(torch.from_numpy(np.ascontiguousarray(x)), PREDICT_ROWS)
+        parts = torch.split(torch.from_numpy(np.ascontiguousarray(x)), ROWS_AT_ONCE)
         scores = [self._logits(self._network, part.to(device)).sigmoid().cpu() for part in parts]
         joined = torch.cat(scores, dim=-2)
         return (joined.mean(dim=0) if joined.ndim == 3 else joined).numpy()
@@ -235,7 +235,7 @@ class Standardise(nn.Module):
     def learn(self, rows: Tensor, chosen: Tensor) -> None:
         """Take mean and deviation of the `chosen` rows, a slice at a time."""
         total, squares = torch.zeros(2, rows.shape[1], dtype=torch.float64, device=rows.device)
-        for part in torch.split(chosen, PREDICT_ROWS):
+        for part in torch.split(chosen, ROWS_AT_ONCE):
             values = rows[part].double()
             total += values.sum(dim=0)
             squares += values.square().sum(dim=0)

@@ -18,9 +18,10 @@ from safetensors.numpy import load_file, save_file
 
 from mmfeat.calibration import logistic, sigmoid
 from mmfeat.heads.base import Head
-from mmfeat.types import FloatArray, Targets
+from mmfeat.types import FloatArray, IntArray, Targets
 
 MOST_CELLS = 1 << 22  # rows × labels that two numbers are fitted on: more only cost memory
+ROWS_AT_ONCE = 1024
 
 
 @dataclass(kw_only=True)
@@ -34,13 +35,13 @@ class ZeroShot(Head):
         super().__post_init__()
         self._scale = self._offset = 0.0
 
-    def _fit(self, x: FloatArray, y: Targets, blocks: tuple[int, ...]) -> None:
-        if x.shape[0] * y.shape[1] > MOST_CELLS:
-            n_rows = max(1, MOST_CELLS // y.shape[1])
-            rows = np.random.default_rng(self.seed).choice(len(x), n_rows, replace=False)
-            x, y = x[rows], y[rows]
-        cosines = self._cosines(x).astype(np.float64)
-        self._scale, self._offset = logistic(cosines.reshape(-1, 1), y.ravel()).tolist()
+    def _fit(self, x: FloatArray, y: Targets, rows: IntArray, blocks: tuple[int, ...]) -> None:
+        n_rows = max(1, MOST_CELLS // y.shape[1])
+        if len(rows) > n_rows:
+            rows = np.random.default_rng(self.seed).choice(rows, n_rows, replace=False)
+        parts = np.array_split(rows, -(-len(rows) // ROWS_AT_ONCE))
+        cosines = np.vstack([self._cosines(x[part]) for part in parts]).astype(np.float64)
+        self._scale, self._offset = logistic(cosines.reshape(-1, 1), y[rows].ravel()).tolist()
 
     def _predict(self, x: FloatArray) -> FloatArray:
         probabilities = sigmoid(self._scale * self._cosines(x).astype(np.float64) + self._offset)
