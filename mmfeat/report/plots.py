@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
@@ -14,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 
 from mmfeat.report.curves import GRID, ClassCurve, RunCurves, Values
-from mmfeat.report.svg import ACCENT, INK, LINE, SOFT, STYLE
+from mmfeat.report.svg import ACCENT, INK, LINE, SOFT, styled
 
 WIDTH = 380.0  # points; half of a wide page, and the width of a phone
 HEIGHT = 260.0
@@ -38,7 +37,7 @@ class Plot:
 
 def draw_all(curves: RunCurves) -> dict[str, Figure]:
     """Draw every plot that this run has something for."""
-    with mpl.rc_context(STYLE):
+    with styled():
         drawn = {name: plot.draw(curves) for name, plot in PLOTS.items()}
     return {name: figure for name, figure in drawn.items() if figure is not None}
 
