@@ -1,15 +1,22 @@
-"""A real browser for the tests of pages: Debian's Chromium without a window."""
+"""A real browser for the tests of pages: Debian's Chromium without a window.
+
+``python -m tests.browser PAGE`` takes the README's screenshots of a report.
+"""
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
+import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
@@ -58,6 +65,12 @@ class Browser:
         """The value of a script of the page."""
         return self.driver.execute_script(script, *arguments)
 
+    def save(self, path: Path) -> None:
+        """Write what the window shows as a PNG of few colours."""
+        pixels = io.BytesIO(self.driver.get_screenshot_as_png())
+        with Image.open(pixels) as image:
+            image.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
+
     def complaints(self) -> list[str]:
         """What the page wrote to the console since `open`, violations of its policy included."""
         return [entry["message"] for entry in self._log("browser")]
@@ -94,3 +107,14 @@ def open_browser(profile: Path) -> Iterator[Browser]:
         yield Browser(started)
     finally:
         started.quit()
+
+
+if __name__ == "__main__":
+    docs = Path(__file__).parent.parent / "docs"
+    with tempfile.TemporaryDirectory() as folder, open_browser(Path(folder)) as browser:
+        browser.open(Path(sys.argv[1]), width=1280, height=1120)
+        browser.save(docs / "report-light.png")
+        browser.open(Path(sys.argv[1]), width=375, height=1120, dark=True)
+        browser.run("location.hash = '#entry-2'")
+        browser.run("document.querySelector('#entry-2 .plots').scrollIntoView()")
+        browser.save(docs / "report-dark.png")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -30,6 +31,7 @@ def test_every_plot_is_drawn_as_one_sound_svg(
         assert "var(--ink)" in text or "var(--soft)" in text
         ids = [element.get("id") for element in root.iter() if element.get("id")]
         assert len(ids) == len(set(ids))
+        assert set(re.findall(r"url\(#(\w+)\)", text)) <= set(ids)
 
 
 def test_labels_are_text_on_the_plot(workspace: Workspace) -> None:

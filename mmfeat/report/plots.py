@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
@@ -14,13 +13,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 
 from mmfeat.report.curves import GRID, ClassCurve, RunCurves, Values
-from mmfeat.report.svg import ACCENT, INK, LINE, SOFT, STYLE
+from mmfeat.report.svg import ACCENT, INK, LINE, SOFT, styled
 
 WIDTH = 380.0  # points; half of a wide page, and the width of a phone
 HEIGHT = 260.0
 FRAME = (0.14, 0.16, 0.84, 0.74)  # of axes in their figure; finding it out doubles the time
 COLUMNS = 4
-PANEL, ROOM = 62.0, 25.0  # height of a panel and of the label above it, points
+PANEL, ROOM, MARGIN = 62.0, 25.0, 6.0  # height of a panel, the label above it, the foot; points
 MAX_NAMED = 20  # with more classes only the worst are named in a scatter plot
 SHORT, SHORTER = 15, 11  # letters of a label; beside a number
 DASHED = (0, (4, 3))
@@ -38,7 +37,7 @@ class Plot:
 
 def draw_all(curves: RunCurves) -> dict[str, Figure]:
     """Draw every plot that this run has something for."""
-    with mpl.rc_context(STYLE):
+    with styled():
         drawn = {name: plot.draw(curves) for name, plot in PLOTS.items()}
     return {name: figure for name, figure in drawn.items() if figure is not None}
 
@@ -237,12 +236,13 @@ def _panels(captions: Sequence[tuple[str, str]]) -> tuple[Figure, Axes, Values]:
     """
     n_rows = -(-len(captions) // COLUMNS)
     pitch = np.array([1.16, 1 + ROOM / PANEL])
-    height = n_rows * (PANEL + ROOM) + 14
+    height = n_rows * (PANEL + ROOM) + MARGIN
     figure = Figure(figsize=(WIDTH / 72, height / 72))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     axes.set(
-        xlim=(-0.12, COLUMNS * pitch[0] - 0.12), ylim=(-n_rows * pitch[1] + 1 - 14 / PANEL, 1.4)
+        xlim=(-0.12, COLUMNS * pitch[0] - 0.12),
+        ylim=(-(n_rows - 1) * pitch[1] - MARGIN / PANEL, pitch[1]),
     )
     places = np.arange(len(captions))
     corners = np.column_stack([places % COLUMNS, -(places // COLUMNS)]) * pitch

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -21,8 +23,6 @@ VARIABLES = {INK: "var(--ink)", SOFT: "var(--soft)", LINE: "var(--line)", ACCENT
 
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: small, and a screen reader can read it
-    "svg.hashsalt": "mmfeat",  # the same figure gives the same bytes
-    "path.simplify": True,
     "font.size": 10,
     "axes.facecolor": "none",
     "axes.edgecolor": LINE,
@@ -37,10 +37,21 @@ STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "legend.fontsize": 10,
 }
-METADATA = {"Date": None, "Creator": None}
+NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 LONG_NUMBER = re.compile(r"-?\d+\.\d{2,}")
-FONT = re.compile(r"(font-family: [^;]*|font: ([\d.]+px) [^;]*)")
-KEPT_IDS = ("clipPath", "path", "image")  # what others refer to
+FONT = re.compile(r"font-family: [^;]*;? ?|font: ([\d.]+px) [^;]*")  # of Matplotlib 3.11, or before
+REFERRED_TO = ("clipPath", "path", "image")
+
+
+@contextmanager
+def styled(*, salt: str = "mmfeat") -> Iterator[None]:
+    """Draw in the style of the report; figures of the same `salt` have the same bytes.
+
+    A glyph that the font for measuring lacks is no reason to warn: the browser has others.
+    """
+    style = {**STYLE, "svg.hashsalt": salt}
+    with warnings.catch_warnings(action="ignore"), mpl.rc_context(style):
+        yield
 
 
 def inline(figure: Figure, *, title: str, name: str) -> str:
@@ -49,25 +60,20 @@ def inline(figure: Figure, *, title: str, name: str) -> str:
     `name` makes the ids of its parts unique in the page.
     """
     root = ElementTree.fromstring(_svg(figure, salt=name))
-    for parent in list(root.iter()):
-        for child in list(parent):
-            if _local(child.tag) in ("metadata", "style") or (
-                _local(child.tag) == "defs" and not len(child)
-            ):
-                parent.remove(child)
+    for defs in root.findall("{*}defs"):
+        for rule in defs.findall("{*}style"):  # for all of the page, which has its own
+            defs.remove(rule)
     for element in root.iter():
         element.tag = _local(element.tag)
         element.tail = None
         if element.tag != "text":
             element.text = None
-        for key, value in list(element.attrib.items()):
-            del element.attrib[key]
-            if key != "id" or element.tag in KEPT_IDS:
-                element.set(_local(key), _restyled(key, value))
+        kept = [(k, v) for k, v in element.items() if k != "id" or element.tag in REFERRED_TO]
+        element.attrib.clear()
+        element.attrib.update({_local(key): _restyled(key, value) for key, value in kept})
     for key in ("width", "height", "version"):
         root.attrib.pop(key, None)
-    root.set("role", "img")
-    root.set("aria-label", title)
+    root.attrib.update({"role": "img", "aria-label": title})
     return ElementTree.tostring(root, encoding="unicode")
 
 
@@ -75,31 +81,26 @@ def write_figure(figure: Figure, stem: Path) -> None:
     """Replace `stem`.svg and `stem`.png by the figure on a white ground."""
     with replacing(stem.with_name(f"{stem.name}.svg")) as partial:
         partial.write_bytes(_svg(figure, salt=stem.name, ground="white"))
-    with replacing(stem.with_name(f"{stem.name}.png")) as partial, _quiet(), mpl.rc_context(STYLE):
+    with replacing(stem.with_name(f"{stem.name}.png")) as partial, styled():
         figure.savefig(partial, format="png", dpi=200, facecolor="white")
 
 
 def _svg(figure: Figure, *, salt: str, ground: str = "none") -> bytes:
     out = io.BytesIO()
-    with _quiet(), mpl.rc_context({**STYLE, "svg.hashsalt": salt}):
-        figure.savefig(out, format="svg", metadata=METADATA, facecolor=ground)
+    with styled(salt=salt):
+        figure.savefig(out, format="svg", metadata=NO_METADATA, facecolor=ground)
     return out.getvalue()
 
 
 def _restyled(key: str, value: str) -> str:
-    if key in ("d", "points", "transform", "x", "y"):
+    if key in ("d", "transform", "x", "y"):
         return LONG_NUMBER.sub(lambda found: f"{float(found[0]):.1f}", value)
-    if key in ("style", "fill", "stroke"):
+    if key == "style":
         for colour, variable in VARIABLES.items():
             value = value.replace(colour, variable)
-        return FONT.sub(lambda found: f"font-size: {found[2]}" if found[2] else "", value)
+        return FONT.sub(lambda found: f"font-size: {found[1]}" if found[1] else "", value)
     return value
 
 
 def _local(name: str) -> str:
     return name.rpartition("}")[2]
-
-
-def _quiet() -> warnings.catch_warnings[None]:
-    """No warning of a glyph that the font for measuring lacks: the browser has others."""
-    return warnings.catch_warnings(action="ignore")

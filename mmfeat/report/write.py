@@ -9,6 +9,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from mmfeat.config import Settings
 from mmfeat.files import write_text
 from mmfeat.leaderboard import make_leaderboard
 from mmfeat.metrics.sets import labels_per_row
@@ -63,7 +64,7 @@ def write_report(
     best = found[board.entries[0].runs[0]]
     provenances = [each.provenance for each in facts.values()]
     page = Page(
-        title=workspace.root.resolve().parent.name,
+        title=_title(workspace.root.resolve()),
         board=board,
         entries=tuple(entries),
         overview=_overview(best.scores(), n_entries=len(entries), n_runs=len(runs)),
@@ -88,6 +89,11 @@ def _drawings(run: Run, rank: int, options: ReportOptions) -> tuple[Drawing, ...
         svg = inline(figure, title=f"{plot.title}: {plot.about}", name=f"{name}-{rank}")
         drawings.append(Drawing(title=plot.title, about=plot.about, svg=Markup(svg)))
     return tuple(drawings)
+
+
+def _title(root: Path) -> str:
+    """The name of the workspace; that of the project where the workspace has the default name."""
+    return root.parent.name if root.name == Settings().workspace else root.name
 
 
 def _overview(scores: Scores, *, n_entries: int, n_runs: int) -> tuple[tuple[str, str], ...]:
