@@ -100,7 +100,7 @@ def test_a_loss_that_breaks_later_keeps_the_last_good_epoch(
         {"precision": "bf16"},
         {"smoothing": 0.1},
         {"members": 3},
-        {"preset": "guo-decision", "hidden": None},
+        {"preset": "guo-decision", "hidden": None, "patience": 4},
     ],
 )
 def test_every_option_trains(options: dict[str, object]) -> None:

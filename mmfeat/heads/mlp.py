@@ -16,7 +16,7 @@ from mmfeat.heads.training import TorchHead
 
 # Hidden sizes and dropout; all but the first are the shapes of Guo 2024, arXiv:2406.16141.
 PRESETS: dict[str, tuple[tuple[int, ...], float]] = {
-    "default": ((512,), 0.5),
+    "default": ((512, 512), 0.6),
     "guo-ablation": ((2048,), 0.0),
     "guo-unimodal": ((2048, 512), 0.6),
     "guo-concat": ((2048, 1024, 512), 0.0),

@@ -1,8 +1,9 @@
 """How every torch head trains: all rows on the device, batches by index, AdamW.
 
 1. columns are standardised with the mean and deviation of the training rows;
-2. unless the number of epochs is given, every tenth row is set aside; the epoch with the
-   lowest loss there is kept, and training stops `patience` epochs after it;
+2. the rate falls to zero over the whole schedule, which no number in the fold decides; with
+   `patience`, every tenth row is set aside instead, the epoch with the lowest loss there is
+   kept, and training stops so many epochs after it;
 3. a refit for `rounds` epochs walks the same schedule, on all rows.
 
 Matrix products run in bfloat16 where the hardware multiplies it natively; parameters, losses
@@ -40,7 +41,7 @@ MIN_SET_ASIDE = 20  # on fewer rows than this, stopping early is guesswork
 ROWS_AT_ONCE = 512  # that are standardised and scored at once, so that memory stays flat
 
 # Without `epochs`: so many, or as many as make so many steps where rows are few, up to a limit.
-EPOCHS, STEPS, MOST_EPOCHS = 15, 600, 100
+EPOCHS, STEPS, MOST_EPOCHS = 8, 600, 100
 
 
 @dataclass(kw_only=True)
@@ -49,7 +50,7 @@ class TorchHead(Head):
 
     Options: `epochs` is the most it trains and the length of the `schedule`, cosine or
     constant (none: more where rows are few); `batch` rows make a step (0: all of them);
-    `decay` acts on matrices only; `patience` 0 trains all epochs; `ema` averages the weights by
+    `decay` acts on matrices only; `patience` stops early (0: never); `ema` averages the weights by
     this factor per step (0: off).
     """
 
@@ -64,7 +65,7 @@ class TorchHead(Head):
     lr: float = 2e-3
     decay: float = 0.01
     schedule: str = "cosine"
-    patience: int = 4
+    patience: int = 0
     ema: float = 0.0
     precision: str = "auto"
     device: str = "auto"
