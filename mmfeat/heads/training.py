@@ -41,7 +41,7 @@ MIN_SET_ASIDE = 20  # on fewer rows than this, stopping early is guesswork
 ROWS_AT_ONCE = 512  # that are standardised and scored at once, so that memory stays flat
 
 # Without `epochs`: so many, or as many as make so many steps where rows are few, up to a limit.
-EPOCHS, STEPS, MOST_EPOCHS = 8, 600, 100
+EPOCHS, STEPS, MOST_EPOCHS = 8, 400, 100
 
 
 @dataclass(kw_only=True)
