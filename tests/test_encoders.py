@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 
 from mmfeat.encoders import ENCODERS, Encoder, Preprocessing, load_encoder
 from mmfeat.encoders.clip import ClipEncoder
+from mmfeat.encoders.precision import choose_precision
 from mmfeat.encoders.tokens import tokenize
 from mmfeat.errors import EncoderError
 
@@ -193,6 +194,23 @@ def test_bfloat16_is_close(tiny: Encoder) -> None:
     tokens = tiny.tokenize(CAPTIONS).tokens
     assert cosine(tiny.encode_tokens(tokens), half.encode_tokens(tokens)).min() > 0.999
     assert tiny.provenance["precision"] == "fp32" and half.provenance["precision"] == "bf16"
+
+
+@pytest.mark.parametrize(
+    ("device", "has_bf16", "wanted"),
+    [
+        ("cpu", True, "bf16"),
+        ("cpu", False, "fp32"),
+        ("cuda", True, "bf16"),
+        ("cuda", False, "fp16"),
+    ],
+)
+def test_auto_takes_bfloat16_only_where_the_hardware_has_it(
+    monkeypatch: pytest.MonkeyPatch, device: str, has_bf16: bool, wanted: str
+) -> None:
+    monkeypatch.setattr("mmfeat.encoders.precision._cpu_has_bf16", lambda: has_bf16)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: has_bf16)
+    assert choose_precision("auto", torch.device(device)) == wanted
 
 
 def test_batches_come_one_late_in_order(tiny: Encoder) -> None:

@@ -43,15 +43,14 @@ def run_local(
         for shard, part in zip(shards, rows, strict=True)
         for name in image_names(plan, part, since=shard.start)
     ]
-    with Decoder(decode_task(plan, encoder), workers=plan.settings.workers if names else 0) as d:
-        decoded = d.decode(names)
+    workers = plan.settings.workers if names else 0
+    with Decoder(decode_task(plan, encoder), workers=workers) as decoder:
+        decoded = decoder.decode(names)
         for shard, part in zip(shards, rows, strict=True):
-            yield (
-                shard,
-                encode_rows(
-                    plan, encoder, part, since=shard.start, decoded=decoded, advance=advance
-                ),
+            block = encode_rows(
+                plan, encoder, part, since=shard.start, decoded=decoded, advance=advance
             )
+            yield shard, block
 
 
 def decode_task(plan: Plan, encoder: Encoder) -> DecodeTask:
