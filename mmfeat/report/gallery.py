@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 MAX_ROWS = 240  # of the page
 PER_KIND = 6  # false positives and false negatives of a class, at most
 MAX_CAPTION = 400  # letters
-MAX_CELLS = 10  # labels of a row
+MAX_CELLS = 10  # labels of a row, unless it is shown for more
 UNSURE = 0.1  # a label of at least this probability is worth showing beside the others
 
 KINDS = {
@@ -149,6 +149,7 @@ def _cells(
     at_stake = (targets[row] | predicted[row]).astype(bool) | (p >= UNSURE)
     chosen = [int(j) for j in np.argsort(-p, kind="stable") if at_stake[j] or (row, j) in kinds]
     chosen.sort(key=lambda j: ((row, j) not in kinds, not targets[row, j]))
+    n_shown = max(MAX_CELLS, sum((row, j) in kinds for j in chosen))
     return tuple(
         Cell(
             label=scores.labels[j],
@@ -158,7 +159,7 @@ def _cells(
             predicted=bool(predicted[row, j]),
             kinds=tuple(kinds.get((row, j), ())),
         )
-        for j in chosen[:MAX_CELLS]
+        for j in chosen[:n_shown]
     )
 
 
