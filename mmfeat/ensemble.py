@@ -36,21 +36,21 @@ NAME = "ensemble"
 COPIED = ("config.json", "provenance.json")
 SMALLEST = 1e-7  # probability, inside a logarithm
 
-Weights = NDArray[np.float64]  # (runs, 1), or (runs, k) where each class has its own
+Weights = NDArray[np.float64]  # (runs,)
 
 
 @dataclass(kw_only=True)
 class Ensemble:
     """Finished runs and how they are mixed; `--set` gives all of it.
 
-    `runs` are names, comma-separated; `average` is probability or logit; `weights` are shared by
-    the classes, per-class, or equal (not fitted).
+    `runs` are names, comma-separated; `average` is probability or logit; `weights` are fitted or
+    equal.
     """
 
     members: dict[str, Run]
     average: str = "probability"
-    weights: str = "shared"
-    weights_: Weights = field(default_factory=lambda: np.empty((0, 0)))
+    weights: str = "fitted"
+    weights_: Weights = field(default_factory=lambda: np.empty(0))
 
     @property
     def history(self) -> dict[str, list[History]]:
@@ -74,7 +74,7 @@ class Ensemble:
             weights=settings.get("weights", cls.weights),
         )
         check_choice("average", ensemble.average, ("probability", "logit"))
-        check_choice("weights", ensemble.weights, ("shared", "per-class", "equal"))
+        check_choice("weights", ensemble.weights, ("fitted", "equal"))
         return ensemble
 
     def plan(self, settings: Mapping[str, str]) -> RunConfig:
@@ -132,7 +132,7 @@ class Ensemble:
                 "there was no cross-validation",
                 "run cross_validate to its end first",
             )
-        shares = zip(self.members, self.weights_.mean(axis=1), strict=True)
+        shares = zip(self.members, self.weights_, strict=True)
         log.info("weights: %s", ", ".join(f"{name} {share:.3f}" for name, share in shares))
         return self
 
@@ -153,8 +153,8 @@ class Ensemble:
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
             weights = np.array(list(document["weights"].values()), dtype=np.float64)
-            if weights.ndim != 2:
-                raise ValueError("its weights are no matrix")
+            if weights.ndim != 1:
+                raise ValueError("a weight is no number")
             members = {name: Run(folder / "members" / name) for name in document["weights"]}
             return cls(members=members, average=document["average"], weights_=weights)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -170,18 +170,13 @@ class Ensemble:
 
     def _fit_weights(self, parts: FloatArray, targets: Targets) -> Weights:
         if self.weights == "equal":
-            return np.full((len(parts), 1), 1 / len(parts))
-        if self.weights == "shared":
-            flat = parts.reshape(len(parts), -1)
-            return fit_weights(flat, targets.ravel(), average=self.average)[:, None]
-        classes = zip(parts.transpose(2, 0, 1), targets.T, strict=True)
-        found = [fit_weights(part, y, average=self.average) for part, y in classes]
-        return np.stack(found, axis=1)
+            return np.full(len(parts), 1 / len(parts))
+        return fit_weights(parts.reshape(len(parts), -1), targets.ravel(), average=self.average)
 
 
 def mix(parts: FloatArray, weights: Weights, average: str) -> FloatArray:
-    """The weighted mean of `parts`, (runs, n, k), by weights of (runs, 1) or (runs, k)."""
-    shares = weights[:, None].astype(np.float32)
+    """The weighted mean of `parts`, (runs, n, k)."""
+    shares = weights[:, None, None].astype(np.float32)
     if average == "probability":
         mixed: FloatArray = (parts * shares).sum(axis=0)
         return mixed.clip(0, 1)
@@ -190,17 +185,17 @@ def mix(parts: FloatArray, weights: Weights, average: str) -> FloatArray:
     return sigmoid
 
 
-def fit_weights(parts: FloatArray, targets: Targets, *, average: str) -> NDArray[np.float64]:
+def fit_weights(parts: FloatArray, targets: Targets, *, average: str) -> Weights:
     """Weights (runs,), at least 0 and of sum 1, of least log-loss: a convex problem.
 
     `parts` are probabilities of shape (runs, n) and `targets` of shape (n,).
     """
 
-    def of_probabilities(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+    def of_probabilities(weights: Weights) -> tuple[float, Weights]:
         mixed = weights @ told
         return float(-np.log(mixed).mean()), -(told / mixed).mean(axis=1)
 
-    def of_logits(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+    def of_logits(weights: Weights) -> tuple[float, Weights]:
         z = weights @ told
         slope = told @ (1 / (1 + np.exp(-z)) - targets) / len(targets)
         return float((np.logaddexp(0, z) - targets * z).mean()), slope
@@ -220,7 +215,7 @@ def fit_weights(parts: FloatArray, targets: Targets, *, average: str) -> NDArray
         constraints={"type": "eq", "fun": lambda w: w.sum() - 1, "jac": np.ones_like},
         options={"ftol": 1e-9},
     )
-    weights: NDArray[np.float64] = np.clip(found.x, 0, None)
+    weights: Weights = np.clip(found.x, 0, None)
     weights /= weights.sum()
     return weights if loss(weights)[0] <= loss(equal)[0] else equal
 

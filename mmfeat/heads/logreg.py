@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 # The path for rows of length 1; other features divide it by their mean squared length.
 PATH = np.logspace(-1, 3, 9)
-PATH_TOLERANCE = 1e-5
+PATH_TOLERANCE = 1e-3  # of the costs that C is chosen by; the chosen one is then solved well
 WORSE_POINTS = 2  # the path ends where so many points in a row are worse for every choice
 INNER_FOLDS = 3
 PROBLEMS_AT_ONCE = 128
