@@ -103,16 +103,16 @@ def test_an_interrupted_search_makes_the_trials_of_a_whole_one(
 ) -> None:
     whole = run_trials(workspace, plan(), training, trials=12, name="whole")
     assert any(trial.dropped for trial in whole)
-    original, calls = KNN.fit, 0
+    original, calls = KNN._fit, 0
 
-    def dying(self: KNN, *arguments: Any, **options: Any) -> KNN:
+    def dying(self: KNN, *arguments: Any, **options: Any) -> None:
         nonlocal calls
         calls += 1
         if calls == 8:  # in the third trial's second fold
             raise KeyboardInterrupt
-        return original(self, *arguments, **options)
+        original(self, *arguments, **options)
 
-    monkeypatch.setattr(KNN, "fit", dying)
+    monkeypatch.setattr(KNN, "_fit", dying)
     with pytest.raises(KeyboardInterrupt):
         run_trials(workspace, plan(), training, trials=12, name="cut")
     assert len(run_trials(workspace, plan(), training, trials=2, name="cut")) == 2
@@ -123,14 +123,14 @@ def test_an_interrupted_search_makes_the_trials_of_a_whole_one(
 def test_a_dropped_trial_fits_no_further_fold(
     workspace: Workspace, training: Training, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original, calls = KNN.fit, 0
+    original, calls = KNN._fit, 0
 
-    def counting(self: KNN, *arguments: Any, **options: Any) -> KNN:
+    def counting(self: KNN, *arguments: Any, **options: Any) -> None:
         nonlocal calls
         calls += 1
-        return original(self, *arguments, **options)
+        original(self, *arguments, **options)
 
-    monkeypatch.setattr(KNN, "fit", counting)
+    monkeypatch.setattr(KNN, "_fit", counting)
     trials = run_trials(workspace, plan(), training, trials=12)
     dropped = [trial for trial in trials if trial.value is None]
     assert dropped
@@ -141,14 +141,14 @@ def test_a_dropped_trial_fits_no_further_fold(
 def test_settings_that_cannot_be_fitted_are_dropped_but_the_start_is_not(
     workspace: Workspace, training: Training, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = KNN.fit
+    original = KNN._fit
 
-    def picky(self: KNN, *arguments: Any, **options: Any) -> KNN:
+    def picky(self: KNN, *arguments: Any, **options: Any) -> None:
         if self.neighbours != 50:
             raise FitError("only 50 will do", f"there are {self.neighbours}", "take 50")
-        return original(self, *arguments, **options)
+        original(self, *arguments, **options)
 
-    monkeypatch.setattr(KNN, "fit", picky)
+    monkeypatch.setattr(KNN, "_fit", picky)
     trials = run_trials(workspace, plan(), training, trials=3)
     assert [bool(trial.dropped) for trial in trials] == [False, True, True]
     assert "only 50 will do" in trials[1].dropped
@@ -259,7 +259,7 @@ def test_the_command(mmfeat: Mmfeat, project: Path) -> None:
         ("done --head mlp --seed 1", 2, "leave out --head, --seed"),
         ("--head nohead", 1, "nohead"),
         ("--head knn --objective precision-at-least", 1, "a search aims at"),
-        ("--head knn --objective none", 1, "a objective is one of"),
+        ("--head knn --objective none", 1, "an objective is one of"),
         ("--head knn --set neighbours=0", 1, "neighbours lies between"),
         ("--head knn --set k=1", 1, "'k' is not"),
         ("--head knn --split valid", 1, "valid"),
