@@ -66,7 +66,7 @@ def share_out(*, workers: int = 0, gpus: float = -1.0) -> Share:
         return int(found)
 
     most = room(LEAST_CPUS, spare=0)
-    wanted = workers or (most if gpus else len(machines))
+    wanted = workers or (most if gpus else sum(m.get("CPU", 0.0) >= 1 for m in machines))
     if not most or wanted > most:
         each = f"{LEAST_CPUS} CPUs" + (f" and {gpus:g} GPUs" if gpus else "")
         has = ", ".join(

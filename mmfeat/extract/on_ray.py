@@ -8,6 +8,7 @@ shard whose worker died to another one. What is finished is known by the files a
 from __future__ import annotations
 
 import logging
+import os
 import socket
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -68,6 +69,10 @@ class RemoteEncoder(Encoder):
         """Give embeddings (b, d) of `tokens` (b, context)."""
         return cast("FloatArray", self._ask("encode_tokens", tokens))
 
+    def release(self) -> None:
+        """Give back what the loaded encoder holds of the cluster, until it is to encode again."""
+        vars(self).pop("_loaded", None)
+
     @cached_property
     def _loaded(self) -> Any:
         return ray.remote(_Loaded).options(**self._options).remote(self._settings)
@@ -101,6 +106,8 @@ def make_shards(
     """
     if not shards:
         return
+    if isinstance(encoder, RemoteEncoder):
+        encoder.release()
     join_cluster(plan.settings.ray_address)
     share = _share(plan.settings)
     made_there = replace(plan, settings=_for_machines(plan.settings, share))
@@ -208,15 +215,16 @@ class ShardMaker:
 
 
 def _count(tries: Path) -> None:
-    """Count a try to make a shard; Ray itself would go on for ever where it kills its worker."""
-    with tries.open("ab") as file:
-        file.write(b".")
-        if file.tell() > TRIES:
-            raise ExtractError(
-                "a worker must survive its shard",
-                f"it died {TRIES} times, e.g. for want of memory",
-                "use a smaller --batch-size, --max-pixels or --shard-rows",
-            )
+    """Note a try to make a shard: Ray gives one that kills its worker to the next for ever."""
+    died = tries.read_text().splitlines() if tries.exists() else []
+    if len(died) >= TRIES:
+        raise ExtractError(
+            "a worker must survive its shard",
+            f"{len(died)} died: {', '.join(died)}",
+            "if memory ran out, use a smaller --batch-size, --max-pixels or --shard-rows",
+        )
+    with tries.open("a") as file:
+        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
 
 
 def _is_here(path: Path, plan: Plan, receipt: Receipt) -> bool:
