@@ -33,6 +33,10 @@ TrackOption = Annotated[
     str | None, typer.Option("--track", help="Send the run: mlflow, wandb or tensorboard.")
 ]
 
+RayAddress = Annotated[
+    str | None, typer.Option("--ray-address", help="Of --engine ray: auto, or HOST:PORT.")
+]
+
 # The columns of a table.
 IdCol = Annotated[str | None, typer.Option("--id-col", help="Column of the ids.")]
 ImageCol = Annotated[

@@ -10,6 +10,7 @@ import typer
 from mmfeat_cli.board import show_cells
 from mmfeat_cli.common import (
     QuietOption,
+    RayAddress,
     TrackOption,
     WorkspaceOption,
     fail,
@@ -42,8 +43,10 @@ def compare(
         str | None, typer.Option("--objective", help="What the leaderboard is sorted by.")
     ] = None,
     jobs: Annotated[
-        int | None, typer.Option("--jobs", min=1, help="Cells that run side by side.")
+        int | None, typer.Option("--jobs", min=0, help="Cells side by side; 0: auto.")
     ] = None,
+    engine: Annotated[str | None, typer.Option("--engine", help="local or ray.")] = None,
+    ray_address: RayAddress = None,
     budget: Annotated[
         str | None, typer.Option("--budget", help="Stop in time: 90s, 10m or 1.5h.")
     ] = None,
@@ -66,6 +69,8 @@ def compare(
         losses=names(losses) or None,
         seeds=seeds,
         jobs=jobs,
+        engine=engine,
+        ray_address=ray_address,
         budget=budget,
     )
     tracker = Tracker(track, space)
@@ -86,7 +91,9 @@ def compare(
             space,
             plan.cells,
             objective=target,
+            engine=asked.engine,
             jobs=asked.jobs,
+            ray_address=asked.ray_address,
             budget=seconds_of(asked.budget) if asked.budget else math.inf,
             report=report,
         )

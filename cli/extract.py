@@ -15,6 +15,7 @@ from mmfeat_cli.common import (
     LabelCols,
     LabelSep,
     QuietOption,
+    RayAddress,
     StoreOut,
     StoreSplit,
     TextCol,
@@ -63,7 +64,16 @@ def extract(
         int | None, typer.Option("--max-pixels", min=1, help="Refuse larger images.")
     ] = None,
     decode: Annotated[str | None, typer.Option("--decode", help="exact or fast.")] = None,
-    engine: Annotated[str | None, typer.Option("--engine", help="local")] = None,
+    engine: Annotated[
+        str | None, typer.Option("--engine", help="local, ray, or claims (with torchrun).")
+    ] = None,
+    ray_address: RayAddress = None,
+    actors: Annotated[
+        int | None, typer.Option("--actors", min=0, help="Of --engine ray; 0: auto.")
+    ] = None,
+    num_gpus_per_actor: Annotated[
+        float | None, typer.Option("--num-gpus-per-actor", min=-1.0, help="-1: auto.")
+    ] = None,
     label_prompts: Annotated[
         Path | None,
         typer.Option(
@@ -83,9 +93,8 @@ def extract(
 ) -> None:
     """Stage one: run the encoder once and cache image and text embeddings."""
     from mmfeat.config import override
-    from mmfeat.encoders import load_encoder
     from mmfeat.errors import ConfigError
-    from mmfeat.extract import extract_table
+    from mmfeat.extract import extract_table, help_extract, is_helper, load_encoder_for
     from mmfeat.tables import read_table
 
     settings, space = start(workspace, quiet=quiet)
@@ -114,6 +123,9 @@ def extract(
         max_pixels=max_pixels,
         decode=decode,
         engine=engine,
+        ray_address=ray_address,
+        actors=actors,
+        num_gpus_per_actor=num_gpus_per_actor,
         label_prompts=str(label_prompts) if label_prompts else None,
     )
     paths = {split or table.stem: table} if table else _named(settings.splits, split)
@@ -124,21 +136,22 @@ def extract(
             "name a TABLE, or a --split of mmfeat.toml",
         )
     tables = {name: read_table(path, data=data) for name, path in paths.items()}
-    encoder = load_encoder(
-        options.model,
-        pretrained=options.pretrained,
-        precision=options.precision,
-        device=options.device,
-    )
+    encoder = load_encoder_for(options)
     for name, rows in tables.items():
         if rows.targets is not None and name == settings.submit.split:
             note(f"{name}: its labels are kept in the store and ignored by predict and submit")
+        store = out or space.store(name, features)
+        if options.engine == "claims" and is_helper():
+            help_extract(
+                rows, images=Path(data.images), encoder=encoder, out=store, settings=options
+            )
+            continue
         with show_progress(quiet=quiet) as progress:
             summary = extract_table(
                 rows,
                 images=Path(data.images),
                 encoder=encoder,
-                out=out or space.store(name, features),
+                out=store,
                 settings=options,
                 retry_failed=retry_failed,
                 progress=progress,

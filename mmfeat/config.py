@@ -52,6 +52,9 @@ class ExtractSettings:
     max_pixels: int = 100_000_000
     decode: str = "exact"
     engine: str = "local"
+    ray_address: str | None = None  # None: RAY_ADDRESS, or a cluster of this machine alone
+    actors: int = 0  # of the engine ray; 0: one per GPU, without GPUs one per machine
+    num_gpus_per_actor: float = -1.0  # -1: one where the cluster has GPUs
     label_prompts: str | None = None  # a table of label, prompt; or a .txt of templates
 
 
@@ -87,7 +90,9 @@ class CompareSettings:
     fusions: tuple[str, ...] = ("image", "text", "concat")
     losses: tuple[str, ...] = ("bce",)
     seeds: int = 1
-    jobs: int = 1
+    jobs: int = 0  # cells side by side; 0: one here, on a cluster one per CPU
+    engine: str = "local"
+    ray_address: str | None = None
     budget: str | None = None  # e.g. 10m; None: until all cells are finished
 
 
@@ -160,6 +165,8 @@ def _fill(section: Section, document: dict[str, Any], *, where: str) -> Section:
 
 def _checked(key: str, value: object, default: object, where: str) -> object:
     wanted = str if default is None else type(default)
+    if wanted is float and type(value) is int:
+        return float(value)
     if wanted is tuple and isinstance(value, list) and all(isinstance(v, str) for v in value):
         return tuple(value)
     texts = not isinstance(value, dict) or all(isinstance(v, str) for v in value.values())

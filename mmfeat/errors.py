@@ -48,6 +48,10 @@ class ExtractError(MmfeatError):
     """Stage one cannot go on."""
 
 
+class ClusterError(MmfeatError):
+    """A Ray cluster cannot be joined, cannot give what was asked, or lost its workers."""
+
+
 class FitError(MmfeatError):
     """The features and labels cannot be fitted as asked."""
 

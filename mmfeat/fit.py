@@ -142,8 +142,8 @@ def fit(
             run.finish()  # it is the newest again
             return run
         log.info("run %s goes on where it stopped", run.name)
-    write_json(run.folder / "config.json", asdict(config))
     write_json(run.folder / "provenance.json", _provenance(training))
+    write_json(run.folder / "config.json", asdict(config))  # last: it says that there is a run
     folds = shared_folds(workspace, config, training)
     tell_missing(training.features)
     reset_peak()

@@ -12,11 +12,10 @@ import pandas as pd
 
 from mmfeat.config import ExtractSettings, override
 from mmfeat.decision import Decision
-from mmfeat.encoders import load_encoder
 from mmfeat.ensemble import NAME as ENSEMBLE
 from mmfeat.ensemble import Ensemble
 from mmfeat.errors import ConfigError, RunError
-from mmfeat.extract import ExtractSummary, Progress, extract_table
+from mmfeat.extract import ExtractSummary, Progress, extract_table, load_encoder_for
 from mmfeat.files import replacing
 from mmfeat.fit import tell_missing
 from mmfeat.model import Model
@@ -97,12 +96,7 @@ def extract_for(
         precision=fitted["precision"],
         label_prompts=None,  # a head that compares with prompts has kept them
     )
-    encoder = load_encoder(
-        settings.model,
-        pretrained=settings.pretrained,
-        precision=settings.precision,
-        device=settings.device,
-    )
+    encoder = load_encoder_for(settings)
     _check_encoder(encoder.provenance, fitted, run, source=settings.pretrained)
     return extract_table(
         table, images=images, encoder=encoder, out=out, settings=settings, progress=progress

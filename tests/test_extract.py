@@ -379,7 +379,7 @@ def test_a_missing_folder_and_an_unknown_engine(tmp_path: Path) -> None:
     with pytest.raises(ExtractError, match="folder"):
         extract(table, tmp_path / "nowhere", tmp_path / "a.h5")
     with pytest.raises(PluginError, match="local"):
-        extract(table, tmp_path, tmp_path / "a.h5", settings=replace(SETTINGS, engine="ray"))
+        extract(table, tmp_path, tmp_path / "a.h5", settings=replace(SETTINGS, engine="nowhere"))
 
 
 def test_a_shard_that_the_disk_lost_is_made_again(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import mmfeat
 
 PACKAGE = Path(mmfeat.__file__).parent
 LAYERS = (
-    {"errors", "types", "plugins", "files", "lock", "memory"},
+    {"errors", "types", "plugins", "files", "lock", "memory", "cluster"},
     {"config", "workspace", "tables", "store", "fusion", "losses", "folds", "metrics"}
     | {"calibration", "decode", "thresholds", "decision", "estimate", "runs"},
     {"encoders", "heads"},
@@ -100,7 +100,7 @@ def test_commands_never_import_each_other() -> None:
 @pytest.mark.parametrize("statement", ["import mmfeat", "import mmfeat_cli.main"])
 def test_the_top_is_light(statement: str) -> None:
     heavy = {"torch", "lightgbm", "sklearn", "pandas", "open_clip", "matplotlib"}
-    heavy |= {"optuna", "mlflow", "wandb", "tensorboard"}
+    heavy |= {"optuna", "mlflow", "wandb", "tensorboard", "ray"}
     code = f"import sys; {statement}; print(sorted({heavy} & set(sys.modules)))"
     answer = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

@@ -1,4 +1,4 @@
-"""Who runs the cells: this process, or several that each have their share of the cores."""
+"""Who runs the cells on this machine: this process, or several that share the cores."""
 
 from __future__ import annotations
 
@@ -119,20 +119,24 @@ class Workers:
 
 
 @contextmanager
-def make_crew(
+def make_local(
     workspace: Workspace,
     stores: tuple[str, tuple[str, ...]],
     *,
     objective: str,
     jobs: int,
     report: Callable[[Event], None],
+    address: str | None = None,
 ) -> Iterator[Crew]:
-    """Give a crew of `jobs` processes, at most one per core, for the split and feature sets."""
+    """Give a crew of `jobs` processes, at most one per core, for the split and feature sets.
+
+    `address` is for crews of a cluster.
+    """
     n_cores = len(os.sched_getaffinity(0))
     if jobs > n_cores:
         log.warning("there are %d cores: as many cells run side by side, not %d", n_cores, jobs)
     jobs = min(jobs, n_cores)
-    if jobs == 1:
+    if jobs <= 1:
         yield Alone(workspace, stores, objective=objective, report=report)
         return
     load_training(workspace, *stores)  # an error in the stores is told before any process starts

@@ -9,13 +9,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mmfeat.compare.cell import Event
-from mmfeat.compare.crew import make_crew
 from mmfeat.compare.order import Order
 from mmfeat.errors import ConfigError
+from mmfeat.plugins import Plugin, resolve
 from mmfeat.runs import Run, RunConfig
 from mmfeat.thresholds import method_of
 from mmfeat.workspace import Workspace
 
+ENGINES: dict[str, Plugin] = {
+    "local": Plugin("mmfeat.compare.crew:make_local", "processes of this machine"),
+    "ray": Plugin("mmfeat.compare.on_ray:make_tasks", "tasks of a Ray cluster", extra="ray"),
+}
 UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -32,13 +36,16 @@ def run_cells(
     cells: Sequence[RunConfig],
     *,
     objective: str,
-    jobs: int = 1,
+    engine: str = "local",
+    jobs: int = 0,
+    ray_address: str | None = None,
     budget: float = math.inf,
     report: Callable[[Event], None] = lambda event: None,
 ) -> Outcome:
     """Fit and tune every cell; `report` hears what becomes of each.
 
-    Each process reads the stores once. Finished runs of the same config and stores are taken as
+    Each process or machine reads the stores once; `jobs` cells run side by side, 0: one here, and
+    on a cluster one per CPU. Finished runs of the same config and stores are taken as
     they are. `budget` is in seconds: a cell that would not end in time is not started, and one
     that takes longer than expected is stopped after the head it is fitting; calling again goes
     on. A cell that cannot be fitted is left out with its reason.
@@ -51,7 +58,10 @@ def run_cells(
     if not cells:
         return Outcome(runs=(), left_out=())
     stores = (cells[0].split, cells[0].features)
-    with make_crew(workspace, stores, objective=objective, jobs=jobs, report=report) as crew:
+    make_crew = resolve(engine, ENGINES, "engine")
+    with make_crew(
+        workspace, stores, objective=objective, jobs=jobs, report=report, address=ray_address
+    ) as crew:
         while True:
             while crew.is_free:
                 cell = order.take(seconds_left=deadline - time.monotonic())

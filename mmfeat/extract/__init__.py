@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from mmfeat.extract.engines import ENGINES
-from mmfeat.extract.run import Progress, extract_table
+from mmfeat.extract.claims import is_helper
+from mmfeat.extract.engines import ENGINES, load_encoder_for
+from mmfeat.extract.run import Progress, extract_table, help_extract
 from mmfeat.extract.summary import ExtractSummary
 
-__all__ = ["ENGINES", "ExtractSummary", "Progress", "extract_table"]
+__all__ = [
+    "ENGINES",
+    "ExtractSummary",
+    "Progress",
+    "extract_table",
+    "help_extract",
+    "is_helper",
+    "load_encoder_for",
+]

@@ -62,8 +62,9 @@ class Decoder:
 
     def __init__(self, task: DecodeTask, *, workers: int) -> None:
         self._task = task
-        self._n_workers = min(os.cpu_count() or 1, MOST_WORKERS) if workers < 0 else workers
+        self._n_workers = _share_of_cores() if workers < 0 else workers
         self._workers: list[tuple[subprocess.Popen[bytes], Connection]] = []
+        self._is_reading = False  # what was asked before has not all been taken
 
     def __enter__(self) -> Self:
         self._workers = [self._start() for _ in range(self._n_workers)]
@@ -75,11 +76,7 @@ class Decoder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for process, pipe in self._workers:
-            pipe.close()
-            process.kill()
-        for process, _ in self._workers:
-            process.wait()
+        self._stop()
 
     def decode(self, names: Sequence[str]) -> Iterator[Decoded]:
         """Yield one result per name, in order; raise `ExtractError` where a process dies."""
@@ -88,8 +85,13 @@ class Decoder:
             for chunk in chunks:
                 yield from self._task(chunk)
             return
+        if self._is_reading:
+            self._stop()
+            self._workers = [self._start() for _ in range(self._n_workers)]
+        self._is_reading = True
         try:
             yield from self._decode_ahead(chunks)
+            self._is_reading = False
         except (EOFError, ConnectionError) as error:
             raise ExtractError(
                 "decoding must not run out of memory",
@@ -109,6 +111,13 @@ class Decoder:
                 pipes[i % len(pipes)].send(chunk)
             yield from decoded
 
+    def _stop(self) -> None:
+        for process, pipe in self._workers:
+            pipe.close()
+            process.kill()
+        for process, _ in self._workers:
+            process.wait()
+
     def _start(self) -> tuple[subprocess.Popen[bytes], Connection]:
         ours, theirs = Pipe()
         command = [sys.executable, "-c", PROGRAM, str(theirs.fileno()), json.dumps(sys.path)]
@@ -122,6 +131,12 @@ class Decoder:
         theirs.close()
         ours.send(self._task)
         return process, ours
+
+
+def _share_of_cores() -> int:
+    """One process per core, of those that the processes of torchrun leave to each other."""
+    n_beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return max(min((os.cpu_count() or 1) // n_beside, MOST_WORKERS), 1)
 
 
 def serve(descriptor: int) -> None:

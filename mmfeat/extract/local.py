@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mmfeat.config import ExtractSettings
+from mmfeat.encoders import load_encoder
 from mmfeat.encoders.base import Encoder, Pixels
 from mmfeat.errors import ExtractError
 from mmfeat.extract.decoding import Decoder, DecodeTask
+from mmfeat.extract.engines import Advance, Engine
 from mmfeat.extract.guard import Refusal
 from mmfeat.extract.images import Decoded
 from mmfeat.extract.plan import Plan, Shard
 from mmfeat.store.layout import Block, Problem, Status
 from mmfeat.store.repeats import OPEN
+from mmfeat.store.write import write_shard
 from mmfeat.types import Embeddings, IntArray
-
-Advance = Callable[[str, int], None]  # modality, rows done since the last call
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,24 +36,44 @@ class Encoded:
     refusals: dict[int, Refusal]
 
 
-def run_local(
-    plan: Plan, encoder: Encoder, shards: Sequence[Shard], advance: Advance
-) -> Iterator[tuple[Shard, Block]]:
-    """Encode `shards` one after another, while images of the next are decoded already."""
-    rows = [np.arange(shard.start, shard.stop) for shard in shards]
-    names = [
-        name
-        for shard, part in zip(shards, rows, strict=True)
-        for name in image_names(plan, part, since=shard.start)
-    ]
-    workers = plan.settings.workers if names else 0
-    with Decoder(decode_task(plan, encoder), workers=workers) as decoder:
-        decoded = decoder.decode(names)
-        for shard, part in zip(shards, rows, strict=True):
-            block = encode_rows(
-                plan, encoder, part, since=shard.start, decoded=decoded, advance=advance
-            )
-            yield shard, block
+def make_shards(
+    plan: Plan, encoder: Encoder, shards: Sequence[Shard], parts: Path, advance: Advance
+) -> None:
+    """Make `shards` one after another, while images of the next are decoded already."""
+    names = [name for s in shards for name in image_names(plan, s.rows, since=s.start)]
+    with Decoder(decode_task(plan, encoder), workers=plan.settings.workers if names else 0) as d:
+        decoded = d.decode(names)
+        for shard in shards:
+            make_shard(plan, encoder, shard, parts, decoded=decoded, advance=advance)
+
+
+def make_shard(
+    plan: Plan,
+    encoder: Encoder,
+    shard: Shard,
+    parts: Path,
+    *,
+    decoded: Iterator[Decoded],
+    advance: Advance,
+) -> None:
+    """Encode the rows of a shard and write it; `decoded` as for `encode_rows`."""
+    block = encode_rows(
+        plan, encoder, shard.rows, since=shard.start, decoded=decoded, advance=advance
+    )
+    write_shard(shard.path(parts), block, provenance=plan.provenance, dtype=plan.settings.dtype)
+
+
+def load_here(settings: ExtractSettings) -> Encoder:
+    """Load the encoder into this process."""
+    return load_encoder(
+        settings.model,
+        pretrained=settings.pretrained,
+        precision=settings.precision,
+        device=settings.device,
+    )
+
+
+LOCAL = Engine(load_encoder=load_here, make_shards=make_shards)
 
 
 def decode_task(plan: Plan, encoder: Encoder) -> DecodeTask:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import PIL
 from PIL import features
 
@@ -33,6 +34,16 @@ class Shard:
     number: int
     start: int
     stop: int
+
+    @property
+    def rows(self) -> IntArray:
+        """Its rows, (m,)."""
+        return np.arange(self.start, self.stop)
+
+    @property
+    def n_rows(self) -> int:
+        """The number of its rows."""
+        return self.stop - self.start
 
     def path(self, folder: Path) -> Path:
         """Where the shard is written."""
@@ -99,15 +110,7 @@ def make_plan(table: Table, *, images: Path, encoder: Encoder, settings: Extract
         },
         provenance={
             "schema": SCHEMA,
-            "encoder": encoder.provenance,
-            "decoder": {
-                "name": "pillow",
-                "version": PIL.__version__,
-                "libjpeg": features.version("libjpeg_turbo") or features.version("jpg"),
-                "mode": settings.decode,
-                "max_pixels": settings.max_pixels,
-            },
-            "libraries": {name: importlib.metadata.version(name) for name in ("numpy", "h5py")},
+            **machinery(encoder, settings),
             "modalities": list(modalities),
             "dtype": settings.dtype,
             "batch": {"image": image_batch, "text": text_batch},
@@ -116,6 +119,21 @@ def make_plan(table: Table, *, images: Path, encoder: Encoder, settings: Extract
             "n_rows": table.n_rows,
         },
     )
+
+
+def machinery(encoder: Encoder, settings: ExtractSettings) -> dict[str, Any]:
+    """The part of the provenance that may differ from machine to machine."""
+    return {
+        "encoder": encoder.provenance,
+        "decoder": {
+            "name": "pillow",
+            "version": PIL.__version__,
+            "libjpeg": features.version("libjpeg_turbo") or features.version("jpg"),
+            "mode": settings.decode,
+            "max_pixels": settings.max_pixels,
+        },
+        "libraries": {name: importlib.metadata.version(name) for name in ("numpy", "h5py")},
+    }
 
 
 def _modalities(table: Table, settings: ExtractSettings) -> tuple[str, ...]:

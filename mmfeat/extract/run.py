@@ -10,16 +10,17 @@ from pathlib import Path
 from mmfeat.config import ExtractSettings
 from mmfeat.encoders.base import Encoder
 from mmfeat.extract.changes import changed_rows
-from mmfeat.extract.engines import ENGINES
+from mmfeat.extract.claims import help_with
+from mmfeat.extract.engines import ENGINES, find_engine
 from mmfeat.extract.lock import sole_writer
 from mmfeat.extract.plan import Plan, Shard, make_plan
 from mmfeat.extract.prompts import LabelPrompts, add_prompts
 from mmfeat.extract.retry import retry
 from mmfeat.extract.summary import ExtractSummary, summarise
-from mmfeat.plugins import check_name, resolve
+from mmfeat.plugins import check_name
 from mmfeat.store.reader import FeatureStore
 from mmfeat.store.shards import check_same, merge_shards, read_finished
-from mmfeat.store.write import Rows, write_shard
+from mmfeat.store.write import Rows
 from mmfeat.tables import read_prompts
 from mmfeat.types import Table
 
@@ -69,11 +70,21 @@ def extract_table(
     return summarise(out, already_complete=complete and not retry_failed, notes=table.notes)
 
 
+def help_extract(
+    table: Table, *, images: Path, encoder: Encoder, out: Path, settings: ExtractSettings
+) -> None:
+    """Make shards for the process that extracts `table` into `out`; see `mmfeat.extract.claims`.
+
+    Returns when others make all that is left. Errors as in `extract_table`.
+    """
+    plan = make_plan(table, images=Path(images), encoder=encoder, settings=settings)
+    if not out.exists():
+        help_with(plan, encoder, _parts(out), out)
+
+
 def _extract(plan: Plan, encoder: Encoder, out: Path, progress: Progress | None) -> None:
     parts = _parts(out)
     parts.mkdir(exist_ok=True)
-    for partial in parts.glob(".*.tmp"):  # left by a process that was killed
-        partial.unlink()
     _run_missing(plan, encoder, parts, progress)
     widths = {"image": encoder.image_dim, "text": encoder.text_dim}
     merge_shards(
@@ -109,7 +120,7 @@ def _parts(out: Path) -> Path:
 def _run_missing(plan: Plan, encoder: Encoder, parts: Path, progress: Progress | None) -> None:
     """Run the shards that are not there yet and write each as soon as it is ready."""
     todo = [shard for shard in plan.shards if not _is_done(plan, shard, shard.path(parts))]
-    n_todo = sum(shard.stop - shard.start for shard in todo)
+    n_todo = sum(shard.n_rows for shard in todo)
     done = dict.fromkeys(plan.modalities, plan.table.n_rows - n_todo)
     if todo and len(todo) < len(plan.shards):
         log.info("going on after %d of %d shards", len(plan.shards) - len(todo), len(plan.shards))
@@ -119,17 +130,18 @@ def _run_missing(plan: Plan, encoder: Encoder, parts: Path, progress: Progress |
         if progress is not None and n_rows:
             progress(modality, done[modality], plan.table.n_rows)
 
-    engine = resolve(plan.settings.engine, ENGINES, "engine")
-    for shard, block in engine(plan, encoder, todo, advance):
-        write_shard(shard.path(parts), block, provenance=plan.provenance, dtype=plan.settings.dtype)
+    find_engine(plan.settings.engine).make_shards(plan, encoder, todo, parts, advance)
 
 
 def _is_done(plan: Plan, shard: Shard, path: Path) -> bool:
-    block = read_finished(path, plan.provenance, n_rows=shard.stop - shard.start)
-    if block is None:
-        return False
-    if "image" in plan.modalities:
-        for row in changed_rows(plan, block.status["image"], path, start=shard.start):
-            log.warning("%s was changed: encoding its shard again", plan.table.image_paths[row])
-            return False
-    return True
+    """Whether the shard is there, whole, and of the pictures of today; else it is removed."""
+    block = read_finished(path, plan.provenance, n_rows=shard.n_rows)
+    changed: list[int] = []
+    if block is not None and "image" in plan.modalities:
+        changed = changed_rows(plan, block.status["image"], path, start=shard.start)
+    if block is not None and not changed:
+        return True
+    for row in changed[:1]:
+        log.warning("%s was changed: encoding its shard again", plan.table.image_paths[row])
+    path.unlink(missing_ok=True)
+    return False

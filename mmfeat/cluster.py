@@ -1,0 +1,98 @@
+"""A Ray cluster: joining one, and what of it each of several workers can have."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+
+from mmfeat.errors import ClusterError, MmfeatError
+
+LEAST_CPUS = 0.5  # of a worker
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """What each of `workers` processes can have of a cluster at the same time."""
+
+    workers: int
+    cpus: float
+    gpus: float
+
+
+def join_cluster(address: str | None) -> None:
+    """Join the cluster at `address` (``auto``: that of this machine), or start one here.
+
+    Without `address` and ``RAY_ADDRESS`` a cluster is started whose processes end with this one.
+    One that this process has joined before is kept. Raises `ClusterError` where none answers.
+    """
+    if ray.is_initialized():
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it tells of every retry
+    address = address or os.environ.get("RAY_ADDRESS")
+    begin = {} if address else {"include_dashboard": False}
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL, **begin)
+    except (RayError, OSError, ValueError, RuntimeError) as error:
+        raise ClusterError(
+            "a Ray cluster must run at --ray-address",
+            f"{address or 'this machine'}: {(str(error).splitlines() or [''])[0]}",
+            "start one with `ray start --head`, or leave the address out",
+        ) from error
+
+
+def share_out(*, workers: int = 0, gpus: float = -1.0) -> Share:
+    """Find what each worker can have; one CPU of a machine stays free where there are several.
+
+    `workers` 0: one per `gpus`, on a cluster without GPUs one per machine. `gpus` of a worker,
+    -1: one where the cluster has any. Raises `ClusterError` where there is less than asked.
+    """
+    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if gpus < 0:
+        gpus = 1.0 if any(machine.get("GPU") for machine in machines) else 0.0
+
+    def room(cpus: float, *, spare: int = 1) -> int:
+        """How many workers with so many CPUs there can be."""
+        found = 0.0
+        for machine in machines:
+            most = (machine.get("CPU", 0.0) - spare) // cpus
+            found += max(min(most, machine.get("GPU", 0.0) // gpus) if gpus else most, 0)
+        return int(found)
+
+    most = room(LEAST_CPUS, spare=0)
+    wanted = workers or (most if gpus else sum(m.get("CPU", 0.0) >= 1 for m in machines))
+    if not most or wanted > most:
+        each = f"{LEAST_CPUS} CPUs" + (f" and {gpus:g} GPUs" if gpus else "")
+        has = ", ".join(
+            f"{sum(machine.get(kind, 0.0) for machine in machines):g} {kind}s"
+            for kind in ("CPU", "GPU")
+        )
+        raise ClusterError(
+            f"the cluster must have {each} on one machine for each of {max(wanted, 1)} workers",
+            f"it has {has} on {len(machines)} machines, room for {most}",
+            "start more machines, or ask for fewer --actors or --num-gpus-per-actor",
+        )
+    whole = range(int(max(machine.get("CPU", 0.0) for machine in machines)), 0, -1)
+    cpus = next((float(n) for n in whole if room(n) >= wanted), LEAST_CPUS)
+    return Share(workers=wanted, cpus=cpus, gpus=gpus)
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Raise the error that a worker met; turn those of Ray itself into `ClusterError`."""
+    try:
+        yield
+    except RayError as error:
+        if isinstance(error, RayTaskError) and isinstance(error.cause, MmfeatError):
+            raise error.cause from None
+        raise ClusterError(
+            "the workers of a cluster must live until their work is done",
+            f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[-1]}",
+            "see to the cluster and run the same command again: what is finished is kept",
+        ) from error

@@ -1,0 +1,245 @@
+"""The engine of a Ray cluster: Ray Data maps actors over the shards that are missing.
+
+An actor loads the model once, has decoding processes of its own and writes whole shards into a
+folder that all machines share; what travels is the number of a shard and a receipt. Ray gives a
+shard whose worker died to another one. What is finished is known by the files alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+import ray
+import ray.data
+
+from mmfeat.cluster import Share, join_cluster, plain_errors, share_out
+from mmfeat.config import ExtractSettings
+from mmfeat.encoders.base import Encoder, Pixels, Tokenized, Tokens
+from mmfeat.errors import ExtractError, MmfeatError
+from mmfeat.extract.decoding import Decoder
+from mmfeat.extract.engines import Advance, Engine
+from mmfeat.extract.local import decode_task, image_names, load_here, make_shard
+from mmfeat.extract.plan import Plan, Shard, machinery
+from mmfeat.store.shards import check_same, check_shard
+from mmfeat.types import FloatArray
+
+TRIES = 3  # of a shard whose worker dies
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receipt:
+    """What an actor says of a shard: `digest` of what it wrote, or why there is nothing."""
+
+    shard: int
+    host: str
+    digest: str = ""
+    rule: str = ""
+    found: str = ""
+    remedy: str = ""
+
+
+class RemoteEncoder(Encoder):
+    """An encoder of the cluster's machines: described here, loaded there when it is to encode."""
+
+    def __init__(self, settings: ExtractSettings) -> None:
+        join_cluster(settings.ray_address)
+        share = _share(settings)
+        self._settings = _for_machines(settings, share)
+        self._options: dict[str, Any] = {"num_cpus": share.cpus, "num_gpus": share.gpus}
+        describe = ray.remote(max_calls=1, **self._options)(_describe)  # frees what it loaded
+        with plain_errors():
+            vars(self).update(ray.get(describe.remote(self._settings)))
+
+    def encode_images(self, pixels: Pixels) -> FloatArray:
+        """Give embeddings (b, d) of `pixels` (b, height, width, 3)."""
+        return cast("FloatArray", self._ask("encode_images", pixels))
+
+    def tokenize(self, captions: Sequence[str]) -> Tokenized:
+        """Turn captions into tokens (b, context)."""
+        return cast("Tokenized", self._ask("tokenize", captions))
+
+    def encode_tokens(self, tokens: Tokens) -> FloatArray:
+        """Give embeddings (b, d) of `tokens` (b, context)."""
+        return cast("FloatArray", self._ask("encode_tokens", tokens))
+
+    def release(self) -> None:
+        """Give back what the loaded encoder holds of the cluster, until it is to encode again."""
+        vars(self).pop("_loaded", None)
+
+    @cached_property
+    def _loaded(self) -> Any:
+        return ray.remote(_Loaded).options(**self._options).remote(self._settings)
+
+    def _ask(self, method: str, argument: Any) -> Any:
+        with plain_errors():
+            return ray.get(self._loaded.call.remote(method, argument))
+
+
+class _Loaded:
+    """The encoder itself, in an actor."""
+
+    def __init__(self, settings: ExtractSettings) -> None:
+        self._encoder = load_here(settings)
+
+    def call(self, method: str, argument: Any) -> Any:
+        return getattr(self._encoder, method)(argument)
+
+
+def _describe(settings: ExtractSettings) -> dict[str, Any]:
+    encoder = load_here(settings)
+    return {name: getattr(encoder, name) for name in Encoder.__annotations__}
+
+
+def make_shards(
+    plan: Plan, encoder: Encoder, shards: Sequence[Shard], parts: Path, advance: Advance
+) -> None:
+    """Make `shards` on the cluster; raise `ExtractError` at the end for those that failed.
+
+    Under ``--on-bad-image fail`` it is raised as soon as one failed.
+    """
+    if not shards:
+        return
+    if isinstance(encoder, RemoteEncoder):
+        encoder.release()
+    join_cluster(plan.settings.ray_address)
+    share = _share(plan.settings)
+    made_there = replace(plan, settings=_for_machines(plan.settings, share))
+    missing = {shard.number: shard for shard in shards}
+    reasons: dict[int, str] = {}
+    with plain_errors():
+        for receipt in _map(made_there, missing, parts.resolve(), share):
+            shard = missing[receipt.shard]
+            if receipt.rule and plan.settings.on_bad_image == "fail":
+                raise ExtractError(receipt.rule, receipt.found, receipt.remedy)
+            if receipt.rule:
+                reasons[shard.number] = f"{receipt.rule}; {receipt.found}; {receipt.remedy}"
+            elif not _is_here(shard.path(parts), plan, receipt):
+                reasons[shard.number] = (
+                    f"{receipt.host} wrote it, and it is not in {parts}:"
+                    " the machines must share this folder"
+                )
+            else:
+                del missing[shard.number]
+                for modality in plan.modalities:
+                    advance(modality, shard.n_rows)
+    if missing:
+        raise _failed(missing, reasons)
+
+
+def _share(settings: ExtractSettings) -> Share:
+    gpus = 0.0 if settings.device == "cpu" else settings.num_gpus_per_actor
+    return share_out(workers=settings.actors, gpus=gpus)
+
+
+def _for_machines(settings: ExtractSettings, share: Share) -> ExtractSettings:
+    """What an actor is to load and how many processes it has, wherever it is."""
+    weights = Path(settings.pretrained)
+    return replace(
+        settings,
+        pretrained=str(weights.resolve()) if weights.is_file() else settings.pretrained,
+        device="cpu" if settings.device == "auto" and not share.gpus else settings.device,
+        workers=max(int(share.cpus), 1) if settings.workers < 0 else settings.workers,
+    )
+
+
+def _map(plan: Plan, shards: dict[int, Shard], parts: Path, share: Share) -> Any:
+    """Give the receipts as they come."""
+    for tries in parts.glob("*.tries"):  # of an earlier call
+        tries.unlink()
+    items = [{"shard": number} for number in shards]
+    dataset = ray.data.from_items(items, override_num_blocks=len(items))
+    dataset.context.enable_progress_bars = False
+    dataset.context.max_errored_blocks = -1  # the others go on
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)
+    receipts = dataset.map(
+        ShardMaker,
+        fn_constructor_args=(ray.put((plan, parts)),),
+        compute=ray.data.ActorPoolStrategy(
+            size=min(share.workers, len(items)), max_tasks_in_flight_per_actor=1
+        ),
+        num_cpus=share.cpus,
+        num_gpus=share.gpus or None,
+    )
+    return (Receipt(**row) for row in receipts.iter_rows())
+
+
+class ShardMaker:
+    """An actor: makes the shards that it is given, one after another."""
+
+    def __init__(self, shared: Any) -> None:
+        plan, self._parts = ray.get(shared)
+        self._plan: Plan = plan
+        self._shards = plan.shards
+        self._encoder = load_here(plan.settings)
+        self._decoder = Decoder(decode_task(plan, self._encoder), workers=plan.settings.workers)
+        self._decoder.__enter__()  # its processes end with this one
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Make one shard and give its receipt."""
+        number, host = int(row["shard"]), socket.gethostname()
+        try:
+            return asdict(Receipt(shard=number, host=host, digest=self._make(self._shards[number])))
+        except MmfeatError as error:
+            told = (error.rule, error.found, error.remedy)
+        except Exception as error:  # whatever it is, the other shards go on
+            told = (
+                "a shard must be made without an error",
+                f"{type(error).__name__}: {error}",
+                "see whether --engine local says more",
+            )
+        rule, found, remedy = told
+        return asdict(Receipt(shard=number, host=host, rule=rule, found=found, remedy=remedy))
+
+    def _make(self, shard: Shard) -> str:
+        plan, path = self._plan, shard.path(self._parts)
+        _count(path.with_suffix(".tries"))
+        here = machinery(self._encoder, plan.settings)
+        check_same({name: plan.provenance[name] for name in here}, here, path)
+        decoded = self._decoder.decode(image_names(plan, shard.rows, since=shard.start))
+        make_shard(
+            plan,
+            self._encoder,
+            shard,
+            self._parts,
+            decoded=decoded,
+            advance=lambda _modality, _n: None,
+        )
+        return check_shard(path, plan.provenance)
+
+
+def _count(tries: Path) -> None:
+    """Note a try to make a shard: Ray gives one that kills its worker to the next for ever."""
+    died = tries.read_text().splitlines() if tries.exists() else []
+    if len(died) >= TRIES:
+        raise ExtractError(
+            "a worker must survive its shard",
+            f"{len(died)} died: {', '.join(died)}",
+            "if memory ran out, use a smaller --batch-size, --max-pixels or --shard-rows",
+        )
+    with tries.open("a") as file:
+        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+
+
+def _is_here(path: Path, plan: Plan, receipt: Receipt) -> bool:
+    return path.exists() and check_shard(path, plan.provenance) == receipt.digest
+
+
+def _failed(missing: dict[int, Shard], reasons: dict[int, str]) -> ExtractError:
+    number = min(missing)
+    rows = ", ".join(f"{s.start} to {s.stop - 1}" for s in [*missing.values()][:5])
+    more = f" and {len(missing) - 5} more shards" if len(missing) > 5 else ""
+    return ExtractError(
+        "every shard must be made",
+        f"those of the rows {rows}{more} failed: {reasons.get(number, 'nothing was heard')}",
+        "see to it and run the same command again: the others are kept",
+    )
+
+
+RAY = Engine(load_encoder=RemoteEncoder, make_shards=make_shards)
