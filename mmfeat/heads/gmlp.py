@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mmfeat.errors import ConfigError
+from mmfeat.heads.dropout import Dropout
 from mmfeat.heads.fusing import fuse_blocks
 from mmfeat.heads.options import check_choice, check_range
 from mmfeat.heads.space import Choice, Range, Space
@@ -76,7 +77,7 @@ class GMLP(TorchHead):
             Slices(blocks, self.tokens, self.width),
             *(TokenGate(self.width, length) for _ in range(self.layers)),
             nn.LayerNorm(self.width),
-            nn.Dropout(self.dropout),
+            Dropout(self.dropout),
             Readout(length, self.width, n_classes),
         )
 
@@ -147,7 +148,7 @@ class ChannelGate(nn.Module):
         super().__init__()
         self.linear, self.gate = nn.Linear(size, size), nn.Linear(size, size)
         self.norm, self.batch_norm = nn.LayerNorm(size), nn.BatchNorm1d(size)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, rows: Tensor) -> Tensor:
         """(b, d) -> (b, d)."""

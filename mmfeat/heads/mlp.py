@@ -9,6 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from mmfeat.heads.dropout import Dropout
 from mmfeat.heads.fusing import fuse_blocks
 from mmfeat.heads.options import check_choice, check_range
 from mmfeat.heads.space import Choice, Range, Space
@@ -78,7 +79,7 @@ class MLP(TorchHead):
             layers += [
                 self._linear(wide, narrow, first=number == 0),
                 nn.GELU(),
-                nn.Dropout(dropout),
+                Dropout(dropout),
             ]
         layers.append(self._linear(sizes[-1], n_classes, first=not hidden))
         return nn.Sequential(*layers)

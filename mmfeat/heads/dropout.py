@@ -1,0 +1,30 @@
+"""Dropout that a CPU draws quickly: a random byte per number, eight of them from one draw."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+LEVELS = 256  # of a byte: the share that is kept is a multiple of 1/256
+
+
+class Dropout(nn.Module):
+    """As `torch.nn.Dropout`, whose draws take a third of an MLP's step on a CPU.
+
+    Numbers of any shape are set to 0 with probability `share`, in [0, 1), rounded to a multiple
+    of 1/256; the others are scaled so that their mean stays. Off outside of training.
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.n_kept = max(1, round((1 - share) * LEVELS))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Drop some numbers while training."""
+        if not self.training or self.n_kept == LEVELS:
+            return rows
+        size = rows.numel()
+        draws = torch.empty(-(-size // 8), dtype=torch.int64, device=rows.device)
+        draws.random_(-(2**63), None)
+        kept = draws.view(torch.uint8)[:size].view(rows.shape) < self.n_kept
+        return rows * (kept.to(rows.dtype) * (LEVELS / self.n_kept))
