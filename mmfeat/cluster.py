@@ -34,11 +34,12 @@ def join_cluster(address: str | None) -> None:
     if ray.is_initialized():
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it tells of every retry
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else it warns of every actor
     address = address or os.environ.get("RAY_ADDRESS")
     begin = {} if address else {"include_dashboard": False}
     try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL, **begin)
+        with _silent():
+            ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL, **begin)
     except (RayError, OSError, ValueError, RuntimeError) as error:
         raise ClusterError(
             "a Ray cluster must run at --ray-address",
@@ -81,6 +82,19 @@ def share_out(*, workers: int = 0, gpus: float = -1.0) -> Share:
     whole = range(int(max(machine.get("CPU", 0.0) for machine in machines)), 0, -1)
     cpus = next((float(n) for n in whole if room(n) >= wanted), LEAST_CPUS)
     return Share(workers=wanted, cpus=cpus, gpus=gpus)
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Nothing on standard error meanwhile: Ray's own code writes there what no logger sees."""
+    before, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+        os.close(nowhere)
 
 
 @contextmanager

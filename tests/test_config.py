@@ -28,6 +28,8 @@ def test_the_file_overrides_the_defaults(tmp_path: Path) -> None:
             label_cols = ["a", "b"]
             [splits]
             train = "train.csv"
+            [extract]
+            num_gpus_per_actor = 2
             [fit]
             folds = 3
             """,
@@ -37,6 +39,7 @@ def test_the_file_overrides_the_defaults(tmp_path: Path) -> None:
     assert settings.data.images == "data"
     assert settings.data.label_cols == ("a", "b")
     assert settings.splits == {"train": "train.csv"}
+    assert settings.extract.num_gpus_per_actor == 2.0
     assert settings.fit == FitSettings(folds=3)
 
 

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from mmfeat.encoders.device import Fitting, Transfer, fitting_batch
+from mmfeat.encoders.precision import choose_device
 from mmfeat.errors import EncoderError
 
 ROWS = np.arange(22, dtype=np.float32).reshape(11, 2)
@@ -98,3 +99,10 @@ def test_there_and_back(device: str) -> None:
     features = [transfer.send(ROWS[start : start + 4]) * 2 for start in (0, 4, 8)]
     found = [wait() for wait in map(transfer.fetch, features)]
     assert np.array_equal(np.concatenate(found), 2 * ROWS)
+
+
+def test_each_process_of_torchrun_has_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCAL_RANK", "99")
+    with pytest.raises(EncoderError, match="cuda:99"):
+        choose_device("cuda")
+    assert choose_device("cpu").type == "cpu"

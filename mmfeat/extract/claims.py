@@ -1,8 +1,9 @@
 """Several processes make the shards of one store: each claims one, makes it, claims the next.
 
 A claim is a lock file beside the shard that dies with its process, so nothing but the folder
-joins the processes: torchrun starts them, on one machine or on several that share the folder.
-That of rank 0 begins and merges; the others help it and may come late or die.
+joins the processes: torchrun starts them, on one machine or on several that share the folder (by
+a file system whose `flock` holds between machines, as NFS since Linux 2.6.12). That of rank 0
+locks the store and merges; the others help it and may come late or die.
 """
 
 from __future__ import annotations

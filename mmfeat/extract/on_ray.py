@@ -12,23 +12,21 @@ import os
 import socket
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import ray
 import ray.data
 
-from mmfeat.cluster import Share, join_cluster, plain_errors, share_out
-from mmfeat.config import ExtractSettings
-from mmfeat.encoders.base import Encoder, Pixels, Tokenized, Tokens
+from mmfeat.cluster import Share, join_cluster, plain_errors
+from mmfeat.encoders.base import Encoder
 from mmfeat.errors import ExtractError, MmfeatError
 from mmfeat.extract.decoding import Decoder
 from mmfeat.extract.engines import Advance, Engine
 from mmfeat.extract.local import decode_task, image_names, load_here, make_shard
 from mmfeat.extract.plan import Plan, Shard, machinery
+from mmfeat.extract.remote import RemoteEncoder, for_machines, share_for
 from mmfeat.store.shards import check_same, check_shard
-from mmfeat.types import FloatArray
 
 TRIES = 3  # of a shard whose worker dies
 
@@ -45,58 +43,6 @@ class Receipt:
     remedy: str = ""
 
 
-class RemoteEncoder(Encoder):
-    """An encoder of the cluster's machines: described here, loaded there when it is to encode."""
-
-    def __init__(self, settings: ExtractSettings) -> None:
-        join_cluster(settings.ray_address)
-        share = _share(settings)
-        self._settings = _for_machines(settings, share)
-        self._options: dict[str, Any] = {"num_cpus": share.cpus, "num_gpus": share.gpus}
-        describe = ray.remote(max_calls=1, **self._options)(_describe)  # frees what it loaded
-        with plain_errors():
-            vars(self).update(ray.get(describe.remote(self._settings)))
-
-    def encode_images(self, pixels: Pixels) -> FloatArray:
-        """Give embeddings (b, d) of `pixels` (b, height, width, 3)."""
-        return cast("FloatArray", self._ask("encode_images", pixels))
-
-    def tokenize(self, captions: Sequence[str]) -> Tokenized:
-        """Turn captions into tokens (b, context)."""
-        return cast("Tokenized", self._ask("tokenize", captions))
-
-    def encode_tokens(self, tokens: Tokens) -> FloatArray:
-        """Give embeddings (b, d) of `tokens` (b, context)."""
-        return cast("FloatArray", self._ask("encode_tokens", tokens))
-
-    def release(self) -> None:
-        """Give back what the loaded encoder holds of the cluster, until it is to encode again."""
-        vars(self).pop("_loaded", None)
-
-    @cached_property
-    def _loaded(self) -> Any:
-        return ray.remote(_Loaded).options(**self._options).remote(self._settings)
-
-    def _ask(self, method: str, argument: Any) -> Any:
-        with plain_errors():
-            return ray.get(self._loaded.call.remote(method, argument))
-
-
-class _Loaded:
-    """The encoder itself, in an actor."""
-
-    def __init__(self, settings: ExtractSettings) -> None:
-        self._encoder = load_here(settings)
-
-    def call(self, method: str, argument: Any) -> Any:
-        return getattr(self._encoder, method)(argument)
-
-
-def _describe(settings: ExtractSettings) -> dict[str, Any]:
-    encoder = load_here(settings)
-    return {name: getattr(encoder, name) for name in Encoder.__annotations__}
-
-
 def make_shards(
     plan: Plan, encoder: Encoder, shards: Sequence[Shard], parts: Path, advance: Advance
 ) -> None:
@@ -109,8 +55,8 @@ def make_shards(
     if isinstance(encoder, RemoteEncoder):
         encoder.release()
     join_cluster(plan.settings.ray_address)
-    share = _share(plan.settings)
-    made_there = replace(plan, settings=_for_machines(plan.settings, share))
+    share = share_for(plan.settings)
+    made_there = replace(plan, settings=for_machines(plan.settings, share))
     missing = {shard.number: shard for shard in shards}
     reasons: dict[int, str] = {}
     with plain_errors():
@@ -131,22 +77,6 @@ def make_shards(
                     advance(modality, shard.n_rows)
     if missing:
         raise _failed(missing, reasons)
-
-
-def _share(settings: ExtractSettings) -> Share:
-    gpus = 0.0 if settings.device == "cpu" else settings.num_gpus_per_actor
-    return share_out(workers=settings.actors, gpus=gpus)
-
-
-def _for_machines(settings: ExtractSettings, share: Share) -> ExtractSettings:
-    """What an actor is to load and how many processes it has, wherever it is."""
-    weights = Path(settings.pretrained)
-    return replace(
-        settings,
-        pretrained=str(weights.resolve()) if weights.is_file() else settings.pretrained,
-        device="cpu" if settings.device == "auto" and not share.gpus else settings.device,
-        workers=max(int(share.cpus), 1) if settings.workers < 0 else settings.workers,
-    )
 
 
 def _map(plan: Plan, shards: dict[int, Shard], parts: Path, share: Share) -> Any:
@@ -232,12 +162,12 @@ def _is_here(path: Path, plan: Plan, receipt: Receipt) -> bool:
 
 
 def _failed(missing: dict[int, Shard], reasons: dict[int, str]) -> ExtractError:
-    number = min(missing)
+    reason = reasons.get(min(missing), "nothing was heard of them")
     rows = ", ".join(f"{s.start} to {s.stop - 1}" for s in [*missing.values()][:5])
     more = f" and {len(missing) - 5} more shards" if len(missing) > 5 else ""
     return ExtractError(
         "every shard must be made",
-        f"those of the rows {rows}{more} failed: {reasons.get(number, 'nothing was heard')}",
+        f"those of the rows {rows}{more} failed: {reason}",
         "see to it and run the same command again: the others are kept",
     )
 
