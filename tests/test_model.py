@@ -15,6 +15,7 @@ from mmfeat.folds import make_folds
 from mmfeat.fusion import FUSIONS, PROMPTED, fuse
 from mmfeat.heads import HEADS
 from mmfeat.late import SOURCES
+from mmfeat.losses import LOSSES
 from mmfeat.model import Model
 from mmfeat.plugins import resolve
 from mmfeat.recipes import RECIPES
@@ -43,11 +44,11 @@ def make_features(*, shift: float = 0.0) -> Features:
     )
 
 
-def make_model(head: str, fusion: str, **settings: str) -> Model:
+def make_model(head: str, fusion: str, *, loss: str = "bce", **settings: str) -> Model:
     texts = {**QUICK.get(head, {}), **settings}
     if fusion in ("late-sum", "mixed"):
         texts = {"decision.epochs": "2", "decision.hidden": "8", **texts}
-    return Model.build(head=head, fusion=fusion, loss="bce", seed=0, settings=texts)
+    return Model.build(head=head, fusion=fusion, loss=loss, seed=0, settings=texts)
 
 
 def out_of_fold(model: Model, features: Features, keep: Path | None = None) -> np.ndarray:
@@ -69,6 +70,27 @@ def pairs() -> list[tuple[str, str]]:
         if FUSIONS[fusion].kind != "learned" or resolve(head, HEADS, "head").learns_fusion
         if head != "zeroshot" or set(SOURCES.get(fusion, (fusion,))) <= set(PROMPTED)
     ]
+
+
+def with_losses() -> list[tuple[str, str, str]]:
+    """Every pair that has a loss to choose, with every loss but the one of the other tests."""
+    return [
+        (head, fusion, loss)
+        for head, fusion in pairs()
+        if make_model(head, fusion).uses_loss
+        for loss in LOSSES
+        if loss != "bce"
+    ]
+
+
+@pytest.mark.parametrize(("head", "fusion", "loss"), with_losses())
+def test_every_loss_where_there_is_one_to_choose(head: str, fusion: str, loss: str) -> None:
+    features = make_features()
+    model = make_model(head, fusion, loss=loss)
+    scores = out_of_fold(model, features)
+    assert ((scores >= 0) & (scores <= 1)).all()
+    predicted = model.fit(features).predict(features)
+    assert ((predicted >= 0) & (predicted <= 1)).all()
 
 
 @pytest.mark.parametrize(("head", "fusion"), pairs())
