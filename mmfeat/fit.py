@@ -32,7 +32,7 @@ from mmfeat.folds import load_folds, make_folds, save_folds
 from mmfeat.fusion import count_missing
 from mmfeat.heads import ALL_HEADS
 from mmfeat.memory import peak_memory, reset_peak
-from mmfeat.model import Model
+from mmfeat.model import Model, TakenSource
 from mmfeat.plugins import check_name
 from mmfeat.recipes import RECIPES
 from mmfeat.runs import Run, RunConfig, write_scores
@@ -146,6 +146,8 @@ def fit(
     write_json(run.folder / "config.json", asdict(config))  # last: it says that there is a run
     folds = shared_folds(workspace, config, training)
     tell_missing(training.features)
+    if isinstance(model, Model) and model.can_take:
+        model.taken = _finished_sources(workspace, config, model, training)
     reset_peak()
     started = time.perf_counter()
     scores = _out_of_fold(run.folder / "folds", model, training, folds, on_fit)
@@ -153,6 +155,8 @@ def fit(
     started = time.perf_counter()
     model.fit(training.features)
     seconds["refit"] = time.perf_counter() - started
+    if isinstance(model, Model) and model.taken:  # the cost of a run is that of its parts, too
+        seconds["taken"] = sum(source.seconds for source in model.taken.values())
     _write_run(run, model, scores, seconds)
     return run
 
@@ -172,6 +176,30 @@ def build_model(config: RunConfig) -> Model:
         seed=config.seed,
         settings=config.settings,
     )
+
+
+def _finished_sources(
+    workspace: Workspace, config: RunConfig, model: Model, training: Training
+) -> dict[str, TakenSource]:
+    """The sources of a decision-level fusion that are finished runs of their own.
+
+    Same machine, rows, folds and seed give the same head, so that fitting it again is waste.
+    """
+    found = {}
+    for source, head in model.heads.items():
+        alone = replace(config, fusion=source, loss=config.loss if head.uses_loss else None)
+        run = Run(workspace.run(alone.name(training.digest)))
+        if run.is_done and _is_same(run, alone, training):
+            other = Model.load(run.folder / "head")
+            if other.heads[source] == head:
+                found[source] = TakenSource(
+                    head=other.fitted[0].heads[source],
+                    scores=run.scores().probabilities,
+                    seconds=sum(run.metrics()["seconds"].values()),
+                )
+    if found:
+        log.info("taken from finished runs: %s", ", ".join(found))
+    return found
 
 
 def _is_same(run: Run, config: RunConfig, training: Training) -> bool:

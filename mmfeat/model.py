@@ -39,7 +39,8 @@ class Model:
 
     `final` says what predicts in the end: refit, one model of all rows trained for as long as
     the folds found, or average, the mean of the folds' models. `in_sample` trains the combiner
-    on scores of rows that the heads learned from, as Guo 2024 does.
+    on scores of rows that the heads learned from, as Guo 2024 does. `taken` are sources of a
+    decision-level fusion that another model has fitted on the same rows and folds.
     """
 
     head: str
@@ -52,6 +53,7 @@ class Model:
     normalise: bool = True
     in_sample: bool = False
     final: str = "refit"
+    taken: dict[str, TakenSource] = field(default_factory=dict)
     fitted: list[FittedHeads] = field(default_factory=list)
     folds_: list[FittedHeads] = field(default_factory=list)
     scores_: dict[str, FloatArray] = field(default_factory=dict)
@@ -122,6 +124,11 @@ class Model:
         )
 
     @property
+    def can_take(self) -> bool:
+        """Whether out-of-fold scores and final heads are all that it needs of its sources."""
+        return self.combiner is not None and self.final == "refit" and not self.in_sample
+
+    @property
     def uses_loss(self) -> bool:
         """Whether the loss means anything to it."""
         decides = self.combiner is not None and self.combiner.decision is not None
@@ -171,6 +178,9 @@ class Model:
         self.scores_, self.folds_ = {}, []
         n_fits = len(self.heads) * len(splits)
         for earlier, (source, head) in enumerate(self.heads.items()):
+            if source in self.taken:
+                self.scores_[source] = self.taken[source].scores
+                continue
             fused = self._fused(features, source)
             scores = np.empty(y.shape, dtype=np.float32)
             fits = kept_folds(head, keep and keep / source, fused=fused, y=y, splits=splits)
@@ -212,6 +222,9 @@ class Model:
         heads: dict[str, Head] = {}
         inside: dict[str, FloatArray] = {}
         for source, head in self.heads.items():
+            if source in self.taken:
+                heads[source] = self.taken[source].head
+                continue
             fused = self._fused(features, source)
             settled = head.settled([fold.heads[source] for fold in self.folds_])
             heads[source] = settled.fit(fused.values, y, blocks=fused.blocks, prompts=fused.prompts)
@@ -287,6 +300,15 @@ def _sums(folder: Path) -> dict[str, str]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     sums = {path.relative_to(folder).as_posix(): file_sha256(path) for path in files}
     return {name: value for name, value in sums.items() if name != "model.json"}
+
+
+@dataclass(frozen=True)
+class TakenSource:
+    """A source as it was fitted before: final head, out-of-fold scores (n, k), what it took."""
+
+    head: Head
+    scores: FloatArray
+    seconds: float
 
 
 @dataclass(frozen=True)

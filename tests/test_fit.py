@@ -157,3 +157,46 @@ def test_several_feature_sets_are_joined(workspace: Workspace) -> None:
     assert [origin["encoder"]["name"] for origin in run.provenance()["stores"]] == ["a", "b"]
     config = json.loads((run.folder / "config.json").read_text())
     assert config["features"] == ["a", "b"]
+
+
+@pytest.mark.parametrize("head", ["logreg", "mlp"])
+@pytest.mark.parametrize("fusion", ["late-mean", "late-sum", "late-stack"])
+def test_finished_runs_are_taken_as_sources_with_the_same_result(
+    workspace: Workspace, head: str, fusion: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = load_training(workspace, "train")
+    test = load_training(workspace, "test").features
+    settings = {"epochs": "2"} if head == "mlp" else {}
+    config = plan_run(FitSettings(head=head, fusion=fusion, folds=3), settings=settings)
+    whole = fit(workspace, config, training, name="whole")
+    sources = [
+        fit(
+            workspace,
+            plan_run(FitSettings(head=head, fusion=source, folds=3), settings=settings),
+            training,
+        )
+        for source in ("image", "text")
+    ]
+    calls = []
+    monkeypatch.setattr("mmfeat.model.kept_folds", lambda *a, **o: calls.append(a))
+    taken = fit(workspace, config, training, name="taken")
+    assert not calls
+    np.testing.assert_array_equal(taken.scores().probabilities, whole.scores().probabilities)
+    np.testing.assert_array_equal(
+        Model.load(taken.folder / "head").predict(test),
+        Model.load(whole.folder / "head").predict(test),
+    )
+    cost = sum(sum(source.metrics()["seconds"].values()) for source in sources)
+    assert taken.metrics()["seconds"]["taken"] == pytest.approx(cost, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"seed": 1}, {"folds": 4}, {"settings": {"C": "1"}}, {"settings": {"final": "average"}}],
+)
+def test_other_runs_are_no_sources(workspace: Workspace, other: dict[str, Any]) -> None:
+    training = load_training(workspace, "train")
+    image = plan_run(FitSettings(head="logreg", fusion="image", folds=3))
+    fit(workspace, image, training)
+    late = replace(image, fusion="late-mean", **other)
+    assert "taken" not in fit(workspace, late, training).metrics()["seconds"]

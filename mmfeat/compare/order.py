@@ -1,7 +1,8 @@
 """Which cell comes next: the cheap ones first, and among those that cost alike the promising.
 
-What a cell will cost is learned from the cells of its head that are finished: seconds grow with
-the number of modalities its heads read. Until one is, a head's `relative_cost` stands for it.
+What a cell will cost is learned from the finished cells of its head: seconds grow with the
+number of modalities its heads read. Until there is one, the head's `relative_cost` stands for
+it. A decision-level fusion comes after its sources: from finished cells they cost nothing.
 What a cell promises is the mean score of the finished cells with its head or its fusion.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import mean, median
 
 from mmfeat.heads import HEADS
@@ -17,6 +19,7 @@ from mmfeat.late import SOURCES
 from mmfeat.plugins import resolve
 from mmfeat.runs import RunConfig
 
+COMBINING = 0.1  # of the work of one modality: a combiner of scores that are there
 COST_CLASS = 4.0  # cells whose costs differ by less than this factor are taken to cost alike
 
 
@@ -28,23 +31,27 @@ class Order:
         self._first_seed = min((cell.seed for cell in cells), default=0)
         self._rates: dict[str, list[float]] = defaultdict(list)  # head -> seconds per unit of work
         self._scores: dict[tuple[str, str], list[float]] = defaultdict(list)
+        self._finished: set[tuple[str, str, str | None, int]] = set()
 
     def learn(self, cell: RunConfig, *, seconds: float, score: float) -> None:
         """Take in what a finished cell cost and reached."""
-        self._rates[cell.head].append(seconds / work_of(cell))
+        if cell.fusion not in SOURCES:  # whose sources may have been there already
+            self._rates[cell.head].append(seconds / work_of(cell))
+        self._finished.add((cell.head, cell.fusion, cell.loss, cell.seed))
         for part in (("head", cell.head), ("fusion", cell.fusion)):
             self._scores[part].append(score)
 
     def seconds(self, cell: RunConfig) -> float | None:
         """How long the cell will take; None before any cell is finished."""
+        work = self._work(cell)
         if self._rates[cell.head]:
-            return median(self._rates[cell.head]) * work_of(cell)
+            return median(self._rates[cell.head]) * work
         known = [
             rate / relative_cost(head) for head, rates in self._rates.items() for rate in rates
         ]
         if not known:
             return None
-        return median(known) * relative_cost(cell.head) * work_of(cell)
+        return median(known) * relative_cost(cell.head) * work
 
     def take(self, *, seconds_left: float = math.inf) -> RunConfig | None:
         """Remove the next cell that fits into the time left, and return it; None if none does."""
@@ -55,8 +62,29 @@ class Order:
         self.waiting.remove(chosen)
         return chosen
 
-    def _rank(self, cell: RunConfig) -> tuple[float, int, float]:
-        seconds = self.seconds(cell) or relative_cost(cell.head) * work_of(cell)
+    def _work(self, cell: RunConfig) -> float:
+        """What is left to fit of a cell, in modalities read."""
+        if cell.fusion not in SOURCES:
+            return work_of(cell)
+        missing = [s for s in SOURCES[cell.fusion] if not self._has(cell, s)]
+        return sum(work_of(replace(cell, fusion=source)) for source in missing) or COMBINING
+
+    def _has(self, cell: RunConfig, source: str) -> bool:
+        losses = (cell.loss, None)  # a combiner may have a loss where the heads have none
+        return any((cell.head, source, loss, cell.seed) in self._finished for loss in losses)
+
+    def _comes_later(self, cell: RunConfig) -> bool:
+        """Whether a source of the cell is about to be run as a cell of its own."""
+        sources = SOURCES.get(cell.fusion, ())
+        return any(
+            (other.head, other.seed) == (cell.head, cell.seed)
+            and other.loss in (cell.loss, None)
+            and other.fusion in sources
+            for other in self.waiting
+        )
+
+    def _rank(self, cell: RunConfig) -> tuple[float, bool, int, float]:
+        seconds = self.seconds(cell) or relative_cost(cell.head) * self._work(cell)
         cost_class = math.floor(math.log(max(seconds, 1e-3), COST_CLASS))
         found = [
             mean(scores)
@@ -64,7 +92,8 @@ class Order:
             if (scores := self._scores[part])
         ]
         # more seeds of a cell come after the first seed of every other one
-        return cell.seed - self._first_seed, cost_class, -mean(found) if found else 0.0
+        promise = mean(found) if found else 0.0
+        return cell.seed - self._first_seed, self._comes_later(cell), cost_class, -promise
 
 
 def work_of(cell: RunConfig) -> int:
