@@ -98,10 +98,9 @@ def test_events_tell_what_became_of_every_cell(workspace: Workspace) -> None:
         assert event.nested == oof["nested"]["macro_f1"]
         assert event.at_half == oof["at_0.5"]["macro_f1"]
         steps = [e for e in events if e.state == "running" and e.cell == event.cell]
-        n_sources = 2 if event.cell.fusion == "late-mean" else 1
-        assert [(e.done, e.total) for e in steps] == [
-            (done + 1, 3 * n_sources) for done in range(3 * n_sources)
-        ]
+        late = event.cell.fusion == "late-mean"  # its image part is taken from a finished cell
+        expected = [(4, 6), (5, 6), (6, 6)] if late else [(1, 3), (2, 3), (3, 3)]
+        assert [(e.done, e.total) for e in steps] == expected
 
 
 def test_finished_cells_are_not_repeated_and_keep_their_thresholds(
@@ -237,6 +236,20 @@ def test_cheap_and_promising_cells_come_first() -> None:
     rest = [order.take() for _ in range(len(order.waiting))]
     seeds = [cell.seed for cell in rest if cell]
     assert seeds == sorted(seeds)
+
+
+def test_a_late_fusion_comes_after_its_sources_and_then_costs_nothing() -> None:
+    (late,) = cells_of("logreg", fusions=("late-sum",))
+    image, text = cells_of("logreg", fusions=("image", "text"))
+    order = Order([late, image, text])
+    for cell in (image, text):
+        assert order.take() in (image, text)
+        order.learn(cell, seconds=10.0, score=0.5)
+    assert order.seconds(late) == pytest.approx(1.0)
+    assert order.take() == late
+    lonely = Order([late])
+    lonely.learn(image, seconds=10.0, score=0.5)
+    assert lonely.seconds(late) == pytest.approx(10.0)  # the text part is still to be fitted
 
 
 def test_what_does_not_fit_into_the_time_left_is_not_taken() -> None:
