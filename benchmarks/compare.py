@@ -119,7 +119,7 @@ def ours(
     lines += [
         "",
         f"All {len(ends)} cells, tuned and compared: {total:.0f} s ({total / 60:.1f} minutes); the"
-        f" first {half} cells took {ends[half - 1][1]:.0f} s from the start. The store is read once,"
+        f" first {half} took {ends[half - 1][1]:.0f} s from the start. The store is read once,"
         " and a late fusion takes its sources from finished cells; its seconds above are those of"
         f" its parts and its own. The same command again, with every cell finished: {again:.1f} s.",
     ]
