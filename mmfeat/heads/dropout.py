@@ -9,7 +9,7 @@ LEVELS = 256  # of a byte: the share that is kept is a multiple of 1/256
 
 
 class Dropout(nn.Module):
-    """As `torch.nn.Dropout`, whose draws take a third of an MLP's step on a CPU.
+    """As `torch.nn.Dropout`, whose draws take a good part of an MLP's step on a CPU.
 
     Numbers of any shape are set to 0 with probability `share`, in [0, 1), rounded to a multiple
     of 1/256; the others are scaled so that their mean stays. Off outside of training.
