@@ -29,31 +29,42 @@ def show_progress(*, quiet: bool) -> Iterator[Progress | None]:
 @contextmanager
 def _bars() -> Iterator[Progress]:
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        ProgressColumn,
-        Task,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn
     from rich.progress import Progress as Bars
     from rich.text import Text
 
-    class Rate(ProgressColumn):
+    class PaceColumn(ProgressColumn):
         def render(self, task: Task) -> Text:
-            return Text("" if task.speed is None else f"{task.speed:,.0f}/s")
+            return Text(str(task.fields["pace"]))
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Bars(*columns, Rate(), TimeRemainingColumn(), console=Console(stderr=True)) as bars:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), PaceColumn())
+    with Bars(*columns, console=Console(stderr=True)) as bars:
         tasks = {}
+        pace = Pace()
 
         def progress(modality: str, done: int, total: int) -> None:
+            told = pace(modality, done, total)
             if modality not in tasks:
-                tasks[modality] = bars.add_task(NOUNS[modality], total=total, completed=done)
-            bars.update(tasks[modality], completed=done)
+                tasks[modality] = bars.add_task(NOUNS[modality], total=total, pace=told)
+            bars.update(tasks[modality], completed=done, pace=told)
 
         yield progress
+
+
+class Pace:
+    """How fast a modality goes since it was first told of, and how long it still takes."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._start = clock()
+        self._before: dict[str, int] = {}  # rows that an earlier run had done
+
+    def __call__(self, modality: str, done: int, total: int) -> str:
+        """E.g. ``1,200/s, 75 s left``."""
+        before = self._before.setdefault(modality, done)
+        rate = (done - before) / max(self._clock() - self._start, 1e-9)
+        left = f", {(total - done) / rate:.0f} s left" if rate and done < total else ""
+        return f"{rate:,.0f}/s{left}"
 
 
 class Lines:
@@ -61,18 +72,15 @@ class Lines:
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._start = clock()
-        self._before: dict[str, int] = {}  # rows that an earlier run had done
+        self._pace = Pace(clock=clock)
         self._last: dict[str, float] = {}
 
     def __call__(self, modality: str, done: int, total: int) -> None:
         """Take one report; print it if it is time."""
         now = self._clock()
-        before = self._before.setdefault(modality, done)
-        last = self._last.setdefault(modality, self._start)
+        told = self._pace(modality, done, total)
+        last = self._last.setdefault(modality, now)
         if done < total and now - last < SECONDS_BETWEEN_LINES:
             return
         self._last[modality] = now
-        rate = (done - before) / max(now - self._start, 1e-9)
-        left = f", {(total - done) / rate:.0f} s left" if rate and done < total else ""
-        note(f"{done:,} of {total:,} {NOUNS[modality]}, {rate:,.0f}/s{left}")
+        note(f"{done:,} of {total:,} {NOUNS[modality]}, {told}")

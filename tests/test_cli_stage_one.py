@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import re
 import signal
 import subprocess
 import sys
+import termios
 import time
 from functools import partial
 from pathlib import Path
@@ -105,13 +108,33 @@ def test_ctrl_c_stops_and_says_how_to_go_on(folder: Path) -> None:
     assert f"going on after {kept} of 30 shards" in result.stderr
 
 
+def test_progress_in_a_terminal_is_a_bar_per_modality(folder: Path) -> None:
+    terminal, side = pty.openpty()
+    termios.tcsetwinsize(side, (24, 100))
+    command = [sys.executable, "-m", "mmfeat_cli", "extract", "table.csv", *TINY]
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=side, cwd=folder)
+    os.close(side)
+    drawn = b""
+    while True:
+        try:
+            drawn += os.read(terminal, 4096)
+        except OSError:  # the other side is closed
+            break
+    os.close(terminal)
+    assert child.wait(60) == 0
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn.decode())
+    for noun in ("images", "captions"):
+        assert re.search(rf"{noun} +━+ +12/12 [1-9]\d*/s\s", text), text
+
+
 def test_progress_without_a_terminal_is_a_line_now_and_then(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    seconds = iter([0.0, 1.0, 20.0, 21.0, 40.0])
-    lines = Lines(clock=lambda: next(seconds))
+    seconds = [0.0]
+    lines = Lines(clock=lambda: seconds[0])
     with caplog.at_level("INFO", logger="mmfeat"):
-        for done in (100, 2000, 2100, 4000):
+        for now, done in ((0.0, 100), (1.0, 200), (20.0, 2000), (21.0, 2100), (40.0, 4000)):
+            seconds[0] = now
             lines("text", done, 4000)
     assert [record.message for record in caplog.records] == [
         "2,000 of 4,000 captions, 95/s, 21 s left",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import itertools
 import multiprocessing
 import os
 import resource
 import signal
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -211,6 +213,26 @@ def test_going_on_otherwise_is_refused_by_field(
         assert (tmp_path / "a.h5.parts" / "00000.h5").exists()
     with pytest.raises(StoreError, match=f"{field} is .* there and .* now"):
         extract(table, tmp_path, tmp_path / "a.h5", **change)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("library", ["numpy", "h5py"])
+@pytest.mark.parametrize("finished", [True, False])
+def test_going_on_with_another_library_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: str, finished: bool
+) -> None:
+    table = make_table(tmp_path)
+    if finished:
+        extract(table, tmp_path, tmp_path / "a.h5")
+    else:
+        interrupt_after(table, tmp_path, tmp_path / "a.h5", n_images=9)
+    installed = importlib.metadata.version
+
+    def version(name: str) -> str:
+        return "0.1" if name == library else installed(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    with pytest.raises(StoreError, match=rf"libraries\.{library} is .* there and '0\.1' now"):
+        extract(table, tmp_path, tmp_path / "a.h5")
 
 
 def test_another_table_is_refused(tmp_path: Path) -> None:
@@ -446,13 +468,29 @@ def test_a_full_disk_is_told_and_what_is_finished_is_kept(tmp_path: Path, room: 
     assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_is_not_writable(tmp_path: Path) -> None:
-    table = make_table(tmp_path)
-    closed = tmp_path / "closed"
-    closed.mkdir(mode=0o500)
-    with pytest.raises(ExtractError, match="writable"):
-        extract(table, tmp_path, closed / "a.h5")
+def _without_rights(table: Table, folder: Path, said: Path) -> None:
+    """As somebody who is not root, in a folder that may be read; root may write everywhere."""
+    if os.geteuid() == 0:
+        os.setresuid(65534, 65534, 65534)
+    try:
+        extract(table, folder, folder / "closed" / "a.h5")
+    except ExtractError as error:
+        os.write(os.open(said, os.O_WRONLY), str(error).encode())
+
+
+def test_a_folder_that_is_not_writable() -> None:
+    with tempfile.TemporaryDirectory() as name:  # pytest's own are for one user
+        folder, said = Path(name), Path(name) / "said"
+        table = make_table(folder)
+        (folder / "closed").mkdir(mode=0o555)
+        folder.chmod(0o755)
+        said.touch()
+        said.chmod(0o666)
+        child = FORK.Process(target=_without_rights, args=(table, folder, said))
+        child.start()
+        child.join(60)
+        assert child.exitcode == 0 and "writable" in said.read_text()
+        assert not list((folder / "closed").iterdir())
 
 
 def test_a_file_in_place_of_the_folder(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 
+from mmfeat.config import ExtractSettings
 from mmfeat.encoders import Preprocessing
 from mmfeat.extract.guard import Refusal, read_image_file
 from mmfeat.extract.images import decode_image
@@ -226,6 +227,18 @@ def test_bombs_are_too_large_before_anything_is_decoded(tmp_path: Path) -> None:
     picture((64, 64)).save(tmp_path / "a.png")
     assert refusal(tmp_path, "a.png", max_pixels=64 * 64 - 1).status == Status.TOO_LARGE
     assert decode(tmp_path / "a.png", max_pixels=64 * 64).shape == (8, 8, 3)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "tif"])
+def test_a_scan_of_a_hundred_megapixels_is_read(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"scan.{suffix}"
+    small = picture((10, 10))
+    small.resize((10_000, 10_000), Image.Resampling.NEAREST).save(path)
+    limit = ExtractSettings().max_pixels
+    pixels = decode(path, max_pixels=limit)
+    expected = np.asarray(small.resize((8, 8), Image.Resampling.BICUBIC))
+    assert np.abs(pixels.astype(float) - expected).mean() < 12
+    assert refusal(tmp_path, path.name, max_pixels=10**8 - 1).status == Status.TOO_LARGE
 
 
 def test_damaged_pictures_never_raise(tmp_path: Path) -> None:

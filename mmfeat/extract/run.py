@@ -127,9 +127,12 @@ def _run_missing(plan: Plan, encoder: Encoder, parts: Path, progress: Progress |
 
     def advance(modality: str, n_rows: int) -> None:
         done[modality] += n_rows
-        if progress is not None and n_rows:
+        if progress is not None:
             progress(modality, done[modality], plan.table.n_rows)
 
+    if todo:
+        for modality in plan.modalities:  # where it starts: a rate counts all that is new
+            advance(modality, 0)
     find_engine(plan.settings.engine).make_shards(plan, encoder, todo, parts, advance)
 
 
