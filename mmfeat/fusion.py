@@ -15,7 +15,7 @@ import numpy as np
 
 from mmfeat.errors import FitError
 from mmfeat.plugins import check_name
-from mmfeat.types import BoolArray, Embeddings, Features, FloatArray, Fused
+from mmfeat.types import BoolArray, Embeddings, FeatureRows, Features, FloatArray, Fused
 
 
 @dataclass(frozen=True)
@@ -117,21 +117,23 @@ def _fused_prompts(features: Features, fused: Fused, fusion: str) -> FloatArray:
     return np.hstack([joined] * PROMPTED[fusion])
 
 
-def present(features: Features, modality: str) -> BoolArray:
+def present(features: FeatureRows, modality: str) -> BoolArray:
     """Say for each row, of shape (n,), whether any part of `modality` is there."""
-    parts = getattr(features, modality)
     found = np.zeros(features.n_rows, dtype=bool)
-    for part in parts:
-        found |= np.isfinite(part).all(axis=1)
+    for start in range(0, features.n_rows, ROWS_AT_ONCE):
+        rows = slice(start, start + ROWS_AT_ONCE)
+        for part in getattr(features.part(rows), modality):
+            found[rows] |= np.isfinite(part).all(axis=1)
     return found
 
 
-def count_missing(features: Features) -> dict[str, int]:
+def count_missing(features: FeatureRows) -> dict[str, int]:
     """Count the rows without an embedding, for each modality that the features have."""
+    none = features.part(slice(0))
     return {
         modality: int((~present(features, modality)).sum())
         for modality in ("image", "text")
-        if getattr(features, modality)
+        if getattr(none, modality)
     }
 
 

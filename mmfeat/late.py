@@ -24,7 +24,7 @@ from mmfeat.fusion import present
 from mmfeat.heads import HEADS
 from mmfeat.heads.base import Head
 from mmfeat.plugins import resolve
-from mmfeat.types import Features, FloatArray, Targets
+from mmfeat.types import FeatureRows, FloatArray, Targets
 
 SOURCES: dict[str, tuple[str, ...]] = {
     "late-mean": ("image", "text"),
@@ -97,7 +97,7 @@ class Combiner:
         return total
 
 
-def borrow(scores: dict[str, FloatArray], features: Features) -> dict[str, FloatArray]:
+def borrow(scores: dict[str, FloatArray], features: FeatureRows) -> dict[str, FloatArray]:
     """Give rows that lack a modality the other one's scores in its place."""
     image, text = present(features, "image"), present(features, "text")
     lent = dict(scores)

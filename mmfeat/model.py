@@ -168,7 +168,7 @@ class Model:
         fold_names = np.unique(folds)
         splits = [np.flatnonzero(folds != fold) for fold in fold_names]
         judged = [np.flatnonzero(folds == fold) for fold in fold_names]
-        leaks = count_leaks((*features.image, *features.text), folds)
+        leaks = count_leaks(features, folds)
         if leaks:
             log.warning("%d rows have a twin with equal embeddings in another fold", leaks)
         if self.in_sample:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +75,32 @@ class Prompts:
         return out
 
 
+class FeatureRows(Protocol):
+    """Cached embeddings of one split, in memory (`Features`) or left in their files.
+
+    The embeddings are read by `part` alone; see `Features` for everything else.
+    """
+
+    @property
+    def ids(self) -> tuple[str, ...]: ...
+
+    @property
+    def targets(self) -> Targets | None: ...
+
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+
+    @property
+    def prompts(self) -> tuple[FloatArray, ...]: ...
+
+    @property
+    def n_rows(self) -> int: ...
+
+    def part(self, rows: slice) -> Features:
+        """Give consecutive rows, in memory."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Features:
     """Cached embeddings of one split.
@@ -107,6 +134,16 @@ class Features:
         return replace(
             self,
             ids=tuple(self.ids[row] for row in rows),
+            image=tuple(part[rows] for part in self.image),
+            text=tuple(part[rows] for part in self.text),
+            targets=None if self.targets is None else self.targets[rows],
+        )
+
+    def part(self, rows: slice) -> Features:
+        """Give consecutive rows, not copied."""
+        return replace(
+            self,
+            ids=self.ids[rows],
             image=tuple(part[rows] for part in self.image),
             text=tuple(part[rows] for part in self.text),
             targets=None if self.targets is None else self.targets[rows],

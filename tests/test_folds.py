@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from mmfeat.errors import FitError, RunError
 from mmfeat.folds import count_leaks, load_folds, make_folds, save_folds
+from mmfeat.types import Features
 
 
 def draw(n_rows: int, n_labels: int, seed: int = 0) -> np.ndarray:
@@ -90,4 +92,8 @@ def test_twins_across_folds_are_counted() -> None:
     rows = np.arange(12, dtype=np.float16).reshape(6, 2)
     rows[4] = rows[0]
     rows[5] = rows[1]
-    assert count_leaks((rows,), np.array([0, 1, 0, 1, 1, 1])) == 2  # rows 0 and 4; 1 and 5 share
+    ids = tuple("abcdef")
+    features = Features(ids=ids, image=(rows,), text=(), targets=None, labels=())
+    folds = np.array([0, 1, 0, 1, 1, 1])
+    assert count_leaks(features, folds) == 2  # rows 0 and 4; 1 and 5 share a fold
+    assert count_leaks(replace(features, text=(np.arange(6)[:, None] / 2,)), folds) == 0

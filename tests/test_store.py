@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from mmfeat import FeatureStore
 from mmfeat.errors import StoreError
-from mmfeat.store import Status, read_features, read_provenance
+from mmfeat.fusion import present
+from mmfeat.store import Status, open_features, read_features, read_provenance
 from mmfeat.store.inspect import inspect_store
 from mmfeat.store.layout import Block, Problem
 from mmfeat.store.verify import verify_store
@@ -144,6 +145,8 @@ def test_stores_are_joined_by_id(tmp_path: Path) -> None:
     )
     joined = read_features([first, moved])
     assert joined.ids == ids and len(joined.image) == 2 and len(joined.text) == 1
+    with pytest.raises(StoreError, match="rows in one order"), open_features([first, moved]):
+        pass
     assert np.array_equal(joined.image[0], joined.image[1])
 
 
@@ -155,6 +158,25 @@ def test_stores_of_other_ids_or_labels_are_not_joined(tmp_path: Path) -> None:
     swapped = tuple(f"{i}.jpg" for i in (1, 0, *range(2, N)))
     with pytest.raises(StoreError, match="same labels"):
         read_features([first, make_store(tmp_path / "c.h5", ids=swapped)])
+
+
+def test_features_that_stay_in_their_files_are_the_same(tmp_path: Path) -> None:
+    paths = [make_store(tmp_path / "a.h5"), make_store(tmp_path / "b.h5", seed=1, failed=(7,))]
+    whole = read_features(paths)
+    with open_features(paths) as stored:
+        assert (stored.n_rows, stored.ids, stored.labels) == (N, whole.ids, whole.labels)
+        np.testing.assert_array_equal(stored.targets, whole.targets)
+        for rows in (slice(0), slice(3, 8), slice(8, 99), slice(None)):
+            part, expected = stored.part(rows), whole.part(rows)
+            assert part.ids == expected.ids
+            np.testing.assert_array_equal(part.targets, expected.targets)
+            for found, wanted in zip(
+                (*part.image, *part.text), (*expected.image, *expected.text), strict=True
+            ):
+                assert found.dtype == wanted.dtype
+                np.testing.assert_array_equal(found, wanted)
+        for modality in ("image", "text"):
+            np.testing.assert_array_equal(present(stored, modality), present(whole, modality))
 
 
 def test_inspect_counts_and_compares(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mmfeat.store.join import read_features
+from mmfeat.store.join import StoredFeatures, open_features, read_features
 from mmfeat.store.layout import MODALITIES, SCHEMA, Problem, Status
 from mmfeat.store.reader import FeatureStore, read_provenance
 
@@ -12,6 +12,8 @@ __all__ = [
     "FeatureStore",
     "Problem",
     "Status",
+    "StoredFeatures",
+    "open_features",
     "read_features",
     "read_provenance",
 ]

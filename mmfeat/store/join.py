@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from mmfeat.errors import StoreError
+from mmfeat.store.layout import MODALITIES
 from mmfeat.store.reader import FeatureStore
-from mmfeat.types import Features
+from mmfeat.types import Features, FloatArray, Targets
 
 
 def read_features(paths: Sequence[Path]) -> Features:
@@ -21,6 +24,73 @@ def read_features(paths: Sequence[Path]) -> Features:
     for path in paths:
         with FeatureStore.open(path) as store:
             parts.append(store.features())
+    return _join(parts, paths)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredFeatures:
+    """Features of one or several stores that stay in their files and are read slice by slice.
+
+    Attributes and methods are those of `mmfeat.types.FeatureRows`.
+    """
+
+    stores: tuple[FeatureStore, ...]
+    ids: tuple[str, ...]
+    targets: Targets | None
+    labels: tuple[str, ...]
+    prompts: tuple[FloatArray, ...]
+
+    @property
+    def n_rows(self) -> int:
+        """The number of rows."""
+        return len(self.ids)
+
+    def part(self, rows: slice) -> Features:
+        """Read consecutive rows."""
+        read = {
+            modality: tuple(
+                store.embeddings(modality, rows)
+                for store in self.stores
+                if modality in store.modalities
+            )
+            for modality in MODALITIES
+        }
+        return Features(
+            ids=self.ids[rows],
+            targets=None if self.targets is None else self.targets[rows],
+            labels=self.labels,
+            prompts=self.prompts,
+            **read,
+        )
+
+
+@contextmanager
+def open_features(paths: Sequence[Path]) -> Iterator[StoredFeatures]:
+    """As `read_features`, with the embeddings left in files that are open inside the block.
+
+    Raises `StoreError` also where the rows of several stores stand in different orders.
+    """
+    with ExitStack() as stack:
+        stores = tuple(stack.enter_context(FeatureStore.open(path)) for path in paths)
+        parts = [store.features(embeddings=False) for store in stores]
+        joined = _join(parts, paths)
+        for path, part in zip(paths, parts, strict=True):
+            if part.ids != joined.ids:
+                raise StoreError(
+                    "feature sets that are read slice by slice have their rows in one order",
+                    f"{path} has another than {paths[0]}",
+                    "extract both from the same table, or leave out --max-memory",
+                )
+        yield StoredFeatures(
+            stores=stores,
+            ids=joined.ids,
+            targets=joined.targets,
+            labels=joined.labels,
+            prompts=joined.prompts,
+        )
+
+
+def _join(parts: Sequence[Features], paths: Sequence[Path]) -> Features:
     first = parts[0]
     aligned = [first]
     for path, part in zip(paths[1:], parts[1:], strict=True):

@@ -134,10 +134,14 @@ class FeatureStore:
         """Text embeddings (n, d) as stored, read when asked for; None without captions."""
         return self.embeddings("text") if "text" in self.modalities else None
 
-    def embeddings(self, modality: str) -> Embeddings:
-        """Read the embeddings (n, d) of one modality, as stored; a row that failed is NaN."""
+    def embeddings(self, modality: str, rows: slice | None = None) -> Embeddings:
+        """Read the embeddings (n, d) of one modality, as stored; a row that failed is NaN.
+
+        With `rows`, those alone are read.
+        """
         self._check_modality(modality)
-        values: Embeddings = self._read(f"{modality}/embeddings")
+        with plain_errors(self.path):
+            values: Embeddings = self._dataset(f"{modality}/embeddings")[rows or slice(None)]
         return values
 
     def status(self, modality: str) -> NDArray[np.uint8]:
@@ -183,13 +187,14 @@ class FeatureStore:
         text = canonical_json({"provenance": self.provenance, "checksums": self.checksums})
         return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
-    def features(self) -> Features:
-        """Read everything that stage two needs, embeddings as stored."""
+    def features(self, *, embeddings: bool = True) -> Features:
+        """Read everything that stage two needs, embeddings as stored, or all but them."""
         prompts = self.prompts
+        wanted = self.modalities if embeddings else ()
         return Features(
             ids=self.ids,
-            image=() if self.image is None else (self.embeddings("image"),),
-            text=() if self.text is None else (self.embeddings("text"),),
+            image=(self.embeddings("image"),) if "image" in wanted else (),
+            text=(self.embeddings("text"),) if "text" in wanted else (),
             targets=self.targets,
             labels=self.labels,
             prompts=() if prompts is None else (prompts.mean(self.labels),),
