@@ -24,13 +24,15 @@ from torch.utils.data import DataLoader, TensorDataset
 from benchmarks.results import machine, write_section
 from mmfeat.compare import Event, describe, plan_comparison, run_cells
 from mmfeat.config import DataSettings, FitSettings
-from mmfeat.fit import build_model, load_training
+from mmfeat.fit import build_model
 from mmfeat.folds import make_folds
 from mmfeat.fusion import fuse
 from mmfeat.heads.training import TorchHead
 from mmfeat.importing import import_embeddings
 from mmfeat.leaderboard import make_leaderboard
+from mmfeat.model import targets_of
 from mmfeat.runs import Run, RunConfig
+from mmfeat.store import read_features
 from mmfeat.tables import read_table
 from mmfeat.types import Fused, IntArray, Targets
 from mmfeat.workspace import Workspace
@@ -128,8 +130,8 @@ def ours(
 
 def theirs(workspace: Workspace, runs: tuple[Run, ...], total: float) -> list[str]:
     """The same grid as one writes it otherwise: one fold per head and width, times the fits."""
-    training = load_training(workspace, "train")
-    y = training.targets
+    features = read_features(workspace.stores("train", ()))
+    y = targets_of(features)
     folds = make_folds(y, n_folds=N_FOLDS, seed=0)
     rows, rest = np.flatnonzero(folds != 0), np.flatnonzero(folds == 0)
     configs = {(run.config().head, run.config().fusion): run for run in runs}
@@ -142,7 +144,7 @@ def theirs(workspace: Workspace, runs: tuple[Run, ...], total: float) -> list[st
     for head in HEADS:
         seconds = []
         for fusion in ("image", "concat"):
-            fused = fuse(training.features, fusion)
+            fused = fuse(features, fusion)
             run = configs[head, fusion]
             started = time.perf_counter()
             BASELINES[head](fused, y, rows, rest, run)

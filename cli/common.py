@@ -33,6 +33,11 @@ TrackOption = Annotated[
     str | None, typer.Option("--track", help="Send the run: mlflow, wandb or tensorboard.")
 ]
 
+MaxMemoryOption = Annotated[
+    str | None,
+    typer.Option("--max-memory", help="E.g. 2GiB: features beyond it are read slice by slice."),
+]
+
 RayAddress = Annotated[
     str | None, typer.Option("--ray-address", help="Of --engine ray: auto, or HOST:PORT.")
 ]

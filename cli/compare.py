@@ -9,6 +9,7 @@ import typer
 
 from mmfeat_cli.board import show_cells
 from mmfeat_cli.common import (
+    MaxMemoryOption,
     QuietOption,
     RayAddress,
     TrackOption,
@@ -50,6 +51,7 @@ def compare(
     budget: Annotated[
         str | None, typer.Option("--budget", help="Stop in time: 90s, 10m or 1.5h.")
     ] = None,
+    max_memory: MaxMemoryOption = None,
     track: TrackOption = None,
     workspace: WorkspaceOption = None,
     quiet: QuietOption = False,
@@ -61,7 +63,7 @@ def compare(
     from mmfeat.tracking import Tracker
 
     settings, space = start(workspace, quiet=quiet)
-    options = override(settings.fit, split=split, folds=folds, seed=seed)
+    options = override(settings.fit, split=split, folds=folds, seed=seed, max_memory=max_memory)
     asked = override(
         settings.compare,
         heads=names(heads) or None,

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mmfeat_cli.common import (
+    MaxMemoryOption,
     QuietOption,
     TrackOption,
     WorkspaceOption,
@@ -36,6 +37,7 @@ def fit(
     recipe: Annotated[
         str | None, typer.Option("--recipe", help="See `mmfeat list recipes`.")
     ] = None,
+    max_memory: MaxMemoryOption = None,
     name: Annotated[str | None, typer.Option("--name", help="Name of the run.")] = None,
     track: TrackOption = None,
     workspace: WorkspaceOption = None,
@@ -49,7 +51,14 @@ def fit(
 
     settings, space = start(workspace, quiet=quiet)
     options = override(
-        settings.fit, split=split, head=head, fusion=fusion, loss=loss, folds=folds, seed=seed
+        settings.fit,
+        split=split,
+        head=head,
+        fusion=fusion,
+        loss=loss,
+        folds=folds,
+        seed=seed,
+        max_memory=max_memory,
     )
     tracker = Tracker(track, space)
     config = plan_run(
@@ -59,7 +68,8 @@ def fit(
         recipe=recipe,
         workspace=space,
     )
-    run = fit_run(space, config, load_training(space, config.split, config.features), name=name)
+    training = load_training(space, config.split, config.features, config.max_memory)
+    run = fit_run(space, config, training, name=name)
     metrics = run.metrics()
     note(f"run {run.name}: {sum(metrics['seconds'].values()):.1f} s, {metrics['bytes']:,} bytes")
     print_table(("out of fold, threshold 0.5", "value"), list(metrics["oof"]["at_0.5"].items()))

@@ -85,7 +85,7 @@ def search(
         objective=objective or settings.thresholds.objective,
         fixed=fixed,
     )
-    training = load_training(space, begin.split, begin.features)
+    training = load_training(space, begin.split, begin.features, begin.max_memory)
     without_folds()
     without_repeats()
     with stopping_gently("this trial") as stopped:

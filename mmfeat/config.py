@@ -68,6 +68,7 @@ class FitSettings:
     loss: str = "bce"
     folds: int = 5
     seed: int = 0
+    max_memory: str | None = None  # e.g. 2GiB; None: all features are read into memory
 
     def __post_init__(self) -> None:
         if self.seed < 0:

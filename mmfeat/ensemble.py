@@ -27,7 +27,7 @@ from mmfeat.heads.base import History
 from mmfeat.heads.options import check_choice
 from mmfeat.late import logit
 from mmfeat.runs import Run, RunConfig, find_run
-from mmfeat.types import Features, FloatArray, IntArray, Targets
+from mmfeat.types import FeatureRows, FloatArray, IntArray, Targets
 from mmfeat.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -103,7 +103,7 @@ class Ensemble:
 
     def cross_validate(
         self,
-        features: Features,
+        features: FeatureRows,
         folds: IntArray,
         *,
         keep: Path | None = None,
@@ -124,7 +124,7 @@ class Ensemble:
             yield int(fold), rows, mix(parts[:, rows], weights, self.average)
         self.weights_ = self._fit_weights(parts, features.targets)
 
-    def fit(self, features: Features) -> Self:
+    def fit(self, features: FeatureRows) -> Self:
         """The final model is what `cross_validate` found in the end."""
         if not self.weights_.size:
             raise FitError(
@@ -220,7 +220,7 @@ def fit_weights(parts: FloatArray, targets: Targets, *, average: str) -> Weights
     return weights if loss(weights)[0] <= loss(equal)[0] else equal
 
 
-def _scores(run: Run, features: Features, folds: IntArray) -> FloatArray:
+def _scores(run: Run, features: FeatureRows, folds: IntArray) -> FloatArray:
     """Out-of-fold probabilities of `run`; raise `RunError` unless they belong to `features`."""
     scores = run.scores()
     pairs: dict[str, tuple[Any, Any]] = {

@@ -31,34 +31,51 @@ from mmfeat.files import write_json
 from mmfeat.folds import load_folds, make_folds, save_folds
 from mmfeat.fusion import count_missing
 from mmfeat.heads import ALL_HEADS
-from mmfeat.memory import peak_memory, reset_peak
+from mmfeat.memory import bytes_of, peak_memory, reset_peak
 from mmfeat.model import Model, TakenSource
 from mmfeat.plugins import check_name
 from mmfeat.recipes import RECIPES
 from mmfeat.runs import Run, RunConfig, write_scores
-from mmfeat.store import read_features, read_provenance
-from mmfeat.types import Features, IntArray, Scores, Targets
+from mmfeat.store import StoredFeatures, open_features, read_features, read_provenance
+from mmfeat.types import FeatureRows, Features, IntArray, Scores, Targets
 from mmfeat.workspace import Workspace
 
 AnyModel = Model | Ensemble
+Stores = tuple[str, tuple[str, ...], int | None]  # split, feature sets, memory: what is loaded
+
+# Of --max-memory: rows that are read slice by slice take a quarter of it; features are read at
+# once where their stored numbers, and two float32 copies of each, fit into half of it.
+SHARE_OF_ROWS, COPIES = 4, 5
 log = logging.getLogger(__name__)
 fold_log = logging.getLogger(f"{__name__}.folds")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """The features to fit on, read once and shared by all cells of a comparison."""
+    """The features to fit on, read or opened once and shared by all cells of a comparison."""
 
-    features: Features
+    features: Features | StoredFeatures
     targets: Targets
     digest: str
     provenance: list[dict[str, Any]]
 
 
-def load_training(workspace: Workspace, split: str, features: Sequence[str] = ()) -> Training:
-    """Read the stores of `split`; raise `FitError` where they have no labels to learn."""
+def load_training(
+    workspace: Workspace, split: str, features: Sequence[str] = (), max_memory: int | None = None
+) -> Training:
+    """Read the stores of `split`; raise `FitError` where they have no labels to learn.
+
+    With `max_memory`, in bytes, features that would take more than half of it stay in their
+    files and are read slice by slice.
+    """
     paths = workspace.stores(split, tuple(features))
-    joined = read_features(paths)
+    if max_memory is None:
+        joined: Features | StoredFeatures = read_features(paths)
+    else:
+        joined = open_features(paths, memory=max_memory // SHARE_OF_ROWS)
+        if COPIES * joined.n_bytes <= max_memory // 2:
+            with joined:
+                joined = joined.part(slice(None))
     if joined.targets is None:
         raise FitError(
             "a fit needs labels",
@@ -87,6 +104,7 @@ def plan_run(
 
     An ensemble finds its runs in `workspace`, and takes split, features and folds from them.
     """
+    max_memory = None if options.max_memory is None else bytes_of(options.max_memory)
     extra: dict[str, str] = {}
     if recipe is not None:
         chosen = RECIPES[check_name(recipe, RECIPES, "recipe")]
@@ -114,6 +132,7 @@ def plan_run(
         folds=options.folds,
         seed=options.seed,
         settings=extra,
+        max_memory=max_memory,
     )
 
 
@@ -247,7 +266,7 @@ def shared_folds(workspace: Workspace, config: RunConfig, training: Training) ->
     return folds
 
 
-def tell_missing(features: Features) -> None:
+def tell_missing(features: FeatureRows) -> None:
     """Warn of rows that lack a modality, with their number."""
     for modality, count in count_missing(features).items():
         if count:

@@ -15,6 +15,7 @@ import numpy as np
 
 from mmfeat.errors import FitError
 from mmfeat.plugins import check_name
+from mmfeat.store import StoredFeatures
 from mmfeat.types import BoolArray, Embeddings, FeatureRows, Features, FloatArray, Fused
 
 
@@ -46,6 +47,7 @@ FUSIONS: dict[str, Fusion] = {
 
 
 ROWS_AT_ONCE = 1024  # that are normalised at once, so that memory stays flat
+BYTES_OF_A_NUMBER = 16  # of a stream: as it is stored, two parts of a fusion, a shuffled copy
 # Fusions whose rows lie where the prompts of labels lie, with the blocks that are compared.
 PROMPTED = {"image": 1, "text": 1, "concat": 2, "sum": 1, "mean": 1}
 
@@ -64,6 +66,56 @@ def fuse(
     """
     fused = _fuse(features, fusion, normalise=normalise)
     return replace(fused, prompts=_fused_prompts(features, fused, fusion)) if prompts else fused
+
+
+@dataclass(frozen=True, kw_only=True)
+class FusedStream:
+    """What `fuse` makes of features that stay in their files, made slice by slice.
+
+    Attributes are those of `mmfeat.types.Fused`; it is itself the `mmfeat.types.Stream` of values.
+    """
+
+    features: StoredFeatures
+    fusion: str
+    normalise: bool
+    blocks: tuple[int, ...]
+    prompts: FloatArray | None
+
+    @property
+    def values(self) -> FusedStream:
+        """The matrix."""
+        return self
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n, d)."""
+        return len(self), sum(self.blocks)
+
+    @property
+    def buffer_rows(self) -> int:
+        """How many rows fit into the memory that is for them, with the copies that are made."""
+        return max(1, self.features.memory // (BYTES_OF_A_NUMBER * sum(self.blocks)))
+
+    def __len__(self) -> int:
+        return self.features.n_rows
+
+    def __getitem__(self, rows: slice, /) -> FloatArray:
+        part = self.features.part(rows)
+        return _fuse(part, self.fusion, normalise=self.normalise).values
+
+
+def fuse_stream(
+    features: StoredFeatures, fusion: str, *, normalise: bool = True, prompts: bool = False
+) -> FusedStream:
+    """As `fuse`, for features that stay in their files; raises what it raises."""
+    none = fuse(features.part(slice(0)), fusion, normalise=normalise, prompts=prompts)
+    return FusedStream(
+        features=features,
+        fusion=fusion,
+        normalise=normalise,
+        blocks=none.blocks,
+        prompts=none.prompts,
+    )
 
 
 def _fuse(features: Features, fusion: str, *, normalise: bool) -> Fused:

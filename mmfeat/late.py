@@ -24,7 +24,7 @@ from mmfeat.fusion import present
 from mmfeat.heads import HEADS
 from mmfeat.heads.base import Head
 from mmfeat.plugins import resolve
-from mmfeat.types import FeatureRows, FloatArray, Targets
+from mmfeat.types import FeatureRows, FloatArray, IntArray, Targets
 
 SOURCES: dict[str, tuple[str, ...]] = {
     "late-mean": ("image", "text"),
@@ -97,9 +97,16 @@ class Combiner:
         return total
 
 
-def borrow(scores: dict[str, FloatArray], features: FeatureRows) -> dict[str, FloatArray]:
-    """Give rows that lack a modality the other one's scores in its place."""
+def borrow(
+    scores: dict[str, FloatArray], features: FeatureRows, rows: IntArray | None = None
+) -> dict[str, FloatArray]:
+    """Give rows that lack a modality the other one's scores in its place.
+
+    `scores` are of all rows of `features`, or of the chosen `rows`.
+    """
     image, text = present(features, "image"), present(features, "text")
+    if rows is not None:
+        image, text = image[rows], text[rows]
     lent = dict(scores)
     lent["image"] = np.where((~image & text)[:, None], scores["text"], scores["image"])
     lent["text"] = np.where((image & ~text)[:, None], scores["image"], scores["text"])

@@ -1,13 +1,30 @@
-"""The most memory that this process held, measured by the kernel."""
+"""The most memory that this process held, measured by the kernel; and sizes as one writes them."""
 
 from __future__ import annotations
 
+import re
 import resource
 import sys
 from pathlib import Path
 
+from mmfeat.errors import ConfigError
+
 STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 SINCE_NOW = "5"  # what makes the kernel forget the peak so far: see proc(5)
+
+UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+
+
+def bytes_of(text: str) -> int:
+    """Read a size such as 2GiB, 1.5G or 800M, in bytes; raise `ConfigError` otherwise."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kmgt]?)(?:i?b)?", text.strip().lower())
+    if not found or not float(found[1]):
+        raise ConfigError(
+            "a size is a number of bytes, or of KiB, MiB, GiB or TiB",
+            f"{text!r} is none",
+            "write e.g. 2GiB or 800M",
+        )
+    return int(float(found[1]) * UNITS[found[2]])
 
 
 def reset_peak() -> None:

@@ -21,14 +21,15 @@ from safetensors import SafetensorError
 from mmfeat.errors import ConfigError, FitError
 from mmfeat.files import file_sha256, write_json
 from mmfeat.folds import count_leaks
-from mmfeat.fusion import FUSIONS, PROMPTED, fuse
+from mmfeat.fusion import FUSIONS, PROMPTED, FusedStream, fuse, fuse_stream
 from mmfeat.heads import HEADS
 from mmfeat.heads.base import Head, History, parse_option
 from mmfeat.late import SOURCES, Combiner, borrow
 from mmfeat.losses import LOSSES
 from mmfeat.plugins import check_name, resolve
 from mmfeat.resume import kept_folds
-from mmfeat.types import Features, FloatArray, Fused, IntArray, Targets
+from mmfeat.store import StoredFeatures
+from mmfeat.types import FeatureRows, Features, FloatArray, Fused, IntArray, Targets
 
 log = logging.getLogger(__name__)
 
@@ -151,7 +152,7 @@ class Model:
 
     def cross_validate(
         self,
-        features: Features,
+        features: FeatureRows,
         folds: IntArray,
         *,
         keep: Path | None = None,
@@ -188,9 +189,9 @@ class Model:
                 fold_heads[number][source] = fitted
                 if on_fit is not None:
                     on_fit(earlier * len(splits) + number + 1, n_fits)
-                scores[judged[number]] = fitted.predict(fused.values[judged[number]])
+                scores[judged[number]] = fitted.predict_rows(fused.values, judged[number])
                 if self.in_sample:
-                    inside[number][source] = fitted.predict(fused.values[splits[number]])
+                    inside[number][source] = fitted.predict_rows(fused.values, splits[number])
                 if self.combiner is None:
                     self.folds_.append(FittedHeads(fold_heads[number], None))
                     yield int(fold_names[number]), judged[number], scores[judged[number]]
@@ -201,13 +202,13 @@ class Model:
         for number, (train, rows) in enumerate(zip(splits, judged, strict=True)):
             learned = {s: v[train] for s, v in self.scores_.items()}
             if self.in_sample:
-                learned = borrow(inside[number], features.take(train))
+                learned = borrow(inside[number], features, train)
             combiner = self.combiner.copy().fit(learned, y[train])
             self.folds_.append(FittedHeads(fold_heads[number], combiner))
             part = {s: v[rows] for s, v in self.scores_.items()}
             yield int(fold_names[number]), rows, combiner.predict(part)
 
-    def fit(self, features: Features) -> Self:
+    def fit(self, features: FeatureRows) -> Self:
         """Make the final model, by what `cross_validate` found; it must have run to its end."""
         y = targets_of(features)
         if not self.folds_:
@@ -229,7 +230,8 @@ class Model:
             settled = head.settled([fold.heads[source] for fold in self.folds_])
             heads[source] = settled.fit(fused.values, y, blocks=fused.blocks, prompts=fused.prompts)
             if self.in_sample:
-                inside[source] = heads[source].predict(fused.values)
+                everyone = np.arange(len(y))
+                inside[source] = heads[source].predict_rows(fused.values, everyone)
         combiner = None
         if self.combiner is not None:
             found = [fold.combiner for fold in self.folds_ if fold.combiner is not None]
@@ -238,10 +240,19 @@ class Model:
         self.fitted = [FittedHeads(heads, combiner)]
         return self
 
-    def _fused(self, features: Features, source: str) -> Fused:
-        """What the head of `source` learns from."""
-        prompts = self.heads[source].uses_prompts
-        return fuse(features, source, normalise=self.normalise, prompts=prompts)
+    def _fused(self, features: FeatureRows, source: str) -> Fused | FusedStream:
+        """What the head of `source` learns from; raise `FitError` where it takes no stream."""
+        head = self.heads[source]
+        if isinstance(features, Features):
+            return fuse(features, source, normalise=self.normalise, prompts=head.uses_prompts)
+        assert isinstance(features, StoredFeatures), "features are in memory or in their stores"
+        if not head.streams:
+            raise FitError(
+                f"the head {self.head} has all rows in memory",
+                "they are more than --max-memory allows",
+                "use logreg, mlp, gmlp or lightgbm, or raise --max-memory",
+            )
+        return fuse_stream(features, source, normalise=self.normalise, prompts=head.uses_prompts)
 
     def predict(self, features: Features) -> FloatArray:
         """Give probabilities of shape (n, k), float32, by the final model."""
@@ -337,7 +348,7 @@ def split_settings(
     return own, shared, by_source
 
 
-def targets_of(features: Features) -> Targets:
+def targets_of(features: FeatureRows) -> Targets:
     """The targets; raise `FitError` where there are none."""
     if features.targets is None:
         raise FitError("a fit needs labels", "the features have none", "fit a split with labels")

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from mmfeat.fusion import FusedStream
 from mmfeat.heads.base import Head
 from mmfeat.types import Fused, IntArray, Targets
 
@@ -14,7 +15,7 @@ def kept_folds(
     head: Head,
     keep: Path | None,
     *,
-    fused: Fused,
+    fused: Fused | FusedStream,
     y: Targets,
     splits: Sequence[IntArray],
 ) -> Iterator[Head]:

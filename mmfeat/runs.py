@@ -35,10 +35,14 @@ class RunConfig:
     folds: int
     seed: int
     settings: dict[str, str] = field(default_factory=dict)  # of --set
+    max_memory: int | None = None  # bytes that a fit may take; None: as many as it needs
 
     def name(self, digest: str) -> str:
         """The run's name unless the user gives one: what it is, and a hash of all of it."""
-        text = json.dumps([asdict(self), digest], sort_keys=True)
+        document = asdict(self)
+        if self.max_memory is None:
+            del document["max_memory"]
+        text = json.dumps([document, digest], sort_keys=True)
         parts = [self.head, self.fusion, self.loss, hashlib.sha256(text.encode()).hexdigest()[:8]]
         return "-".join(part for part in parts if part)
 

@@ -170,6 +170,27 @@ class Fused:
     prompts: FloatArray | None = None
 
 
+class Stream(Protocol):
+    """A matrix (n, d) that is too large for memory: a slice of it is an array, finite."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n, d)."""
+        ...
+
+    @property
+    def buffer_rows(self) -> int:
+        """How many of its rows may be in memory at once."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: slice, /) -> FloatArray: ...
+
+
+Matrix = FloatArray | Stream
+
+
 @dataclass(frozen=True, kw_only=True)
 class Scores:
     """Probabilities of shape (n, k) in [0, 1], with the truth and the folds where known."""

@@ -20,6 +20,7 @@ from mmfeat.runs import find_run
 from mmfeat.tables import read_table
 from mmfeat.workspace import Workspace
 from tests.conftest import import_split
+from tests.toy import features_of
 
 KNN_FIT = FitSettings(head="knn", folds=3)
 
@@ -29,7 +30,7 @@ def test_out_of_fold_scores_come_from_models_that_never_saw_the_row(workspace: W
     run = fit(workspace, plan_run(KNN_FIT), training)
     scores = run.scores()
     assert scores.folds is not None
-    features = training.features
+    features = features_of(training)
     for fold in range(3):
         inside, outside = np.flatnonzero(scores.folds != fold), np.flatnonzero(scores.folds == fold)
         model = Model.build(head="knn", fusion="concat", loss="bce", seed=0, settings={})
@@ -103,9 +104,9 @@ def test_a_row_without_embeddings_is_counted_and_fitted(
     workspace: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:
     training = load_training(workspace, "train")
-    image = training.features.image[0].copy()
+    image = features_of(training).image[0].copy()
     image[:2] = np.nan
-    broken = replace(training, features=replace(training.features, image=(image,)))
+    broken = replace(training, features=replace(features_of(training), image=(image,)))
     with caplog.at_level(logging.WARNING, logger="mmfeat"):
         run = fit(workspace, plan_run(KNN_FIT), broken)
     assert "2 of 60 rows have no image embedding" in caplog.text
@@ -152,7 +153,7 @@ def test_several_feature_sets_are_joined(workspace: Workspace) -> None:
     for name in ("a", "b"):
         import_split(workspace, "train", features=name, encoder=name)
     training = load_training(workspace, "train", ("a", "b"))
-    assert len(training.features.image) == len(training.features.text) == 2
+    assert len(features_of(training).image) == len(features_of(training).text) == 2
     run = fit(workspace, plan_run(KNN_FIT, features=("a", "b")), training)
     assert [origin["encoder"]["name"] for origin in run.provenance()["stores"]] == ["a", "b"]
     config = json.loads((run.folder / "config.json").read_text())
@@ -165,7 +166,7 @@ def test_finished_runs_are_taken_as_sources_with_the_same_result(
     workspace: Workspace, head: str, fusion: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     training = load_training(workspace, "train")
-    test = load_training(workspace, "test").features
+    test = features_of(load_training(workspace, "test"))
     settings = {"epochs": "2"} if head == "mlp" else {}
     config = plan_run(FitSettings(head=head, fusion=fusion, folds=3), settings=settings)
     whole = fit(workspace, config, training, name="whole")

@@ -20,6 +20,7 @@ from mmfeat.model import Model
 from mmfeat.plugins import resolve
 from mmfeat.types import Features
 from mmfeat.workspace import Workspace
+from tests.toy import features_of
 
 N_ROWS, WIDTH, N_LABELS = 40, 6, 3
 QUICK = {
@@ -70,24 +71,24 @@ def one_positive(training: Training) -> None:
 
 
 def constant_column(training: Training) -> None:
-    training.features.image[0][:, 2] = 1.0
+    features_of(training).image[0][:, 2] = 1.0
 
 
 def constant_rows(training: Training) -> None:
-    training.features.image[0][:] = 1.0
+    features_of(training).image[0][:] = 1.0
 
 
 def failed_rows(training: Training) -> None:
-    training.features.image[0][:5] = np.nan
-    training.features.text[0][3:9] = np.nan
+    features_of(training).image[0][:5] = np.nan
+    features_of(training).text[0][3:9] = np.nan
 
 
 def all_failed(training: Training) -> None:
-    training.features.image[0][:] = np.nan
+    features_of(training).image[0][:] = np.nan
 
 
 def huge(training: Training) -> None:
-    training.features.image[0][:] *= np.float16(1e4)
+    features_of(training).image[0][:] *= np.float16(1e4)
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -131,7 +132,7 @@ def fitted(head: str, *, fusion: str = "late-mean") -> tuple[Model, Features]:
     training = make_training()
     model = Model.build(head=head, fusion=fusion, loss="bce", seed=0, settings=QUICK.get(head, {}))
     list(model.cross_validate(training.features, np.arange(N_ROWS) % 2))
-    return model.fit(training.features), training.features
+    return model.fit(training.features), features_of(training)
 
 
 @pytest.mark.parametrize("name", ["mlp", "gmlp", "logreg"])
@@ -139,7 +140,7 @@ def test_a_head_of_a_gpu_loads_without_one(name: str, tmp_path: Path) -> None:
     options = {} if name == "logreg" else {"epochs": 2}
     head: Head = resolve(name, HEADS, "head")(seed=0, **options)
     training = make_training()
-    x = training.features.image[0].astype(np.float32)
+    x = features_of(training).image[0].astype(np.float32)
     head.fit(x, training.targets, blocks=(WIDTH,))
     expected = head.predict(x)
     head.device = "cuda"  # type: ignore[attr-defined]
@@ -176,7 +177,7 @@ np.testing.assert_allclose(scores, np.load(folder / "expected.npy"), atol=1e-6)
 
 def test_rows_that_occur_twice_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     training = make_training()
-    doubled = replace(training, features=training.features.take(np.arange(N_ROWS) // 2))
+    doubled = replace(training, features=features_of(training).take(np.arange(N_ROWS) // 2))
     with caplog.at_level("WARNING", logger="mmfeat"):
         scores_of(doubled, tmp_path, "knn")
     assert "have a twin with equal embeddings in another fold" in caplog.text

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from mmfeat.errors import ConfigError, FitError
+from mmfeat.heads.batches import Source
 from mmfeat.heads.gmlp import GMLP, TokenGate
 from mmfeat.heads.mlp import MLP
 from mmfeat.heads.training import Standardise
@@ -142,7 +143,8 @@ def test_gmlp_mixes_across_tokens() -> None:
 def test_standardised_columns_have_mean_zero_and_deviation_one() -> None:
     rows = torch.randn(500, 3) * torch.tensor([1e4, 1e-4, 0.0]) + torch.tensor([3e4, 0.0, 7.0])
     layer = Standardise(3)
-    layer.learn(rows, torch.arange(500))
+    source = Source(rows.numpy(), np.zeros((500, 1), np.uint8), torch.device("cpu"))
+    layer.learn(source.chosen(torch.arange(500)))
     out = layer(rows)
     torch.testing.assert_close(out.mean(dim=0), torch.zeros(3), atol=1e-3, rtol=0)
     torch.testing.assert_close(

@@ -13,8 +13,9 @@ from PIL import Image
 from mmfeat.config import DataSettings, ExtractSettings
 from mmfeat.encoders import Encoder, Preprocessing
 from mmfeat.encoders.base import Pixels, Tokenized, Tokens
+from mmfeat.fit import Training
 from mmfeat.tables import read_table
-from mmfeat.types import FloatArray, Table
+from mmfeat.types import Features, FloatArray, Table
 
 CAPTIONS = ("a red bus", "two cats on a sofa", "", "a red bus", "a very long caption " * 4)
 SETTINGS = ExtractSettings(shard_rows=5, batch_size=4, workers=0)
@@ -78,3 +79,9 @@ def write_table(path: Path, rows: Sequence[Sequence[str]]) -> Table:
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("ImageID", "Labels", "Caption"), *rows])
     return read_table(path, data=DataSettings())
+
+
+def features_of(training: Training) -> Features:
+    """The features of a fit, which are in memory."""
+    assert isinstance(training.features, Features)
+    return training.features

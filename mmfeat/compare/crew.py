@@ -14,7 +14,7 @@ from typing import Protocol
 
 from mmfeat.compare.cell import Event, run_cell
 from mmfeat.errors import FitError
-from mmfeat.fit import load_training
+from mmfeat.fit import Stores, load_training
 from mmfeat.runs import RunConfig
 from mmfeat.workspace import Workspace
 
@@ -45,7 +45,7 @@ class Alone:
     def __init__(
         self,
         workspace: Workspace,
-        stores: tuple[str, tuple[str, ...]],
+        stores: Stores,
         *,
         objective: str,
         report: Callable[[Event], None],
@@ -121,7 +121,7 @@ class Workers:
 @contextmanager
 def make_local(
     workspace: Workspace,
-    stores: tuple[str, tuple[str, ...]],
+    stores: Stores,
     *,
     objective: str,
     jobs: int,
@@ -163,7 +163,7 @@ def make_local(
 def _work(
     connection: Connection,
     workspace: Workspace,
-    stores: tuple[str, tuple[str, ...]],
+    stores: Stores,
     objective: str,
 ) -> None:
     """What a process does: cells from the connection, events into it, until it is closed."""

@@ -15,7 +15,7 @@ from ray.exceptions import RayError
 
 from mmfeat.cluster import join_cluster, plain_errors
 from mmfeat.compare.cell import Event, run_cell
-from mmfeat.fit import Training, load_training
+from mmfeat.fit import Stores, Training, load_training
 from mmfeat.runs import RunConfig
 from mmfeat.workspace import Workspace
 
@@ -79,7 +79,7 @@ def _run(
 @contextmanager
 def make_tasks(
     workspace: Workspace,
-    stores: tuple[str, tuple[str, ...]],
+    stores: Stores,
     *,
     objective: str,
     jobs: int,

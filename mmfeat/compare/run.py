@@ -57,7 +57,7 @@ def run_cells(
     left_out: list[tuple[RunConfig, str]] = []
     if not cells:
         return Outcome(runs=(), left_out=())
-    stores = (cells[0].split, cells[0].features)
+    stores = (cells[0].split, cells[0].features, cells[0].max_memory)
     make_crew = resolve(engine, ENGINES, "engine")
     with make_crew(
         workspace, stores, objective=objective, jobs=jobs, report=report, address=ray_address

@@ -22,7 +22,8 @@ from mmfeat.errors import ConfigError, FitError
 from mmfeat.files import write_json
 from mmfeat.heads.options import check_range
 from mmfeat.heads.space import Space
-from mmfeat.types import FloatArray, IntArray, Targets
+from mmfeat.heads.streaming import in_order
+from mmfeat.types import FloatArray, IntArray, Matrix, Targets
 
 History = dict[str, list[float | None]]
 
@@ -53,6 +54,7 @@ class Head(ABC):
     folds_together: ClassVar[bool] = False  # whether the fit of a fold depends on the others
     relative_cost: ClassVar[float] = 1.0  # of a fit, against logistic regression; a rough guess
     uses_prompts: ClassVar[bool] = False  # whether it compares rows with prompts of the labels
+    streams: ClassVar[bool] = False  # whether `_fit` takes rows that are not all in memory
 
     seed: int = 0
     rounds: int | None = None
@@ -66,10 +68,11 @@ class Head(ABC):
         self.history_: History = {}
 
     @abstractmethod
-    def _fit(self, x: FloatArray, y: Targets, rows: IntArray, blocks: tuple[int, ...]) -> None:
-        """Learn from the chosen `rows` of `x`, (n, d), and of `y`, (n, k).
+    def _fit(self, x: Any, y: Targets, rows: IntArray, blocks: tuple[int, ...]) -> None:
+        """Learn from the chosen `rows`, ascending, of `x`, (n, d), and of `y`, (n, k).
 
         All classes have both values among these rows. A head copies no more of them than it must.
+        `x` is a `FloatArray`; that of a head that `streams` is any `Matrix`.
         """
 
     @abstractmethod
@@ -86,7 +89,7 @@ class Head(ABC):
 
     def fit(
         self,
-        x: FloatArray,
+        x: Matrix,
         y: Targets,
         *,
         blocks: tuple[int, ...],
@@ -114,9 +117,18 @@ class Head(ABC):
             scores[:, self.learnable_] = self._predict(x)
         return scores
 
+    def predict_rows(self, x: Matrix, rows: IntArray) -> FloatArray:
+        """Give probabilities of shape (m, k) for the chosen `rows`, ascending, of `x`."""
+        if isinstance(x, np.ndarray):
+            return self.predict(x[rows])
+        scores = np.empty((len(rows), len(self.rates_)), dtype=np.float32)
+        for at, part in in_order(x, rows):
+            scores[at] = self.predict(part)
+        return scores
+
     def fit_folds(
         self,
-        x: FloatArray,
+        x: Matrix,
         y: Targets,
         *,
         blocks: tuple[int, ...],
@@ -146,7 +158,7 @@ class Head(ABC):
 
     def _learn(
         self,
-        x: FloatArray,
+        x: Matrix,
         y: Targets,
         rows: IntArray,
         blocks: tuple[int, ...],
@@ -160,8 +172,8 @@ class Head(ABC):
             self._fit(x, y[:, self.learnable_], rows, blocks)
         return self
 
-    def _describe(self, x: FloatArray, y: Targets, rows: IntArray, blocks: tuple[int, ...]) -> None:
-        if not (y.size and x.size and rows.size) or len(x) != len(y):
+    def _describe(self, x: Matrix, y: Targets, rows: IntArray, blocks: tuple[int, ...]) -> None:
+        if not (y.size and x.shape[1] and rows.size) or len(x) != len(y):
             raise FitError(
                 "a head needs rows, numbers and classes, and as many rows of each",
                 f"features have shape {x.shape}, targets {y.shape}",

@@ -19,7 +19,7 @@ from safetensors.numpy import load_file, save_file
 from mmfeat.heads.base import Head
 from mmfeat.heads.options import check_range
 from mmfeat.heads.space import Range, Space
-from mmfeat.types import FloatArray, IntArray, Targets
+from mmfeat.types import FloatArray, IntArray, Matrix, Targets
 
 ROWS_AT_ONCE = 128  # against all rows of the cache
 
@@ -58,7 +58,7 @@ class KNN(Head):
 
     def fit_folds(
         self,
-        x: FloatArray,
+        x: Matrix,
         y: Targets,
         *,
         blocks: tuple[int, ...],
@@ -66,6 +66,7 @@ class KNN(Head):
         prompts: FloatArray | None = None,
     ) -> Iterator[Self]:
         """Yield one copy per split; all of them remember the same rows, once."""
+        assert isinstance(x, np.ndarray), "the head does not stream"
         cache = remembered(x)
         for rows in splits:
             head = replace(self)

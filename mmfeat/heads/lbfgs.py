@@ -10,7 +10,10 @@ Lindsay 1988). Its Cholesky factor is the metric that L-BFGS starts from.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -20,11 +23,48 @@ ARMIJO = 1e-4
 NOISE = 3e-7  # of a float32 sum, relative
 
 
-class Problems:
-    """Rows `x`, (n, d), with targets `y` and masks `m`, (n, p), one column per problem."""
+@dataclass(frozen=True)
+class Point:
+    """Weights (d + 1, p), the last row of them the offset, with value (p,) and slope (d + 1, p)."""
 
-    def __init__(self, x: Tensor, gram: Tensor, y: Tensor, m: Tensor) -> None:
-        self.x, self.gram, self.y, self.m = x, gram, y, m
+    w: Tensor
+    value: Tensor
+    slope: Tensor
+    z: Tensor | None = None  # logits (n, p), where they fit into memory
+
+
+class Line(ABC):
+    """The way from a point along a step, (d + 1, p)."""
+
+    @abstractmethod
+    def value(self, length: Tensor) -> Tensor:
+        """The value (p,) after `length` (p,) of the step."""
+
+    @abstractmethod
+    def end(self) -> Point:
+        """The point that `value` was asked about last."""
+
+
+class Problems(ABC):
+    """Columns of targets to fit, with the Gram matrix of the rows, (d + 1, d + 1)."""
+
+    gram: Tensor
+
+    @abstractmethod
+    def at(self, w: Tensor, ridge: Tensor) -> Point:
+        """Value and slope at `w`, with `ridge` (p,)."""
+
+    @abstractmethod
+    def along(self, point: Point, step: Tensor, ridge: Tensor) -> Line:
+        """The way from `point` along `step`."""
+
+    @abstractmethod
+    def part(self, columns: Tensor) -> Self:
+        """The chosen problems alone."""
+
+    @abstractmethod
+    def left_out(self, w: Tensor) -> Tensor:
+        """The log-loss of the rows that the masks leave out, a sum, (p,)."""
 
     def metric(self, ridge: Tensor) -> Tensor:
         """The Cholesky factor of the bound, for the smallest ridge of the problems."""
@@ -35,25 +75,68 @@ class Problems:
         factor: Tensor = torch.linalg.cholesky(bound + torch.diag(diagonal.to(bound.device)))
         return factor.float()
 
-    def part(self, columns: Tensor) -> Problems:
-        """The chosen problems alone."""
-        return Problems(self.x, self.gram, self.y[:, columns], self.m[:, columns])
 
-    def logits(self, w: Tensor) -> Tensor:
-        """(d + 1, p) -> (n, p); the last row of `w` is the offset."""
-        z: Tensor = torch.addmm(w[-1], self.x, w[:-1])
-        return z
+class ProblemsInMemory(Problems):
+    """Rows `x`, (n, d), with targets `y` and masks `m`, (n, p), one column per problem."""
+
+    def __init__(self, x: Tensor, gram: Tensor, y: Tensor, m: Tensor) -> None:
+        self.x, self.gram, self.y, self.m = x, gram, y, m
+
+    def part(self, columns: Tensor) -> ProblemsInMemory:
+        """The chosen problems alone."""
+        return ProblemsInMemory(self.x, self.gram, self.y[:, columns], self.m[:, columns])
+
+    def at(self, w: Tensor, ridge: Tensor) -> Point:
+        """Value and slope at `w`."""
+        z = logits(self.x, w)
+        return Point(w, self.value(z, w, ridge), self.slope(z, w, ridge), z)
+
+    def along(self, point: Point, step: Tensor, ridge: Tensor) -> Line:
+        """One product with the rows serves every length."""
+        return _LineInMemory(self, point, step, ridge)
+
+    def left_out(self, w: Tensor) -> Tensor:
+        """The log-loss of the rows that the masks leave out."""
+        loss: Tensor = (log_loss(logits(self.x, w), self.y) * (1 - self.m)).sum(dim=0)
+        return loss
 
     def value(self, z: Tensor, w: Tensor, ridge: Tensor) -> Tensor:
         """The objective of every problem, (p,)."""
-        loss = torch.nn.functional.softplus(z) - z * self.y
-        total: Tensor = (loss * self.m).sum(dim=0) + ridge / 2 * w[:-1].square().sum(dim=0)
-        return total
+        total: Tensor = (log_loss(z, self.y) * self.m).sum(dim=0)
+        return total + ridge / 2 * w[:-1].square().sum(dim=0)
 
     def slope(self, z: Tensor, w: Tensor, ridge: Tensor) -> Tensor:
         """The gradient of every problem, (d + 1, p)."""
         rest = (z.sigmoid() - self.y) * self.m
         return torch.cat([self.x.T @ rest + ridge * w[:-1], rest.sum(dim=0, keepdim=True)])
+
+
+class _LineInMemory(Line):
+    def __init__(self, problems: ProblemsInMemory, point: Point, step: Tensor, ridge: Tensor):
+        self._problems, self._point, self._step, self._ridge = problems, point, step, ridge
+        self._z_step = logits(problems.x, step)
+
+    def value(self, length: Tensor) -> Tensor:
+        assert self._point.z is not None, "points in memory have logits"
+        self._w = self._point.w + length * self._step
+        self._z = self._point.z + length * self._z_step
+        self._value = self._problems.value(self._z, self._w, self._ridge)
+        return self._value
+
+    def end(self) -> Point:
+        slope = self._problems.slope(self._z, self._w, self._ridge)
+        return Point(self._w, self._value, slope, self._z)
+
+
+def logits(x: Tensor, w: Tensor) -> Tensor:
+    """(n, d) and (d + 1, p) -> (n, p)."""
+    z: Tensor = torch.addmm(w[-1], x, w[:-1])
+    return z
+
+
+def log_loss(z: Tensor, y: Tensor) -> Tensor:
+    """Of each logit, (n, p), against its target."""
+    return torch.nn.functional.softplus(z) - z * y
 
 
 def gram_matrix(x: Tensor) -> Tensor:
@@ -77,23 +160,22 @@ def minimise(
     Returns the weights and, per problem, whether half its Newton decrement fell below
     `tolerance` times the objective.
     """
-    w, factor = start.clone(), problems.metric(ridge)
-    z = problems.logits(w)
-    value, slope = problems.value(z, w, ridge), problems.slope(z, w, ridge)
+    factor = problems.metric(ridge)
+    point = problems.at(start.clone(), ridge)
     pairs = list(history)
-    active = torch.ones_like(value, dtype=torch.bool)
+    active = torch.ones_like(point.value, dtype=torch.bool)
     for number in range(max_steps):
-        step = direction(slope, pairs, factor)
-        decrement = -(step * slope).sum(dim=0)
-        active = active & (decrement > 2 * tolerance * value.clamp(min=1e-6))
+        step = direction(point.slope, pairs, factor)
+        decrement = -(step * point.slope).sum(dim=0)
+        active = active & (decrement > 2 * tolerance * point.value.clamp(min=1e-6))
         if not active.any():
             break
         if 2 * int(active.sum()) < len(active):  # go on with the unfinished half alone
             left = active.nonzero().squeeze(1)
             history = [(c[:, left], t[:, left], i[left]) for c, t, i in pairs]
-            w[:, left], done = minimise(
+            point.w[:, left], done = minimise(
                 problems.part(left),
-                w[:, left],
+                point.w[:, left],
                 ridge[left],
                 tolerance=tolerance,
                 max_steps=max_steps - number,
@@ -102,25 +184,23 @@ def minimise(
             active[left] = ~done
             break
         step = step * active
-        z_step = problems.logits(step)
-        length = torch.ones_like(value)
+        line = problems.along(point, step, ridge)
+        length = torch.ones_like(point.value)
         for _ in range(20):
-            moved = problems.value(z + length * z_step, w + length * step, ridge)
-            short = moved <= value - ARMIJO * length * decrement + NOISE * value
-            if bool((short | ~active).all()):
+            aim = point.value - ARMIJO * length * decrement + NOISE * point.value
+            short = (line.value(length) <= aim) | ~active
+            if bool(short.all()):
                 break
-            length = torch.where(short | ~active, length, length / 2)
+            length = torch.where(short, length, length / 2)
         else:
-            moved = problems.value(z + length * z_step, w + length * step, ridge)
-        w, z = w + length * step, z + length * z_step
-        value, before = moved, slope
-        slope = problems.slope(z, w, ridge)
-        change, turn = length * step, slope - before
+            line.value(length)
+        before, point = point, line.end()
+        change, turn = length * step, point.slope - before.slope
         bend = (change * turn).sum(dim=0)
         # A problem that stands still, or whose curvature is lost in rounding, adds no pair.
         inverse = torch.where(active & (bend > 1e-12), 1 / bend.clamp(min=1e-12), 0.0)
         pairs = [*pairs[-(HISTORY - 1) :], (change, turn, inverse)]
-    return w, ~active
+    return point.w, ~active
 
 
 def direction(slope: Tensor, pairs: list[tuple[Tensor, Tensor, Tensor]], factor: Tensor) -> Tensor:

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from mmfeat.heads.base import Head
 from mmfeat.heads.options import check_choice, check_range
 from mmfeat.heads.space import Choice, Range, Space
-from mmfeat.types import FloatArray, IntArray, Targets
+from mmfeat.heads.streaming import BLOCK_ROWS
+from mmfeat.types import FloatArray, IntArray, Matrix, Stream, Targets
 
 SET_ASIDE = 10  # one row in so many decides when to stop
 MIN_SET_ASIDE = 20
@@ -41,6 +42,7 @@ class LightGBM(Head):
 
     name: ClassVar[str] = "lightgbm"
     relative_cost: ClassVar[float] = 20.0
+    streams: ClassVar[bool] = True
 
     trees: int = 150
     patience: int = 10
@@ -88,7 +90,7 @@ class LightGBM(Head):
         head._planned = counts.round().clip(1)
         return head
 
-    def _fit(self, x: FloatArray, y: Targets, rows: IntArray, blocks: tuple[int, ...]) -> None:
+    def _fit(self, x: Matrix, y: Targets, rows: IntArray, blocks: tuple[int, ...]) -> None:
         planned = np.full(y.shape[1], float(self.rounds or self.trees))
         if self._planned is not None:
             planned = self._planned[self.learnable_]
@@ -98,14 +100,17 @@ class LightGBM(Head):
         order = np.random.default_rng(self.seed).permutation(rows)
         train, aside = np.sort(order[n_aside:]), np.sort(order[:n_aside])
         n_threads = self.threads or available_threads()
-        n_workers = min(n_threads, len(planned))
+        in_memory = isinstance(x, np.ndarray)
+        n_workers = min(n_threads, len(planned)) if in_memory else 1  # each has a copy
         params = self._params(n_threads // n_workers)
         data = lightgbm.Dataset(
-            x[train] if len(train) < len(x) else x, label=np.zeros(len(train)), params=params
+            chosen_rows(x, train), label=np.zeros(len(train)), params=params
         ).construct()
         judge = None
         if n_aside:
-            judge = data.create_valid(x[aside], label=np.zeros(n_aside), params=params).construct()
+            judge = data.create_valid(
+                chosen_rows(x, aside), label=np.zeros(n_aside), params=params
+            ).construct()
 
         def boost(worker: int) -> list[lightgbm.Booster]:
             own, own_judge = (copied(part, params) if worker else part for part in (data, judge))
@@ -178,6 +183,31 @@ class LightGBM(Head):
         self._boosters = [lightgbm.Booster(model_file=str(file)) for file in files]
         self._counts = np.full(len(self.rates_), np.nan)
         self._counts[self.learnable_] = [booster.num_trees() for booster in self._boosters]
+
+
+def chosen_rows(x: Matrix, rows: IntArray) -> FloatArray | ChosenRows:
+    """The chosen `rows`, ascending, of `x` as LightGBM takes them."""
+    if isinstance(x, np.ndarray):
+        return x[rows] if len(rows) < len(x) else x
+    return ChosenRows(x, rows)
+
+
+class ChosenRows(lightgbm.Sequence):  # type: ignore[misc]
+    """Rows of a stream, read a slice at a time while LightGBM bins them."""
+
+    batch_size = BLOCK_ROWS
+
+    def __init__(self, x: Stream, rows: IntArray) -> None:
+        self._x, self._rows = x, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int | slice | list[int]) -> NDArray[np.floating]:
+        rows = np.atleast_1d(self._rows[index])
+        start, stop = (int(rows[0]), int(rows[-1]) + 1) if len(rows) else (0, 0)
+        part = self._x[start:stop][rows - start]
+        return part if np.ndim(self._rows[index]) else part[0].astype(np.float64)
 
 
 def copied(data: Any, params: dict[str, Any]) -> Any:

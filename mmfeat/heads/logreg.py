@@ -19,11 +19,13 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
+from mmfeat.errors import FitError
 from mmfeat.heads.base import Head
-from mmfeat.heads.lbfgs import Problems, gram_matrix, minimise
+from mmfeat.heads.lbfgs import Problems, ProblemsInMemory, gram_matrix, logits, minimise
+from mmfeat.heads.lbfgs_streamed import StreamedProblems, streamed_gram
 from mmfeat.heads.options import check_choice, check_range, choose_device
 from mmfeat.heads.space import Choice, Range, Space
-from mmfeat.types import FloatArray, IntArray, Targets
+from mmfeat.types import FloatArray, IntArray, Matrix, Stream, Targets
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +48,7 @@ class LogReg(Head):
 
     name: ClassVar[str] = "logreg"
     folds_together: ClassVar[bool] = True
+    streams: ClassVar[bool] = True
 
     C: float | None = None
     choose: str = "shared"
@@ -68,7 +71,7 @@ class LogReg(Head):
 
     def fit_folds(
         self,
-        x: FloatArray,
+        x: Matrix,
         y: Targets,
         *,
         blocks: tuple[int, ...],
@@ -96,7 +99,7 @@ class LogReg(Head):
         if self.C is not None:
             solver.solve(np.full(len(fold_of), self.C), self.tolerance)
         else:
-            path = path_for(x)
+            path = solver.path()
             costs = np.full((*learnable.shape, len(path)), np.inf)
             costs[~learnable] = 0.0
             kept = []
@@ -143,20 +146,23 @@ class LogReg(Head):
         best: NDArray[np.int64] = total.argmin(axis=1)
         return best
 
-    def _fit(self, x: FloatArray, y: Targets, rows: IntArray, blocks: tuple[int, ...]) -> None:
-        if len(rows) < len(x):
-            x, y = x[rows], y[rows]
-        everyone = np.ones((len(x), 1), dtype=bool)
+    def _fit(self, x: Matrix, y: Targets, rows: IntArray, blocks: tuple[int, ...]) -> None:
+        if isinstance(x, np.ndarray) and len(rows) < len(x):
+            x, y, rows = x[rows], y[rows], np.arange(len(rows))
+        inside = np.zeros((len(x), 1), dtype=bool)
+        inside[rows] = True
         classes = np.arange(y.shape[1])
-        solver = Solver(x, y, everyone, fold_of=np.zeros_like(classes), class_of=classes, head=self)
-        solver.solve(self._chosen(x, y, blocks), self.tolerance)
+        solver = Solver(x, y, inside, fold_of=np.zeros_like(classes), class_of=classes, head=self)
+        solver.solve(self._chosen(solver, x, y, blocks), self.tolerance)
         self._take(solver.w)
 
-    def _chosen(self, x: FloatArray, y: Targets, blocks: tuple[int, ...]) -> NDArray[np.float64]:
+    def _chosen(
+        self, solver: Solver, x: Matrix, y: Targets, blocks: tuple[int, ...]
+    ) -> NDArray[np.float64]:
         """C for each class that can be learned."""
         if self.C is not None:
             return np.full(y.shape[1], self.C)
-        path = path_for(x)
+        path = solver.path()
         if not self._costs.size:
             if len(x) < 2 * INNER_FOLDS:
                 return np.full(y.shape[1], path[len(path) // 2])
@@ -196,7 +202,7 @@ class Solver:
 
     def __init__(
         self,
-        x: FloatArray,
+        x: Matrix,
         y: Targets,
         inside: NDArray[np.bool_],
         *,
@@ -205,24 +211,32 @@ class Solver:
         head: LogReg,
     ) -> None:
         device = choose_device(head.device)
-        self.x = torch.from_numpy(np.ascontiguousarray(x)).to(device)
+        self.x: Tensor | Stream = x if not isinstance(x, np.ndarray) else matrix(x, device)
         self.y = torch.from_numpy(y).to(device)
         self.inside = torch.from_numpy(inside).to(device)
         self.fold_of, self.class_of = torch.from_numpy(fold_of), torch.from_numpy(class_of)
-        self.gram = gram_matrix(self.x)
+        if isinstance(self.x, Tensor):
+            self.gram = gram_matrix(self.x)
+        else:
+            self.gram = streamed_gram(self.x, device)
         self.max_steps = head.max_steps
         rates = y.mean(axis=0, dtype=np.float64).clip(1e-6, 1 - 1e-6)
         self.w = torch.zeros(x.shape[1] + 1, len(fold_of), device=device)
         self.w[-1] = torch.from_numpy(np.log(rates / (1 - rates))[class_of])
 
+    def path(self) -> NDArray[np.float64]:
+        """The values of C to try on rows like these, whatever their scale."""
+        diagonal = self.gram.diagonal().double()
+        length = float(diagonal[:-1].sum() / diagonal[-1])  # squared, the mean of the rows
+        path: NDArray[np.float64] = PATH / max(length, 1e-30)
+        return path
+
     def solve(self, strength: NDArray[np.float64], tolerance: float) -> None:
         """Move `w` to the minimum for these C, (p,)."""
         ridge = torch.from_numpy(1 / strength).float().to(self.w.device)
         for part in torch.split(torch.arange(len(strength)), PROBLEMS_AT_ONCE):
-            y, m = self._columns(part)
-            problems = Problems(self.x, self.gram, y, m)
             self.w[:, part], done = minimise(
-                problems,
+                self._problems(part),
                 self.w[:, part],
                 ridge[part],
                 tolerance=tolerance,
@@ -239,25 +253,34 @@ class Solver:
         """Log-loss (a sum), or minus the average precision, of each problem's left-out rows."""
         costs = []
         for part in torch.split(torch.arange(self.w.shape[1]), PROBLEMS_AT_ONCE):
-            y, m = self._columns(part)
-            z = Problems(self.x, self.gram, y, m).logits(self.w[:, part])
+            problems = self._problems(part)
             if criterion == "log-loss":
-                loss = torch.nn.functional.softplus(z) - z * y
-                costs.append((loss * (1 - m)).sum(dim=0))
+                costs.append(problems.left_out(self.w[:, part]))
+            elif isinstance(problems, ProblemsInMemory):
+                z = logits(problems.x, self.w[:, part])
+                judged = z.masked_fill(problems.m > 0, -torch.inf)
+                costs.append(-average_precision(judged, problems.y * (1 - problems.m)))
             else:
-                costs.append(-average_precision(z.masked_fill(m > 0, -torch.inf), y * (1 - m)))
+                raise FitError(
+                    "average precision sorts all scores of a class",
+                    "with --max-memory they are not all in memory",
+                    "use --set criterion=log-loss, or leave out --max-memory",
+                )
         return torch.cat(costs).double().cpu().numpy()
 
-    def _columns(self, part: Tensor) -> tuple[Tensor, Tensor]:
+    def _problems(self, part: Tensor) -> Problems:
+        if not isinstance(self.x, Tensor):
+            fold_of, class_of = self.fold_of[part], self.class_of[part]
+            return StreamedProblems(
+                self.x, self.gram, self.y, self.inside, fold_of=fold_of, class_of=class_of
+            )
         y, m = self.y[:, self.class_of[part]], self.inside[:, self.fold_of[part]]
-        return y.float(), m.float()
+        return ProblemsInMemory(self.x, self.gram, y.float(), m.float())
 
 
-def path_for(x: FloatArray) -> NDArray[np.float64]:
-    """The values of C to try on rows like these, whatever their scale."""
-    lengths = np.einsum("ij,ij->i", x, x)  # squared, without a copy of x
-    path: NDArray[np.float64] = PATH / max(float(lengths.mean(dtype=np.float64)), 1e-30)
-    return path
+def matrix(x: FloatArray, device: torch.device) -> Tensor:
+    """The rows on the device."""
+    return torch.from_numpy(np.ascontiguousarray(x)).to(device)
 
 
 def average_precision(scores: Tensor, targets: Tensor) -> Tensor:

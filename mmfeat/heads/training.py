@@ -1,4 +1,4 @@
-"""How every torch head trains: all rows on the device, batches by index, AdamW.
+"""How every torch head trains: rows on the device or streamed, batches by index, AdamW.
 
 1. columns are standardised with the mean and deviation of the training rows;
 2. the rate falls to zero over the whole schedule, which no number in the fold decides; with
@@ -29,16 +29,16 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from mmfeat.errors import FitError
 from mmfeat.heads.base import Head
+from mmfeat.heads.batches import ROWS_AT_ONCE, Batches, Source
 from mmfeat.heads.options import check_choice, check_range, choose_device
 from mmfeat.heads.space import Choice, Range, Space
 from mmfeat.losses import Loss, make_loss
-from mmfeat.types import FloatArray, IntArray, Targets
+from mmfeat.types import FloatArray, IntArray, Matrix, Targets
 
 log = logging.getLogger(__name__)
 
 SET_ASIDE = 10  # one row in so many decides when to stop
 MIN_SET_ASIDE = 20  # on fewer rows than this, stopping early is guesswork
-ROWS_AT_ONCE = 512  # that are standardised and scored at once, so that memory stays flat
 
 # Without `epochs`: so many, or as many as make so many steps where rows are few, up to a limit.
 EPOCHS, STEPS, MOST_EPOCHS = 8, 400, 100
@@ -56,6 +56,7 @@ class TorchHead(Head):
 
     uses_loss: ClassVar[bool] = True
     learns_fusion: ClassVar[bool] = True
+    streams: ClassVar[bool] = True
 
     loss: str = "bce"
     smoothing: float = 0.0
@@ -98,25 +99,31 @@ class TorchHead(Head):
     def _module(self, blocks: tuple[int, ...], n_classes: int) -> nn.Module:
         """Make the untrained module for rows of these blocks."""
 
-    def _fit(self, x: FloatArray, y: Targets, rows: IntArray, blocks: tuple[int, ...]) -> None:
+    def _fit(self, x: Matrix, y: Targets, rows: IntArray, blocks: tuple[int, ...]) -> None:
         device = choose_device(self.device)
-        values = torch.from_numpy(np.ascontiguousarray(x)).to(device)
-        targets = torch.from_numpy(y.astype(np.float32)).to(device)
+        if not self.batch and not isinstance(x, np.ndarray):
+            raise FitError(
+                "rows that are streamed go by batches",
+                "batch=0 makes one of all rows",
+                "give --set batch=256, or leave out --max-memory",
+            )
+        source = Source(x, y, device)
         with seeded(self.seed, device):
             order = torch.from_numpy(rows).to(device)[torch.randperm(len(rows), device=device)]
             n_aside = len(order) // SET_ASIDE
             if self.rounds is not None or not self.patience or n_aside < MIN_SET_ASIDE:
                 n_aside = 0
+            train, aside = source.chosen(order[n_aside:]), source.chosen(order[:n_aside])
             self._network = self._build(blocks, y.shape[1]).to(device)
-            cast(Standardise, self._network[0]).learn(values, order[n_aside:])
-            self._train(values, targets, order[n_aside:], order[:n_aside])
+            cast(Standardise, self._network[0]).learn(train)
+            self._train(train, aside)
 
     def _build(self, blocks: tuple[int, ...], n_classes: int) -> nn.Sequential:
         return nn.Sequential(Standardise(sum(blocks)), self._module(blocks, n_classes))
 
-    def _train(self, rows: Tensor, targets: Tensor, train: Tensor, aside: Tensor) -> None:
+    def _train(self, train: Batches, aside: Batches) -> None:
         """Train `_network` on the rows `train`; keep the epoch that is best on `aside`."""
-        rates = targets[train].mean(dim=0).clamp(0.5 / len(train), 1 - 0.5 / len(train))
+        rates = train.rates.clamp(0.5 / len(train), 1 - 0.5 / len(train))
         loss = make_loss(self.loss, rates=rates, smoothing=self.smoothing)
         network = self._network
         average = get_ema_multi_avg_fn(self.ema)  # type: ignore[no-untyped-call]
@@ -132,11 +139,11 @@ class TorchHead(Head):
         self.rounds_, self.history_ = 0, {}
         for epoch in range(1, (self.rounds or self.epochs_) + 1):
             network.train()
-            total = torch.zeros((), device=rows.device)
-            for batch in train[torch.randperm(len(train), device=rows.device)].tensor_split(steps):
+            total = torch.zeros((), device=rates.device)
+            for rows, targets in train.shuffled(steps):
                 with self._precision(rows.device):
-                    logits = network(rows[batch])
-                value = mean_loss(loss, logits, targets[batch])
+                    logits = network(rows)
+                value = mean_loss(loss, logits, targets)
                 optimizer.zero_grad()
                 value.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
@@ -149,7 +156,7 @@ class TorchHead(Head):
                 break
             self._record("train", total.item() / steps)
             if len(aside):
-                now = mean_loss(loss, self._logits(judged, rows[aside]), targets[aside]).item()
+                now = self._loss_on(aside, judged, loss)
                 self._record("aside", now)
             else:
                 now = -epoch  # the last epoch is the one to keep
@@ -159,6 +166,11 @@ class TorchHead(Head):
                 break
         network.load_state_dict(kept)
         network.eval()
+
+    def _loss_on(self, aside: Batches, network: nn.Module, loss: Loss) -> float:
+        parts = [(self._logits(network, rows), targets) for rows, targets in aside.in_order()]
+        logits, targets = (torch.cat(part, dim=-2) for part in zip(*parts, strict=True))
+        return mean_loss(loss, logits, targets).item()
 
     def _record(self, rows: str, loss: float) -> None:
         self.history_.setdefault(rows, []).append(round(loss, 6) if math.isfinite(loss) else None)
@@ -230,18 +242,20 @@ class Standardise(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
+        self.mean: Tensor
+        self.scale: Tensor
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("scale", torch.ones(width))
 
-    def learn(self, rows: Tensor, chosen: Tensor) -> None:
-        """Take mean and deviation of the `chosen` rows, a slice at a time."""
-        total, squares = torch.zeros(2, rows.shape[1], dtype=torch.float64, device=rows.device)
-        for part in torch.split(chosen, ROWS_AT_ONCE):
-            values = rows[part].double()
+    def learn(self, train: Batches) -> None:
+        """Take mean and deviation of these rows, a few at a time."""
+        total, squares = self.mean.new_zeros(2, len(self.mean), dtype=torch.float64)
+        for rows, _ in train.in_order():
+            values = rows.double()
             total += values.sum(dim=0)
             squares += values.square().sum(dim=0)
-        mean = total / len(chosen)
-        deviation = (squares / len(chosen) - mean.square()).clamp(min=0).sqrt()
+        mean = total / len(train)
+        deviation = (squares / len(train) - mean.square()).clamp(min=0).sqrt()
         constant = deviation <= 1e-5 * mean.abs().clamp(min=1e-30)
         self.mean = mean.float()
         self.scale = torch.where(constant, 0.0, 1 / deviation.clamp(min=1e-30)).float()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 
@@ -31,19 +33,38 @@ def read_features(paths: Sequence[Path]) -> Features:
 class StoredFeatures:
     """Features of one or several stores that stay in their files and are read slice by slice.
 
-    Attributes and methods are those of `mmfeat.types.FeatureRows`.
+    A `mmfeat.types.FeatureRows`. `memory` is how many bytes the rows that are read may take.
     """
 
     stores: tuple[FeatureStore, ...]
+    memory: int
     ids: tuple[str, ...]
     targets: Targets | None
     labels: tuple[str, ...]
     prompts: tuple[FloatArray, ...]
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for store in self.stores:
+            store.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process opens the same files."""
+        paths = [store.path.resolve() for store in self.stores]
+        return partial(open_features, memory=self.memory), (paths,)
+
     @property
     def n_rows(self) -> int:
         """The number of rows."""
         return len(self.ids)
+
+    @property
+    def n_bytes(self) -> int:
+        """What the embeddings take where they are stored."""
+        width = sum(sum(store.widths.values()) for store in self.stores)
+        return self.n_rows * width * max(np.dtype(store.dtype).itemsize for store in self.stores)
 
     def part(self, rows: slice) -> Features:
         """Read consecutive rows."""
@@ -64,9 +85,8 @@ class StoredFeatures:
         )
 
 
-@contextmanager
-def open_features(paths: Sequence[Path]) -> Iterator[StoredFeatures]:
-    """As `read_features`, with the embeddings left in files that are open inside the block.
+def open_features(paths: Sequence[Path], *, memory: int = 1 << 28) -> StoredFeatures:
+    """As `read_features`, with the embeddings left in files until the end of a `with` block.
 
     Raises `StoreError` also where the rows of several stores stand in different orders.
     """
@@ -81,13 +101,15 @@ def open_features(paths: Sequence[Path]) -> Iterator[StoredFeatures]:
                     f"{path} has another than {paths[0]}",
                     "extract both from the same table, or leave out --max-memory",
                 )
-        yield StoredFeatures(
-            stores=stores,
-            ids=joined.ids,
-            targets=joined.targets,
-            labels=joined.labels,
-            prompts=joined.prompts,
-        )
+        stack.pop_all()
+    return StoredFeatures(
+        stores=stores,
+        memory=memory,
+        ids=joined.ids,
+        targets=joined.targets,
+        labels=joined.labels,
+        prompts=joined.prompts,
+    )
 
 
 def _join(parts: Sequence[Features], paths: Sequence[Path]) -> Features:

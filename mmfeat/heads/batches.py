@@ -1,0 +1,115 @@
+"""Where a torch head's batches come from: rows on the device, or a stream of them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmfeat.heads.streaming import in_order, shuffled
+from mmfeat.types import FloatArray, IntArray, Matrix, Stream, Targets
+
+ROWS_AT_ONCE = 512  # that are standardised and scored at once, so that memory stays flat
+
+Batch = tuple[Tensor, Tensor]  # rows (b, d) and targets (b, k), float32
+
+
+class Batches(ABC):
+    """Chosen rows with their targets; random orders are drawn from torch's random state."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """The number of rows."""
+
+    @property
+    @abstractmethod
+    def rates(self) -> Tensor:
+        """The share of positives of each class, (k,)."""
+
+    @abstractmethod
+    def shuffled(self, n_batches: int) -> Iterator[Batch]:
+        """All rows once, in a new order, in so many batches."""
+
+    @abstractmethod
+    def in_order(self) -> Iterator[Batch]:
+        """All rows once, always in the same order, a few at once."""
+
+
+class Source:
+    """All rows (n, d) and targets (n, k) of a fit; `chosen` ones become batches."""
+
+    def __init__(self, x: Matrix, y: Targets, device: torch.device) -> None:
+        self._y, self._device = y, device
+        if isinstance(x, np.ndarray):
+            self._stream = None
+            self._values = torch.from_numpy(np.ascontiguousarray(x)).to(device)
+            self._targets = torch.from_numpy(y.astype(np.float32)).to(device)
+        else:
+            self._stream = x
+
+    def chosen(self, rows: Tensor) -> Batches:
+        """Batches of these rows, (m,) on the device."""
+        if self._stream is None:
+            return _InMemory(self._values, self._targets, rows)
+        return _Streamed(self._stream, self._y, np.sort(rows.cpu().numpy()), self._device)
+
+
+@dataclass(frozen=True)
+class _InMemory(Batches):
+    values: Tensor
+    targets: Tensor
+    rows: Tensor
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def rates(self) -> Tensor:
+        return self.targets[self.rows].mean(dim=0)
+
+    def shuffled(self, n_batches: int) -> Iterator[Batch]:
+        order = torch.randperm(len(self.rows), device=self.rows.device)
+        for rows in self.rows[order].tensor_split(n_batches):
+            yield self.values[rows], self.targets[rows]
+
+    def in_order(self) -> Iterator[Batch]:
+        for rows in torch.split(self.rows, ROWS_AT_ONCE):
+            yield self.values[rows], self.targets[rows]
+
+
+@dataclass(frozen=True)
+class _Streamed(Batches):
+    values: Stream
+    targets: Targets
+    rows: IntArray
+    device: torch.device
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def rates(self) -> Tensor:
+        rates = self.targets[self.rows].mean(axis=0, dtype=np.float64)
+        return torch.from_numpy(rates).float().to(self.device)
+
+    def shuffled(self, n_batches: int) -> Iterator[Batch]:
+        def permute(n: int) -> IntArray:
+            order: IntArray = torch.randperm(n).numpy()
+            return order
+
+        for rows, values in shuffled(self.values, self.rows, n_batches=n_batches, permute=permute):
+            yield self._batch(rows, values)
+
+    def in_order(self) -> Iterator[Batch]:
+        for at, values in in_order(self.values, self.rows):
+            for start in range(0, len(values), ROWS_AT_ONCE):
+                part = slice(start, start + ROWS_AT_ONCE)
+                yield self._batch(self.rows[at][part], values[part])
+
+    def _batch(self, rows: IntArray, values: FloatArray) -> Batch:
+        targets = torch.from_numpy(self.targets[rows].astype(np.float32))
+        return torch.from_numpy(values).to(self.device), targets.to(self.device)
