@@ -27,6 +27,7 @@ import open_clip
 import torch
 from PIL import Image
 
+from benchmarks.paths import existing
 from benchmarks.results import machine, write_section
 from mmfeat.config import DataSettings, ExtractSettings
 from mmfeat.encoders import Encoder, load_encoder
@@ -237,8 +238,8 @@ def tables() -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--photos", type=Path, help="a folder of JPEG photographs")
-    parser.add_argument("--captions", type=Path, help="a table with a column Caption")
+    parser.add_argument("--photos", type=existing, help="a folder of JPEG photographs")
+    parser.add_argument("--captions", type=existing, help="a table with a column Caption")
     parser.add_argument("--n-files", type=int, default=954)
     parser.add_argument("--n-captions", type=int, default=30_000)
     parser.add_argument("--memory-of", type=int, help=argparse.SUPPRESS)
@@ -246,6 +247,8 @@ def main() -> None:
     if options.memory_of:
         memory_of(options.memory_of)
         return
+    if options.photos is None or options.captions is None:
+        parser.error("name the data with --photos and --captions")
     table = read_table(options.captions, data=DataSettings())
     captions = list(table.captions or ())[: options.n_captions]
     with tempfile.TemporaryDirectory() as name:

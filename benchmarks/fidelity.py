@@ -17,6 +17,7 @@ import open_clip
 from numpy.typing import NDArray
 
 from benchmarks.extract import MODEL, Stage, plain_captions, plain_images, table_of
+from benchmarks.paths import existing
 from benchmarks.results import machine, write_section
 from mmfeat.config import DataSettings, ExtractSettings
 from mmfeat.encoders import Encoder, load_encoder
@@ -114,8 +115,12 @@ def decoding(photos: Path) -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--photos", type=Path, help="a folder of JPEG photographs")
-    parser.add_argument("--captions", type=Path, help="a table with a column Caption")
+    parser.add_argument(
+        "--photos", type=existing, required=True, help="a folder of JPEG photographs"
+    )
+    parser.add_argument(
+        "--captions", type=existing, required=True, help="a table with a column Caption"
+    )
     parser.add_argument("--n-captions", type=int, default=2_000)
     options = parser.parse_args()
     table = read_table(options.captions, data=DataSettings())

@@ -19,6 +19,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.extract import Stage, make_photos, rate, table_of
+from benchmarks.paths import existing
 from benchmarks.results import machine, write_section
 from mmfeat.encoders import load_encoder
 
@@ -84,7 +85,9 @@ def rows(photos: Path, *, n_files: int) -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--photos", type=Path, required=True, help="a folder of JPEG photographs")
+    parser.add_argument(
+        "--photos", type=existing, required=True, help="a folder of JPEG photographs"
+    )
     parser.add_argument("--n-files", type=int, default=20_000)
     options = parser.parse_args()
     if not torch.cuda.is_available():

@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -26,6 +25,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.coco18 import N_TRAIN, read_coco18
+from benchmarks.paths import existing
 from benchmarks.results import machine, write_section
 from mmfeat.fusion import fuse
 from mmfeat.heads.gmlp import GMLP
@@ -254,7 +254,7 @@ def bench_lightgbm(train: Data, trees: int) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--data", type=existing, required=True)
     parser.add_argument("--only", default="logreg,logreg-wide,mlp,gmlp,lightgbm,memory")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--paper-epochs", type=int, default=200)

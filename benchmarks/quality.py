@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import argparse
 import time
-from pathlib import Path
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 
 from benchmarks.coco18 import read_coco18, split
+from benchmarks.paths import existing
 from benchmarks.results import machine, write_section
 from mmfeat import metrics
 from mmfeat.decode import decode_expected_f1
@@ -60,7 +60,7 @@ def weights_of(parts: FloatArray, targets: Targets) -> Weights:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--data", type=existing, required=True)
     parser.add_argument("--heads", default="logreg,mlp,gmlp,lightgbm,knn")
     parser.add_argument("--ensemble", default="logreg,mlp,gmlp,lightgbm,knn")
     parser.add_argument("--folds", type=int, default=5)

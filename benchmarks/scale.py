@@ -23,6 +23,7 @@ import numpy as np
 import torch
 
 from benchmarks.extract import make_photos, table_of
+from benchmarks.paths import existing
 from benchmarks.results import machine, write_section
 from mmfeat.cluster import join_cluster
 from mmfeat.config import ExtractSettings
@@ -246,7 +247,7 @@ def cost(*, per_gpu: float, merge: float, start: float, price: float) -> Iterato
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--photos", type=Path, required=True, help="a folder of photographs")
+    parser.add_argument("--photos", type=existing, required=True, help="a folder of photographs")
     parser.add_argument("--rows", type=int, default=954)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--model", default="ViT-B-32")

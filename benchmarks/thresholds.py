@@ -25,6 +25,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 
 from benchmarks.coco18 import read_coco18
+from benchmarks.paths import existing
 from benchmarks.results import machine, write_section
 from mmfeat.calibration import fit_calibration
 from mmfeat.decode import decode_expected_f1
@@ -197,7 +198,7 @@ def small(tuning: Scores, judging: Scores) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, help="folder with train.csv and the embeddings")
+    parser.add_argument("--data", type=existing, help="folder with train.csv and the embeddings")
     parser.add_argument("--quick", action="store_true", help="a tenth of the rows and classes")
     options = parser.parse_args()
     shapes = [(3_000, 6), (10_000, 8)] if options.quick else [(30_000, 18), (100_000, 80)]

@@ -46,7 +46,8 @@ FUSIONS: dict[str, Fusion] = {
 }
 
 
-ROWS_AT_ONCE = 1024  # that are normalised at once, so that memory stays flat
+ROWS_AT_ONCE = 256  # that are normalised at once, so that memory stays flat
+LEAST, MOST = 1e-20, 1e30  # sums of squares that lost nothing in float32
 BYTES_OF_A_NUMBER = 16  # of a stream: as it is stored, two parts of a fusion, a shuffled copy
 # Fusions whose rows lie where the prompts of labels lie, with the blocks that are compared.
 PROMPTED = {"image": 1, "text": 1, "concat": 2, "sum": 1, "mean": 1}
@@ -202,19 +203,33 @@ def _width(features: Features, modality: str) -> int:
 
 def _join(features: Features, modality: str, normalise: bool, *, out: FloatArray) -> None:
     """Write the parts of a modality side by side into `out`, (n, d)."""
+    import torch  # noqa: PLC0415 - turns float16 into float32 twenty times as fast as numpy
+
     end = 0
     for part in getattr(features, modality):
         start, end = end, end + part.shape[1]
         for first in range(0, len(part), ROWS_AT_ONCE):
             rows = slice(first, first + ROWS_AT_ONCE)
             block = out[rows, start:end]
-            block[:] = part[rows]
-            block[~np.isfinite(block).all(axis=1)] = 0.0
+            torch.from_numpy(block).copy_(torch.from_numpy(np.ascontiguousarray(part[rows])))
             if normalise:
-                # Divide by the largest number first: squares of float16's largest ones are
-                # safe, those of float32's are not.
-                block /= np.maximum(np.abs(block).max(axis=1, keepdims=True, initial=0.0), 1e-30)
-                block /= np.maximum(np.linalg.norm(block, axis=1, keepdims=True), 1e-30)
+                _to_unit_length(block)
+            else:
+                block[~np.isfinite(block).all(axis=1)] = 0.0
+
+
+def _to_unit_length(rows: FloatArray) -> None:
+    """Divide each row by its length, in place; rows that are not finite become zero."""
+    squares = np.einsum("ij,ij->i", rows, rows)
+    odd = ~((squares > LEAST) & (squares < MOST))
+    rows *= (1 / np.sqrt(np.where(odd, 1, squares)))[:, None]
+    if odd.any():
+        block = rows[odd]
+        block[~np.isfinite(block).all(axis=1)] = 0.0
+        # The largest number first: squares of what remains are what float32 can hold.
+        block /= np.maximum(np.abs(block).max(axis=1, keepdims=True, initial=0.0), 1e-30)
+        block /= np.maximum(np.linalg.norm(block, axis=1, keepdims=True), 1e-30)
+        rows[odd] = block
 
 
 def _meet(image: FloatArray, text: FloatArray, features: Features, fusion: str) -> None:

@@ -8,6 +8,7 @@ rows that stand far apart are still alike. Files are read in blocks, never row b
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -18,7 +19,19 @@ ROWS_AT_ONCE = 4096  # of a pass in order
 
 
 def in_order(x: Matrix, rows: IntArray) -> Iterator[tuple[slice, FloatArray]]:
-    """Yield the chosen `rows` of `x`, in ascending order, with where they stand in `rows`."""
+    """Yield the chosen `rows` of `x`, in ascending order, with where they stand in `rows`.
+
+    The next rows are read while the caller works on these.
+    """
+    with ThreadPoolExecutor(1) as reader:
+        parts = _parts(x, rows)
+        coming = reader.submit(next, parts, None)
+        while (part := coming.result()) is not None:
+            coming = reader.submit(next, parts, None)
+            yield part
+
+
+def _parts(x: Matrix, rows: IntArray) -> Iterator[tuple[slice, FloatArray]]:
     for start in range(0, len(x), ROWS_AT_ONCE):
         low, high = np.searchsorted(rows, (start, start + ROWS_AT_ONCE)).tolist()
         if low < high:
