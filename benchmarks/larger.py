@@ -34,7 +34,7 @@ OPTIONS = {
     "logreg": "--folds 5 --set C=10",
     "mlp": "--folds 2 --set hidden=512 --set epochs=2",
     "gmlp": "--folds 2 --set epochs=1",
-    "lightgbm": "--folds 2 --set trees=10 --set patience=0",
+    "lightgbm": "--folds 2 --set trees=20 --set lr=0.3 --set patience=0",
 }
 
 

@@ -43,9 +43,9 @@ from mmfeat.workspace import Workspace
 AnyModel = Model | Ensemble
 Stores = tuple[str, tuple[str, ...], int | None]  # split, feature sets, memory: what is loaded
 
-# Of --max-memory: rows that are read slice by slice take a quarter of it; features are read at
-# once where their stored numbers, and two float32 copies of each, fit into half of it.
-SHARE_OF_ROWS, COPIES = 4, 5
+# Of --max-memory, libraries take some 700 MiB. Rows that are read slice by slice take a quarter;
+# features are read at once where they take a twentieth: a fit makes float32 copies (LightGBM 4.4).
+SHARE_OF_ROWS, SHARE_OF_STORES = 4, 20
 log = logging.getLogger(__name__)
 fold_log = logging.getLogger(f"{__name__}.folds")
 
@@ -65,15 +65,15 @@ def load_training(
 ) -> Training:
     """Read the stores of `split`; raise `FitError` where they have no labels to learn.
 
-    With `max_memory`, in bytes, features that would take more than half of it stay in their
-    files and are read slice by slice.
+    With `max_memory`, in bytes, features that a fit would not hold in it stay in their files and
+    are read slice by slice.
     """
     paths = workspace.stores(split, tuple(features))
     if max_memory is None:
         joined: Features | StoredFeatures = read_features(paths)
     else:
         joined = open_features(paths, memory=max_memory // SHARE_OF_ROWS)
-        if COPIES * joined.n_bytes <= max_memory // 2:
+        if joined.n_bytes <= max_memory // SHARE_OF_STORES:
             with joined:
                 joined = joined.part(slice(None))
     if joined.targets is None:

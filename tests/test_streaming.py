@@ -234,7 +234,7 @@ def test_what_cannot_be_streamed_is_told(workspace: Workspace) -> None:
 
 def test_little_is_read_into_memory_and_much_is_not(workspace: Workspace) -> None:
     n_bytes = N_ROWS * 2 * WIDTH * 2
-    for max_memory, in_memory in ((10 * n_bytes, True), (10 * n_bytes - 1, False)):
+    for max_memory, in_memory in ((20 * n_bytes, True), (20 * n_bytes - 1, False)):
         features = load_training(workspace, "train", (), max_memory).features
         assert isinstance(features, StoredFeatures) != in_memory
 
