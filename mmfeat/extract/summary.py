@@ -59,7 +59,7 @@ def summarise(
     """Count what the store at `path` holds."""
     with FeatureStore.open(path) as store:
         return ExtractSummary(
-            path=path,
+            path=store.path,
             n_rows=store.n_rows,
             counts={
                 modality: {
