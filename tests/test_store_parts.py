@@ -143,7 +143,7 @@ def test_commands_take_either(tmp_path: Path, mmfeat: Mmfeat) -> None:
     assert result.exit_code == 1 and "must be there" in result.stderr
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     n_images=st.integers(0, 5),
     shard_rows=st.integers(1, 9),

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmfeat.store.layout import Status
 from mmfeat.store.reader import FeatureStore
 
 FIRST_PROBLEMS = 10
@@ -32,7 +31,7 @@ def inspect_store(path: Path) -> dict[str, Any]:
         shuffled: list[NDArray[np.float32]] = []
         comparable = len(store.modalities) == 2 and len(set(store.widths.values())) == 1
         looked_at = n_labelled = 0
-        for rows in _blocks(store.n_rows):
+        for rows in sampled_blocks(store.n_rows):
             values = {m: store.embeddings(m, rows).astype(np.float32) for m in store.modalities}
             for modality, array in values.items():
                 norms[modality].append(np.linalg.norm(array, axis=1))
@@ -53,7 +52,7 @@ def inspect_store(path: Path) -> dict[str, Any]:
             "labels_per_row": n_labelled / looked_at if store.labels and looked_at else None,
             "dtype": store.dtype,
             "widths": store.widths,
-            "status": {m: _counts(status) for m, status in store.statuses.items()},
+            "status": store.counts,
             "truncated": int(np.count_nonzero(store.truncated)),
             "prompts": 0 if prompts is None else len(prompts.texts),
             "problems": [
@@ -70,8 +69,8 @@ def inspect_store(path: Path) -> dict[str, Any]:
         }
 
 
-def _blocks(n_rows: int) -> list[slice]:
-    """All rows, or as many blocks as are looked at of more."""
+def sampled_blocks(n_rows: int) -> list[slice]:
+    """Give blocks of all rows, or the evenly spaced ones that are looked at of a large store."""
     starts = range(0, n_rows, BLOCK)
     if len(starts) > MOST_BLOCKS:
         starts = range(0, n_rows - BLOCK + 1, (n_rows - BLOCK) // (MOST_BLOCKS - 1))
@@ -81,11 +80,6 @@ def _blocks(n_rows: int) -> list[slice]:
 def _unit(values: NDArray[np.float32]) -> NDArray[np.float32]:
     unit: NDArray[np.float32] = values / np.linalg.norm(values, axis=1, keepdims=True)
     return unit
-
-
-def _counts(status: NDArray[np.uint8]) -> dict[str, int]:
-    codes, counts = np.unique(status, return_counts=True)
-    return {Status(int(c)).label: int(n) for c, n in zip(codes, counts, strict=True)}
 
 
 def _spread(parts: list[NDArray[np.float32]]) -> dict[str, float] | None:

@@ -59,6 +59,7 @@ def open_files(index: Path) -> list[StoreFile]:
         document = _read_index(index)
         n_rows = sum(entry["rows"] for entry in document["files"])
         files: list[StoreFile] = []
+        outline: object = None
         start = 0
         for number, entry in enumerate(document["files"]):
             name = file_name(number)
@@ -73,7 +74,8 @@ def open_files(index: Path) -> list[StoreFile]:
                 raise ValueError(f"the rows or the digest of {name} are others")
             if file.provenance.get("part") != {"start": start, "n_rows": n_rows}:
                 raise ValueError(f"{name} is not of the rows from {start} on, of {n_rows}")
-            if _outline(file) != _outline(files[0]):
+            outline = outline or _outline(file)
+            if _outline(file) != outline:
                 raise ValueError(f"{name} has other columns or provenance than {files[0].path}")
             start += file.n_rows
         digests = {entry["name"]: entry["digest"] for entry in document["files"]}

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mmfeat.errors import StoreError
 from mmfeat.store.file import ALL, StoreFile
 from mmfeat.store.guard import plain_errors
-from mmfeat.store.layout import BLOCK_ROWS, MODALITIES, Block, Problem, store_digest
+from mmfeat.store.layout import BLOCK_ROWS, MODALITIES, Block, Problem, Status, store_digest
 from mmfeat.store.parts import find_store, open_files, whole_provenance
 from mmfeat.types import Embeddings, Features, Prompts, Targets
 
@@ -167,6 +167,16 @@ class FeatureStore:
     def statuses(self) -> dict[str, NDArray[np.uint8]]:
         """The `Status` codes (n,) of every modality."""
         return {modality: self.status(modality) for modality in self.modalities}
+
+    @property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Rows by status and modality, e.g. ``{"image": {"ok": 10, "missing": 2}}``."""
+        found = {}
+        for modality, status in self.statuses.items():
+            codes = zip(*np.unique(status, return_counts=True), strict=True)
+            with plain_errors(self.path):
+                found[modality] = {Status(int(code)).label: int(n) for code, n in codes}
+        return found
 
     @property
     def truncated(self) -> NDArray[np.uint8]:
