@@ -60,6 +60,10 @@ StoreSplit = Annotated[
 FeatureSet = Annotated[
     str | None, typer.Option("--features", help="Name of a feature set of its own.")
 ]
+RowsPerFile = Annotated[
+    int | None,
+    typer.Option("--rows-per-file", min=0, help="Cut the store into files; 0: one file."),
+]
 StoreOut = Annotated[Path | None, typer.Option("--out", help="Path of the store.")]
 
 Command = TypeVar("Command", bound=Callable[..., Any])

@@ -16,6 +16,7 @@ from mmfeat_cli.common import (
     LabelSep,
     QuietOption,
     RayAddress,
+    RowsPerFile,
     StoreOut,
     StoreSplit,
     TextCol,
@@ -54,6 +55,7 @@ def extract(
     ] = None,
     device: Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda, …")] = None,
     shard_rows: Annotated[int | None, typer.Option("--shard-rows", min=1)] = None,
+    rows_per_file: RowsPerFile = None,
     on_bad_image: Annotated[
         str | None, typer.Option("--on-bad-image", help="record or fail.")
     ] = None,
@@ -119,6 +121,7 @@ def extract(
         workers=workers,
         device=device,
         shard_rows=shard_rows,
+        rows_per_file=rows_per_file,
         on_bad_image=on_bad_image,
         max_pixels=max_pixels,
         decode=decode,

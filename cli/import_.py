@@ -15,6 +15,7 @@ from mmfeat_cli.common import (
     LabelCols,
     LabelSep,
     QuietOption,
+    RowsPerFile,
     StoreOut,
     StoreSplit,
     TextCol,
@@ -37,6 +38,7 @@ def import_(
     encoder_name: Annotated[
         str, typer.Option("--encoder-name", help="What made them.")
     ] = "imported",
+    rows_per_file: RowsPerFile = None,
     id_col: IdCol = None,
     image_col: ImageCol = None,
     text_col: TextCol = None,
@@ -68,5 +70,6 @@ def import_(
         out=out or space.store(split or table.stem, features),
         encoder_name=encoder_name,
         prompts=prompts,
+        rows_per_file=rows_per_file or 0,
     )
     print(summary)

@@ -12,7 +12,7 @@ from mmfeat_cli.common import JsonOption, print_json, print_table, show_messages
 
 
 def inspect(
-    store: Annotated[Path, typer.Argument(help="A feature store, .h5")],
+    store: Annotated[Path, typer.Argument(help="A feature store, .h5 or a folder")],
     as_json: JsonOption = False,
 ) -> None:
     """Print rows, widths, statuses, problems and provenance of a store."""
@@ -23,7 +23,8 @@ def inspect(
     if as_json:
         print_json(document)
         return
-    print(f"{document['path']}: {document['rows']} rows, {document['labels']} labels")
+    files = f" in {document['files']} files" if document["files"] > 1 else ""
+    print(f"{document['path']}: {document['rows']} rows{files}, {document['labels']} labels")
     print_table(
         ("modality", "width", "status", "rows"),
         [
@@ -47,6 +48,8 @@ def inspect(
         ("", "min", "median", "max"),
         [(name, *spread.values()) for name, spread in spreads.items() if spread],
     )
+    if document["rows_looked_at"] < document["rows"]:
+        print(f"norms and cosines are of {document['rows_looked_at']} rows, evenly spaced")
     for name, value in _flat(document["provenance"]):
         print(f"{name}: {value}")
     print(f"digest: {document['digest']}")

@@ -11,7 +11,7 @@ from mmfeat_cli.common import JsonOption, fail, print_json, show_messages
 
 
 def verify(
-    store: Annotated[Path, typer.Argument(help="A feature store, .h5")],
+    store: Annotated[Path, typer.Argument(help="A feature store, .h5 or a folder")],
     as_json: JsonOption = False,
 ) -> None:
     """Check a store; exit with 1 if something is wrong with it."""

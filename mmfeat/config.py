@@ -48,6 +48,7 @@ class ExtractSettings:
     workers: int = -1  # processes that decode images; -1: auto, 0: none
     device: str = "auto"
     shard_rows: int = 4096
+    rows_per_file: int = 0  # 0: the store is one file
     on_bad_image: str = "record"
     max_pixels: int = 100_000_000
     decode: str = "exact"

@@ -66,6 +66,7 @@ def import_split(
     seed: int = 0,
     encoder: str = "made-up",
     features: str | None = None,
+    rows_per_file: int = 0,
 ) -> Path:
     """Make a store of `n_rows` × (8 + 8) numbers that tell three labels, without a model."""
     rng = np.random.default_rng(seed)
@@ -86,7 +87,12 @@ def import_split(
     table.write_text("\n".join(["ImageID,Labels", *lines]) + "\n")
     out = workspace.store(split, features)
     import_embeddings(
-        read_table(table, data=DataSettings()), **arrays, out=out, encoder_name=encoder
+        read_table(table, data=DataSettings()),
+        image=arrays["image"],
+        text=arrays["text"],
+        out=out,
+        encoder_name=encoder,
+        rows_per_file=rows_per_file,
     )
     return out
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
@@ -18,10 +19,11 @@ from mmfeat import FeatureStore
 from mmfeat.errors import StoreError
 from mmfeat.fusion import present
 from mmfeat.store import Status, open_features, read_features, read_provenance
-from mmfeat.store.inspect import inspect_store
+from mmfeat.store.inspect import inspect_store, sampled_blocks
 from mmfeat.store.layout import Block, Problem
 from mmfeat.store.verify import verify_store
 from mmfeat.store.write import Rows, write_store
+from tests.conftest import Mmfeat
 
 N, WIDTH = 12, 8
 IDS = tuple(f"{row}.jpg" for row in range(N))
@@ -184,7 +186,31 @@ def test_inspect_counts_and_compares(tmp_path: Path) -> None:
     json.dumps(document, allow_nan=False)
     assert document["rows"] == N and document["status"]["image"] == {"ok": 11, "corrupt": 1}
     assert document["problems"][0]["reason"] == "broken" and document["n_problems"] == 2
+    assert document["rows_looked_at"] == N and document["labels_per_row"] == 1.0
     assert set(document["cosine"]) == set(document["norms"]["text"]) == {"min", "median", "max"}
+
+
+def test_inspect_looks_at_blocks_of_a_large_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mmfeat: Mmfeat
+) -> None:
+    path = make_store(tmp_path / "a.h5", failed=(3, 6))
+    monkeypatch.setattr("mmfeat.store.inspect.BLOCK", 2)
+    monkeypatch.setattr("mmfeat.store.inspect.MOST_BLOCKS", 3)
+    document = inspect_store(path)
+    assert document["rows_looked_at"] == 6
+    assert document["status"]["image"] == {"ok": 10, "corrupt": 2}
+    with FeatureStore.open(path) as store:
+        norms = np.linalg.norm(store.embeddings("image").astype(np.float32), axis=1)
+    seen = norms[[0, 1, 5, 10, 11]]  # row 6 is NaN
+    assert document["norms"]["image"]["max"] == pytest.approx(float(seen.max()))
+    assert document["norms"]["image"]["median"] == pytest.approx(float(np.median(seen)))
+    assert "norms and cosines are of 6 rows" in mmfeat("inspect", path).stdout
+    monkeypatch.undo()
+    for n_rows in (0, 1, 1024, 65_536, 65_537, 65_599, 10_000_000):
+        blocks = sampled_blocks(n_rows)
+        assert sum(block.stop - block.start for block in blocks) == min(n_rows, 65_536)
+        assert all(a.stop <= b.start for a, b in itertools.pairwise(blocks))
+        assert not n_rows or blocks[-1].stop > n_rows - 64
 
 
 def edit(name: str, row: int, value: object) -> Callable[[h5py.File], None]:
@@ -220,6 +246,14 @@ def test_verify_finds_what_was_changed(
     with h5py.File(path, "r+") as file:
         change(file)
     assert any(re.search(finding, line) for line in verify_store(path)), verify_store(path)
+
+
+def test_an_unknown_status_is_told_by_inspect(tmp_path: Path, mmfeat: Mmfeat) -> None:
+    path = make_store(tmp_path / "a.h5")
+    with h5py.File(path, "r+") as file:
+        file["image/status"][0] = 9
+    result = mmfeat("inspect", path)
+    assert result.exit_code == 1 and "9 is not a valid Status" in result.stderr
 
 
 def _external_link(file: h5py.File) -> None:

@@ -20,6 +20,7 @@ from mmfeat.extract.engines import Advance, Engine
 from mmfeat.extract.local import decode_task, image_names, load_here, make_shard
 from mmfeat.extract.plan import Plan, Shard
 from mmfeat.lock import LockHeld, locked
+from mmfeat.store.parts import find_store
 from mmfeat.store.shards import check_shard
 
 SECONDS_BETWEEN_LOOKS = 0.2
@@ -40,8 +41,12 @@ def make_shards(
 
 def help_with(plan: Plan, encoder: Encoder, parts: Path, out: Path) -> None:
     """Make shards of the store `out` until others have claimed all that is left."""
-    _make_free(plan, encoder, plan.shards, parts, lambda _modality, _n: None, is_over=out.exists)
-    if out.exists():
+
+    def is_over() -> bool:
+        return find_store(out) is not None
+
+    _make_free(plan, encoder, plan.shards, parts, lambda _modality, _n: None, is_over=is_over)
+    if is_over():
         shutil.rmtree(parts, ignore_errors=True)  # it may hold our last claim
 
 

@@ -9,11 +9,15 @@ from pathlib import Path
 
 from mmfeat.errors import ExtractError
 from mmfeat.lock import LockHeld, locked
+from mmfeat.store.parts import finish
 
 
 @contextmanager
 def sole_writer(out: Path) -> Iterator[None]:
-    """Hold `<out>.lock`; raise `ExtractError` while another live process holds it."""
+    """Hold `<out>.lock`; raise `ExtractError` while another live process holds it.
+
+    What a writer that was killed left of a store is cleared, or moved to its place if it is whole.
+    """
     path = out.with_name(f"{out.name}.lock")
     with ExitStack() as stack:
         try:
@@ -32,4 +36,5 @@ def sole_writer(out: Path) -> Iterator[None]:
             ) from error
         for partial in out.parent.glob(f".{glob.escape(out.name)}.*.tmp"):
             partial.unlink()  # left by a process that was killed; nobody else writes here now
+        finish(out)
         yield

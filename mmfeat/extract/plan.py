@@ -82,12 +82,13 @@ def make_plan(table: Table, *, images: Path, encoder: Encoder, settings: Extract
     _check_choice("--dtype", settings.dtype, DTYPES)
     _check_choice("--decode", settings.decode, DECODES)
     _check_choice("--on-bad-image", settings.on_bad_image, ON_BAD_IMAGE)
-    for name, value in (
-        ("--shard-rows", settings.shard_rows),
-        ("--max-pixels", settings.max_pixels),
+    for name, value, least in (
+        ("--shard-rows", settings.shard_rows, 1),
+        ("--rows-per-file", settings.rows_per_file, 0),
+        ("--max-pixels", settings.max_pixels, 1),
     ):
-        if value < 1:
-            raise ExtractError(f"{name} is at least 1", f"it is {value}", "raise it")
+        if value < least:
+            raise ExtractError(f"{name} is at least {least}", f"it is {value}", "raise it")
     modalities = _modalities(table, settings)
     if "image" in modalities and not images.is_dir():
         raise ExtractError(
@@ -115,6 +116,7 @@ def make_plan(table: Table, *, images: Path, encoder: Encoder, settings: Extract
             "dtype": settings.dtype,
             "batch": {"image": image_batch, "text": text_batch},
             "shard_rows": settings.shard_rows,
+            **({"rows_per_file": settings.rows_per_file} if settings.rows_per_file else {}),
             "table_sha256": table.sha256,
             "n_rows": table.n_rows,
         },

@@ -18,6 +18,7 @@ from mmfeat.extract.prompts import LabelPrompts, add_prompts
 from mmfeat.extract.retry import retry
 from mmfeat.extract.summary import ExtractSummary, summarise
 from mmfeat.plugins import check_name
+from mmfeat.store.parts import find_store
 from mmfeat.store.reader import FeatureStore
 from mmfeat.store.shards import check_same, merge_shards, read_finished
 from mmfeat.store.write import Rows
@@ -54,7 +55,7 @@ def extract_table(
     if "text" in settings.modalities and "text" not in plan.modalities:
         log.warning("%s has no caption column: images only", table.source)
     with sole_writer(out):
-        complete = out.exists()
+        complete = find_store(out) is not None
         if complete:
             with FeatureStore.open(out) as store:
                 stored = {k: v for k, v in store.provenance.items() if k != "prompts"}
@@ -78,7 +79,7 @@ def help_extract(
     Returns when others make all that is left. Errors as in `extract_table`.
     """
     plan = make_plan(table, images=Path(images), encoder=encoder, settings=settings)
-    if not out.exists():
+    if find_store(out) is None:
         help_with(plan, encoder, _parts(out), out)
 
 
@@ -101,12 +102,12 @@ def _extract(plan: Plan, encoder: Encoder, out: Path, progress: Progress | None)
 def _warn_of_changes(plan: Plan, store: FeatureStore) -> None:
     if "image" not in plan.modalities:
         return
-    rows = changed_rows(plan, store.status("image"), store.path, start=0)
+    rows = changed_rows(plan, store.status("image"), store.last_written, start=0)
     if rows:
         log.warning(
             "pictures that are younger than %s: %d, e.g. that of row %d (%s); if they were changed,"
             " remove the store and extract again",
-            store.path,
+            store.last_written,
             len(rows),
             rows[0],
             plan.table.image_paths[rows[0]],

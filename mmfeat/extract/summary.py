@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from mmfeat.store.layout import Problem, Status
+from mmfeat.store.layout import Problem
 from mmfeat.store.reader import FeatureStore
 
 
@@ -59,15 +57,9 @@ def summarise(
     """Count what the store at `path` holds."""
     with FeatureStore.open(path) as store:
         return ExtractSummary(
-            path=path,
+            path=store.path,
             n_rows=store.n_rows,
-            counts={
-                modality: {
-                    Status(int(code)).label: int(count)
-                    for code, count in zip(*np.unique(status, return_counts=True), strict=True)
-                }
-                for modality, status in store.statuses.items()
-            },
+            counts=store.counts,
             widths=store.widths,
             problems=store.problems,
             truncated=int(store.truncated.sum()),

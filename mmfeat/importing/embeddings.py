@@ -19,6 +19,7 @@ from mmfeat.extract.lock import sole_writer
 from mmfeat.extract.summary import ExtractSummary, summarise
 from mmfeat.importing.arrays import NamedArray, read_array
 from mmfeat.store.layout import BLOCK_ROWS, SCHEMA, Block, Problem, Status
+from mmfeat.store.parts import find_store
 from mmfeat.store.reader import FeatureStore
 from mmfeat.store.shards import check_same
 from mmfeat.store.write import Rows, write_store
@@ -33,12 +34,14 @@ def import_embeddings(
     out: Path,
     encoder_name: str,
     prompts: Path | None = None,
+    rows_per_file: int = 0,
 ) -> ExtractSummary:
     """Write the store `out` from image and text embeddings, one row per row of `table`.
 
     A row with a value that is not finite, or that the source lacks, is NaN with the status
     ``missing``. Numbers are kept as float16 where the source has float16, else as float32.
     `prompts` has one row per label, in the order of `table.labels` or with the labels as ids.
+    With `rows_per_file` the store is one of many files (see `mmfeat.store.parts`).
     Raises `ExtractError` where a source cannot be read or does not fit the table.
     """
     sources = {
@@ -65,12 +68,13 @@ def import_embeddings(
         "dtype": dtype,
         "table_sha256": table.sha256,
         "n_rows": table.n_rows,
+        **({"rows_per_file": rows_per_file} if rows_per_file else {}),
     }
     embedded = None if prompts is None else _prompts(prompts, table)
     if embedded is not None:
         provenance["sources_sha256"]["prompts"] = _sha256(embedded.embeddings)
     with sole_writer(out):
-        if out.exists():
+        if find_store(out) is not None:
             with FeatureStore.open(out) as store:
                 check_same(store.provenance, provenance, out)
             return summarise(out, already_complete=True, notes=table.notes)

@@ -31,7 +31,7 @@ def plain_errors(path: Path) -> Iterator[None]:
         yield
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise StoreError(
-            "a feature store must be an HDF5 file that mmfeat wrote",
+            "a feature store must be as mmfeat wrote it",
             f"{path}: {error}",
             "make it again with `mmfeat extract` or `mmfeat import`",
         ) from error
@@ -99,7 +99,11 @@ def _check_attributes(file: h5py.File, path: Path) -> None:
             raise ValueError(f"its attribute {name!r} is not text")
         if not isinstance(json.loads(file.attrs[name]), dict):
             raise ValueError(f"its attribute {name!r} is not a JSON object")
-    schema = json.loads(file.attrs["provenance"]).get("schema")
+    check_schema(json.loads(file.attrs["provenance"]).get("schema"), path)
+
+
+def check_schema(schema: object, path: Path) -> None:
+    """Raise `StoreError` where another version of mmfeat wrote the file."""
     if schema != SCHEMA:
         raise StoreError(
             f"this version reads stores of schema {SCHEMA}",

@@ -14,7 +14,7 @@ problems                           (m,) compound        row, id, modality, statu
 =================================  ===================  =========================================
 
 Attributes, JSON: `provenance` (what made the numbers) and `checksums` (sha256 per dataset, and of
-the provenance).
+the provenance). A store is one such file, or many of them: see `mmfeat.store.parts`.
 """
 
 from __future__ import annotations
@@ -117,6 +117,21 @@ class Block:
     truncated: NDArray[np.uint8]
     problems: tuple[Problem, ...] = ()
 
+    @property
+    def n_rows(self) -> int:
+        """The number of rows."""
+        return len(self.truncated)
+
+    def part(self, rows: slice, *, start: int) -> Block:
+        """Give some of its rows, not copied; `start` is the store's row that it begins with."""
+        first, last = start + rows.start, start + rows.stop
+        return Block(
+            embeddings={m: values[rows] for m, values in self.embeddings.items()},
+            status={m: codes[rows] for m, codes in self.status.items()},
+            truncated=self.truncated[rows],
+            problems=tuple(p for p in self.problems if first <= p.row < last),
+        )
+
     def arrays(self) -> Iterator[tuple[str, NDArray[Any]]]:
         """Give the name of each dataset with the array that goes into it."""
         for modality, embeddings in self.embeddings.items():
@@ -137,6 +152,11 @@ class Block:
 def text_sha256(text: str) -> str:
     """The sha256 of a text."""
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def store_digest(provenance: dict[str, Any], checksums: dict[str, Any]) -> str:
+    """What identifies the contents of a store: a sha256 of its provenance and all checksums."""
+    return text_sha256(canonical_json({"provenance": provenance, "checksums": checksums}))
 
 
 def canonical_json(document: Any) -> str:

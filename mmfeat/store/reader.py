@@ -2,52 +2,55 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from mmfeat.errors import StoreError
-from mmfeat.store.guard import check_store, plain_errors
-from mmfeat.store.layout import BLOCK_ROWS, MODALITIES, Block, Problem, Status, canonical_json
+from mmfeat.store.file import ALL, StoreFile
+from mmfeat.store.guard import plain_errors
+from mmfeat.store.layout import BLOCK_ROWS, MODALITIES, Block, Problem, Status, store_digest
+from mmfeat.store.parts import find_store, open_files, whole_provenance
 from mmfeat.types import Embeddings, Features, Prompts, Targets
 
 
 class FeatureStore:
-    """One split's cached embeddings; use it as a context manager.
+    """One split's cached embeddings, in one file or many; use it as a context manager.
 
     >>> with FeatureStore.open("artifacts/features/train.h5") as store:  # doctest: +SKIP
     ...     store.ids[0], store.embeddings("image").shape, store.labels
     """
 
-    def __init__(self, file: h5py.File, path: Path) -> None:
-        self._file = file
+    def __init__(self, files: Sequence[StoreFile], path: Path, last_written: Path) -> None:
+        self._files = tuple(files)
+        self._starts = tuple(accumulate((file.n_rows for file in files), initial=0))
         self.path = path
+        self.last_written = last_written
 
     @classmethod
     def open(cls, path: Path | str) -> Self:
-        """Open the store at `path`; raise `StoreError` where it is missing or not sound."""
+        """Open the store at `path`; raise `StoreError` where it is missing or not sound.
+
+        Where there is no file, the folder of the same name without `.h5` is a store of many.
+        """
         path = Path(path)
-        if not path.is_file():
+        found = find_store(path)
+        if found is None:
             raise StoreError(
                 "a feature store must be there",
                 f"{path} is {'a folder' if path.is_dir() else 'not'}",
                 "make it with `mmfeat extract` or `mmfeat import`",
             )
-        with plain_errors(path):
-            file = h5py.File(path, "r")
-            try:
-                check_store(file, path)
-            except BaseException:
-                file.close()
-                raise
-        return cls(file, path)
+        if found == path:
+            return cls([StoreFile(path)], path, path)
+        return cls(open_files(found), found.parent, found)
 
     def __enter__(self) -> Self:
         return self
@@ -61,13 +64,24 @@ class FeatureStore:
         self.close()
 
     def close(self) -> None:
-        """Close the file; nothing can be read afterwards."""
-        self._file.close()
+        """Close the files; nothing can be read afterwards."""
+        for file in self._files:
+            file.close()
+
+    @property
+    def parts(self) -> tuple[FeatureStore, ...]:
+        """Each of its files as a store by itself, open as long as this one."""
+        return tuple(FeatureStore([file], file.path, file.path) for file in self._files)
+
+    @property
+    def n_files(self) -> int:
+        """How many files it has."""
+        return len(self._files)
 
     @property
     def n_rows(self) -> int:
         """The number of rows."""
-        return int(self._dataset("ids").shape[0])
+        return self._starts[-1]
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -82,47 +96,49 @@ class FeatureStore:
     @property
     def captions(self) -> tuple[str, ...] | None:
         """The captions (empty where missing); None where the table had none."""
-        return self._texts("captions") if "captions" in self._open_file else None
+        return self._texts("captions") if "captions" in self._files[0] else None
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The names of the columns of `targets`; empty without labels."""
-        return self._texts("labels/names") if "labels" in self._open_file else ()
+        first = self._files[0]
+        return tuple(first.texts("labels/names")) if "labels" in first else ()
 
     @property
     def targets(self) -> Targets | None:
         """Of shape (n, k), 0 or 1; None without labels."""
-        return self._read("labels/targets") if "labels" in self._open_file else None
+        return self.numbers("labels/targets") if "labels" in self._files[0] else None
 
     @property
     def prompts(self) -> Prompts | None:
         """The prompts of the labels, embedded; None where none were given."""
-        if "prompts" not in self._open_file:
+        first = self._files[0]
+        if "prompts" not in first:
             return None
-        labels = self._texts("prompts/labels")
+        labels = tuple(first.texts("prompts/labels"))
         with plain_errors(self.path):
             if set(labels) != set(self.labels):
                 raise ValueError("its prompts are not those of its labels")
         return Prompts(
             labels=labels,
-            texts=self._texts("prompts/texts"),
-            embeddings=self._read("prompts/embeddings"),
+            texts=tuple(first.texts("prompts/texts")),
+            embeddings=first.numbers("prompts/embeddings"),
         )
 
     @property
     def modalities(self) -> tuple[str, ...]:
         """Which of `image` and `text` the store has."""
-        return tuple(modality for modality in MODALITIES if modality in self._open_file)
+        return tuple(modality for modality in MODALITIES if modality in self._files[0])
 
     @property
     def widths(self) -> dict[str, int]:
         """The width of the embeddings per modality."""
-        return {m: int(self._dataset(f"{m}/embeddings").shape[1]) for m in self.modalities}
+        return {m: self._files[0].shape(f"{m}/embeddings")[1] for m in self.modalities}
 
     @property
     def dtype(self) -> str:
         """The type of the stored embeddings."""
-        return str(self._dataset(f"{self.modalities[0]}/embeddings").dtype)
+        return str(self._files[0].dtype(f"{self.modalities[0]}/embeddings"))
 
     @property
     def image(self) -> Embeddings | None:
@@ -140,15 +156,12 @@ class FeatureStore:
         With `rows`, those alone are read.
         """
         self._check_modality(modality)
-        with plain_errors(self.path):
-            values: Embeddings = self._dataset(f"{modality}/embeddings")[rows or slice(None)]
-        return values
+        return self.numbers(f"{modality}/embeddings", rows or ALL)
 
     def status(self, modality: str) -> NDArray[np.uint8]:
         """Read the `Status` codes (n,) of one modality."""
         self._check_modality(modality)
-        codes: NDArray[np.uint8] = self._read(f"{modality}/status")
-        return codes
+        return self.numbers(f"{modality}/status")
 
     @property
     def statuses(self) -> dict[str, NDArray[np.uint8]]:
@@ -156,36 +169,73 @@ class FeatureStore:
         return {modality: self.status(modality) for modality in self.modalities}
 
     @property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Rows by status and modality, e.g. ``{"image": {"ok": 10, "missing": 2}}``."""
+        found = {}
+        for modality, status in self.statuses.items():
+            codes = zip(*np.unique(status, return_counts=True), strict=True)
+            with plain_errors(self.path):
+                found[modality] = {Status(int(code)).label: int(n) for code, n in codes}
+        return found
+
+    @property
     def truncated(self) -> NDArray[np.uint8]:
         """Of shape (n,): 1 where the caption was longer than the tower's context."""
         if "text" not in self.modalities:
             return np.zeros(self.n_rows, np.uint8)
-        marks: NDArray[np.uint8] = self._read("text/truncated")
-        return marks
+        return self.numbers("text/truncated")
+
+    def numbers(self, name: str, rows: slice = ALL) -> NDArray[Any]:
+        """Read rows of a dataset of `mmfeat.store.layout` that has one entry per row."""
+        if len(self._files) == 1:
+            return self._files[0].numbers(name, rows)
+        wanted = range(self.n_rows)[rows]
+        if wanted.step < 0:
+            raise StoreError("rows are read forwards", f"{rows} is not", "turn what was read")
+        first = self._files[0]
+        out = np.empty((len(wanted), *first.shape(name)[1:]), first.dtype(name))
+        for file, start in zip(self._files, self._starts, strict=False):
+            begin, end = (bisect_left(wanted, row) for row in (start, start + file.n_rows))
+            if begin < end:
+                at = wanted[begin:end]
+                part = slice(at.start - start, at.stop - start, at.step)
+                file.numbers_into(out[begin:end], name, part)
+        return out
 
     @property
     def problems(self) -> tuple[Problem, ...]:
         """Every row without an embedding, and why."""
-        with plain_errors(self.path):
-            return read_problems(self._open_file)
+        return self.first_problems(self.n_problems)
+
+    @property
+    def n_problems(self) -> int:
+        """The number of `problems`."""
+        return sum(file.n_problems for file in self._files)
+
+    def first_problems(self, most: int) -> tuple[Problem, ...]:
+        """Read the first of `problems`."""
+        found: list[Problem] = []
+        for file, start in zip(self._files, self._starts, strict=False):
+            found += file.problems(most - len(found), start=start)
+        return tuple(found)
 
     @property
     def provenance(self) -> dict[str, Any]:
         """What made the numbers: encoder, weights, preprocessing, libraries, table."""
-        document: dict[str, Any] = json.loads(self._open_file.attrs["provenance"])
-        return document
+        provenance = self._files[0].provenance
+        return provenance if self._is_file else whole_provenance(provenance)
 
     @property
     def checksums(self) -> dict[str, str]:
-        """The sha256 of every dataset and of the provenance, as they were written."""
-        document: dict[str, str] = json.loads(self._open_file.attrs["checksums"])
-        return document
+        """The sha256 of every dataset and of the provenance, as written; or of every file."""
+        if self._is_file:
+            return self._files[0].checksums
+        return {file.path.name: file.digest for file in self._files}
 
     @property
     def digest(self) -> str:
-        """The sha256 that identifies the contents: of the provenance and all checksums."""
-        text = canonical_json({"provenance": self.provenance, "checksums": self.checksums})
-        return hashlib.sha256(text.encode("utf-8")).hexdigest()
+        """What identifies the contents, see `store_digest`."""
+        return store_digest(self.provenance, self.checksums)
 
     def features(self, *, embeddings: bool = True) -> Features:
         """Read everything that stage two needs, embeddings as stored, or all but them."""
@@ -202,48 +252,26 @@ class FeatureStore:
 
     def blocks(self, *, n_rows: int = BLOCK_ROWS) -> Iterator[Block]:
         """Read `n_rows` rows at a time, with their problems."""
-        problems = self.problems
+        problems: dict[int, list[Problem]] = defaultdict(list)
+        for problem in self.problems:
+            problems[problem.row // n_rows].append(problem)
         for start in range(0, self.n_rows, n_rows):
-            end = min(start + n_rows, self.n_rows)
-            with plain_errors(self.path):
-                yield Block(
-                    embeddings={
-                        m: self._dataset(f"{m}/embeddings")[start:end] for m in self.modalities
-                    },
-                    status={m: self._dataset(f"{m}/status")[start:end] for m in self.modalities},
-                    truncated=self._dataset("text/truncated")[start:end]
-                    if "text" in self.modalities
-                    else np.zeros(end - start, np.uint8),
-                    problems=tuple(p for p in problems if start <= p.row < end),
-                )
+            rows = slice(start, min(start + n_rows, self.n_rows))
+            yield Block(
+                embeddings={m: self.embeddings(m, rows) for m in self.modalities},
+                status={m: self.numbers(f"{m}/status", rows) for m in self.modalities},
+                truncated=self.numbers("text/truncated", rows)
+                if "text" in self.modalities
+                else np.zeros(rows.stop - start, np.uint8),
+                problems=tuple(problems[start // n_rows]),
+            )
 
     @property
-    def _open_file(self) -> h5py.File:
-        if not self._file:
-            raise StoreError(
-                "a closed store cannot be read", f"{self.path} was closed", "open it again"
-            )
-        return self._file
-
-    def _dataset(self, name: str) -> h5py.Dataset:
-        return self._open_file[name]
-
-    def _read(self, name: str) -> Any:
-        with plain_errors(self.path):
-            return self._dataset(name)[()]
+    def _is_file(self) -> bool:
+        return self.last_written == self.path
 
     def _texts(self, name: str) -> tuple[str, ...]:
-        with plain_errors(self.path):
-            dataset, size = self._dataset(name), self.path.stat().st_size
-            texts: list[str] = []
-            total = 0
-            for start in range(0, dataset.shape[0], BLOCK_ROWS):
-                part = dataset[start : start + BLOCK_ROWS]
-                total += sum(map(len, part))
-                if total > size:  # many rows that point to one text: small file, huge memory
-                    raise ValueError(f"the texts of {name} are larger than the file")
-                texts += [value.decode("utf-8") for value in part]
-            return tuple(texts)
+        return tuple(text for file in self._files for text in file.texts(name))
 
     def _check_modality(self, modality: str) -> None:
         if modality not in self.modalities:
@@ -258,17 +286,3 @@ def read_provenance(path: Path) -> dict[str, Any]:
     """Read the provenance of the store at `path`, with its `digest`."""
     with FeatureStore.open(path) as store:
         return {**store.provenance, "digest": store.digest}
-
-
-def read_problems(file: h5py.File) -> tuple[Problem, ...]:
-    """Read the table of problems of a store or a shard."""
-    return tuple(
-        Problem(
-            row=int(row),
-            id=id_.decode("utf-8"),
-            modality=modality.decode("utf-8"),
-            status=Status(int(status)),
-            reason=reason.decode("utf-8"),
-        )
-        for row, id_, modality, status, reason in file["problems"][()]
-    )

@@ -12,9 +12,9 @@ import h5py
 import numpy as np
 
 from mmfeat.errors import StoreError
+from mmfeat.store.file import read_problems
 from mmfeat.store.guard import plain_errors
 from mmfeat.store.layout import MODALITIES, Block, text_sha256
-from mmfeat.store.reader import read_problems
 from mmfeat.store.write import Rows, write_store
 from mmfeat.types import IntArray
 
@@ -34,7 +34,7 @@ def read_finished(path: Path, provenance: dict[str, Any], *, n_rows: int) -> Blo
     except (OSError, RuntimeError, KeyError, ValueError, StoreError):
         return None
     check_same(stored, provenance, path.parent)
-    return block if len(block.truncated) == n_rows else None
+    return block if block.n_rows == n_rows else None
 
 
 def check_shard(path: Path, provenance: dict[str, Any]) -> str:
@@ -58,7 +58,7 @@ def merge_shards(
     provenance: dict[str, Any],
     first: Mapping[str, IntArray],
 ) -> None:
-    """Copy the shards, in order, into the one store `out`, with memory for one of them.
+    """Copy the shards, in order, into the store `out`, with memory for one of them.
 
     `first` says per modality where the rows are that shards left open, see `write_store`.
     """
@@ -83,7 +83,7 @@ def _read_shard(path: Path) -> Block:
             embeddings={m: file[f"{m}/embeddings"][()] for m in modalities},
             status=status,
             truncated=file["text/truncated"][()] if "text" in file else np.zeros(n_rows, np.uint8),
-            problems=read_problems(file),
+            problems=tuple(read_problems(file)),
         )
         sums = {**block.checksums(), "provenance": text_sha256(file.attrs["provenance"])}
         if sums != json.loads(file.attrs["checksums"]):

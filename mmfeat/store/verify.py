@@ -8,6 +8,7 @@ import numpy as np
 
 from mmfeat.errors import StoreError
 from mmfeat.store.layout import Checksum, Status, canonical_json, text_sha256
+from mmfeat.store.parts import find_store
 from mmfeat.store.reader import FeatureStore
 
 CODES = {int(status) for status in Status}
@@ -18,23 +19,33 @@ def verify_store(path: Path) -> list[str]:
 
     Checked: layout and types, the sha256 of every dataset and of the provenance, statuses against
     rows that are NaN, a problem with a reason for each failed row and none else, targets of 0 and
-    1, unique ids, the counts in the provenance. Raises `StoreError` only where there is no file.
+    1, unique ids, the counts in the provenance; each of many files is checked by itself. Raises
+    `StoreError` only where there is no store, or two.
     """
     try:
         store = FeatureStore.open(path)
     except StoreError as error:
-        if not path.is_file():
+        if find_store(path) is None:
             raise
         return [str(error)]
     with store:
         try:
-            return [
-                *_rows(store),
-                *_checksums(store),
-                *(line for m in store.modalities for line in _modality(store, m)),
-            ]
+            if store.n_files == 1:
+                return _file(store)
+            findings = [f"{part.path.name}: {line}" for part in store.parts for line in _file(part)]
+            if not findings and len(set(store.ids)) != store.n_rows:
+                findings.append("ids are repeated in several files")
+            return findings
         except StoreError as error:
             return [str(error)]
+
+
+def _file(store: FeatureStore) -> list[str]:
+    return [
+        *_rows(store),
+        *_checksums(store),
+        *(line for m in store.modalities for line in _modality(store, m)),
+    ]
 
 
 def _rows(store: FeatureStore) -> list[str]:

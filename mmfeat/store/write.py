@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,11 @@ from mmfeat.store.layout import (
     Checksum,
     Problem,
     canonical_json,
+    store_digest,
     text_sha256,
 )
-from mmfeat.store.repeats import fill
+from mmfeat.store.parts import file_name, part_provenance, replacing_files, write_index
+from mmfeat.store.repeats import Repeats
 from mmfeat.types import IntArray, Prompts, Table, Targets
 
 
@@ -48,6 +51,33 @@ class Rows:
             labels=table.labels,
         )
 
+    def part(self, rows: slice) -> Rows:
+        """Give some of the rows."""
+        return replace(
+            self,
+            ids=self.ids[rows],
+            image_paths=self.image_paths[rows],
+            captions=None if self.captions is None else self.captions[rows],
+            targets=None if self.targets is None else self.targets[rows],
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Contents:
+    """What a store has besides its blocks."""
+
+    rows: Rows
+    widths: dict[str, int]
+    dtype: str
+    provenance: dict[str, Any]
+    prompts: Prompts | None
+
+    def part(self, start: int, n_rows: int) -> _Contents:
+        """Give what a file with at most `n_rows` rows from `start` on has."""
+        rows = self.rows.part(slice(start, start + n_rows))
+        provenance = part_provenance(self.provenance, start, len(rows.ids))
+        return replace(self, rows=rows, provenance=provenance)
+
 
 def write_store(
     path: Path,
@@ -63,33 +93,86 @@ def write_store(
     """Write a store atomically; the same arguments give the same bytes.
 
     `widths` has one entry per modality; `blocks` cover all rows in order. Rows that blocks leave
-    open (see `mmfeat.store.repeats`) get what their row in `first`, (n,) per modality, got.
+    open (see `mmfeat.store.repeats`) get what their row in `first`, (n,) per modality, got. With
+    `rows_per_file` in its `provenance` it is a store of many files, see `mmfeat.store.parts`.
     Raises `StoreError` where the disk is full or not writable.
     """
-    with _new_file(path) as file:
-        sums = _write_rows(file, rows)
-        sums |= _write_blocks(
-            file, blocks, n_rows=len(rows.ids), widths=widths, dtype=dtype, first=first
-        )
-        if prompts is not None:
-            sums |= _write_prompts(file, prompts, dtype)
-        _write_attributes(file, provenance, sums)
+    whole = _Contents(rows=rows, widths=widths, dtype=dtype, provenance=provenance, prompts=prompts)
+    n_rows, per_file = len(rows.ids), provenance.get("rows_per_file")
+    if per_file is None:
+        _write_files([path], whole, blocks, first=first, per_file=n_rows)
+        return
+    with _telling_of_room(path), replacing_files(path) as folder:
+        files = [folder / file_name(start // per_file) for start in range(0, n_rows, per_file)]
+        digests = _write_files(files, whole, blocks, first=first, per_file=per_file)
+        write_index(folder, digests, provenance)
 
 
 def write_shard(path: Path, block: Block, *, provenance: dict[str, Any], dtype: str) -> None:
     """Write one block atomically as a shard of its own."""
     widths = {modality: values.shape[1] for modality, values in block.embeddings.items()}
     with _new_file(path) as file:
-        sums = _write_blocks(file, [block], n_rows=len(block.truncated), widths=widths, dtype=dtype)
+        sums = _write_blocks(file, [block], n_rows=block.n_rows, widths=widths, dtype=dtype)
         _write_attributes(file, provenance, sums)
+
+
+def _write_files(
+    files: Sequence[Path],
+    whole: _Contents,
+    blocks: Iterable[Block],
+    *,
+    first: Mapping[str, IntArray] | None,
+    per_file: int,
+) -> list[str]:
+    """Write one file after another, with `per_file` rows each; give their digests."""
+    repeats = None
+    if first is not None:
+        repeats = Repeats(first=first, ids=whole.rows.ids, files=files, rows_per_file=per_file)
+    pieces = _cut(blocks, per_file)
+    digests = []
+    for number, path in enumerate(files):
+        start = number * per_file
+        part = whole.part(start, per_file) if "rows_per_file" in whole.provenance else whole
+        with _new_file(path) as file:
+            sums = _write_rows(file, part.rows)
+            sums |= _write_blocks(
+                file,
+                pieces,
+                n_rows=len(part.rows.ids),
+                widths=part.widths,
+                dtype=part.dtype,
+                start=start,
+                repeats=repeats,
+            )
+            if part.prompts is not None:
+                sums |= _write_prompts(file, part.prompts, part.dtype)
+            digests.append(_write_attributes(file, part.provenance, sums))
+    return digests
+
+
+def _cut(blocks: Iterable[Block], per_file: int) -> Iterator[Block]:
+    """Cut blocks where a file of `per_file` rows is full."""
+    start = 0
+    for block in blocks:
+        stop = start + block.n_rows
+        full = range((start // per_file + 1) * per_file, stop, per_file)
+        for begin, end in pairwise((start, *full, stop)):
+            yield block.part(slice(begin - start, end - start), start=start) if full else block
+        start = stop
 
 
 @contextmanager
 def _new_file(path: Path) -> Iterator[h5py.File]:
-    """Give an HDF5 file that replaces `path` when it is whole; HDF5 tells a full disk its way."""
+    """Give an HDF5 file that replaces `path` when it is whole."""
+    with _telling_of_room(path), replacing(path) as partial, h5py.File(partial, "w") as file:
+        yield file
+
+
+@contextmanager
+def _telling_of_room(path: Path) -> Iterator[None]:
+    """Turn what a full disk raises into `StoreError`; HDF5 tells of it in its own way."""
     try:
-        with replacing(path) as partial, h5py.File(partial, "w") as file:
-            yield file
+        yield
     except (OSError, RuntimeError) as error:
         raise StoreError(
             "the folder must be writable and the disk must have room",
@@ -100,11 +183,13 @@ def _new_file(path: Path) -> Iterator[h5py.File]:
 
 def _write_attributes(
     file: h5py.File, provenance: dict[str, Any], sums: dict[str, Checksum]
-) -> None:
+) -> str:
+    """Write the two attributes; give the digest of the file."""
     text = canonical_json(provenance)
     file.attrs["provenance"] = text
     found = {**{name: sum_.hex for name, sum_ in sums.items()}, "provenance": text_sha256(text)}
     file.attrs["checksums"] = canonical_json(found)
+    return store_digest(provenance, found)
 
 
 def _write_rows(file: h5py.File, rows: Rows) -> dict[str, Checksum]:
@@ -150,8 +235,10 @@ def _write_blocks(
     n_rows: int,
     widths: dict[str, int],
     dtype: str,
-    first: Mapping[str, IntArray] | None = None,
+    start: int = 0,
+    repeats: Repeats | None = None,
 ) -> dict[str, Checksum]:
+    """Write the next `n_rows` rows of the blocks; row `start` of the store is the file's first."""
     shapes: dict[str, tuple[tuple[int, ...], Any]] = {}
     for modality, width in widths.items():
         shapes[f"{modality}/embeddings"] = ((n_rows, width), np.dtype(dtype))
@@ -164,16 +251,16 @@ def _write_blocks(
     problems: list[Problem] = []
     row = 0
     for given in blocks:
-        block = given
-        if first is not None:
-            block = fill(given, start=row, first=first, written=file, problems=problems)
-        end = row + len(block.truncated)
+        block = given if repeats is None else repeats.fill(given, start=start + row, file=file)
+        end = row + block.n_rows
         for name, array in block.arrays():
             values = np.ascontiguousarray(array, dtype=file[name].dtype)
             file[name][row:end] = values
             sums[name].add(values)
-        problems += block.problems
+        problems += (replace(p, row=p.row - start) for p in block.problems)
         row = end
+        if row == n_rows:
+            break
     assert row == n_rows, f"the blocks cover {row} of {n_rows} rows"
     sums["problems"] = _write_problems(file, problems)
     return sums

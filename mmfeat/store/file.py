@@ -1,0 +1,130 @@
+"""One HDF5 file of a store, checked and open for reading."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from mmfeat.errors import StoreError
+from mmfeat.store.guard import check_store, plain_errors
+from mmfeat.store.layout import BLOCK_ROWS, Problem, Status, store_digest
+
+ALL = slice(None)
+
+
+class StoreFile:
+    """What a file holds, by the names of `mmfeat.store.layout`; errors are `StoreError`."""
+
+    def __init__(self, path: Path) -> None:
+        with plain_errors(path):
+            self._file = h5py.File(path, "r")
+            try:
+                check_store(self._file, path)
+            except BaseException:
+                self._file.close()
+                raise
+        self.path = path
+
+    def close(self) -> None:
+        """Close the file; nothing can be read afterwards."""
+        self._file.close()
+
+    def __contains__(self, name: str) -> bool:
+        """Whether there is such a dataset or group."""
+        return name in self._open
+
+    @property
+    def n_rows(self) -> int:
+        """The number of rows."""
+        return self.shape("ids")[0]
+
+    @property
+    def n_problems(self) -> int:
+        """The number of problems."""
+        return self.shape("problems")[0]
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The shape of a dataset."""
+        shape: tuple[int, ...] = self._open[name].shape
+        return shape
+
+    def dtype(self, name: str) -> np.dtype:
+        """The type of a dataset."""
+        dtype: np.dtype = self._open[name].dtype
+        return dtype
+
+    def numbers(self, name: str, rows: slice = ALL) -> NDArray[Any]:
+        """Read rows of a dataset of numbers."""
+        with plain_errors(self.path):
+            values: NDArray[Any] = self._open[name][rows]
+        return values
+
+    def numbers_into(self, out: NDArray[Any], name: str, rows: slice) -> None:
+        """Read rows of a dataset of numbers into an array of their shape."""
+        with plain_errors(self.path):
+            self._open[name].read_direct(out, rows)
+
+    def texts(self, name: str) -> list[str]:
+        """Read a dataset of texts."""
+        with plain_errors(self.path):
+            dataset, size = self._open[name], self.path.stat().st_size
+            texts: list[str] = []
+            total = 0
+            for start in range(0, dataset.shape[0], BLOCK_ROWS):
+                part = dataset[start : start + BLOCK_ROWS]
+                total += sum(map(len, part))
+                if total > size:  # many rows that point to one text: small file, huge memory
+                    raise ValueError(f"the texts of {name} are larger than the file")
+                texts += [value.decode("utf-8") for value in part]
+            return texts
+
+    def problems(self, most: int, *, start: int = 0) -> list[Problem]:
+        """Read the first problems, their rows counted from `start`."""
+        with plain_errors(self.path):
+            return read_problems(self._open, slice(most), start=start)
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What made the numbers."""
+        return self._attribute("provenance")
+
+    @property
+    def checksums(self) -> dict[str, Any]:
+        """The sha256 of every dataset and of the provenance, as they were written."""
+        return self._attribute("checksums")
+
+    @property
+    def digest(self) -> str:
+        """See `store_digest`."""
+        return store_digest(self.provenance, self.checksums)
+
+    def _attribute(self, name: str) -> dict[str, Any]:
+        document: dict[str, Any] = json.loads(self._open.attrs[name])
+        return document
+
+    @property
+    def _open(self) -> h5py.File:
+        if not self._file:
+            raise StoreError(
+                "a closed store cannot be read", f"{self.path} was closed", "open it again"
+            )
+        return self._file
+
+
+def read_problems(file: h5py.File, which: slice = ALL, *, start: int = 0) -> list[Problem]:
+    """Read the table of problems of a file or a shard, their rows counted from `start`."""
+    return [
+        Problem(
+            row=start + int(row),
+            id=id_.decode("utf-8"),
+            modality=modality.decode("utf-8"),
+            status=Status(int(status)),
+            reason=reason.decode("utf-8"),
+        )
+        for row, id_, modality, status, reason in file["problems"][which]
+    ]

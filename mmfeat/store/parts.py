@@ -1,0 +1,168 @@
+"""A store of many files: a folder of whole stores of consecutive rows each, and an index.
+
+    features/train/00000.h5, 00001.h5, …   each says of which rows of how many it is
+    features/train/index.json              the rows and the digest of each, the digest of the whole
+
+It is `features/train.h5` to whoever asks for it. It is written into `features/train.h5.new/`, the
+index last, and then moved, the index last again: a writer that is killed before the new index is
+there leaves the store as it was, and after that the next writer moves what is left.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from mmfeat.errors import StoreError
+from mmfeat.files import sync, write_json
+from mmfeat.store.file import StoreFile
+from mmfeat.store.guard import LARGEST_JSON, check_schema, plain_errors
+from mmfeat.store.layout import MODALITIES, SCHEMA, store_digest
+
+INDEX = "index.json"
+SUFFIX = ".h5"
+FILE_NAME = re.compile(r"\d{5,}\.h5")
+
+
+def file_name(number: int) -> str:
+    """The name of a file of such a store."""
+    return f"{number:05d}{SUFFIX}"
+
+
+def find_store(path: Path) -> Path | None:
+    """The file that says the store at `path` is there: the store itself, or an index.
+
+    `path` names a file or a folder. Raises `StoreError` where there are both.
+    """
+    index = _folder(path) / INDEX
+    file = path if path.suffix == SUFFIX or path.is_file() else Path(f"{path}{SUFFIX}")
+    if file.is_file() and index.is_file():
+        raise StoreError(
+            "a store is one file or one folder of files",
+            f"{file} and {index} are both there",
+            "remove the one that is not wanted",
+        )
+    if index.is_file():
+        return index
+    return path if path.is_file() else None
+
+
+def open_files(index: Path) -> list[StoreFile]:
+    """Open the files of a store; raise `StoreError` where they are not those of its index."""
+    folder = index.parent
+    with plain_errors(index), ExitStack() as stack:
+        document = _read_index(index)
+        n_rows = sum(entry["rows"] for entry in document["files"])
+        files: list[StoreFile] = []
+        outline: object = None
+        start = 0
+        for number, entry in enumerate(document["files"]):
+            name = file_name(number)
+            if entry["name"] != name:
+                raise ValueError(f"file {number} must be {name}, it is {entry['name']!r}")
+            if (folder / name).resolve().parent != folder.resolve():
+                raise ValueError(f"{name} is a link out of the folder")
+            file = StoreFile(folder / name)
+            stack.callback(file.close)
+            files.append(file)
+            if (file.n_rows, file.digest) != (entry["rows"], entry["digest"]):
+                raise ValueError(f"the rows or the digest of {name} are others")
+            if file.provenance.get("part") != {"start": start, "n_rows": n_rows}:
+                raise ValueError(f"{name} is not of the rows from {start} on, of {n_rows}")
+            outline = outline or _outline(file)
+            if _outline(file) != outline:
+                raise ValueError(f"{name} has other columns or provenance than {files[0].path}")
+            start += file.n_rows
+        digests = {entry["name"]: entry["digest"] for entry in document["files"]}
+        if document["digest"] != store_digest(whole_provenance(files[0].provenance), digests):
+            raise ValueError("its digest is not that of its files")
+        stack.pop_all()
+    return files
+
+
+def write_index(folder: Path, digests: Sequence[str], provenance: dict[str, Any]) -> None:
+    """Write the index of files with such digests; `provenance` is that of the whole."""
+    n_rows, step = provenance["n_rows"], provenance["rows_per_file"]
+    files = [
+        {"name": file_name(i), "rows": min(step, n_rows - i * step), "digest": digest}
+        for i, digest in enumerate(digests)
+    ]
+    whole = store_digest(provenance, {file["name"]: file["digest"] for file in files})
+    write_json(folder / INDEX, {"schema": SCHEMA, "files": files, "digest": whole})
+
+
+def part_provenance(provenance: dict[str, Any], start: int, n_rows: int) -> dict[str, Any]:
+    """The provenance of a file with the `n_rows` rows from `start` on; given that of the whole."""
+    part = {"start": start, "n_rows": provenance["n_rows"]}
+    return provenance | {"n_rows": n_rows, "part": part}
+
+
+def whole_provenance(provenance: dict[str, Any]) -> dict[str, Any]:
+    """The provenance of the whole, given that of a file."""
+    whole = {name: value for name, value in provenance.items() if name != "part"}
+    return whole | {"n_rows": provenance["part"]["n_rows"]}
+
+
+@contextmanager
+def replacing_files(path: Path) -> Iterator[Path]:
+    """Give a folder to write files and an index into; at the end they become the store `path`."""
+    new = _new(path)
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(parents=True)
+    try:
+        yield new
+    except BaseException:
+        shutil.rmtree(new, ignore_errors=True)
+        raise
+    finish(path)
+
+
+def finish(path: Path) -> None:
+    """Move the files of a store that is whole to their place; remove those of one that is not."""
+    new, folder = _new(path), _folder(path)
+    if (new / INDEX).is_file():
+        folder.mkdir(exist_ok=True)
+        (folder / INDEX).unlink(missing_ok=True)
+        n_files = len(_read_index(new / INDEX)["files"])
+        names = [file_name(number) for number in range(n_files)]
+        for old in folder.iterdir():
+            if FILE_NAME.fullmatch(old.name) and old.name not in names:
+                old.unlink()
+        for name in names:
+            if (new / name).exists():
+                (new / name).replace(folder / name)
+        sync(folder)
+        (new / INDEX).replace(folder / INDEX)
+        sync(folder)
+    shutil.rmtree(new, ignore_errors=True)
+
+
+def _folder(path: Path) -> Path:
+    return path.with_suffix("") if path.suffix == SUFFIX else path
+
+
+def _new(path: Path) -> Path:
+    return Path(f"{path}.new")
+
+
+def _read_index(path: Path) -> Any:
+    if path.stat().st_size > LARGEST_JSON:
+        raise ValueError("it is too large")
+    document = json.loads(path.read_text(encoding="utf-8"))
+    check_schema(document.get("schema"), path)
+    if not document["files"]:
+        raise ValueError("it names no files")
+    return document
+
+
+def _outline(file: StoreFile) -> tuple[object, ...]:
+    """What is the same in all files of a store."""
+    columns = ("captions", "labels/targets", *(f"{m}/embeddings" for m in MODALITIES))
+    kinds = {name: (file.shape(name)[1:], file.dtype(name)) for name in columns if name in file}
+    labels = file.texts("labels/names") if "labels" in file else []
+    return kinds, labels, "prompts" in file, whole_provenance(file.provenance)
