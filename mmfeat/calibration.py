@@ -7,22 +7,27 @@ alone. Every map rises, so that thresholds on the raw probabilities keep their m
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmfeat.metrics.probability import SMALLEST, class_calibration_error, class_log_loss
+from mmfeat.classes import map_classes
+from mmfeat.metrics.probability import SMALLEST, cell_log_loss, class_calibration_error
+from mmfeat.metrics.ranked import count_above
 from mmfeat.types import FloatArray, IntArray, Targets
 
+Scores = NDArray[np.floating]  # (n,) in [0, 1]
 Values = NDArray[np.float64]
 
 MIN_EACH = 5  # positives and negatives that a map is fitted on at least
 RIDGE = 1e-6
 MAX_STEPS = 50
 SMALLEST_STEP = 1e-6
+MANY, SOME = 2**16, 2**13  # rows from which on a fit starts from that of some of them
+ROWS_AT_ONCE = 2**13  # whose numbers stay in the processor's cache
 
 
 @dataclass(frozen=True)
@@ -56,10 +61,14 @@ class Calibrator:
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """The maps of all classes, and the tuning rows' probabilities, each mapped out of fold."""
+    """The maps of all classes, and what mapping the tuning rows, each out of fold, changes.
+
+    `before` and `after` hold log-loss and calibration error, means over the classes.
+    """
 
     maps: tuple[Calibrator, ...]
-    out_of_fold: Values
+    before: dict[str, float]
+    after: dict[str, float]
 
 
 def calibrate(
@@ -74,47 +83,46 @@ def fit_calibration(probabilities: FloatArray, targets: Targets, folds: IntArray
 
     `probabilities` and `targets` of shape (n, k), `folds` of shape (n,).
     """
-    chosen = [
-        _fit_class(p.astype(np.float64), y, folds)
-        for p, y in zip(probabilities.T, targets.T, strict=True)
-    ]
-    return Calibration(
-        maps=tuple(calibrator for calibrator, _ in chosen),
-        out_of_fold=np.column_stack([values for _, values in chosen]),
+    found = map_classes(
+        lambda j: _fit_class(probabilities[:, j], targets[:, j], folds), range(targets.shape[1])
     )
+    maps, before, after = zip(*found, strict=True)
+    return Calibration(maps=maps, before=_means(before), after=_means(after))
 
 
-def reliability(probabilities: NDArray[np.floating], targets: Targets) -> dict[str, float]:
-    """Log-loss and calibration error, means over the classes."""
-    return {
-        "log_loss": float(class_log_loss(probabilities, targets).mean()),
-        "calibration_error": float(class_calibration_error(probabilities, targets).mean()),
-    }
+def _means(classes: Sequence[tuple[float, float]]) -> dict[str, float]:
+    log_loss, error = np.mean(classes, axis=0).tolist()
+    return {"log_loss": log_loss, "calibration_error": error}
 
 
-def fit_platt(p: Values, truth: Targets) -> Calibrator | None:
+def fit_platt(p: Scores, truth: Targets, start: Calibrator | None = None) -> Calibrator | None:
     """Logistic regression on the logit (Platt 1999); None where it would not rise."""
-    weights = logistic(_logit(p), truth)
+    weights = logistic(_logit(p), truth, _parameters(start))
     return Calibrator("platt", tuple(weights.tolist())) if weights[0] > 0 else None
 
 
-def fit_beta(p: Values, truth: Targets) -> Calibrator | None:
+def fit_beta(p: Scores, truth: Targets, start: Calibrator | None = None) -> Calibrator | None:
     """Logistic regression on ln p and −ln(1−p) (Kull et al. 2017); None where it falls."""
-    weights = logistic(_beta_features(p), truth)
+    weights = logistic(_beta_features(p), truth, _parameters(start))
     rises = (weights[:2] >= 0).all() and weights[:2].any()
     return Calibrator("beta", tuple(weights.tolist())) if rises else None
 
 
-def fit_isotonic(p: Values, truth: Targets) -> Calibrator | None:
+def _parameters(start: Calibrator | None) -> Values | None:
+    return None if start is None else np.array(start.parameters)
+
+
+def fit_isotonic(p: Scores, truth: Targets, start: Calibrator | None = None) -> Calibrator:
     """The rising step function of least squared error, interpolated between its steps.
 
     Its values keep away from 0 and 1 by 1 / (n + 2), which no number of rows can rule out.
     """
     from scipy.optimize import isotonic_regression  # noqa: PLC0415
 
-    scores, where = np.unique(p, return_inverse=True)
-    weights = np.bincount(where).astype(np.float64)
-    rates = np.bincount(where, weights=truth) / weights
+    distinct, above, hits = count_above(p, truth)
+    scores = distinct[::-1]
+    weights = np.diff(above, prepend=0)[::-1].astype(np.float64)
+    rates = np.diff(hits, prepend=0)[::-1] / weights
     values = isotonic_regression(rates, weights=weights).x
     inner = np.append(True, (values[1:-1] != values[:-2]) | (values[1:-1] != values[2:]))
     kept = np.append(inner, True)[: len(values)]
@@ -123,63 +131,72 @@ def fit_isotonic(p: Values, truth: Targets) -> Calibrator | None:
     return Calibrator("isotonic", (*scores[kept].tolist(), *steps.tolist()))
 
 
-FITS: dict[str, Callable[[Values, Targets], Calibrator | None]] = {
+Fit = Callable[[Scores, Targets, Calibrator | None], Calibrator | None]
+FITS: dict[str, Fit] = {
     "platt": fit_platt,
     "beta": fit_beta,
     "isotonic": fit_isotonic,
 }
 
 
-def _fit_class(p: Values, truth: Targets, folds: IntArray) -> tuple[Calibrator, Values]:
-    best, best_values, base = Calibrator(), p, _losses(p, truth)
-    losses = base
+def _fit_class(
+    p: Scores, truth: Targets, folds: IntArray
+) -> tuple[Calibrator, tuple[float, float], tuple[float, float]]:
+    """The map of one class, and log-loss and calibration error before and after it."""
+    p, truth = np.ascontiguousarray(p), np.ascontiguousarray(truth)
+    best, base = Calibrator(), cell_log_loss(p, truth)
+    log_loss = float(base.mean())
+    before = after = (log_loss, class_calibration_error(p[:, None], truth[:, None])[0])
     for fit in FITS.values():
-        values = _held_out(fit, p, truth, folds)
+        start = _fit_all(fit, p, truth) if len(p) > MANY else None
+        values = _held_out(fit, p, truth, folds, start)
         if values is None:
             continue
-        found = _losses(values, truth)
+        found = cell_log_loss(values, truth)
         gain = base - found
         pays = gain.mean() > gain.std() / np.sqrt(len(p))
-        if pays and found.mean() < losses.mean():
-            fitted = fit(p, truth)
+        if pays and found.mean() < log_loss:
+            fitted = start or fit(p, truth, None)
             if fitted is not None:
-                best, best_values, losses = fitted, values, found
-    return best, best_values
+                best, log_loss = fitted, float(found.mean())
+                after = (log_loss, class_calibration_error(values[:, None], truth[:, None])[0])
+    return best, before, after
+
+
+def _fit_all(fit: Fit, p: Scores, truth: Targets) -> Calibrator | None:
+    """Fit many rows from what some of them say, whence the optimum is two or three steps away."""
+    some = slice(None, None, len(p) // SOME)
+    return fit(p, truth, fit(p[some], truth[some], None))
 
 
 def _held_out(
-    fit: Callable[[Values, Targets], Calibrator | None], p: Values, truth: Targets, folds: IntArray
+    fit: Fit, p: Scores, truth: Targets, folds: IntArray, start: Calibrator | None
 ) -> Values | None:
     """Map each fold by what was fitted on the others; None where a fit is not possible."""
-    values = np.empty_like(p)
+    values = np.empty(len(p))
     for fold in np.unique(folds):
         inside = folds == fold
         positives, rows = int(truth[~inside].sum()), int((~inside).sum())
         if min(positives, rows - positives) < MIN_EACH:
             return None
-        fitted = fit(p[~inside], truth[~inside])
+        fitted = fit(p[~inside], truth[~inside], start)
         if fitted is None:
             return None
         values[inside] = fitted(p[inside])
     return values
 
 
-def _losses(p: Values, truth: Targets) -> Values:
-    clipped = np.clip(p, SMALLEST, 1 - SMALLEST)
-    return -np.where(truth, np.log(clipped), np.log1p(-clipped))
-
-
-def _logit(p: Values) -> Values:
-    clipped = np.clip(p, SMALLEST, 1 - SMALLEST)
+def _logit(p: Scores) -> Values:
+    clipped = np.clip(p.astype(np.float64), SMALLEST, 1 - SMALLEST)
     return (np.log(clipped) - np.log1p(-clipped))[:, None]
 
 
-def _beta_features(p: Values) -> Values:
-    clipped = np.clip(p, SMALLEST, 1 - SMALLEST)
+def _beta_features(p: Scores) -> Values:
+    clipped = np.clip(p.astype(np.float64), SMALLEST, 1 - SMALLEST)
     return np.column_stack([np.log(clipped), -np.log1p(-clipped)])
 
 
-FEATURES: dict[str, Callable[[Values], Values]] = {"platt": _logit, "beta": _beta_features}
+FEATURES: dict[str, Callable[[Scores], Values]] = {"platt": _logit, "beta": _beta_features}
 
 
 def sigmoid(logits: Values) -> Values:
@@ -187,31 +204,40 @@ def sigmoid(logits: Values) -> Values:
     return 0.5 * (1 + np.tanh(logits / 2))
 
 
-def logistic(features: Values, truth: Targets) -> Values:
+def logistic(features: Values, truth: Targets, start: Values | None = None) -> Values:
     """Weights and offset, (d + 1,), of `features` (n, d) for `truth` (n,) of 0 and 1.
 
-    By Newton's method, towards Platt's targets, which are never 0 or 1.
+    By Newton's method from `start` on, towards Platt's targets, which are never 0 or 1.
     """
-    positives = truth.sum()
+    positives = truth.sum(dtype=np.int64)
     high, low = (positives + 1) / (positives + 2), 1 / (len(truth) - positives + 2)
     wanted = np.where(truth, high, low)
     x = np.column_stack([features, np.ones(len(features))])
-    weights = np.append(np.ones(features.shape[1]), 0.0)  # the identity, for either map
-    loss = _cross_entropy(x @ weights, wanted)
+    identity = np.append(np.ones(features.shape[1]), 0.0)
+    weights = identity if start is None else start
+    loss, gradient, hessian = _cross_entropy(x, wanted, weights)
     for _ in range(MAX_STEPS):
-        p = sigmoid(x @ weights)
-        gradient = x.T @ (p - wanted)
-        hessian = (x * (p * (1 - p))[:, None]).T @ x + RIDGE * np.eye(x.shape[1])
-        step = np.linalg.solve(hessian, gradient)
-        while (closer := _cross_entropy(x @ (weights - step), wanted)) > loss:
+        step = np.linalg.solve(hessian + RIDGE * np.eye(x.shape[1]), gradient)
+        if np.abs(step).max() < SMALLEST_STEP:
+            return weights - step
+        while (closer := _cross_entropy(x, wanted, weights - step))[0] > loss:
             step /= 2  # Newton's method overshoots far from the optimum
             if np.abs(step).max() < SMALLEST_STEP:
                 return weights
-        weights, loss = weights - step, closer
-        if np.abs(step).max() < SMALLEST_STEP:
-            break
+        weights = weights - step
+        loss, gradient, hessian = closer
     return weights
 
 
-def _cross_entropy(logits: Values, wanted: Values) -> float:
-    return float((np.logaddexp(0, logits) - wanted * logits).sum())
+def _cross_entropy(x: Values, wanted: Values, weights: Values) -> tuple[float, Values, Values]:
+    """The loss of `weights`, its gradient and Hessian, of some rows at a time."""
+    loss, gradient, hessian = 0.0, np.zeros(len(weights)), np.zeros((len(weights),) * 2)
+    for first in range(0, len(x), ROWS_AT_ONCE):
+        part, goal = x[first : first + ROWS_AT_ONCE], wanted[first : first + ROWS_AT_ONCE]
+        logits = part @ weights
+        p = sigmoid(logits)
+        softplus = np.maximum(logits, 0) + np.log1p(np.exp(-np.abs(logits)))
+        loss += float((softplus - goal * logits).sum())
+        gradient += part.T @ (p - goal)
+        hessian += (part * (p * (1 - p))[:, None]).T @ part
+    return loss, gradient, hessian

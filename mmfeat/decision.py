@@ -19,6 +19,8 @@ from mmfeat.decode import DECODES, check_choice, decode_expected_f1, fill_empty
 from mmfeat.errors import RunError
 from mmfeat.types import FloatArray, Targets
 
+ROWS_AT_ONCE = 2**14  # that are decided at once, so that memory stays flat
+
 Estimates = dict[str, dict[str, float | None]]
 
 
@@ -84,7 +86,7 @@ class Decision:
                 f"the scores are of shape {probabilities.shape}",
                 "tune the thresholds of the run that gave the scores",
             )
-        if np.isnan(probabilities).any():
+        if probabilities.size and np.isnan(probabilities.min()):
             row, column = np.argwhere(np.isnan(probabilities))[0]
             raise RunError(
                 "a decision needs a probability in every cell",
@@ -93,12 +95,16 @@ class Decision:
             )
         how = self.decode if decode is None else decode
         check_choice("--decode", how, DECODES)
-        if how == "expected-f1":
-            sure = calibrate(self.calibration, probabilities) if self.calibration else probabilities
-            predicted = decode_expected_f1(sure)
-        else:
-            predicted = (probabilities >= np.array(self.thresholds)).astype(np.uint8)
-        return fill_empty(predicted, probabilities, empty=empty)
+        predicted = np.empty(probabilities.shape, dtype=np.uint8)
+        for start in range(0, len(probabilities), ROWS_AT_ONCE):  # each row is decided alone
+            part = probabilities[start : start + ROWS_AT_ONCE]
+            if how == "expected-f1":
+                sure = calibrate(self.calibration, part) if self.calibration else part
+                sets = decode_expected_f1(sure)
+            else:
+                sets = (part >= np.array(self.thresholds)).view(np.uint8)
+            predicted[start : start + ROWS_AT_ONCE] = fill_empty(sets, part, empty=empty)
+        return predicted
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in thresholds.json."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mmfeat.classes import map_classes
 from mmfeat.decision import Decision
 from mmfeat.metrics.sets import class_scores
 from mmfeat.thresholds import Problem, choose_thresholds, values_of
@@ -15,7 +15,6 @@ from mmfeat.types import Targets
 
 N_RESAMPLES = 200  # for intervals
 N_REFITS = 20  # for the spread of thresholds that depend on one another
-CHUNK = 2**22  # weights in memory at once
 TAILS = (0.025, 0.975)
 WIDTH = (0.05, 0.95)  # of the spread: the central 90 %
 
@@ -29,15 +28,13 @@ def intervals(
     counts Poisson(1) times; the gain is `nested` minus `at_0.5`.
     """
     rng = np.random.default_rng(problem.seed)
-    n_rows = len(problem.targets)
-    found: dict[str, list[NDArray[np.float64]]] = {name: [] for name in predicted}
-    step = max(1, CHUNK // n_rows)
-    for start in range(0, N_RESAMPLES, step):
-        size = (min(step, N_RESAMPLES - start), n_rows)
-        weights = rng.poisson(1.0, size).astype(np.float64)
-        for name, sets in predicted.items():
-            found[name].append(values_of(objective, problem, sets, weights))
-    values = {name: np.concatenate(parts) for name, parts in found.items()}
+    # drawn one resample at a time and kept as small numbers: 200 times the rows, in bytes
+    weights = np.empty((N_RESAMPLES, len(problem.targets)), dtype=np.uint8)
+    for line in weights:
+        line[:] = rng.poisson(1.0, len(line))
+    values = {
+        name: values_of(objective, problem, sets, weights) for name, sets in predicted.items()
+    }
     values["gain"] = values["nested"] - values["at_0.5"]
     return {name: np.quantile(each, TAILS).tolist() for name, each in values.items()}
 
@@ -52,11 +49,12 @@ def spread(problem: Problem, objective: str, method: str) -> list[float | None]:
     if method == "fixed" or not own.any():
         return [0.0 if method == "fixed" else None] * problem.n_labels
     if objective in ("macro-f1", "f-beta"):
-        chosen = {
-            j: resampled(problem.cuts[j], beta=problem.beta, seed=(problem.seed, j))
-            for j in range(problem.n_labels)
-            if own[j]
-        }
+        classes = np.flatnonzero(own).tolist()
+        drawn = map_classes(
+            lambda j: resampled(problem.cuts(j), beta=problem.beta, seed=(problem.seed, j)),
+            classes,
+        )
+        chosen = dict(zip(classes, drawn, strict=True))
     else:
         rng = np.random.default_rng(problem.seed)
         n_rows = len(problem.targets)

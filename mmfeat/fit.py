@@ -14,7 +14,7 @@ import logging
 import platform
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -37,7 +37,7 @@ from mmfeat.plugins import check_name
 from mmfeat.recipes import RECIPES
 from mmfeat.runs import Run, RunConfig, write_scores
 from mmfeat.store import StoredFeatures, open_features, read_features, read_provenance
-from mmfeat.types import FeatureRows, Features, IntArray, Scores, Targets
+from mmfeat.types import Features, IntArray, Scores, Targets
 from mmfeat.workspace import Workspace
 
 AnyModel = Model | Ensemble
@@ -164,7 +164,7 @@ def fit(
     write_json(run.folder / "provenance.json", _provenance(training))
     write_json(run.folder / "config.json", asdict(config))  # last: it says that there is a run
     folds = shared_folds(workspace, config, training)
-    tell_missing(training.features)
+    tell_missing(count_missing(training.features), training.features.n_rows)
     if isinstance(model, Model) and model.can_take:
         model.taken = _finished_sources(workspace, config, model, training)
     reset_peak()
@@ -266,14 +266,14 @@ def shared_folds(workspace: Workspace, config: RunConfig, training: Training) ->
     return folds
 
 
-def tell_missing(features: FeatureRows) -> None:
-    """Warn of rows that lack a modality, with their number."""
-    for modality, count in count_missing(features).items():
+def tell_missing(missing: Mapping[str, int], n_rows: int) -> None:
+    """Warn of rows that lack a modality, with their number; see `count_missing`."""
+    for modality, count in missing.items():
         if count:
             log.warning(
                 "%d of %d rows have no %s embedding; they are fitted and predicted without it",
                 count,
-                features.n_rows,
+                n_rows,
                 modality,
             )
 

@@ -1,9 +1,15 @@
-"""Scores of a run for the rows of a store, and the file of scores and labels."""
+"""Scores of a run for the rows of a store, and the file of scores and labels.
+
+Rows are read, scored and written slice by slice, so that only the scores grow with them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +20,20 @@ from mmfeat.config import ExtractSettings, override
 from mmfeat.decision import Decision
 from mmfeat.ensemble import NAME as ENSEMBLE
 from mmfeat.ensemble import Ensemble
-from mmfeat.errors import ConfigError, RunError
+from mmfeat.errors import ConfigError, RunError, StoreError
 from mmfeat.extract import ExtractSummary, Progress, extract_table, load_encoder_for
 from mmfeat.files import replacing
 from mmfeat.fit import tell_missing
+from mmfeat.fusion import count_missing
 from mmfeat.model import Model
 from mmfeat.runs import Run
-from mmfeat.store import FeatureStore, Status, read_features
-from mmfeat.types import Features, FloatArray, Scores, Table
+from mmfeat.store import FeatureStore, Status, open_features, read_features
+from mmfeat.types import FeatureRows, Features, FloatArray, Scores, Table
 from mmfeat.workspace import Workspace
+
+ROWS_AT_ONCE = 2**14  # whose embeddings, or texts, are in memory
+FeatureSets = tuple[str, ...]  # of a run; see `Workspace.stores`
+Score = Callable[[Mapping[FeatureSets, Features]], FloatArray]
 
 
 def predict_scores(run: Run, workspace: Workspace, split: str) -> Scores:
@@ -30,36 +41,68 @@ def predict_scores(run: Run, workspace: Workspace, split: str) -> Scores:
 
     Raises `RunError` where the split was extracted by another encoder than the run's.
     """
-    labels = run.scores().labels
-    stores: dict[tuple[str, ...], Features] = {}
-    probabilities = _predict(run, workspace, split, stores)
-    ids = {features.ids for features in stores.values()}
-    if len(ids) > 1:
-        raise RunError(
-            "the stores of a split have the same rows in the same order",
-            f"those of {split} for {' and '.join(map(str, stores))} differ",
-            "extract them from the same table",
-        )
-    return Scores(ids=ids.pop(), labels=labels, probabilities=probabilities)
+    labels = run.labels()
+    with ExitStack() as stack:
+        stores: dict[FeatureSets, FeatureRows] = {}
+        score = _load(run, workspace, split, stores, stack)
+        ids = {stored.ids for stored in stores.values()}
+        if len(ids) > 1:
+            raise RunError(
+                "the stores of a split have the same rows in the same order",
+                f"those of {split} for {' and '.join(map(str, stores))} differ",
+                "extract them from the same table",
+            )
+        order = ids.pop()
+        probabilities = np.empty((len(order), len(labels)), dtype=np.float32)
+        missing: dict[FeatureSets, Counter[str]] = {sets: Counter() for sets in stores}
+        for rows in _slices(len(order)):
+            parts = {sets: stored.part(rows) for sets, stored in stores.items()}
+            for sets, part in parts.items():
+                missing[sets].update(count_missing(part))
+            probabilities[rows] = score(parts)
+    for counts in missing.values():
+        tell_missing(counts, len(order))
+    return Scores(ids=order, labels=labels, probabilities=probabilities)
 
 
-def _predict(
-    run: Run, workspace: Workspace, split: str, stores: dict[tuple[str, ...], Features]
-) -> FloatArray:
-    """Probabilities of shape (n, k); `stores` keeps what was read, by feature sets."""
+def _load(
+    run: Run,
+    workspace: Workspace,
+    split: str,
+    stores: dict[FeatureSets, FeatureRows],
+    stack: ExitStack,
+) -> Score:
+    """What scores some rows; `stores` gets what it reads, which `stack` closes."""
     config = run.config()
     if config.head == ENSEMBLE:
         ensemble = Ensemble.load(run.folder / "head")
-        parts = [_predict(part, workspace, split, stores) for part in ensemble.members.values()]
-        return ensemble.mix(parts)
+        members = [
+            _load(part, workspace, split, stores, stack) for part in ensemble.members.values()
+        ]
+        return lambda parts: ensemble.mix([member(parts) for member in members])
     paths = workspace.stores(split, config.features)
     for path, fitted in zip(paths, run.provenance()["stores"], strict=True):
         with FeatureStore.open(path) as store:
             _check_encoder(store.provenance["encoder"], fitted["encoder"], run, source=str(path))
     if config.features not in stores:
-        stores[config.features] = read_features(paths)
-        tell_missing(stores[config.features])
-    return Model.load(run.folder / "head").predict(stores[config.features])
+        stores[config.features] = _open(paths, stack)
+    model = Model.load(run.folder / "head")
+    return lambda parts: model.predict(parts[config.features])
+
+
+def _open(paths: Sequence[Path], stack: ExitStack) -> FeatureRows:
+    try:
+        return stack.enter_context(open_features(paths))
+    except StoreError:
+        # several stores with their rows in different orders can only be joined in memory;
+        # whatever else is wrong is told again
+        return read_features(paths)
+
+
+def _slices(n_rows: int) -> Iterator[slice]:
+    """Consecutive rows; one empty slice where there are none, so that a file has its header."""
+    for start in range(0, max(n_rows, 1), ROWS_AT_ONCE):
+        yield slice(start, min(start + ROWS_AT_ONCE, n_rows))
 
 
 def extract_for(
@@ -134,33 +177,70 @@ def write_predictions(
     has ``p_`` before its name. The suffix decides the format: csv, tsv, jsonl or parquet;
     raises `ConfigError` for others.
     """
-    predicted = decision.decide(scores.probabilities, empty=empty, decode=decode)
-    names = np.array(scores.labels, dtype=object)
-    columns: dict[str, Any] = {
-        "id": scores.ids,
-        "labels": [label_sep.join(names[row.astype(bool)]) for row in predicted],
-        **(statuses or {}),
-    }
-    taken = set(columns)
-    for j, name in enumerate(scores.labels):
-        columns[f"p_{name}" if name in taken else name] = scores.probabilities[:, j]
-    frame = pd.DataFrame(columns)
-    writers = {
-        ".csv": lambda partial: frame.to_csv(partial, index=False),
-        ".tsv": lambda partial: frame.to_csv(partial, index=False, sep="\t"),
-        ".jsonl": lambda partial: frame.to_json(
-            partial, orient="records", lines=True, force_ascii=False
-        ),
-        ".parquet": lambda partial: frame.to_parquet(partial, index=False),
-    }
-    if path.suffix not in writers:
+    if path.suffix not in WRITERS:
         raise ConfigError(
-            f"predictions are written as {', '.join(writers)}",
+            f"predictions are written as {', '.join(WRITERS)}",
             f"{path} ends otherwise",
             "choose another name for --out",
         )
-    with replacing(path) as partial:
-        writers[path.suffix](partial)
+    names = np.array(scores.labels, dtype=object)
+    taken = {"id", "labels", *(statuses or {})}
+    titles = [f"p_{name}" if name in taken else name for name in scores.labels]
+    predicted = decision.decide(scores.probabilities, empty=empty, decode=decode)
+
+    def frame(rows: slice) -> pd.DataFrame:
+        columns: dict[str, Any] = {
+            "id": scores.ids[rows],
+            "labels": [label_sep.join(names[row.astype(bool)]) for row in predicted[rows]],
+            **{name: values[rows] for name, values in (statuses or {}).items()},
+        }
+        for title, values in zip(titles, scores.probabilities[rows].T, strict=True):
+            columns[title] = values
+        return pd.DataFrame(columns)
+
+    with replacing(path) as temporary, WRITERS[path.suffix](temporary) as write:
+        for rows in _slices(len(scores.ids)):
+            write(frame(rows))
+
+
+Write = Callable[[pd.DataFrame], None]
+
+
+@contextmanager
+def _delimited(path: Path, *, delimiter: str) -> Iterator[Write]:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        yield lambda frame: frame.to_csv(file, index=False, sep=delimiter, header=file.tell() == 0)
+
+
+@contextmanager
+def _json_lines(path: Path) -> Iterator[Write]:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        yield lambda frame: frame.to_json(file, orient="records", lines=True, force_ascii=False)
+
+
+@contextmanager
+def _parquet(path: Path) -> Iterator[Write]:
+    import pyarrow as pa  # noqa: PLC0415 - a third of a second, for this format alone
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    with ExitStack() as stack:
+        writers: list[pq.ParquetWriter] = []
+
+        def write(frame: pd.DataFrame) -> None:
+            table = pa.Table.from_pandas(frame, preserve_index=False)
+            if not writers:
+                writers.append(stack.enter_context(pq.ParquetWriter(path, table.schema)))
+            writers[0].write_table(table)
+
+        yield write
+
+
+WRITERS: dict[str, Callable[[Path], AbstractContextManager[Write]]] = {
+    ".csv": partial(_delimited, delimiter=","),
+    ".tsv": partial(_delimited, delimiter="\t"),
+    ".jsonl": _json_lines,
+    ".parquet": _parquet,
+}
 
 
 def _check_encoder(

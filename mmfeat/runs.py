@@ -97,7 +97,7 @@ class Run:
     def decision(self) -> Decision:
         """Read `thresholds.json`; 0.5 for every label where nothing was tuned."""
         if not self.has_thresholds:
-            labels = self.scores().labels
+            labels = self.labels()
             halves = (0.5,) * len(labels)
             return Decision(labels=labels, thresholds=halves, objective="none", method="fixed")
         return Decision.from_json(self._json("thresholds.json"))
@@ -105,6 +105,15 @@ class Run:
     def scores(self) -> Scores:
         """Read the out-of-fold scores, `scores.h5`."""
         return read_scores(self.folder / "scores.h5")
+
+    def labels(self) -> tuple[str, ...]:
+        """Read the labels alone of `scores.h5`, which may be large."""
+        path = self.folder / "scores.h5"
+        try:
+            with h5py.File(path, "r") as file:
+                return tuple(file["labels"].asstr()[:])
+        except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
+            raise _broken(path, str(error)) from error
 
     def write_decision(self, decision: Decision) -> None:
         """Replace `thresholds.json`, and `held_out.h5` with the label sets behind `nested`."""

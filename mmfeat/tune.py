@@ -17,7 +17,7 @@ from dataclasses import replace
 import numpy as np
 
 from mmfeat import metrics
-from mmfeat.calibration import fit_calibration, reliability
+from mmfeat.calibration import fit_calibration
 from mmfeat.decision import Decision
 from mmfeat.decode import fill_empty
 from mmfeat.errors import ConfigError, RunError
@@ -94,14 +94,16 @@ def tune(
         predicted = dict.fromkeys(predicted, half)
         worth = dict.fromkeys(worth, worth["at_0.5"])
         ranges = {**dict.fromkeys(ranges, ranges["at_0.5"]), "gain": [0.0, 0.0]}
+    of_sets = {
+        key: metrics.summarise(None, found, targets, names=metrics.HEADLINE)
+        for key, found in predicted.items()
+    }
+    of_ranking = metrics.summarise(problem.probabilities, half, targets, names=("map",))
     return replace(
         decision,
         oof={
-            key: {
-                objective.replace("-", "_"): worth[key],
-                **metrics.summarise(problem.probabilities, found, targets),
-            }
-            for key, found in predicted.items()
+            key: {objective.replace("-", "_"): worth[key], **found, **of_ranking}
+            for key, found in of_sets.items()
         },
         optimism=worth["tuned"] - worth["nested"],
         intervals=ranges,
@@ -125,10 +127,7 @@ def _decide(
         objective=objective,
         method=method,
         calibration=calibration.maps,
-        reliability={
-            "before": reliability(problem.probabilities, problem.targets),
-            "after": reliability(calibration.out_of_fold, problem.targets),
-        },
+        reliability={"before": calibration.before, "after": calibration.after},
         options={"seed": problem.seed, **options.get(objective, {})},
     )
 
@@ -234,9 +233,8 @@ def _checked_targets(scores: Scores) -> Targets:
             f"they are of shape {p.shape} and {targets.shape} for {len(scores.labels)} labels",
             remedy,
         )
-    wrong = ~((p >= 0) & (p <= 1))
-    if wrong.any():
-        row, column = np.argwhere(wrong)[0]
+    if p.size and not (p.min() >= 0 and p.max() <= 1):  # NaN is neither
+        row, column = np.argwhere(~((p >= 0) & (p <= 1)))[0]
         raise RunError(
             "scores are probabilities from 0 to 1",
             f"the row {scores.ids[row]!r} has {p[row, column]} for {scores.labels[column]!r}",

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
@@ -15,8 +16,8 @@ from mmfeat.calibration import (
     fit_calibration,
     fit_isotonic,
     fit_platt,
-    reliability,
 )
+from mmfeat.metrics.probability import class_calibration_error, class_log_loss
 from mmfeat.types import FloatArray, IntArray, Targets
 
 N = 4000
@@ -31,11 +32,31 @@ def scene(distort: float) -> tuple[FloatArray, Targets, IntArray]:
     return p.astype(np.float32), targets, np.arange(N) % 5
 
 
+def reliability(p: NDArray[np.floating], targets: Targets) -> dict[str, float]:
+    """Log-loss and calibration error, means over the classes."""
+    return {
+        "log_loss": class_log_loss(p, targets).mean(),
+        "calibration_error": class_calibration_error(p, targets).mean(),
+    }
+
+
+def test_many_rows_are_fitted_as_few_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    p, targets, folds = scene(3)
+    plain = fit_calibration(p, targets, folds)
+    monkeypatch.setattr("mmfeat.calibration.MANY", N - 1)
+    monkeypatch.setattr("mmfeat.calibration.SOME", N // 8)
+    warm = fit_calibration(p, targets, folds)
+    assert [f.kind for f in warm.maps] == [f.kind for f in plain.maps]
+    for found, expected in zip(warm.maps, plain.maps, strict=True):
+        assert found.parameters == pytest.approx(expected.parameters, abs=1e-7)
+    assert warm.after == pytest.approx(plain.after, abs=1e-9)
+
+
 def test_calibrated_probabilities_are_left_alone() -> None:
     p, targets, folds = scene(1)
     found = fit_calibration(p, targets, folds)
     assert [f.kind for f in found.maps] == ["identity", "identity"]
-    np.testing.assert_array_equal(found.out_of_fold, p.astype(np.float64))
+    assert found.after == found.before == pytest.approx(reliability(p, targets))
 
 
 def test_overconfident_probabilities_are_mended_out_of_fold_and_on_new_rows() -> None:
@@ -43,10 +64,9 @@ def test_overconfident_probabilities_are_mended_out_of_fold_and_on_new_rows() ->
     half = N // 2
     found = fit_calibration(p[:half], targets[:half], folds[:half])
     assert "identity" not in [f.kind for f in found.maps]
-    before = reliability(p[:half], targets[:half])
-    after = reliability(found.out_of_fold, targets[:half])
-    assert after["log_loss"] < before["log_loss"]
-    assert after["calibration_error"] < before["calibration_error"] / 2
+    assert found.before == pytest.approx(reliability(p[:half], targets[:half]))
+    assert found.after["log_loss"] < found.before["log_loss"]
+    assert found.after["calibration_error"] < found.before["calibration_error"] / 2
     new = reliability(calibrate(found.maps, p[half:]), targets[half:])
     assert new["log_loss"] < reliability(p[half:], targets[half:])["log_loss"]
 
@@ -78,7 +98,7 @@ def test_every_map_rises_and_stays_a_probability(kind: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
     p = np.round(rng.random(40), rng.integers(1, 4))
     truth = (rng.random(40) < rng.random()).astype(np.uint8)
-    found = FITS[kind](p, truth)
+    found = FITS[kind](p, truth, None)
     if found is None:
         assert kind in ("platt", "beta")
         return
@@ -104,7 +124,7 @@ def test_separable_scores_give_finite_maps() -> None:
     x = np.repeat([0.0, 1.0], 50)
     truth = np.repeat([0, 1], 50).astype(np.uint8)
     for fit in FITS.values():
-        found = fit(x, truth)
+        found = fit(x, truth, None)
         assert found is not None and np.isfinite(found.parameters).all()
         low, high = found(x)[[0, -1]]
         assert low < 0.1 and high > 0.9

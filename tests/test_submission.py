@@ -127,6 +127,49 @@ def test_multihot_and_probabilities_take_the_samples_columns(tmp_path: Path) -> 
         write(tmp_path / "out.csv", format="probabilities")
 
 
+@pytest.mark.parametrize("how", ["labels", "multihot", "probabilities"])
+def test_rows_written_some_at_a_time_are_those_written_all_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr("mmfeat.submission.write.ROWS_AT_ONCE", 7)
+    rng = np.random.default_rng(0)
+    ids = [f'{row}, "x".jpg' if row % 5 == 0 else f"{row}.jpg" for row in range(50)]
+    shares = rng.random((50, 3), dtype=np.float32)
+    predicted = (shares > 0.6).astype(np.uint8)
+    order = rng.permutation(50)
+    columns = ["Labels"] if how == "labels" else list(LABELS)
+    texts = {
+        "labels": [
+            [" ".join(name for name, on in zip(LABELS, r, strict=True) if on)] for r in predicted
+        ],
+        "multihot": [[str(on) for on in r] for r in predicted],
+        "probabilities": [[f"{share:.6g}" for share in r.tolist()] for r in shares],
+    }[how]
+    header = [columns[-1], "Usage", "ImageID", *columns[:-1]]
+
+    def put_sheet(path: Path, cells: list[list[str]]) -> Path:
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, delimiter=";", lineterminator="\n")
+            writer.writerow(header)
+            for row in order:
+                writer.writerow([cells[row][-1], f"u;{row}", ids[row], *cells[row][:-1]])
+        return path
+
+    sample = put_sheet(tmp_path / "s.csv", [["0.5"] * len(columns)] * 50)
+    expected = put_sheet(tmp_path / "expected.csv", texts)
+    for changes in ("", "0 rows changed, 0 labels added, 0 removed"):
+        report = write(
+            tmp_path / "out.csv",
+            sample,
+            ids=ids,
+            predicted=predicted,
+            probabilities=shares,
+            format=how,
+        )
+        assert (tmp_path / "out.csv").read_bytes() == expected.read_bytes()
+        assert report.changes == changes
+
+
 def test_a_second_run_says_what_changed(tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
     write(out)

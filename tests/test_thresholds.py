@@ -14,7 +14,7 @@ from sklearn.metrics import fbeta_score
 
 from mmfeat.errors import ConfigError, PluginError
 from mmfeat.thresholds import METHODS, OBJECTIVES, Problem, choose_thresholds, value_of
-from mmfeat.thresholds.cuts import list_cuts
+from mmfeat.thresholds.cuts import list_corners, list_cuts
 from mmfeat.thresholds.pooled import best_common, best_common_of_rows
 from mmfeat.thresholds.separable import resampled
 from mmfeat.types import FloatArray, Targets
@@ -304,6 +304,35 @@ def test_ties_constant_scores_and_one_sided_classes() -> None:
     none = Problem(probabilities=scores, targets=np.zeros_like(truth))
     for objective in OBJECTIVES:
         assert choose_thresholds(none, objective=objective).tolist() == [0.5] * 3
+
+
+@settings(max_examples=100, deadline=None)
+@given(problems(), st.integers(1, 7))
+def test_corners_are_the_cuts_that_can_be_best(problem: Problem, chunk: int) -> None:
+    for p, y in zip(problem.probabilities.T, problem.targets.T, strict=True):
+        cuts = list_cuts(p, y)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("mmfeat.thresholds.cuts.CHUNK", chunk)
+            corners = list_corners(p, y)
+        kept = np.append(0, np.flatnonzero(np.diff(cuts.hits)) + 1)
+        for name in ("thresholds", "chosen", "hits"):
+            np.testing.assert_array_equal(getattr(corners, name), getattr(cuts, name)[kept])
+        if y.any():
+            assert corners.best(corners.f_beta()) == cuts.best(cuts.f_beta())
+
+
+@settings(max_examples=100, deadline=None)
+@given(problems(), st.integers(1, 9))
+def test_the_common_threshold_is_that_of_all_scores_at_once(problem: Problem, some: int) -> None:
+    expected = best_common(problem)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mmfeat.thresholds.pooled.AT_ONCE", some)
+        assert best_common(problem) == expected
+
+
+def test_negative_zero_is_zero() -> None:
+    cuts = list_cuts(np.array([-0.0, 0.0, 0.5], dtype=np.float32), np.array([1, 0, 1]))
+    assert cuts.scores.tolist() == [0.5, 0.0] and cuts.chosen.tolist() == [0, 1, 3]
 
 
 def test_scores_of_one_leave_room_above() -> None:

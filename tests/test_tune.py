@@ -169,6 +169,28 @@ def test_scores_without_folds_get_some_and_one_class_without_any_positive_works(
     json.dumps(none.to_json(), allow_nan=False)
 
 
+def test_intervals_are_those_of_resampled_rows() -> None:
+    given = scores(n=300)
+    decision = tune(given, objective="macro-f1", method="exact", seed=3)
+    drawn = np.random.default_rng(3).poisson(1.0, (200, 300))
+    predicted, targets = decision.decide(given.probabilities), truth(given)
+    hits, chosen, support = drawn @ (predicted & targets), drawn @ predicted, drawn @ targets
+    values = (2 * hits / (chosen + support)).mean(axis=1)
+    assert (support > 0).all()
+    expected = np.quantile(values, (0.025, 0.975)).tolist()
+    assert decision.intervals["tuned"] == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("decode", ["thresholds", "expected-f1"])
+def test_slices_are_decided_as_the_whole(monkeypatch: pytest.MonkeyPatch, decode: str) -> None:
+    given = scores(n=100, bias=-1)
+    decision = tune(given, objective="samples-f1")
+    whole = decision.decide(given.probabilities, decode=decode, empty="top1")
+    monkeypatch.setattr("mmfeat.decision.ROWS_AT_ONCE", 7)
+    sliced = decision.decide(given.probabilities, decode=decode, empty="top1")
+    np.testing.assert_array_equal(sliced, whole)
+
+
 def test_same_scores_same_decision() -> None:
     assert tune(scores(), objective="macro-f1") == tune(scores(), objective="macro-f1")
 

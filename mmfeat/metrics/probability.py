@@ -26,9 +26,14 @@ def log_loss(probabilities: FloatArray, targets: Targets) -> float:
 
 def class_log_loss(probabilities: NDArray[np.floating], targets: Targets) -> Values:
     """Mean negative log-likelihood of each class, of shape (k,)."""
+    columns = zip(probabilities.T, targets.T, strict=True)
+    return np.array([cell_log_loss(p, truth).mean() for p, truth in columns])
+
+
+def cell_log_loss(probabilities: NDArray[np.floating], targets: Targets) -> Values:
+    """Negative log-likelihood of each cell, of the shape of both."""
     p = np.clip(probabilities.astype(np.float64), SMALLEST, 1 - SMALLEST)
-    losses: Values = -np.where(targets, np.log(p), np.log1p(-p)).mean(axis=0)
-    return losses
+    return -np.log(np.where(targets, p, 1 - p))
 
 
 def mean_calibration_error(probabilities: FloatArray, targets: Targets) -> float:
@@ -44,12 +49,11 @@ def class_calibration_error(
     The rows are sorted into `n_bins` bins of equal width; the difference of mean probability
     and share of positives in each, weighted by its rows (Naeini et al. 2015).
     """
+    columns = zip(probabilities.T, targets.T, strict=True)
+    return np.array([_calibration_error(p, truth, n_bins) for p, truth in columns])
+
+
+def _calibration_error(probabilities: NDArray[np.floating], truth: Targets, n_bins: int) -> float:
     p = probabilities.astype(np.float64)
     bins = np.minimum((p * n_bins).astype(np.int64), n_bins - 1)
-    gaps = p - targets
-    return np.array(
-        [
-            np.abs(np.bincount(bins[:, j], weights=gaps[:, j], minlength=n_bins)).sum() / len(p)
-            for j in range(p.shape[1])
-        ]
-    )
+    return float(np.abs(np.bincount(bins, weights=p - truth, minlength=n_bins)).sum() / len(p))

@@ -8,8 +8,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mmfeat.metrics.ranked import count_above
 from mmfeat.metrics.sets import Values, mean_of_classes
-from mmfeat.types import FloatArray, Targets
+from mmfeat.types import FloatArray, IntArray, Targets
 
 
 def class_ap(probabilities: FloatArray, targets: Targets) -> Values:
@@ -20,8 +21,8 @@ def class_ap(probabilities: FloatArray, targets: Targets) -> Values:
     """
     values = []
     for scores, truth in zip(probabilities.T, targets.T, strict=True):
-        order, ends = _cuts(scores)
-        values.append(_ap_of_cuts(truth[order], ends))
+        _, chosen, hits = count_above(scores, truth)
+        values.append(_ap(hits, chosen))
     return np.array(values)
 
 
@@ -79,21 +80,19 @@ def ranking_loss(probabilities: FloatArray, targets: Targets) -> float:
     return float(label_ranking_loss(targets, probabilities))
 
 
-def _cuts(scores: FloatArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _cuts(scores: FloatArray) -> tuple[IntArray, IntArray]:
     """The rows from the highest score down, and the position where each distinct score ends."""
     order = np.argsort(-scores, kind="stable")
     ranked = scores[order]
     return order, np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
 
 
-def _ap_of_cuts(
-    truth: Targets, ends: NDArray[np.int64], drawn: NDArray[np.int64] | None = None
-) -> float:
+def _ap_of_cuts(truth: Targets, ends: IntArray, drawn: IntArray) -> float:
     """Average precision of ranked rows, each counted as often as it was drawn."""
-    if drawn is None:
-        drawn = np.ones(len(truth), dtype=np.int64)
-    hits = np.cumsum(drawn * truth)[ends]
-    chosen = np.cumsum(drawn)[ends]
+    return _ap(np.cumsum(drawn * truth)[ends], np.cumsum(drawn)[ends])
+
+
+def _ap(hits: IntArray, chosen: IntArray) -> float:
     if hits[-1] == 0:
         return float("nan")
     precision = hits / np.maximum(chosen, 1)

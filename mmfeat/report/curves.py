@@ -133,7 +133,7 @@ def _class_curve(
     f1_tuned: float | None,
     f1_nested: float | None,
 ) -> ClassCurve:
-    cuts = problem.cuts[j]
+    cuts = problem.cuts(j)
     recall = cuts.hits[1:] / cuts.positives
     points = np.unique(np.searchsorted(recall, GRID).clip(max=len(recall) - 1))
     f1 = cuts.f_beta()

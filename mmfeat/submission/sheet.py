@@ -1,4 +1,4 @@
-"""A submission, its sample or a solution as a sheet of texts.
+"""A submission, its sample or a solution as a sheet of texts, read row by row.
 
 Three formats hold label sets: `labels` (one column of label names with a separator between
 them), `multihot` (one column of 0 and 1 per label) and `probabilities` (the same with numbers
@@ -8,10 +8,12 @@ from 0 to 1). Columns that are none of these are kept as they are.
 from __future__ import annotations
 
 import csv
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mmfeat.errors import SubmissionError
 
@@ -31,14 +33,17 @@ class Columns:
 
 @dataclass(frozen=True, kw_only=True)
 class Sheet:
-    """The texts of a csv file: its header, and rows that are all as long as it."""
+    """The texts of a csv file: its header, and rows that are all as long as it.
+
+    The rows can be read again and again; those of a file are never in memory all at once.
+    """
 
     source: str
     header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+    rows: Iterable[Sequence[str]]
     delimiter: str = ","
 
-    def column(self, name: str) -> list[str]:
+    def column(self, name: str) -> Iterator[str]:
         """The texts of one column; raise `SubmissionError` where there is none of that name."""
         if name not in self.header:
             raise SubmissionError(
@@ -47,13 +52,12 @@ class Sheet:
                 "name the columns with --id-col and --label-col, or mend the header",
             )
         at = self.header.index(name)
-        return [row[at] for row in self.rows]
+        return (row[at] for row in self.rows)
 
     def ids(self, columns: Columns) -> list[str]:
         """The ids; raise `SubmissionError` where one is empty or occurs twice."""
-        ids = self.column(columns.id_col)
         seen: dict[str, int] = {}
-        for line, name in enumerate(ids, start=2):
+        for line, name in enumerate(self.column(columns.id_col), start=2):
             if not name or name in seen:
                 found = f"it occurs in rows {seen[name]} and {line}" if name else "it is empty"
                 raise SubmissionError(
@@ -62,24 +66,61 @@ class Sheet:
                     "remove one of the rows",
                 )
             seen[name] = line
-        return ids
+        return list(seen)
 
-    def text(self) -> str:
-        """The sheet as csv with its own delimiter."""
-        out = io.StringIO()
-        writer = csv.writer(out, delimiter=self.delimiter, lineterminator="\n")
-        writer.writerow(self.header)
-        writer.writerows(self.rows)
-        return out.getvalue()
+
+@dataclass(frozen=True)
+class FileRows:
+    """The rows of a csv file below its header, read each time they are asked for."""
+
+    path: Path
+    delimiter: str
+    n_cells: int
+
+    def __iter__(self) -> Iterator[list[str]]:
+        lines = _lines(self.path, self.delimiter)
+        next(lines, None)
+        for number, line in enumerate(lines, start=2):
+            if len(line) != self.n_cells:
+                raise SubmissionError(
+                    f"every row of {self.path} has {self.n_cells} cells",
+                    f"row {number} has {len(line)}: {self.delimiter.join(line)[:80]!r}",
+                    "quote cells that hold the delimiter",
+                )
+            yield line
 
 
 def read_sheet(path: Path) -> Sheet:
-    """Read a csv file; its delimiter is the one of , tab ; | that its header has most of.
+    """Open a csv file; its delimiter is the one of , tab ; | that its header has most of.
 
-    Raises `SubmissionError` where it is missing, no text, empty or ragged, naming the row.
+    Raises `SubmissionError` where it is missing, no text or empty; its rows, as they are read,
+    where one is ragged, naming it.
     """
+    first = next(_texts(path), "")
+    delimiter = max(DELIMITERS, key=first.count)
+    header = next(_lines(path, delimiter), None)
+    if header is None:
+        raise SubmissionError("the file needs a header", f"{path} is empty", "check the path")
+    if len(set(header)) < len(header):
+        raise SubmissionError(
+            "every column has its own name", f"{path}: {', '.join(header)}", "rename one of them"
+        )
+    rows = FileRows(path, delimiter, len(header))
+    return Sheet(source=str(path), header=tuple(header), rows=rows, delimiter=delimiter)
+
+
+def _lines(path: Path, delimiter: str) -> Iterator[list[str]]:
+    """The cells of each line that is not empty."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        yield from (line for line in csv.reader(_texts(path), delimiter=delimiter) if line)
+    except csv.Error as error:
+        raise SubmissionError("the file must be csv", f"{path}: {error}", "mend it") from error
+
+
+def _texts(path: Path) -> Iterator[str]:
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            yield from file
     except (FileNotFoundError, IsADirectoryError) as error:
         raise SubmissionError(
             "the file must exist", f"{path} does not", "check the path"
@@ -88,45 +129,20 @@ def read_sheet(path: Path) -> Sheet:
         raise SubmissionError(
             "the file must be UTF-8 text", f"{path}: {error}", "save it as UTF-8 csv"
         ) from error
-    first = text.partition("\n")[0]
-    delimiter = max(DELIMITERS, key=first.count)
-    try:
-        lines = [line for line in csv.reader(io.StringIO(text), delimiter=delimiter) if line]
-    except csv.Error as error:
-        raise SubmissionError("the file must be csv", f"{path}: {error}", "mend it") from error
-    if not lines:
-        raise SubmissionError("the file needs a header", f"{path} is empty", "check the path")
-    header = lines[0]
-    if len(set(header)) < len(header):
-        raise SubmissionError(
-            "every column has its own name", f"{path}: {', '.join(header)}", "rename one of them"
-        )
-    for number, line in enumerate(lines[1:], start=2):
-        if len(line) != len(header):
-            raise SubmissionError(
-                f"every row of {path} has {len(header)} cells",
-                f"row {number} has {len(line)}: {delimiter.join(line)[:80]!r}",
-                "quote cells that hold the delimiter",
-            )
-    rows = tuple(tuple(line) for line in lines[1:])
-    return Sheet(source=str(path), header=tuple(header), rows=rows, delimiter=delimiter)
 
 
-def read_sets(sheet: Sheet, columns: Columns) -> list[tuple[str, ...]]:
+def read_sets(sheet: Sheet, columns: Columns) -> Iterator[tuple[str, ...]]:
     """The labels of each row of a sheet of any format (probabilities from 0.5 on)."""
     if columns.label_col in sheet.header:
-        return split_cells(sheet, columns)
+        yield from split_cells(sheet, columns)
+        return
     names = label_columns(sheet, columns)
-    values = read_numbers(sheet, names)
-    return [
-        tuple(name for name, value in zip(names, row, strict=True) if value >= 0.5)
-        for row in values
-    ]
+    for values in _numbers(sheet, names):
+        yield tuple(name for name, value in zip(names, values, strict=True) if value >= 0.5)
 
 
-def split_cells(sheet: Sheet, columns: Columns) -> list[tuple[str, ...]]:
+def split_cells(sheet: Sheet, columns: Columns) -> Iterator[tuple[str, ...]]:
     """The labels in each cell of the label column; raise where a row names one twice."""
-    sets = []
     for line, cell in enumerate(sheet.column(columns.label_col), start=2):
         names = tuple(part.strip() for part in cell.split(columns.label_sep) if part.strip())
         if len(set(names)) < len(names):
@@ -135,40 +151,43 @@ def split_cells(sheet: Sheet, columns: Columns) -> list[tuple[str, ...]]:
                 f"{sheet.source}, row {line}: {cell!r}",
                 "remove the second one",
             )
-        sets.append(names)
-    return sets
+        yield names
 
 
 def label_columns(sheet: Sheet, columns: Columns) -> list[str]:
     """The columns of a multihot or probabilities sheet that are labels: all but the id, if they
     hold numbers."""
-    names = []
-    for name in sheet.header:
-        if name != columns.id_col and all(_is_share(text) for text in sheet.column(name)):
-            names.append(name)
-    if not names:
+    numeric = {i for i, name in enumerate(sheet.header) if name != columns.id_col}
+    for row in sheet.rows:
+        numeric -= {i for i in numeric if _share(row[i]) is None}
+    if not numeric:
         raise SubmissionError(
             f"{sheet.source} needs a column {columns.label_col!r}, or one per label",
             f"its columns are {', '.join(sheet.header)}",
             "name the column with --label-col",
         )
-    return names
+    return [sheet.header[i] for i in sorted(numeric)]
 
 
-def read_numbers(sheet: Sheet, names: Sequence[str]) -> list[list[float]]:
-    """The numbers from 0 to 1 of the columns `names`, row by row; raise where one is none."""
+def read_numbers(sheet: Sheet, names: Sequence[str]) -> NDArray[np.float64]:
+    """The numbers from 0 to 1 of the columns `names`, (n, k); raise where one is none."""
+    values = [np.array(row) for row in _numbers(sheet, names)]
+    return np.array(values).reshape(len(values), len(names))
+
+
+def _numbers(sheet: Sheet, names: Sequence[str]) -> Iterator[list[float]]:
     at = [sheet.header.index(name) for name in names]
-    values = []
     for line, row in enumerate(sheet.rows, start=2):
-        for name, i in zip(names, at, strict=True):
-            if not _is_share(row[i]):
-                raise SubmissionError(
-                    f"the column {name!r} of {sheet.source} holds numbers from 0 to 1",
-                    f"row {line} has {row[i]!r}",
-                    "mend it",
-                )
-        values.append([float(row[i]) for i in at])
-    return values
+        values = [_share(row[i]) for i in at]
+        sound = [value for value in values if value is not None]
+        if len(sound) < len(values):
+            wrong = values.index(None)
+            raise SubmissionError(
+                f"the column {names[wrong]!r} of {sheet.source} holds numbers from 0 to 1",
+                f"row {line} has {row[at[wrong]]!r}",
+                "mend it",
+            )
+        yield sound
 
 
 def same_ids(ids: Iterable[str], wanted: Iterable[str], *, what: str, where: str) -> None:
@@ -190,8 +209,9 @@ def named(names: Iterable[str]) -> str:
     return ", ".join(ordered[:MAX_NAMED]) + more
 
 
-def _is_share(text: str) -> bool:
+def _share(text: str) -> float | None:
     try:
-        return 0 <= float(text) <= 1
+        value = float(text)
     except ValueError:
-        return False
+        return None
+    return value if 0 <= value <= 1 else None

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import csv
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import compress, islice
 from pathlib import Path
+
+import numpy as np
 
 from mmfeat.decode import check_choice
 from mmfeat.errors import SubmissionError
-from mmfeat.files import write_text
+from mmfeat.files import replacing
 from mmfeat.submission.sheet import (
     FORMATS,
     Columns,
+    FileRows,
     Sheet,
     label_columns,
     named,
@@ -22,7 +27,10 @@ from mmfeat.submission.sheet import (
     same_ids,
     split_cells,
 )
-from mmfeat.types import FloatArray, Targets
+from mmfeat.types import FloatArray, IntArray, Targets
+
+ROWS_AT_ONCE = 4096  # that are texts in memory
+Texts = Callable[[IntArray], list[list[str]]]  # the cells of some rows of the scores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,9 +92,7 @@ def write_submission(
     if sample is None:
         how = _checked_format(format, "labels")
         names = [label_col] if how == "labels" else list(labels)
-        blank = ("",) * len(names)
-        rows = tuple((name, *blank) for name in ids)
-        frame = Sheet(source="the scores", header=(id_col, *names), rows=rows)
+        frame = Sheet(source="the scores", header=(id_col, *names), rows=_Blank(ids, len(names)))
         order = frame.ids(columns)
     else:
         frame = read_sheet(sample)
@@ -96,11 +102,16 @@ def write_submission(
         how = _checked_format(format, "labels" if label_col in frame.header else "multihot")
         if order != list(ids):
             notes.append(f"the order of the ids is taken from {sample}")
-    at = {name: row for row, name in enumerate(ids)}
-    cells = _cells(how, labels, predicted, probabilities, columns)
-    filled = _fill(frame, [cells[at[name]] for name in order], _target(how, frame, labels, columns))
-    changes = _changes(path, filled, columns) if path.exists() else ""
-    write_text(path, filled.text())
+    texts = _texts(how, labels, predicted, probabilities, columns)
+    names = _target(how, frame, labels, columns)
+    with replacing(path) as partial:
+        with partial.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, delimiter=frame.delimiter, lineterminator="\n")
+            writer.writerow(frame.header)
+            at = {name: row for row, name in enumerate(ids)}
+            writer.writerows(_filled(frame, columns, at, texts, names))
+        written = FileRows(partial, frame.delimiter, len(frame.header))
+        changes = _changes(path, replace(frame, rows=written), columns) if path.exists() else ""
     return SubmissionReport(
         path=path,
         rows=len(order),
@@ -149,22 +160,34 @@ def check_submission(
     else:
         read_numbers(found, label_columns(wanted, columns))
         sets = read_sets(found, columns)
+    used = Counter(sets)
     if labels is not None:
-        unknown = {name for names in sets for name in names} - set(labels)
+        unknown = {name for names in used for name in names} - set(labels)
         if unknown:
             raise SubmissionError(
                 f"the labels are {named(labels)}",
                 f"{path} has {named(unknown)}",
                 "use the task's own names",
             )
-    total = sum(len(names) for names in sets)
+    total = sum(len(names) * rows for names, rows in used.items())
     return SubmissionReport(
         path=path,
         rows=len(ids),
-        empty=sum(not names for names in sets),
-        labels_per_row=total / max(len(sets), 1),
+        empty=used[()],
+        labels_per_row=total / max(len(ids), 1),
         notes=tuple(notes),
     )
+
+
+@dataclass(frozen=True)
+class _Blank:
+    """Rows of ids with empty cells beside them."""
+
+    ids: Sequence[str]
+    n_cells: int
+
+    def __iter__(self) -> Iterator[list[str]]:
+        return ([name, *[""] * self.n_cells] for name in self.ids)
 
 
 def _checked_format(format: str | None, default: str) -> str:
@@ -182,36 +205,33 @@ def _check_double(ids: Sequence[str]) -> None:
         )
 
 
-def _cells(
+def _texts(
     how: str,
     labels: Sequence[str],
     predicted: Targets,
     probabilities: FloatArray | None,
     columns: Columns,
-) -> list[dict[str, str]]:
-    """The texts of each row by column name."""
+) -> Texts:
+    """What gives the texts of some rows, one per column of `_target`."""
     if how == "labels":
-        torn = [name for name in labels if columns.label_sep in name]
+        separator = columns.label_sep
+        torn = [name for name in labels if separator in name]
         if torn:
             raise SubmissionError(
-                f"labels are separated by {columns.label_sep!r} and must not hold it",
+                f"labels are separated by {separator!r} and must not hold it",
                 f"{named(torn)} would be torn apart",
                 "choose another --label-sep or --format multihot",
             )
-        sets = [
-            [name for name, on in zip(labels, row, strict=True) if on] for row in predicted.tolist()
+        return lambda rows: [
+            [separator.join(compress(labels, row))] for row in predicted[rows].tolist()
         ]
-        return [{columns.label_col: columns.label_sep.join(names)} for names in sets]
     if how == "multihot":
-        return [dict(zip(labels, map(str, row), strict=True)) for row in predicted.tolist()]
+        return lambda rows: [list(map(str, row)) for row in predicted[rows].tolist()]
     if probabilities is None:
         raise SubmissionError(
             "the format probabilities needs probabilities", "there are none", "give them"
         )
-    return [
-        dict(zip(labels, (f"{value:.6g}" for value in row), strict=True))
-        for row in probabilities.tolist()
-    ]
+    return lambda rows: [[f"{value:.6g}" for value in row] for row in probabilities[rows].tolist()]
 
 
 def _target(how: str, frame: Sheet, labels: Sequence[str], columns: Columns) -> list[str]:
@@ -227,31 +247,44 @@ def _target(how: str, frame: Sheet, labels: Sequence[str], columns: Columns) -> 
     return names
 
 
-def _fill(frame: Sheet, cells: Sequence[dict[str, str]], names: Sequence[str]) -> Sheet:
-    places = {name: frame.header.index(name) for name in names}
-    rows = []
-    for row, texts in zip(frame.rows, cells, strict=True):
-        filled = list(row)
-        for name, place in places.items():
-            filled[place] = texts[name]
-        rows.append(tuple(filled))
-    return Sheet(
-        source=frame.source, header=frame.header, rows=tuple(rows), delimiter=frame.delimiter
-    )
+def _filled(
+    frame: Sheet, columns: Columns, at: Mapping[str, int], texts: Texts, names: Sequence[str]
+) -> Iterator[Sequence[str]]:
+    """The rows of the frame with `texts` in the columns `names`; `at` is each id's row there."""
+    places = [frame.header.index(name) for name in names]
+    place_of_id = frame.header.index(columns.id_col)
+    left = iter(frame.rows)
+    while rows := list(islice(left, ROWS_AT_ONCE)):
+        found = texts(np.array([at[row[place_of_id]] for row in rows]))
+        for row, cells in zip(rows, found, strict=True):
+            filled = list(row)
+            for place, cell in zip(places, cells, strict=True):
+                filled[place] = cell
+            yield filled
 
 
 def _changes(path: Path, new: Sheet, columns: Columns) -> str:
     """What writing `new` over the file at `path` changes, in words."""
+    bits: dict[str, int] = {}  # of the labels
+
+    def read(sheet: Sheet) -> dict[str, int]:
+        """The label set of each id, as bits: a million sets of texts would fill the memory."""
+        ids = sheet.ids(columns)
+        sets = (
+            sum(1 << bits.setdefault(name, len(bits)) for name in names)
+            for names in read_sets(sheet, columns)
+        )
+        return dict(zip(ids, sets, strict=True))
+
     try:
-        old = read_sheet(path)
-        before = dict(zip(old.ids(columns), read_sets(old, columns), strict=True))
+        before = read(read_sheet(path))
     except SubmissionError as error:
         return f"it replaces a file that was no submission ({error.found})"
-    after = dict(zip(new.ids(columns), read_sets(new, columns), strict=True))
+    after = read(new)
     common = before.keys() & after.keys()
-    added = sum(len(set(after[name]) - set(before[name])) for name in common)
-    removed = sum(len(set(before[name]) - set(after[name])) for name in common)
-    changed = sum(set(after[name]) != set(before[name]) for name in common)
+    added = sum((after[name] & ~before[name]).bit_count() for name in common)
+    removed = sum((before[name] & ~after[name]).bit_count() for name in common)
+    changed = sum(after[name] != before[name] for name in common)
     text = f"{changed} rows changed, {added} labels added, {removed} removed"
     if new_rows := len(after) - len(common):
         text += f", {new_rows} rows are new"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mmfeat.errors import ConfigError
 from mmfeat.metrics.sets import ratio
@@ -137,7 +138,10 @@ def value_of(objective: str, problem: Problem, predicted: Targets) -> float:
 
 
 def values_of(
-    objective: str, problem: Problem, predicted: Targets, weights: Values | None = None
+    objective: str,
+    problem: Problem,
+    predicted: Targets,
+    weights: NDArray[np.number] | None = None,
 ) -> Values:
     """The same for each line of `weights` of shape (r, n), which counts the rows; of shape (r,)."""
     registry = {name: entry.value for name, entry in OBJECTIVES.items()}

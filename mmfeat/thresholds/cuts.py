@@ -15,9 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mmfeat.metrics.ranked import count_above, score_of, sorted_keys
 from mmfeat.types import IntArray
 
 Thresholds = NDArray[np.float64]
+CHUNK = 2**22  # cells that are looked at at once
 
 HALF = 0.5  # the threshold of a model that is taken at its word
 
@@ -70,12 +72,33 @@ def best_of(thresholds: Thresholds, values: NDArray[np.number]) -> float:
 
 def list_cuts(scores: NDArray[np.floating], truth: NDArray[np.integer]) -> Cuts:
     """List the cuts of `scores` of shape (n,) in [0, 1] with `truth` of shape (n,), 0 or 1."""
-    order, ends = rank(scores)
-    distinct = scores[order[ends]]
+    distinct, chosen, hits = count_above(scores, truth)
     return Cuts(
         thresholds=between(distinct),
-        chosen=np.append(0, ends + 1),
-        hits=np.append(0, np.cumsum(truth[order], dtype=np.int64)[ends]),
+        chosen=np.append(0, chosen),
+        hits=np.append(0, hits),
+        scores=distinct,
+    )
+
+
+def list_corners(scores: NDArray[np.floating], truth: NDArray[np.integer]) -> Cuts:
+    """As `list_cuts`, with the first cut and those alone that end at a positive's score.
+
+    Every other cut predicts more and hits no more than the one before it, so that it is the
+    best by no measure; `Cuts.at` is not for these.
+    """
+    keys = sorted_keys(scores, truth)
+    parts = (keys[start : start + CHUNK] for start in range(0, len(keys), CHUNK))
+    positives = np.concatenate([part[(part & 1).astype(bool)] for part in parts])[::-1]
+    ends = np.flatnonzero(np.append(positives[1:] != positives[:-1], True)[: len(positives)])
+    upper = positives[ends]
+    first = np.searchsorted(keys, upper - 1)  # where the score's negatives begin
+    lower = np.where(first > 0, score_of(keys[first - 1], scores.dtype), 0)
+    distinct = score_of(upper, scores.dtype)
+    return Cuts(
+        thresholds=np.append(above(score_of(keys[-1:], scores.dtype)[0]), middle(distinct, lower)),
+        chosen=np.append(0, len(keys) - first),
+        hits=np.append(0, ends + 1),
         scores=distinct,
     )
 
@@ -89,10 +112,20 @@ def rank(scores: NDArray[np.floating]) -> tuple[IntArray, IntArray]:
 
 def between(distinct: NDArray[np.floating]) -> Thresholds:
     """The thresholds around falling distinct scores of shape (m,), of shape (m + 1,)."""
-    edges = np.concatenate(([1.0], distinct.astype(np.float64), [0.0]))
-    middle = (edges[:-1] + edges[1:]) / 2
+    return np.append(above(distinct[0]), middle(distinct, np.append(distinct[1:], 0)))
+
+
+def above(highest: np.floating) -> float:
+    """The threshold above all scores."""
+    if highest >= 1.0:
+        return float(np.nextafter(highest, np.inf, dtype=np.float64))
+    return float(middle(np.ones(1), np.array([highest], dtype=np.float64))[0])
+
+
+def middle(upper: NDArray[np.floating], lower: NDArray[np.floating]) -> Thresholds:
+    """The thresholds that part each of `upper` from the lower one."""
+    high, low = upper.astype(np.float64), lower.astype(np.float64)
+    halfway = (high + low) / 2
     # two neighbouring floats have no middle: the upper one parts them as well
-    thresholds = np.where(middle > edges[1:], middle, edges[:-1])
-    if distinct[0] >= 1.0:
-        thresholds[0] = np.nextafter(distinct[0], np.inf, dtype=np.float64)
+    thresholds: Thresholds = np.where(halfway > low, halfway, high)
     return thresholds

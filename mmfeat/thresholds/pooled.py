@@ -7,27 +7,41 @@ steps is the objective at every cut.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
 from mmfeat.metrics.sets import micro_f1
-from mmfeat.thresholds.cuts import HALF, Cuts, Thresholds, best_of, between, list_cuts, rank
+from mmfeat.thresholds.cuts import (
+    HALF,
+    Cuts,
+    Thresholds,
+    above,
+    best_of,
+    list_corners,
+    middle,
+    rank,
+)
 from mmfeat.thresholds.problem import Problem
-from mmfeat.types import IntArray
+from mmfeat.types import FloatArray, IntArray
 
+AT_ONCE = 2**23  # cells that are sorted with their steps, so that memory stays flat
 MAX_ROUNDS = 50  # of Dinkelbach's method; it takes three to six
 
 
 def pool(problem: Problem) -> Cuts:
-    """The cuts of all cells of the table taken together."""
-    return list_cuts(problem.probabilities.ravel(), problem.targets.ravel())
+    """The cuts of all cells of the table taken together that end at a positive."""
+    return list_corners(problem.probabilities.ravel(), problem.targets.ravel())
 
 
 def best_global(problem: Problem) -> Thresholds:
     """One threshold for all classes, the one of the greatest micro-F1."""
+    if not problem.support.any():
+        return np.full(problem.n_labels, HALF)
     cuts = pool(problem)
-    threshold = cuts.best(cuts.f_beta()) if cuts.positives else HALF
-    return np.full(problem.n_labels, threshold)
+    return np.full(problem.n_labels, cuts.best(cuts.f_beta()))
 
 
 def dinkelbach(problem: Problem) -> Thresholds:
@@ -39,10 +53,10 @@ def dinkelbach(problem: Problem) -> Thresholds:
     """
     thresholds = best_global(problem)
     reached = micro_f1(problem.predict(thresholds), problem.targets)
+    corners = {j: problem.corners(j) for j in np.flatnonzero(~problem.rare).tolist()}
     for _ in range(MAX_ROUNDS):
         proposal = thresholds.copy()
-        for j in np.flatnonzero(~problem.rare):
-            cuts = problem.cuts[j]
+        for j, cuts in corners.items():
             proposal[j] = cuts.best(2 * cuts.hits - reached * cuts.chosen)
         value = micro_f1(problem.predict(proposal), problem.targets)
         if value <= reached:
@@ -53,14 +67,19 @@ def dinkelbach(problem: Problem) -> Thresholds:
 
 def best_common(problem: Problem) -> float:
     """The one threshold for all classes of the greatest macro F-beta; 0.5 without positives."""
-    scores, steps = [], []
-    for j in np.flatnonzero(problem.support):
-        cuts = problem.cuts[j]
-        scores.append(cuts.scores)
-        steps.append(np.diff(whole(cuts.f_beta(problem.beta))))
-    if not scores:
+    present = np.flatnonzero(problem.support).tolist()
+    if not present:
         return HALF
-    return _best_step(np.concatenate(scores), np.concatenate(steps))
+    best = _Best()
+    for high, low in _ranges(problem.probabilities):
+        scores, steps = [], []
+        for j in present:
+            cuts = problem.cuts(j)
+            within = slice(*np.searchsorted(-cuts.scores, (-high, -low), side="left"))
+            scores.append(cuts.scores[within])
+            steps.append(np.diff(whole(cuts.f_beta(problem.beta)))[within])
+        best.add(np.concatenate(scores), np.concatenate(steps))
+    return best.threshold()
 
 
 def best_common_of_rows(problem: Problem) -> float:
@@ -79,6 +98,52 @@ def whole(values: NDArray[np.float64]) -> IntArray:
 
 
 def _best_step(scores: NDArray[np.floating], steps: IntArray) -> float:
-    order, ends = rank(scores)
-    sums = np.append(0, np.cumsum(steps[order])[ends])
-    return best_of(between(scores[order[ends]]), sums)
+    best = _Best()
+    best.add(scores, steps)
+    return best.threshold()
+
+
+def _ranges(scores: FloatArray) -> Iterator[tuple[float, float]]:
+    """Ranges of scores (high, low], from the top down, of about `AT_ONCE` of `scores` each."""
+    n_ranges = -(-scores.size // AT_ONCE)
+    some = scores.ravel()[:: max(1, scores.size // 2**16)]
+    inner = np.unique(np.quantile(some, np.arange(1, n_ranges) / n_ranges))[::-1].tolist()
+    yield from pairwise([np.inf, *inner, -np.inf])
+
+
+class _Best:
+    """The cut of the greatest running sum of steps, over ranges of scores from the top down.
+
+    The scores of a range lie below those of the one before it.
+    """
+
+    def __init__(self) -> None:
+        self.sum = 0  # at the last score so far
+        self.last: NDArray[np.floating] | None = None
+        self.thresholds: list[float] = []  # the best of each range, and
+        self.values: list[int] = []  # what they are worth
+
+    def add(self, scores: NDArray[np.floating], steps: IntArray) -> None:
+        """Add a range of cells."""
+        if not len(scores):
+            return
+        order, ends = rank(scores)
+        sums = self.sum + np.append(0, np.cumsum(steps[order])[ends])
+        distinct = scores[order[ends]]
+        if self.last is None:
+            first = above(distinct[0])
+        else:
+            first = float(middle(self.last, distinct[:1])[0])
+        # the last cut's threshold needs the next range's highest score
+        self._take(np.append(first, middle(distinct[:-1], distinct[1:])), sums[:-1])
+        self.sum, self.last = int(sums[-1]), distinct[-1:]
+
+    def threshold(self) -> float:
+        """The best of all; of equal ones the nearest to 0.5."""
+        if self.last is not None:
+            self._take(middle(self.last, np.zeros(1)), np.array([self.sum]))
+        return best_of(np.array(self.thresholds), np.array(self.values))
+
+    def _take(self, thresholds: Thresholds, values: IntArray) -> None:
+        self.thresholds.append(best_of(thresholds, values))
+        self.values.append(int(values.max()))

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from mmfeat.thresholds.cuts import Cuts, Thresholds, list_cuts
+from mmfeat.thresholds.cuts import Cuts, Thresholds, list_corners, list_cuts
 from mmfeat.types import BoolArray, FloatArray, IntArray, Targets
 
 MIN_POSITIVES = 10  # a class with fewer shares its threshold
@@ -55,11 +55,13 @@ class Problem:
         """The classes with too few positives for a threshold of their own, of shape (k,)."""
         return self.support < self.min_positives
 
-    @cached_property
-    def cuts(self) -> list[Cuts]:
-        """The cuts of each class."""
-        columns = zip(self.probabilities.T, self.targets.T, strict=True)
-        return [list_cuts(np.ascontiguousarray(p), np.ascontiguousarray(y)) for p, y in columns]
+    def cuts(self, j: int) -> Cuts:
+        """The cuts of one class; to keep those of all would take many times the scores' room."""
+        return list_cuts(self.probabilities[:, j], self.targets[:, j])
+
+    def corners(self, j: int) -> Cuts:
+        """The cuts of one class that may be best, see `list_corners`."""
+        return list_corners(self.probabilities[:, j], self.targets[:, j])
 
     def rows(self, chosen: NDArray[np.generic]) -> Problem:
         """The same with the rows of a mask or of a list of rows, of shape (n,)."""
@@ -67,4 +69,4 @@ class Problem:
 
     def predict(self, thresholds: Thresholds) -> Targets:
         """The labels at or above their thresholds, of shape (n, k)."""
-        return (self.probabilities >= thresholds).astype(np.uint8)
+        return (self.probabilities >= thresholds).view(np.uint8)

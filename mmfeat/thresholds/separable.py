@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from mmfeat.classes import map_classes
 from mmfeat.thresholds.cuts import HALF, Cuts, Thresholds
 from mmfeat.thresholds.pooled import best_common, pool
 from mmfeat.thresholds.problem import Problem
@@ -102,8 +103,8 @@ def micromacro(problem: Problem) -> Thresholds:
     thresholds = np.full(problem.n_labels, best_common(problem))
     hits = total = 0
     order = np.argsort(-problem.support, kind="stable")
-    for n_decided, j in enumerate(order[problem.support[order] > 0], start=1):
-        cuts = problem.cuts[j]
+    for n_decided, j in enumerate(order[problem.support[order] > 0].tolist(), start=1):
+        cuts = problem.cuts(j)
         micro = 2 * (hits + cuts.hits) / (total + cuts.positives + cuts.chosen)
         thresholds[j] = cuts.best(micro + cuts.f_beta() / n_decided)
         at = cuts.at(thresholds[j])
@@ -149,8 +150,8 @@ def _each(
     thresholds = np.full(problem.n_labels, HALF)
     if not problem.support.any():
         return thresholds
-    for j in np.flatnonzero(~problem.rare):
-        thresholds[j] = choose(int(j), problem.cuts[j])
+    own = np.flatnonzero(~problem.rare)
+    thresholds[own] = map_classes(lambda j: choose(j, problem.cuts(j)), own.tolist())
     if problem.rare.any():
         shared = pooled(pool(problem), problem.floor) if pooled else _shared(problem)
         thresholds[problem.rare] = shared
@@ -159,7 +160,7 @@ def _each(
 
 def _shared(problem: Problem) -> float:
     common = best_common(problem)
-    few = [problem.cuts[j] for j in np.flatnonzero(problem.rare & (problem.support > 0))]
+    few = [problem.cuts(j) for j in np.flatnonzero(problem.rare & (problem.support > 0)).tolist()]
     gain = sum(_f(cuts, common, problem.beta) - _f(cuts, HALF, problem.beta) for cuts in few)
     return common if gain >= 0 else HALF
 

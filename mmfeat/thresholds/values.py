@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,36 +13,68 @@ from mmfeat.thresholds.problem import Problem
 from mmfeat.types import Targets
 
 Values = NDArray[np.float64]
+ROWS_AT_ONCE = 2**14
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tally:
-    """Weighted counts of a prediction, one line per resample.
+    """Weighted counts of a prediction, one line per resample, made when they are asked for.
 
     Attributes
     ----------
+    predicted, truth
+        Of shape (n, k), 0 or 1.
+    weights
+        Of shape (r, n): how often each row counts; None: once.
     hits, chosen, support
         Of shape (r, k): right predictions, predictions and true labels of each class.
     samples_f1
         Of shape (r,): weighted mean of the rows' F1.
     """
 
-    hits: Values
-    chosen: Values
-    support: Values
-    samples_f1: Values
+    predicted: Targets
+    truth: Targets
+    weights: NDArray[np.number] | None
+
+    @cached_property
+    def hits(self) -> Values:
+        return self._sums(self.predicted & self.truth)
+
+    @cached_property
+    def chosen(self) -> Values:
+        return self._sums(self.predicted)
+
+    @cached_property
+    def support(self) -> Values:
+        return self._sums(self.truth)
+
+    @cached_property
+    def samples_f1(self) -> Values:
+        w = np.ones((1, len(self.truth))) if self.weights is None else self.weights
+        f1, total = row_f1(self.predicted, self.truth), w.sum(axis=1, dtype=np.float64)
+        # one line of weights at a time, so that they may be small whole numbers
+        sums = np.array([line.astype(np.float64) @ f1 for line in w])
+        mean: Values = sums / np.maximum(total, 1)
+        return mean
+
+    def _sums(self, sets: Targets) -> Values:
+        """The sum of `sets` over the rows.
+
+        In float32, which is exact: a sum of counts stays below 2²⁴ within `ROWS_AT_ONCE` rows.
+        """
+        if self.weights is None:
+            once: Values = sets.sum(axis=0, dtype=np.float64)[None]
+            return once
+        total = np.zeros((len(self.weights), sets.shape[1]))
+        for start in range(0, len(sets), ROWS_AT_ONCE):
+            rows = slice(start, start + ROWS_AT_ONCE)
+            total += self.weights[:, rows].astype(np.float32) @ sets[rows].astype(np.float32)
+        return total
 
 
-def tally(problem: Problem, predicted: Targets, weights: Values | None = None) -> Tally:
+def tally(problem: Problem, predicted: Targets, weights: NDArray[np.number] | None = None) -> Tally:
     """Count `predicted` of shape (n, k) with each line of `weights` of shape (r, n); None: once."""
-    w = np.ones((1, len(predicted))) if weights is None else weights
-    truth = problem.targets
-    return Tally(
-        hits=w @ (predicted & truth).astype(np.float64),
-        chosen=w @ predicted.astype(np.float64),
-        support=w @ truth.astype(np.float64),
-        samples_f1=w @ row_f1(predicted, truth) / np.maximum(w.sum(axis=1), 1),
-    )
+    return Tally(predicted=predicted, truth=problem.targets, weights=weights)
 
 
 def macro_f_beta(problem: Problem, counted: Tally) -> Values:

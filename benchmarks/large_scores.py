@@ -1,0 +1,204 @@
+"""A million rows after the fit: thresholds, predictions and submissions, in seconds and memory.
+
+    python -m benchmarks.large_scores [--rows 1000000] [--labels 100] [--only choose,tune,predict]
+
+Each measurement has a process of its own whose memory is limited to 2 GiB. Thresholds: made-up
+scores that are nearly calibrated, rates from 0.3 to 0.001, five folds. Predictions: a made-up
+store of 64 + 64 numbers and 20 labels a row, a logistic regression fitted on 2,000 other rows,
+a sample submission of all ids.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from benchmarks.results import machine, write_section
+from mmfeat.config import DataSettings, FitSettings
+from mmfeat.fit import fit, load_training, plan_run
+from mmfeat.importing import import_embeddings
+from mmfeat.memory import peak_memory
+from mmfeat.predict import predict_scores, write_predictions
+from mmfeat.runs import Run, find_run
+from mmfeat.submission import write_submission
+from mmfeat.tables import read_table
+from mmfeat.thresholds import Problem, choose_thresholds
+from mmfeat.tune import tune
+from mmfeat.types import FloatArray, Scores, Targets
+from mmfeat.workspace import Workspace
+
+LIMIT = 2 * 2**30  # bytes
+CHOICES = tuple(
+    (objective, method)
+    for objective, methods in {
+        "macro-f1": ("bootstrap", "exact"),
+        "micro-f1": ("global", "dinkelbach"),
+    }.items()
+    for method in methods
+)
+OBJECTIVES = ("macro-f1", "micro-f1")
+FORMATS = ("labels", "multihot", "probabilities")
+WIDTH, N_LABELS, N_TRAIN = 64, 20, 2_000
+
+
+def make_scores(folder: Path, n_rows: int, n_labels: int) -> None:
+    """Probabilities and targets drawn from them, with some noise on the logits."""
+    rng = np.random.default_rng(0)
+    p: FloatArray = np.empty((n_rows, n_labels), dtype=np.float32)
+    y: Targets = np.empty((n_rows, n_labels), dtype=np.uint8)
+    for j, rate in enumerate(np.geomspace(0.3, 0.001, n_labels)):
+        logits = rng.normal(np.log(rate / (1 - rate)), 2, n_rows)
+        y[:, j] = rng.random(n_rows) < 1 / (1 + np.exp(-logits))
+        p[:, j] = 1 / (1 + np.exp(-logits - rng.normal(0, 0.5, n_rows)))
+    with h5py.File(folder / "made_up.h5", "w") as file:
+        file["p"], file["y"], file["folds"] = p, y, rng.permutation(n_rows) % 5
+
+
+def load_scores(folder: Path) -> Scores:
+    with h5py.File(folder / "made_up.h5") as file:
+        p = file["p"][:]
+        return Scores(
+            ids=tuple(map(str, range(len(p)))),
+            labels=tuple(map(str, range(p.shape[1]))),
+            probabilities=p,
+            targets=file["y"][:],
+            folds=file["folds"][:],
+        )
+
+
+def make_workspace(folder: Path, n_rows: int) -> None:
+    """A run on few rows, a store of many, and a sample submission of theirs for each format."""
+    space = Workspace(folder)
+    rng = np.random.default_rng(0)
+    for split, rows in (("train", N_TRAIN), ("test", n_rows)):
+        arrays = {m: folder / f"{split}-{m}.npy" for m in ("image", "text")}
+        for path in arrays.values():
+            np.save(path, rng.standard_normal((rows, WIDTH), dtype=np.float32).astype(np.float16))
+        names = [f"{split}{row}.jpg" for row in range(rows)]
+        cells = [" ".join(map(str, np.flatnonzero(rng.random(N_LABELS) < 0.2))) for _ in names]
+        table = folder / f"{split}.csv"
+        lines = ["ImageID,Labels", *map(",".join, zip(names, cells, strict=True))]
+        table.write_text("\n".join(lines) + "\n")
+        import_embeddings(
+            read_table(table, data=DataSettings()),
+            **arrays,
+            out=space.store(split),
+            encoder_name="made-up",
+        )
+    run = fit(space, plan_run(FitSettings(head="logreg", folds=2)), load_training(space, "train"))
+    run.write_decision(tune(run.scores()))
+    labels = ",".join(run.labels())
+    (folder / "labels.csv").write_text("\n".join(["ImageID,Labels", *(f"{n}," for n in names)]))
+    zeros = ",0" * N_LABELS
+    (folder / "multihot.csv").write_text(
+        "\n".join([f"ImageID,{labels}", *(n + zeros for n in names)])
+    )
+
+
+def measure(folder: Path, what: str, *options: str) -> dict[str, float]:
+    """Seconds by step, and the most memory, of one measurement in this process."""
+    seconds: dict[str, float] = {}
+
+    def timed(name: str, work: Callable[[], Any]) -> Any:
+        started = time.perf_counter()
+        found = work()
+        seconds[name] = time.perf_counter() - started
+        return found
+
+    if what in ("choose", "tune"):
+        scores = load_scores(folder)
+        resource.setrlimit(resource.RLIMIT_DATA, (LIMIT, LIMIT))
+        assert scores.targets is not None
+        if what == "choose":
+            problem = Problem(probabilities=scores.probabilities, targets=scores.targets)
+            objective, method = options
+            timed(
+                " by ".join(options),
+                lambda: choose_thresholds(problem, objective=objective, method=method),
+            )
+        else:
+            timed(options[0], lambda: tune(scores, objective=options[0]))
+    else:
+        resource.setrlimit(resource.RLIMIT_DATA, (LIMIT, LIMIT))
+        space = Workspace(folder)
+        run = find_run(space, None, tuned=True)
+        scores = timed("scoring", lambda: predict_scores(run, space, "test"))
+        timed(options[0], lambda: write(run, scores, folder, options[0]))
+    return {**seconds, "peak": float(peak_memory())}
+
+
+def write(run: Run, scores: Scores, folder: Path, how: str) -> None:
+    """The file that `mmfeat predict` writes (csv, jsonl, parquet), or `mmfeat submit`."""
+    if how not in FORMATS:
+        path = folder / f"predictions.{how}"
+        write_predictions(path, scores, run.decision(), empty="top1")
+        return
+    write_submission(
+        folder / f"submission-{how}.csv",
+        ids=scores.ids,
+        labels=scores.labels,
+        predicted=run.decision().decide(scores.probabilities, empty="top1"),
+        probabilities=scores.probabilities,
+        sample=folder / ("labels.csv" if how == "labels" else "multihot.csv"),
+        format=how,
+    )
+
+
+def measured(folder: Path, what: str, *options: str) -> dict[str, float]:
+    """As `measure`, in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.large_scores", "--measure", str(folder), what]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(done.stderr[-2000:])
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--labels", type=int, default=100)
+    parser.add_argument("--only", default="choose,tune,predict")
+    parser.add_argument("--measure", nargs="+", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.measure:
+        print(json.dumps(measure(Path(options.measure[0]), *options.measure[1:])))
+        return
+    only = options.only.split(",")
+    jobs: list[tuple[str, tuple[str, ...]]] = []
+    if "choose" in only:
+        jobs += [("choose", choice) for choice in CHOICES]
+    if "tune" in only:
+        jobs += [("tune", (objective,)) for objective in OBJECTIVES]
+    if "predict" in only:
+        jobs += [("predict", (how,)) for how in ("csv", "jsonl", "parquet", *FORMATS)]
+    lines = ["| | seconds | peak GiB |", "|---|---:|---:|"]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if {"choose", "tune"} & set(only):
+            make_scores(folder, options.rows, options.labels)
+        if "predict" in only:
+            make_workspace(folder, options.rows)
+        for what, choice in jobs:
+            found = measured(folder, what, *choice)
+            peak = found.pop("peak") / 2**30
+            told = " + ".join(f"{step} {seconds:.1f}" for step, seconds in found.items())
+            lines.append(f"| {what} {' by '.join(choice)} | {told} | {peak:.2f} |")
+            print(lines[-1], flush=True)
+    head = f"{options.rows:,} rows, {options.labels} classes to tune, {N_LABELS} to predict"
+    write_section("large-scores", "\n\n".join([f"## {head}\n\n{machine()}", "\n".join(lines)]))
+
+
+if __name__ == "__main__":
+    main()
