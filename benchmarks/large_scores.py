@@ -92,7 +92,8 @@ def make_workspace(folder: Path, n_rows: int) -> None:
         table.write_text("\n".join(lines) + "\n")
         import_embeddings(
             read_table(table, data=DataSettings()),
-            **arrays,
+            image=arrays["image"],
+            text=arrays["text"],
             out=space.store(split),
             encoder_name="made-up",
         )

@@ -121,7 +121,8 @@ def test_feature_sets_in_different_orders_are_joined(workspace: Workspace, tmp_p
     workspace.store("test", "b").unlink()
     import_embeddings(
         read_table(tmp_path / "turned.csv", data=DataSettings()),
-        **arrays,
+        image=arrays["image"],
+        text=arrays["text"],
         out=workspace.store("test", "b"),
         encoder_name="made-up",
     )
