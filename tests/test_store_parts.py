@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import time
@@ -419,6 +420,22 @@ def test_an_index_that_is_none_is_refused(tmp_path: Path, table: Table, text: st
     (tmp_path / "b" / INDEX).write_text(text)
     with pytest.raises(StoreError, match=r"index\.json"):
         FeatureStore.open(tmp_path / "b.h5")
+
+
+def test_more_files_than_may_be_open_are_told(tmp_path: Path) -> None:
+    table = make_table(tmp_path, n_rows=40)
+    out = tmp_path / "b.h5"
+    extract(table, tmp_path, out, settings=replace(SETTINGS, rows_per_file=1))
+    n_open = len(list(Path("/proc/self/fd").iterdir()))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (n_open + 20, hard))
+    try:
+        with pytest.raises(StoreError, match="raise `ulimit -n`"):
+            FeatureStore.open(out)
+        assert len(list(Path("/proc/self/fd").iterdir())) == n_open
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert verify_store(out) == []
 
 
 def test_verify_names_the_file(tmp_path: Path, table: Table) -> None:

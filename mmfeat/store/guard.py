@@ -6,6 +6,7 @@ code or point elsewhere, and sizes against the file's own.
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 from collections.abc import Iterator
@@ -30,6 +31,12 @@ def plain_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
+        if isinstance(error, OSError) and error.errno == errno.EMFILE:
+            raise StoreError(
+                "all files of a store are open at once",
+                f"{path} cannot be opened beside the others",
+                "raise `ulimit -n`, or make the store again with more --rows-per-file",
+            ) from error
         raise StoreError(
             "a feature store must be as mmfeat wrote it",
             f"{path}: {error}",
