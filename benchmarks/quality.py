@@ -1,14 +1,17 @@
 """How good every head is on captions of COCO, at 0.5, with tuned thresholds, and decoded.
 
-    python -m benchmarks.quality --data FOLDER [--heads logreg,mlp,gmlp,lightgbm,knn]
+    python -m benchmarks.quality --data FOLDER [--heads logreg,mlp,gmlp,lightgbm,knn] [--seeds 3]
 
-Rows 0-24,999 train, with thresholds out of fold; rows 25,000-29,999 judge.
+Rows 0-24,999 train, with thresholds out of fold; rows 25,000-29,999 judge. Torch heads depend on
+their draws: they are fitted with several seeds, and the mean of those is a row of its own (a deep
+ensemble, Lakshminarayanan et al. 2017), which stands for the head in the ensemble of all.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import dataclass
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -24,7 +27,7 @@ from mmfeat.folds import make_folds
 from mmfeat.fusion import FUSIONS, fuse
 from mmfeat.model import Model
 from mmfeat.tune import tune
-from mmfeat.types import Features, FloatArray, Scores, Targets
+from mmfeat.types import Features, FloatArray, IntArray, Scores, Targets
 
 AVERAGE = "probability"
 
@@ -58,16 +61,44 @@ def weights_of(parts: FloatArray, targets: Targets) -> Weights:
     return fit_weights(parts.reshape(len(parts), -1), targets.ravel(), average=AVERAGE)
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """Scores of the training rows, out of fold, and of the judged ones; of folds' models, too."""
+
+    oof: FloatArray
+    judged: FloatArray
+    average: FloatArray | None
+    seconds: float
+
+
+def fitted(head: str, train: Features, judge: Features, folds: IntArray, *, seed: int) -> Fitted:
+    """Fit one head; of a torch head the mean of its folds' models is another final one."""
+    started = time.perf_counter()
+    model = Model.build(head=head, fusion="text", loss="bce", seed=seed, settings={})
+    oof = np.empty((train.n_rows, len(train.labels)), dtype=np.float32)
+    for _, rows, values in model.cross_validate(train, folds):
+        oof[rows] = values
+    judged = model.fit(train).predict(judge)
+    seconds = time.perf_counter() - started
+    average = None
+    if model.uses_loss:
+        model.final = "average"
+        average = model.fit(train).predict(judge)
+    return Fitted(oof=oof, judged=judged, average=average, seconds=seconds)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=existing, required=True)
     parser.add_argument("--heads", default="logreg,mlp,gmlp,lightgbm,knn")
     parser.add_argument("--ensemble", default="logreg,mlp,gmlp,lightgbm,knn")
     parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=3, help="of torch heads")
     arguments = parser.parse_args()
     train, judge = split(read_coco18(arguments.data))
     assert train.targets is not None
     assert judge.targets is not None
+    truth = judge.targets
     folds = make_folds(train.targets, n_folds=arguments.folds, seed=0)
     oof: dict[str, FloatArray] = {}
     judged: dict[str, FloatArray] = {}
@@ -92,22 +123,23 @@ def main() -> None:
             folds=folds,
         )
 
-    for head in arguments.heads.split(","):
-        started = time.perf_counter()
-        model = Model.build(head=head, fusion="text", loss="bce", seed=0, settings={})
-        oof[head] = np.empty(train.targets.shape, dtype=np.float32)
-        for _, rows, values in model.cross_validate(train, folds):
-            oof[head][rows] = values
-        judged[head] = model.fit(train).predict(judge)
-        seconds = time.perf_counter() - started
-        lines.append(row_of(head, scores(oof[head]), judged[head], judge.targets, seconds))
+    def add(name: str, out_of_fold: FloatArray, values: FloatArray, seconds: float) -> None:
+        lines.append(row_of(name, scores(out_of_fold), values, truth, seconds))
         print(lines[-1], flush=True)
-        if model.uses_loss:  # a torch head: its folds' models together are another final one
-            model.final = "average"
-            judged[head] = model.fit(train).predict(judge)
-            name = f"{head}, final=average"
-            lines.append(row_of(name, scores(oof[head]), judged[head], judge.targets, seconds))
-            print(lines[-1], flush=True)
+
+    for head in arguments.heads.split(","):
+        fits = [fitted(head, train, judge, folds, seed=0)]
+        add(head, fits[0].oof, fits[0].judged, fits[0].seconds)
+        if fits[0].average is not None:
+            add(f"{head}, final=average", fits[0].oof, fits[0].average, fits[0].seconds)
+            for seed in range(1, arguments.seeds):
+                fits.append(fitted(head, train, judge, folds, seed=seed))
+                add(f"{head}, seed {seed}", fits[-1].oof, fits[-1].judged, fits[-1].seconds)
+        oof[head] = np.mean([fit.oof for fit in fits], axis=0)
+        judged[head] = np.mean([fit.judged for fit in fits], axis=0)
+        if len(fits) > 1:
+            seconds = sum(fit.seconds for fit in fits)
+            add(f"{head}, mean of {len(fits)} seeds", oof[head], judged[head], seconds)
     names = [name for name in arguments.ensemble.split(",") if name in oof]
     if len(names) > 1:
         started = time.perf_counter()
@@ -122,7 +154,7 @@ def main() -> None:
         shares = ", ".join(f"{n} {w:.2f}" for n, w in zip(names, weights, strict=True))
         seconds = time.perf_counter() - started
         label = f"ensemble, weights fitted out of fold: {shares}"
-        lines.append(row_of(label, scores(together), mixed, judge.targets, seconds))
+        add(label, together, mixed, seconds)
     write_section("quality", "\n".join([*lines, "", machine()]))
 
 

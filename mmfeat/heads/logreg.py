@@ -64,7 +64,6 @@ class LogReg(Head):
         check_range("C", 1.0 if self.C is None else self.C, 1e-12, 1e12)
         check_range("tolerance", self.tolerance, 1e-12, 1)
         check_range("max_steps", self.max_steps, 1, 1e9)
-        self._given: NDArray[np.float64] | None = None  # C of each class, by `settled`
         self._weights = np.empty((0, 0), dtype=np.float32)
         self._offsets = np.empty(0, dtype=np.float32)
         self._costs: NDArray[np.float64] = np.empty((0, 0))
