@@ -37,7 +37,7 @@ from mmfeat.types import Table
 
 BATCH = 64
 MODEL = "ViT-B-32"
-ROUNDS = 3
+IMAGE_ROUNDS, CAPTION_ROUNDS = 5, 3
 PLAIN_IMAGES, PLAIN_CAPTIONS = 128, 2048  # of the plain loop in a round
 OPERATIONS = 2 * 4.4e9  # of ViT-B-32's image tower at 224 pixels, per image
 
@@ -124,18 +124,18 @@ def speed(photos: Path, captions: list[str], folder: Path, *, n_files: int) -> I
     ids = [str(i) for i in range(len(captions))]
     square = torch.randn(2048, 2048).to(torch.bfloat16)
     clock = Clock()
-    for round_ in range(ROUNDS):
-        few = files[:PLAIN_IMAGES]
-        part = captions[round_ * len(captions) // ROUNDS :][:PLAIN_CAPTIONS]
-        clock.measure("plain images", len(few), lambda: plain_images(plain, transform, few))  # noqa: B023
+    few = files[:PLAIN_IMAGES]
+    for _ in range(IMAGE_ROUNDS):
+        clock.measure("plain images", len(few), lambda: plain_images(plain, transform, few))
         clock.measure(
             "forward", 4 * len(pixels), lambda: [encoder.encode_images(pixels) for _ in range(4)]
         )
         clock.measure("our images", n_files, lambda: stage(table_of(names), "image"))
         clock.measure("peak", 10, lambda: [square @ square for _ in range(10)])
+    for round_ in range(CAPTION_ROUNDS):
+        part = captions[round_ * len(captions) // CAPTION_ROUNDS :][:PLAIN_CAPTIONS]
         clock.measure("plain captions", len(part), lambda: plain_captions(plain, part))  # noqa: B023
         clock.measure("our captions", len(captions), lambda: stage(table_of(ids, captions), "text"))
-    wall, cores = clock.medians()
     precision = encoder.provenance["precision"]
     yield "| | per second | by processor time | against |"
     yield "|---|---:|---:|---|"
@@ -148,20 +148,21 @@ def speed(photos: Path, captions: list[str], folder: Path, *, n_files: int) -> I
     ):
         against = "1"
         if reference:
-            against = f"**{wall[name] / wall[reference]:.1f} times the plain loop**"
-            against += f" ({cores[name] / cores[reference]:.1f} by processor time)"
-        yield f"| {told} | {wall[name]:.1f} | {cores[name]:.1f} | {against} |"
-    share = wall["our images"] / wall["forward"]
-    share_of_cores = cores["our images"] / cores["forward"]
-    arithmetic = wall["forward"] * OPERATIONS / (wall["peak"] * 2 * len(square) ** 3)
+            wall, cores = clock.ratios(name, reference)
+            against = f"**{wall:.1f} times the plain loop** ({cores:.1f} by processor time)"
+        wall, cores = clock.medians(name)
+        yield f"| {told} | {wall:.1f} | {cores:.1f} | {against} |"
+    share, share_of_cores = clock.ratios("our images", "forward")
+    peak = clock.medians("peak")[0] * 2 * len(square) ** 3
+    arithmetic = clock.medians("forward")[0] * OPERATIONS / peak
     yield (
         f"\nFiles to store run at {share:.0%} of the encoder's own forward rate"
         f" ({share_of_cores:.0%} by processor time), the forward at {arithmetic:.0%} of the"
-        f" measured bfloat16 matrix-product rate"
-        f" ({wall['peak'] * 2 * len(square) ** 3 / 1e9:.0f} GFLOP/s)."
+        f" measured bfloat16 matrix-product rate ({peak / 1e9:.0f} GFLOP/s)."
         f" {n_files} files, {len(captions)} captions ({len(set(captions))} different), of which the"
-        f" plain loop had {PLAIN_IMAGES} and {len(part)} in a round; medians of {ROUNDS} rounds,"
-        " all measured in turns within each round. By processor time: items per second of all"
+        f" plain loop had {PLAIN_IMAGES} and {PLAIN_CAPTIONS} in a round; medians of {IMAGE_ROUNDS}"
+        f" rounds of images and {CAPTION_ROUNDS} of captions, measured in turns within each round,"
+        " and of the rounds' own ratios. By processor time: items per second of all"
         f" {os.cpu_count()} cores working on nothing else; on a machine that is busy"
         f" with other things (load now {os.getloadavg()[0]:.1f}) it is the steadier measure."
     )
@@ -182,11 +183,15 @@ class Clock:
         self._wall.setdefault(name, []).append(count / wall)
         self._cores.setdefault(name, []).append(count * (os.cpu_count() or 1) / used)
 
-    def medians(self) -> tuple[dict[str, float], dict[str, float]]:
-        """Of all rounds: on the wall, by processor time."""
+    def medians(self, name: str) -> tuple[float, float]:
+        """Items a second on the wall, and by processor time."""
+        return statistics.median(self._wall[name]), statistics.median(self._cores[name])
+
+    def ratios(self, name: str, reference: str) -> tuple[float, float]:
+        """How many times as fast as `reference` in the same round: on the wall, by processor."""
         return tuple(  # type: ignore[return-value]
-            {name: statistics.median(rates) for name, rates in kind.items()}
-            for kind in (self._wall, self._cores)
+            statistics.median(a / b for a, b in zip(rates[name], rates[reference], strict=True))
+            for rates in (self._wall, self._cores)
         )
 
 
