@@ -132,7 +132,7 @@ def speed(photos: Path, captions: list[str], folder: Path, *, n_files: int) -> I
         )
         clock.measure("our images", n_files, lambda: stage(table_of(names), "image"))
         clock.measure("peak", 10, lambda: [square @ square for _ in range(10)])
-    for round_ in range(CAPTION_ROUNDS):
+    for round_ in range(CAPTION_ROUNDS if captions else 0):
         part = captions[round_ * len(captions) // CAPTION_ROUNDS :][:PLAIN_CAPTIONS]
         clock.measure("plain captions", len(part), lambda: plain_captions(plain, part))  # noqa: B023
         clock.measure("our captions", len(captions), lambda: stage(table_of(ids, captions), "text"))
@@ -145,7 +145,7 @@ def speed(photos: Path, captions: list[str], folder: Path, *, n_files: int) -> I
         ("our images", f"images, files to store ({precision})", "plain images"),
         ("plain captions", "captions, plain loop (float32, 77 tokens)", None),
         ("our captions", f"captions, table to store ({precision})", "plain captions"),
-    ):
+    )[: None if captions else 3]:
         against = "1"
         if reference:
             wall, cores = clock.ratios(name, reference)
@@ -245,17 +245,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photos", type=existing, help="a folder of JPEG photographs")
     parser.add_argument("--captions", type=existing, help="a table with a column Caption")
-    parser.add_argument("--n-files", type=int, default=954)
+    parser.add_argument("--n-files", type=int, default=1908)
+    parser.add_argument("--images-only", action="store_true", help="in a section of its own")
     parser.add_argument("--n-captions", type=int, default=30_000)
     parser.add_argument("--memory-of", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.memory_of:
         memory_of(options.memory_of)
         return
-    if options.photos is None or options.captions is None:
+    if options.photos is None or (options.captions is None and not options.images_only):
         parser.error("name the data with --photos and --captions")
-    table = read_table(options.captions, data=DataSettings())
-    captions = list(table.captions or ())[: options.n_captions]
+    captions: list[str] = []
+    if not options.images_only:
+        table = read_table(options.captions, data=DataSettings())
+        captions += (table.captions or ())[: options.n_captions]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         lines = [
@@ -264,10 +267,10 @@ def main() -> None:
             f"`python -m benchmarks.extract`: {MODEL} with random weights; {machine()}",
             "",
             *speed(options.photos, captions, folder, n_files=options.n_files),
-            *memory(),
-            *tables(),
         ]
-    write_section("extract", "\n".join(lines))
+        if not options.images_only:
+            lines += [*memory(), *tables()]
+    write_section("extract-images" if options.images_only else "extract", "\n".join(lines))
 
 
 if __name__ == "__main__":

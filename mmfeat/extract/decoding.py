@@ -124,6 +124,7 @@ class Decoder:
         process = subprocess.Popen(
             command,
             pass_fds=[theirs.fileno()],
+            env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},  # threads that nothing would use
             stdin=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,  # libtiff and others talk about broken files
             start_new_session=True,  # Ctrl-C is for the main process
