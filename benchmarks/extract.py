@@ -159,10 +159,10 @@ def speed(photos: Path, captions: list[str], folder: Path, *, n_files: int) -> I
         f"\nFiles to store run at {share:.0%} of the encoder's own forward rate"
         f" ({share_of_cores:.0%} by processor time), the forward at {arithmetic:.0%} of the"
         f" measured bfloat16 matrix-product rate ({peak / 1e9:.0f} GFLOP/s)."
-        f" {n_files} files, {len(captions)} captions ({len(set(captions))} different), of which the"
-        f" plain loop had {PLAIN_IMAGES} and {PLAIN_CAPTIONS} in a round; medians of {IMAGE_ROUNDS}"
-        f" rounds of images and {CAPTION_ROUNDS} of captions, measured in turns within each round,"
-        " and of the rounds' own ratios. By processor time: items per second of all"
+        f" {n_files} files, of which the plain loop had {PLAIN_IMAGES}, in {IMAGE_ROUNDS} rounds;"
+        f" {len(captions)} captions ({len(set(captions))} different), of which it had"
+        f" {PLAIN_CAPTIONS}, in {CAPTION_ROUNDS} rounds; measured in turns within each round,"
+        " medians of the rounds and of their own ratios. By processor time: items per second of all"
         f" {os.cpu_count()} cores working on nothing else; on a machine that is busy"
         f" with other things (load now {os.getloadavg()[0]:.1f}) it is the steadier measure."
     )
@@ -262,7 +262,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         lines = [
-            "## Stage one",
+            "## Stage one, images alone" if options.images_only else "## Stage one",
             "",
             f"`python -m benchmarks.extract`: {MODEL} with random weights; {machine()}",
             "",
