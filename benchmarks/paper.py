@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -72,7 +72,8 @@ def main() -> None:
     for run in outcome.runs:
         config = run.config()
         judged[cell_of(config)][config.seed] = Judged(run, workspace, truth)
-    write_section("paper", report(judged, options))
+    in_order = {cell: judged[cell] for cell in map(cell_of, cells)}  # not as they ended
+    write_section("paper", report(in_order, options))
 
 
 def tell(n_cells: int) -> Callable[[Event], None]:
@@ -116,7 +117,7 @@ class Judged:
         return found["map"] or 0.0
 
 
-def report(judged: dict[Cell, dict[int, Judged]], options: argparse.Namespace) -> str:
+def report(judged: Mapping[Cell, dict[int, Judged]], options: argparse.Namespace) -> str:
     """Both tables as markdown."""
     lines = [
         "## The table of Guo 2024 on the demo's scenes",
