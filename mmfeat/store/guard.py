@@ -38,7 +38,7 @@ def plain_errors(path: Path) -> Iterator[None]:
                 "raise `ulimit -n`, or make the store again with more --rows-per-file",
             ) from error
         raise StoreError(
-            "a feature store must be as mmfeat wrote it",
+            "a feature store must be HDF5 files as mmfeat wrote them",
             f"{path}: {error}",
             "make it again with `mmfeat extract` or `mmfeat import`",
         ) from error
