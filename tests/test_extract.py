@@ -205,12 +205,7 @@ def test_a_table_without_captions_gives_images_only(tmp_path: Path) -> None:
 def test_going_on_otherwise_is_refused_by_field(
     tmp_path: Path, change: dict[str, object], field: str, finished: bool
 ) -> None:
-    table = make_table(tmp_path)
-    if finished:
-        extract(table, tmp_path, tmp_path / "a.h5")
-    else:
-        interrupt_after(table, tmp_path, tmp_path / "a.h5", n_images=9)
-        assert (tmp_path / "a.h5.parts" / "00000.h5").exists()
+    table = begin(tmp_path, finished=finished)
     with pytest.raises(StoreError, match=f"{field} is .* there and .* now"):
         extract(table, tmp_path, tmp_path / "a.h5", **change)  # type: ignore[arg-type]
 
@@ -220,11 +215,7 @@ def test_going_on_otherwise_is_refused_by_field(
 def test_going_on_with_another_library_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: str, finished: bool
 ) -> None:
-    table = make_table(tmp_path)
-    if finished:
-        extract(table, tmp_path, tmp_path / "a.h5")
-    else:
-        interrupt_after(table, tmp_path, tmp_path / "a.h5", n_images=9)
+    table = begin(tmp_path, finished=finished)
     installed = importlib.metadata.version
 
     def version(name: str) -> str:
@@ -257,6 +248,17 @@ class InterruptedEncoder(ToyEncoder):
 def interrupt_after(table: Table, folder: Path, out: Path, *, n_images: int) -> None:
     with pytest.raises(KeyboardInterrupt):
         extract(table, folder, out, encoder=InterruptedEncoder(n_images))
+
+
+def begin(folder: Path, *, finished: bool) -> Table:
+    """Make a table, and its store or the first shards of it."""
+    table = make_table(folder)
+    if finished:
+        extract(table, folder, folder / "a.h5")
+    else:
+        interrupt_after(table, folder, folder / "a.h5", n_images=9)
+        assert (folder / "a.h5.parts" / "00000.h5").exists()
+    return table
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
