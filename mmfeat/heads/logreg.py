@@ -53,7 +53,7 @@ class LogReg(Head):
     C: float | None = None
     choose: str = "shared"
     criterion: str = "log-loss"
-    tolerance: float = 1e-7
+    tolerance: float = 3e-9
     max_steps: int = 500
     device: str = "auto"
 
