@@ -19,7 +19,7 @@ Batch = tuple[Tensor, Tensor]  # rows (b, d) and targets (b, k), float32
 
 
 class Batches(ABC):
-    """Chosen rows with their targets; random orders are drawn from torch's random state."""
+    """Chosen rows with their targets."""
 
     @abstractmethod
     def __len__(self) -> int:
@@ -31,7 +31,7 @@ class Batches(ABC):
         """The share of positives of each class, (k,)."""
 
     @abstractmethod
-    def shuffled(self, n_batches: int) -> Iterator[Batch]:
+    def shuffled(self, n_batches: int, draws: torch.Generator) -> Iterator[Batch]:
         """All rows once, in a new order, in so many batches."""
 
     @abstractmethod
@@ -71,8 +71,8 @@ class _InMemory(Batches):
     def rates(self) -> Tensor:
         return self.targets[self.rows].mean(dim=0)
 
-    def shuffled(self, n_batches: int) -> Iterator[Batch]:
-        order = torch.randperm(len(self.rows), device=self.rows.device)
+    def shuffled(self, n_batches: int, draws: torch.Generator) -> Iterator[Batch]:
+        order = torch.randperm(len(self.rows), device=self.rows.device, generator=draws)
         for rows in self.rows[order].tensor_split(n_batches):
             yield self.values[rows], self.targets[rows]
 
@@ -96,9 +96,9 @@ class _Streamed(Batches):
         rates = self.targets[self.rows].mean(axis=0, dtype=np.float64)
         return torch.from_numpy(rates).float().to(self.device)
 
-    def shuffled(self, n_batches: int) -> Iterator[Batch]:
+    def shuffled(self, n_batches: int, draws: torch.Generator) -> Iterator[Batch]:
         def permute(n: int) -> IntArray:
-            order: IntArray = torch.randperm(n).numpy()
+            order: IntArray = torch.randperm(n, device=draws.device, generator=draws).cpu().numpy()
             return order
 
         for rows, values in shuffled(self.values, self.rows, n_batches=n_batches, permute=permute):

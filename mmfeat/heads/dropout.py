@@ -12,12 +12,14 @@ class Dropout(nn.Module):
     """As `torch.nn.Dropout`, whose draws take a good part of an MLP's step on a CPU.
 
     Numbers of any shape are set to 0 with probability `share`, in [0, 1), rounded to a multiple
-    of 1/256; the others are scaled so that their mean stays. Off outside of training.
+    of 1/256; the others are scaled so that their mean stays. Off outside of training. The numbers
+    come from `generator`, or from torch's random state where it is None.
     """
 
     def __init__(self, share: float) -> None:
         super().__init__()
         self.n_kept = max(1, round((1 - share) * LEVELS))
+        self.generator: torch.Generator | None = None
 
     def forward(self, rows: Tensor) -> Tensor:
         """Drop some numbers while training."""
@@ -25,6 +27,6 @@ class Dropout(nn.Module):
             return rows
         size = rows.numel()
         draws = torch.empty(-(-size // 8), dtype=torch.int64, device=rows.device)
-        draws.random_(-(2**63), None)
+        draws.random_(-(2**63), None, generator=self.generator)
         kept = draws.view(torch.uint8)[:size].view(rows.shape) < self.n_kept
         return rows * (kept.to(rows.dtype) * (LEVELS / self.n_kept))

@@ -16,9 +16,12 @@ import logging
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from threading import Event, Lock
 from typing import ClassVar, Self, cast
 
 import numpy as np
@@ -30,7 +33,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from mmfeat.errors import FitError
 from mmfeat.heads.base import Head
 from mmfeat.heads.batches import ROWS_AT_ONCE, Batches, Source
+from mmfeat.heads.dropout import Dropout
 from mmfeat.heads.options import check_choice, check_range, choose_device
+from mmfeat.heads.side_by_side import side_by_side
 from mmfeat.heads.space import Choice, Range, Space
 from mmfeat.losses import Loss, make_loss
 from mmfeat.types import FloatArray, IntArray, Matrix, Targets
@@ -42,6 +47,8 @@ MIN_SET_ASIDE = 20  # on fewer rows than this, stopping early is guesswork
 
 # Without `epochs`: so many, or as many as make so many steps where rows are few, up to a limit.
 EPOCHS, STEPS, MOST_EPOCHS = 8, 400, 100
+
+SEEDED = Lock()  # held while torch's own random state is in use, which all threads share
 
 
 @dataclass(kw_only=True)
@@ -74,6 +81,7 @@ class TorchHead(Head):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.epochs_ = 0  # after `fit`: the length of the schedule
+        self._stop = Event()  # set where nobody waits for this fit any more
         check_choice("schedule", self.schedule, ("cosine", "constant"))
         check_choice("precision", self.precision, ("auto", "fp32", "bf16"))
         check_choice("device", self.device, ("auto", "cpu", "cuda"))
@@ -85,6 +93,26 @@ class TorchHead(Head):
         check_range("decay", self.decay, 0, math.inf)
         check_range("ema", self.ema, 0, 1)
         check_range("smoothing", self.smoothing, 0, 1)
+
+    def fit_folds(
+        self,
+        x: Matrix,
+        y: Targets,
+        *,
+        blocks: tuple[int, ...],
+        splits: Sequence[IntArray],
+        prompts: FloatArray | None = None,
+    ) -> Iterator[Self]:
+        """Yield one fitted copy per split; on a CPU, rows in memory serve several at once."""
+        if not isinstance(x, np.ndarray) or choose_device(self.device).type != "cpu":
+            yield from super().fit_folds(x, y, blocks=blocks, splits=splits, prompts=prompts)
+            return
+        stop, fits = Event(), []
+        for rows in splits:
+            head = replace(self)
+            head._stop = stop
+            fits.append(partial(head._learn, x, y, rows, blocks, prompts))
+        yield from side_by_side(fits, stop=stop)
 
     def search_space(self) -> Space:
         """How every torch head trains; the number of epochs is found by stopping early."""
@@ -107,21 +135,23 @@ class TorchHead(Head):
                 "batch=0 makes one of all rows",
                 "give --set batch=256, or leave out --max-memory",
             )
+        draws = torch.Generator(device).manual_seed(self.seed)
+        order = torch.randperm(len(rows), device=device, generator=draws)
+        order = torch.from_numpy(rows).to(device)[order]
+        n_aside = len(order) // SET_ASIDE
+        if self.rounds is not None or not self.patience or n_aside < MIN_SET_ASIDE:
+            n_aside = 0
         source = Source(x, y, device)
-        with seeded(self.seed, device):
-            order = torch.from_numpy(rows).to(device)[torch.randperm(len(rows), device=device)]
-            n_aside = len(order) // SET_ASIDE
-            if self.rounds is not None or not self.patience or n_aside < MIN_SET_ASIDE:
-                n_aside = 0
-            train, aside = source.chosen(order[n_aside:]), source.chosen(order[:n_aside])
-            self._network = self._build(blocks, y.shape[1]).to(device)
-            cast(Standardise, self._network[0]).learn(train)
-            self._train(train, aside)
+        train, aside = source.chosen(order[n_aside:]), source.chosen(order[:n_aside])
+        self._network = self._build(blocks, y.shape[1]).to(device)
+        cast(Standardise, self._network[0]).learn(train)
+        self._train(train, aside, draws)
 
     def _build(self, blocks: tuple[int, ...], n_classes: int) -> nn.Sequential:
-        return nn.Sequential(Standardise(sum(blocks)), self._module(blocks, n_classes))
+        with seeded(self.seed):
+            return nn.Sequential(Standardise(sum(blocks)), self._module(blocks, n_classes))
 
-    def _train(self, train: Batches, aside: Batches) -> None:
+    def _train(self, train: Batches, aside: Batches, draws: torch.Generator) -> None:
         """Train `_network` on the rows `train`; keep the epoch that is best on `aside`."""
         rates = train.rates.clamp(0.5 / len(train), 1 - 0.5 / len(train))
         loss = make_loss(self.loss, rates=rates, smoothing=self.smoothing)
@@ -131,6 +161,8 @@ class TorchHead(Head):
             AveragedModel(network, multi_avg_fn=average, use_buffers=True) if self.ema else None
         )
         judged = averaged.module if averaged is not None else network
+        for dropout in (part for part in network.modules() if isinstance(part, Dropout)):
+            dropout.generator = draws
         optimizer = make_optimizer(network, lr=self.lr, decay=self.decay)
         steps = math.ceil(len(train) / (self.batch or len(train)))
         self.epochs_ = self.epochs or min(max(EPOCHS, math.ceil(STEPS / steps)), MOST_EPOCHS)
@@ -140,7 +172,9 @@ class TorchHead(Head):
         for epoch in range(1, (self.rounds or self.epochs_) + 1):
             network.train()
             total = torch.zeros((), device=rates.device)
-            for rows, targets in train.shuffled(steps):
+            for rows, targets in train.shuffled(steps, draws):
+                if self._stop.is_set():
+                    raise CancelledError
                 with self._precision(rows.device):
                     logits = network(rows)
                 value = mean_loss(loss, logits, targets)
@@ -231,8 +265,7 @@ class TorchHead(Head):
         save_file(state, folder / "weights.safetensors")
 
     def _load_state(self, folder: Path) -> None:
-        with seeded(self.seed, torch.device("cpu")):
-            self._network = self._build(self.blocks_, int(self.learnable_.sum()))
+        self._network = self._build(self.blocks_, int(self.learnable_.sum()))
         self._network.load_state_dict(load_file(folder / "weights.safetensors"))
         self._network.eval().to(choose_device("auto"))
 
@@ -293,10 +326,10 @@ def is_finite(network: nn.Module) -> bool:
 
 
 @contextmanager
-def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch inside the block, and leave the caller's random state as it was."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
+def seeded(seed: int) -> Iterator[None]:
+    """Seed torch on the CPU inside the block, and leave the caller's random state as it was."""
+    with SEEDED, torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
         yield
 
 
