@@ -10,7 +10,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from statistics import median
 from typing import Any
@@ -28,6 +28,7 @@ from benchmarks.coco18 import N_TRAIN, read_coco18
 from benchmarks.paths import existing
 from benchmarks.results import machine, write_section
 from mmfeat.fusion import fuse
+from mmfeat.heads.base import Head
 from mmfeat.heads.gmlp import GMLP
 from mmfeat.heads.lightgbm import LightGBM
 from mmfeat.heads.logreg import LogReg
@@ -202,6 +203,32 @@ def bench_gmlp(n_rows: int, width: int, repeat: int) -> str:
     )
 
 
+def drained(fits: Callable[[], Iterable[Head]]) -> float:
+    """Seconds until all of them have come."""
+    return timed(lambda: list(fits()))[0]
+
+
+def bench_folds(data: Data, repeat: int, epochs: int = 2, n_folds: int = 5) -> str:
+    """Five folds one after another with all threads, and side by side as `fit_folds` does it."""
+    x, y = data
+    fold_of = np.arange(len(x)) % n_folds
+    splits = [np.flatnonzero(fold_of != fold) for fold in range(n_folds)]
+    lines = [
+        f"{n_folds} folds of {x.shape[0]:,} × {x.shape[1]} × {y.shape[1]}, {epochs} epochs each",
+        "",
+        "| | one after another, s | side by side, s | ratio |",
+        "|---|---|---|---|",
+    ]
+    for head in (MLP(epochs=epochs), GMLP(epochs=epochs)):
+        folds = partial(head.fit_folds, x, y, blocks=(x.shape[1],), splits=splits)
+        alone = partial(Head.fit_folds, head, x, y, blocks=(x.shape[1],), splits=splits)
+        rounds = [(drained(alone), drained(folds)) for _ in range(repeat)]
+        apart, together = (median(side) for side in zip(*rounds, strict=True))
+        ratio = median(a / b for a, b in rounds)
+        lines.append(f"| {head.name} | {apart:.1f} | {together:.1f} | {ratio:.2f} |")
+    return "\n".join(lines)
+
+
 def bench_memory(n_rows: int, width: int, n_folds: int = 5) -> str:
     """Peaks of `benchmarks.memory`, each in a process of its own."""
     fold = n_rows * (n_folds - 1) // n_folds * width * 4
@@ -255,7 +282,7 @@ def bench_lightgbm(train: Data, trees: int) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=existing, required=True)
-    parser.add_argument("--only", default="logreg,logreg-wide,mlp,gmlp,lightgbm,memory")
+    parser.add_argument("--only", default="logreg,logreg-wide,mlp,gmlp,folds,lightgbm,memory")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--paper-epochs", type=int, default=200)
     parser.add_argument("--rows", type=int, default=N_TRAIN, help="of logistic regression")
@@ -276,6 +303,7 @@ def main() -> None:
         "logreg-wide": lambda: bench_logreg(made_up(30_000, 1536), arguments.repeat, 2),
         "mlp": lambda: bench_mlp(train, judged, arguments.paper_epochs, arguments.repeat),
         "gmlp": lambda: bench_gmlp(10_000, 1536, arguments.repeat),
+        "folds": lambda: bench_folds(train, arguments.repeat),
         "lightgbm": lambda: bench_lightgbm((train[0][:10_000], train[1][:10_000]), arguments.trees),
         "memory": lambda: bench_memory(30_000, 1536),
     }

@@ -35,8 +35,8 @@ from mmfeat.heads.base import Head
 from mmfeat.heads.batches import ROWS_AT_ONCE, Batches, Source
 from mmfeat.heads.dropout import Dropout
 from mmfeat.heads.options import check_choice, check_range, choose_device
-from mmfeat.heads.side_by_side import side_by_side
 from mmfeat.heads.space import Choice, Range, Space
+from mmfeat.heads.threads import side_by_side, threads_for
 from mmfeat.losses import Loss, make_loss
 from mmfeat.types import FloatArray, IntArray, Matrix, Targets
 
@@ -145,7 +145,8 @@ class TorchHead(Head):
         train, aside = source.chosen(order[n_aside:]), source.chosen(order[:n_aside])
         self._network = self._build(blocks, y.shape[1]).to(device)
         cast(Standardise, self._network[0]).learn(train)
-        self._train(train, aside, draws)
+        with threads_for(self._network, batch=self.batch or len(train)):
+            self._train(train, aside, draws)
 
     def _build(self, blocks: tuple[int, ...], n_classes: int) -> nn.Sequential:
         with seeded(self.seed):

@@ -9,10 +9,11 @@ from threading import Barrier, Event
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from mmfeat.errors import FitError
 from mmfeat.heads.mlp import MLP
-from mmfeat.heads.side_by_side import MOST_AT_ONCE, side_by_side
+from mmfeat.heads.threads import MOST_AT_ONCE, PRODUCT, side_by_side, threads_for
 
 
 @pytest.fixture(autouse=True)
@@ -90,3 +91,12 @@ def test_a_torch_head_that_nobody_waits_for_stops_at_its_next_step() -> None:
     splits = [np.arange(0), np.arange(64)]  # the first cannot be fitted, the other has no end
     with pytest.raises(FitError, match="needs rows"):
         list(MLP(epochs=10**6).fit_folds(x, y, blocks=(4,), splits=splits))
+
+
+def test_a_step_gets_as_many_threads_as_its_largest_product_is_worth() -> None:
+    network = nn.Sequential(nn.Linear(1024, 512), nn.Linear(512, 3))
+    of_one_thread = PRODUCT // (1024 * 512)
+    for batch, expected in ((1, 1), (3 * of_one_thread, 3), (100 * of_one_thread, MOST_AT_ONCE)):
+        with threads_for(network, batch=batch):
+            assert torch.get_num_threads() == expected
+        assert torch.get_num_threads() == MOST_AT_ONCE

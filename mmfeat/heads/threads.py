@@ -1,21 +1,23 @@
-"""Fits of several folds at once, in threads of this process, on a CPU.
+"""Threads of torch on a CPU: as many for a fit as are worth waking, and several fits at once.
 
-A step of a small network has many operations that are too short to be shared among cores, so
-a fold gets few threads and its neighbours the others. Torch lets go of the interpreter while it
-computes.
+A step of a small network has many operations that are too short to be shared among cores. Torch
+lets go of the interpreter while it computes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from threading import Event
 from typing import TypeVar
 
 import torch
+from torch import nn
 
 Result = TypeVar("Result")
 
+PRODUCT = 1 << 25  # multiply-adds that are worth a thread: about a millisecond
 MOST_AT_ONCE = 5  # fits; their share of the threads must not depend on how many are left to do
 
 
@@ -31,3 +33,15 @@ def side_by_side(fits: Sequence[Callable[[], Result]], *, stop: Event) -> Iterat
         finally:
             stop.set()
             torch.set_num_threads(n_threads)  # or threads to come would have that share
+
+
+@contextmanager
+def threads_for(network: nn.Module, *, batch: int) -> Iterator[None]:
+    """Inside, use no more threads than the largest product of a step of `batch` rows is worth."""
+    n_threads = torch.get_num_threads()
+    worth = batch * max(p.numel() for p in network.parameters()) // PRODUCT
+    torch.set_num_threads(min(max(1, worth), n_threads))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)
