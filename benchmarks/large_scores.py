@@ -26,8 +26,9 @@ import numpy as np
 
 from benchmarks.results import machine, write_section
 from mmfeat.config import DataSettings, FitSettings
-from mmfeat.fit import fit, load_training, plan_run
+from mmfeat.fit import fit, plan_run
 from mmfeat.importing import import_embeddings
+from mmfeat.load import load_training
 from mmfeat.memory import peak_memory
 from mmfeat.predict import predict_scores, write_predictions
 from mmfeat.runs import Run, find_run

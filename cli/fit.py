@@ -46,7 +46,8 @@ def fit(
     """Stage two: fit a head across folds, keep its out-of-fold scores, refit on all rows."""
     from mmfeat.config import override
     from mmfeat.fit import fit as fit_run
-    from mmfeat.fit import load_training, plan_run
+    from mmfeat.fit import plan_run
+    from mmfeat.load import load_training
     from mmfeat.tracking import Tracker
 
     settings, space = start(workspace, quiet=quiet)

@@ -60,7 +60,8 @@ def search(
     from dataclasses import replace
 
     from mmfeat.config import override
-    from mmfeat.fit import load_training, plan_run
+    from mmfeat.fit import plan_run
+    from mmfeat.load import load_training
     from mmfeat.runs import find_run
     from mmfeat.search import fit_best, optimism, plan_search, ranked, run_trials
     from mmfeat.tracking import Tracker

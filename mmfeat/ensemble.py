@@ -113,7 +113,7 @@ class Ensemble:
 
         Raises `RunError` where a run has other rows, labels or folds.
         """
-        assert features.targets is not None, "mmfeat.fit.load_training has seen to it"
+        assert features.targets is not None, "mmfeat.load.load_training has seen to it"
         parts = np.stack([_scores(run, features, folds) for run in self.members.values()])
         names = np.unique(folds)
         for done, fold in enumerate(names, start=1):

@@ -23,8 +23,8 @@ from mmfeat.ensemble import Ensemble
 from mmfeat.errors import ConfigError, RunError, StoreError
 from mmfeat.extract import ExtractSummary, Progress, extract_table, load_encoder_for
 from mmfeat.files import replacing
-from mmfeat.fit import tell_missing
 from mmfeat.fusion import count_missing
+from mmfeat.load import tell_missing
 from mmfeat.model import Model
 from mmfeat.runs import Run
 from mmfeat.store import FeatureStore, Status, open_features, read_features

@@ -24,8 +24,9 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from mmfeat.errors import ConfigError, FitError
-from mmfeat.fit import Training, build_model, fit, shared_folds
+from mmfeat.fit import build_model, fit
 from mmfeat.heads.space import Space
+from mmfeat.load import Training, shared_folds
 from mmfeat.plugins import check_name
 from mmfeat.runs import Run, RunConfig
 from mmfeat.study import Report, Trial, make_trial, n_possible, open_study, trials_of

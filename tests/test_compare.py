@@ -17,9 +17,9 @@ from mmfeat.compare import Event, describe, plan_comparison, run_cells, seconds_
 from mmfeat.compare.order import Order
 from mmfeat.config import FitSettings
 from mmfeat.errors import ConfigError, FitError, PluginError
-from mmfeat.fit import load_training
 from mmfeat.fusion import FUSIONS
 from mmfeat.heads import HEADS
+from mmfeat.load import load_training
 from mmfeat.runs import Run, RunConfig
 from mmfeat.workspace import Workspace
 from tests.conftest import import_split

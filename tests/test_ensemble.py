@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from mmfeat.config import FitSettings
 from mmfeat.ensemble import Ensemble, fit_weights, mix
 from mmfeat.errors import ConfigError, FitError, MmfeatError, RunError
-from mmfeat.fit import fit, load_training, plan_run
+from mmfeat.fit import fit, plan_run
+from mmfeat.load import load_training
 from mmfeat.predict import predict_scores, read_statuses
 from mmfeat.runs import Run, find_run, write_scores
 from mmfeat.tune import tune

@@ -11,9 +11,10 @@ import pytest
 
 from mmfeat.config import DataSettings, FitSettings
 from mmfeat.errors import ConfigError, FitError, PluginError, RunError, StoreError
-from mmfeat.fit import fit, load_training, plan_run
+from mmfeat.fit import fit, plan_run
 from mmfeat.heads.knn import KNN
 from mmfeat.importing import import_embeddings
+from mmfeat.load import load_training
 from mmfeat.model import Model
 from mmfeat.recipes import RECIPES
 from mmfeat.runs import find_run

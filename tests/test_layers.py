@@ -18,7 +18,7 @@ LAYERS = (
     {"config", "workspace", "tables", "store", "fusion", "losses", "folds", "metrics"}
     | {"calibration", "decode", "thresholds", "decision", "estimate", "runs"},
     {"encoders", "heads"},
-    {"late", "model", "recipes", "resume", "ensemble", "paired", "study", "tracking"},
+    {"late", "load", "model", "recipes", "resume", "ensemble", "paired", "study", "tracking"},
     {"extract", "importing", "tune", "leaderboard", "fit", "predict", "compare", "search"}
     | {"report", "submission", "demo"},
 )
@@ -33,6 +33,7 @@ STAGE_TWO = {
     "predict",
     "compare",
     "leaderboard",
+    "load",
     "search",
     "study",
     "tracking",

@@ -11,8 +11,9 @@ import pytest
 from mmfeat.config import DataSettings, FitSettings
 from mmfeat.decision import Decision
 from mmfeat.errors import ConfigError, RunError
-from mmfeat.fit import fit, load_training, plan_run
+from mmfeat.fit import fit, plan_run
 from mmfeat.importing import import_embeddings
+from mmfeat.load import load_training
 from mmfeat.predict import predict_scores, read_statuses, write_predictions
 from mmfeat.runs import Run
 from mmfeat.tables import read_table

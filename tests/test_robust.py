@@ -13,9 +13,10 @@ import pytest
 
 from mmfeat.config import FitSettings
 from mmfeat.errors import FitError
-from mmfeat.fit import Training, fit, plan_run
+from mmfeat.fit import fit, plan_run
 from mmfeat.heads import HEADS
 from mmfeat.heads.base import Head
+from mmfeat.load import Training
 from mmfeat.model import Model
 from mmfeat.plugins import resolve
 from mmfeat.types import Features

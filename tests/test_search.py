@@ -17,8 +17,9 @@ import pytest
 from mmfeat.config import FitSettings
 from mmfeat.errors import ConfigError, FitError, RunError
 from mmfeat.files import write_json
-from mmfeat.fit import Training, load_training, plan_run
+from mmfeat.fit import plan_run
 from mmfeat.heads.knn import KNN
+from mmfeat.load import Training, load_training
 from mmfeat.runs import find_run
 from mmfeat.tune import tune
 from mmfeat.workspace import Workspace

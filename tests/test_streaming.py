@@ -11,11 +11,12 @@ import torch
 
 from mmfeat.config import DataSettings, FitSettings
 from mmfeat.errors import ConfigError, FitError
-from mmfeat.fit import Training, fit, load_training, plan_run
+from mmfeat.fit import fit, plan_run
 from mmfeat.fusion import FUSIONS, FusedStream, fuse, fuse_stream
 from mmfeat.heads.batches import Source
 from mmfeat.heads.streaming import BLOCK_ROWS, in_order, shuffled
 from mmfeat.importing import import_embeddings
+from mmfeat.load import Training, load_training
 from mmfeat.memory import bytes_of
 from mmfeat.model import Model
 from mmfeat.store import StoredFeatures, open_features, read_features

@@ -15,7 +15,8 @@ import pytest
 from mmfeat.config import FitSettings
 from mmfeat.errors import PluginError, RunError
 from mmfeat.files import write_json, write_text
-from mmfeat.fit import fit, load_training, plan_run
+from mmfeat.fit import fit, plan_run
+from mmfeat.load import load_training
 from mmfeat.runs import Run
 from mmfeat.tracking import TRACKERS, Tracker
 from mmfeat.tracking.record import read_record

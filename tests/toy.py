@@ -13,7 +13,7 @@ from PIL import Image
 from mmfeat.config import DataSettings, ExtractSettings
 from mmfeat.encoders import Encoder, Preprocessing
 from mmfeat.encoders.base import Pixels, Tokenized, Tokens
-from mmfeat.fit import Training
+from mmfeat.load import Training
 from mmfeat.tables import read_table
 from mmfeat.types import Features, FloatArray, Table
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mmfeat.errors import MmfeatError
-from mmfeat.fit import Training, fit
+from mmfeat.fit import fit
+from mmfeat.load import Training
 from mmfeat.runs import Run, RunConfig
 from mmfeat.tune import tune
 from mmfeat.workspace import Workspace

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from mmfeat.compare.cell import Event, run_cell
 from mmfeat.errors import FitError
-from mmfeat.fit import Stores, load_training
+from mmfeat.load import Stores, load_training
 from mmfeat.runs import RunConfig
 from mmfeat.workspace import Workspace
 

@@ -15,7 +15,7 @@ from ray.exceptions import RayError
 
 from mmfeat.cluster import join_cluster, plain_errors
 from mmfeat.compare.cell import Event, run_cell
-from mmfeat.fit import Stores, Training, load_training
+from mmfeat.load import Stores, Training, load_training
 from mmfeat.runs import RunConfig
 from mmfeat.workspace import Workspace
 
