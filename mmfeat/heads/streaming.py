@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,6 +17,30 @@ from mmfeat.types import FloatArray, IntArray, Matrix, Stream
 
 BLOCK_ROWS = 1024  # neighbours that stay together until the shuffle among blocks
 ROWS_AT_ONCE = 4096  # of a pass in order
+
+
+@dataclass(frozen=True)
+class Shared:
+    """A `mmfeat.types.Stream` with several readers, each of whom holds a share of its rows."""
+
+    stream: Stream
+    readers: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n, d)."""
+        return self.stream.shape
+
+    @property
+    def buffer_rows(self) -> int:
+        """How many rows each reader may have in memory at once."""
+        return max(1, self.stream.buffer_rows // self.readers)
+
+    def __len__(self) -> int:
+        return len(self.stream)
+
+    def __getitem__(self, rows: slice, /) -> FloatArray:
+        return self.stream[rows]
 
 
 def in_order(x: Matrix, rows: IntArray) -> Iterator[tuple[slice, FloatArray]]:

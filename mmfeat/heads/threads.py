@@ -21,12 +21,17 @@ PRODUCT = 1 << 25  # multiply-adds that are worth a thread: about a millisecond
 MOST_AT_ONCE = 5  # fits; their share of the threads must not depend on how many are left to do
 
 
+def fits_at_once() -> int:
+    """How many fits `side_by_side` runs at a time."""
+    return min(MOST_AT_ONCE, torch.get_num_threads())
+
+
 def side_by_side(fits: Sequence[Callable[[], Result]], *, stop: Event) -> Iterator[Result]:
     """Yield what each of the fits gives, in order; set `stop` where nobody waits any more."""
     n_threads = torch.get_num_threads()
     share = max(1, n_threads // MOST_AT_ONCE)
     with ThreadPoolExecutor(
-        min(MOST_AT_ONCE, n_threads), initializer=torch.set_num_threads, initargs=(share,)
+        fits_at_once(), initializer=torch.set_num_threads, initargs=(share,)
     ) as pool:
         try:
             yield from pool.map(lambda fit: fit(), fits)

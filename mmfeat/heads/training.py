@@ -36,7 +36,8 @@ from mmfeat.heads.batches import ROWS_AT_ONCE, Batches, Source
 from mmfeat.heads.dropout import Dropout
 from mmfeat.heads.options import check_choice, check_range, choose_device
 from mmfeat.heads.space import Choice, Range, Space
-from mmfeat.heads.threads import side_by_side, threads_for
+from mmfeat.heads.streaming import Shared
+from mmfeat.heads.threads import fits_at_once, side_by_side, threads_for
 from mmfeat.losses import Loss, make_loss
 from mmfeat.types import FloatArray, IntArray, Matrix, Targets
 
@@ -103,10 +104,12 @@ class TorchHead(Head):
         splits: Sequence[IntArray],
         prompts: FloatArray | None = None,
     ) -> Iterator[Self]:
-        """Yield one fitted copy per split; on a CPU, rows in memory serve several at once."""
-        if not isinstance(x, np.ndarray) or choose_device(self.device).type != "cpu":
+        """Yield one fitted copy per split; on a CPU, several are fitted at once."""
+        if choose_device(self.device).type != "cpu":
             yield from super().fit_folds(x, y, blocks=blocks, splits=splits, prompts=prompts)
             return
+        if not isinstance(x, np.ndarray):
+            x = Shared(x, fits_at_once())
         stop, fits = Event(), []
         for rows in splits:
             head = replace(self)
