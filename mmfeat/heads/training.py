@@ -47,7 +47,7 @@ SET_ASIDE = 10  # one row in so many decides when to stop
 MIN_SET_ASIDE = 20  # on fewer rows than this, stopping early is guesswork
 
 # Without `epochs`: so many, or as many as make so many steps where rows are few, up to a limit.
-EPOCHS, STEPS, MOST_EPOCHS = 8, 400, 100
+EPOCHS, STEPS, MOST_EPOCHS = 12, 400, 100
 
 SEEDED = Lock()  # held while torch's own random state is in use, which all threads share
 
