@@ -10,7 +10,7 @@ from mmfeat.classes import map_classes
 from mmfeat.decision import Decision
 from mmfeat.metrics.sets import class_scores
 from mmfeat.thresholds import Problem, choose_thresholds, values_of
-from mmfeat.thresholds.separable import resampled
+from mmfeat.thresholds.separable import drawn
 from mmfeat.types import Targets
 
 N_RESAMPLES = 200  # for intervals
@@ -50,11 +50,8 @@ def spread(problem: Problem, objective: str, method: str) -> list[float | None]:
         return [0.0 if method == "fixed" else None] * problem.n_labels
     if objective in ("macro-f1", "f-beta"):
         classes = np.flatnonzero(own).tolist()
-        drawn = map_classes(
-            lambda j: resampled(problem.cuts(j), beta=problem.beta, seed=(problem.seed, j)),
-            classes,
-        )
-        chosen = dict(zip(classes, drawn, strict=True))
+        best = map_classes(lambda j: drawn(problem, j), classes)
+        chosen = dict(zip(classes, best, strict=True))
     else:
         rng = np.random.default_rng(problem.seed)
         n_rows = len(problem.targets)

@@ -44,7 +44,6 @@ def test_many_rows_are_fitted_as_few_are(monkeypatch: pytest.MonkeyPatch) -> Non
     p, targets, folds = scene(3)
     plain = fit_calibration(p, targets, folds)
     monkeypatch.setattr("mmfeat.calibration.MANY", N - 1)
-    monkeypatch.setattr("mmfeat.calibration.SOME", N // 8)
     warm = fit_calibration(p, targets, folds)
     assert [f.kind for f in warm.maps] == [f.kind for f in plain.maps]
     for found, expected in zip(warm.maps, plain.maps, strict=True):
@@ -98,7 +97,7 @@ def test_every_map_rises_and_stays_a_probability(kind: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
     p = np.round(rng.random(40), rng.integers(1, 4))
     truth = (rng.random(40) < rng.random()).astype(np.uint8)
-    found = FITS[kind](p, truth, None)
+    found = FITS[kind](p, truth)
     if found is None:
         assert kind in ("platt", "beta")
         return
@@ -124,7 +123,7 @@ def test_separable_scores_give_finite_maps() -> None:
     x = np.repeat([0.0, 1.0], 50)
     truth = np.repeat([0, 1], 50).astype(np.uint8)
     for fit in FITS.values():
-        found = fit(x, truth, None)
+        found = fit(x, truth)
         assert found is not None and np.isfinite(found.parameters).all()
         low, high = found(x)[[0, -1]]
         assert low < 0.1 and high > 0.9

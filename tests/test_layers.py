@@ -16,7 +16,7 @@ PACKAGE = Path(mmfeat.__file__).parent
 LAYERS = (
     {"errors", "types", "plugins", "files", "lock", "memory", "cluster", "classes"},
     {"config", "workspace", "tables", "store", "fusion", "losses", "folds", "metrics"}
-    | {"calibration", "decode", "thresholds", "decision", "estimate", "runs"},
+    | {"calibration", "condense", "decode", "thresholds", "decision", "estimate", "runs"},
     {"encoders", "heads"},
     {"late", "load", "model", "recipes", "resume", "ensemble", "paired", "study", "tracking"},
     {"extract", "importing", "tune", "leaderboard", "fit", "predict", "compare", "search"}

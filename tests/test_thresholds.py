@@ -312,7 +312,7 @@ def test_corners_are_the_cuts_that_can_be_best(problem: Problem, chunk: int) -> 
     for p, y in zip(problem.probabilities.T, problem.targets.T, strict=True):
         cuts = list_cuts(p, y)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("mmfeat.thresholds.cuts.CHUNK", chunk)
+            patch.setattr("mmfeat.metrics.ranked.CHUNK", chunk)
             corners = list_corners(p, y)
         kept = np.append(0, np.flatnonzero(np.diff(cuts.hits)) + 1)
         for name in ("thresholds", "chosen", "hits"):

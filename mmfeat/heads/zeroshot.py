@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from mmfeat.calibration import logistic, sigmoid
+from mmfeat.calibration import logistic
+from mmfeat.condense import sigmoid
 from mmfeat.heads.base import Head
 from mmfeat.types import FloatArray, IntArray, Targets
 

@@ -15,11 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mmfeat.metrics.ranked import count_above, score_of, sorted_keys
+from mmfeat.metrics.ranked import count_above, find_corners, rising_order
 from mmfeat.types import IntArray
 
 Thresholds = NDArray[np.float64]
-CHUNK = 2**22  # cells that are looked at at once
 
 HALF = 0.5  # the threshold of a model that is taken at its word
 
@@ -87,25 +86,18 @@ def list_corners(scores: NDArray[np.floating], truth: NDArray[np.integer]) -> Cu
     Every other cut predicts more and hits no more than the one before it, so that it is the
     best by no measure; `Cuts.at` is not for these.
     """
-    keys = sorted_keys(scores, truth)
-    parts = (keys[start : start + CHUNK] for start in range(0, len(keys), CHUNK))
-    positives = np.concatenate([part[(part & 1).astype(bool)] for part in parts])[::-1]
-    ends = np.flatnonzero(np.append(positives[1:] != positives[:-1], True)[: len(positives)])
-    upper = positives[ends]
-    first = np.searchsorted(keys, upper - 1)  # where the score's negatives begin
-    lower = np.where(first > 0, score_of(keys[first - 1], scores.dtype), 0)
-    distinct = score_of(upper, scores.dtype)
+    corners = find_corners(scores, truth)
     return Cuts(
-        thresholds=np.append(above(score_of(keys[-1:], scores.dtype)[0]), middle(distinct, lower)),
-        chosen=np.append(0, len(keys) - first),
-        hits=np.append(0, ends + 1),
-        scores=distinct,
+        thresholds=np.append(above(corners.highest), middle(corners.scores, corners.below)),
+        chosen=np.append(0, corners.chosen),
+        hits=np.append(0, corners.hits),
+        scores=corners.scores,
     )
 
 
 def rank(scores: NDArray[np.floating]) -> tuple[IntArray, IntArray]:
     """The rows from the highest score down, and the position where each distinct score ends."""
-    order = np.argsort(-scores)
+    order = rising_order(scores)[::-1]
     ranked = scores[order]
     return order, np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mmfeat.thresholds.cuts import Cuts, Thresholds, list_corners, list_cuts
 from mmfeat.types import BoolArray, FloatArray, IntArray, Targets
@@ -55,6 +54,11 @@ class Problem:
         """The classes with too few positives for a threshold of their own, of shape (k,)."""
         return self.support < self.min_positives
 
+    @cached_property
+    def resampled(self) -> dict[int, Thresholds]:
+        """The best thresholds of resamples of a class, where a method has drawn them."""
+        return {}
+
     def cuts(self, j: int) -> Cuts:
         """The cuts of one class; to keep those of all would take many times the scores' room."""
         return list_cuts(self.probabilities[:, j], self.targets[:, j])
@@ -63,9 +67,14 @@ class Problem:
         """The cuts of one class that may be best, see `list_corners`."""
         return list_corners(self.probabilities[:, j], self.targets[:, j])
 
-    def rows(self, chosen: NDArray[np.generic]) -> Problem:
+    def rows(self, chosen: BoolArray | IntArray) -> Problem:
         """The same with the rows of a mask or of a list of rows, of shape (n,)."""
-        return replace(self, probabilities=self.probabilities[chosen], targets=self.targets[chosen])
+        listed = np.flatnonzero(chosen) if chosen.dtype == np.bool_ else chosen.astype(np.int64)
+        return replace(
+            self,
+            probabilities=self.probabilities.take(listed, axis=0),
+            targets=self.targets.take(listed, axis=0),
+        )
 
     def predict(self, thresholds: Thresholds) -> Targets:
         """The labels at or above their thresholds, of shape (n, k)."""

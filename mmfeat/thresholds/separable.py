@@ -8,6 +8,7 @@ is best for all classes together, unless 0.5 serves them better.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -15,14 +16,21 @@ from mmfeat.classes import map_classes
 from mmfeat.thresholds.cuts import HALF, Cuts, Thresholds
 from mmfeat.thresholds.pooled import best_common, pool
 from mmfeat.thresholds.problem import Problem
+from mmfeat.types import IntArray
 
 N_RESAMPLES = 100
 CHUNK = 2**20  # draws in memory at once
+IN_CACHE = 2**14  # numbers that are worked on at once
 
 
 def exact(problem: Problem) -> Thresholds:
     """The cut of the greatest F-beta, class by class, over every cut between distinct scores."""
-    return _each(problem, lambda _, cuts: cuts.best(cuts.f_beta(problem.beta)))
+
+    def choose(j: int) -> float:
+        cuts = problem.cuts(j)
+        return cuts.best(cuts.f_beta(problem.beta))
+
+    return _each(problem, choose)
 
 
 def smoothed(problem: Problem) -> Thresholds:
@@ -33,9 +41,10 @@ def smoothed(problem: Problem) -> Thresholds:
     """
     squared = problem.beta**2
 
-    def choose(j: int, cuts: Cuts) -> float:
+    def choose(j: int) -> float:
+        cuts = problem.cuts(j)
         total = 1 + squared * cuts.positives + cuts.chosen
-        return _not_below_half(problem, cuts, cuts.best((1 + (1 + squared) * cuts.hits) / total))
+        return _not_below_half(problem, j, cuts.best((1 + (1 + squared) * cuts.hits) / total))
 
     return _each(problem, choose)
 
@@ -46,11 +55,18 @@ def bootstrap(problem: Problem) -> Thresholds:
     Where 0.5 is better than the median on the tuning rows, it is 0.5.
     """
 
-    def choose(j: int, cuts: Cuts) -> float:
-        median = float(np.median(resampled(cuts, beta=problem.beta, seed=(problem.seed, j))))
-        return _not_below_half(problem, cuts, median)
+    def choose(j: int) -> float:
+        return _not_below_half(problem, j, float(np.median(drawn(problem, j))))
 
     return _each(problem, choose)
+
+
+def drawn(problem: Problem, j: int) -> Thresholds:
+    """What `resampled` gives for one class, drawn once for each problem."""
+    if j not in problem.resampled:
+        seed = (problem.seed, j)
+        problem.resampled[j] = resampled(problem.corners(j), beta=problem.beta, seed=seed)
+    return problem.resampled[j]
 
 
 def resampled(
@@ -62,12 +78,12 @@ def resampled(
 ) -> Thresholds:
     """The best threshold of each resample of one class's rows, of shape (n_resamples,) or less.
 
-    Every row counts Poisson(1) times (the Poisson bootstrap). The best cut always lies just
-    below a positive, and a sum of m such counts is Poisson(m), so it takes one draw per
-    positive and one for all negatives since the positive before. The draws follow the order of
-    the scores: the order of the rows does not matter. Cuts whose F-beta on all rows is far below
-    the best, by six relative standard errors of a count, are not candidates. Resamples without
-    positives are left out.
+    `cuts` are all there are, or the corners: none but these can be best. Every row counts
+    Poisson(1) times (the Poisson bootstrap). The best cut always lies just below a positive, and
+    a sum of m such counts is Poisson(m), so it takes one draw per positive and one for all
+    negatives since the positive before. The draws follow the order of the scores: the order of
+    the rows does not matter. Cuts whose F-beta on all rows is far below the best, by six relative
+    standard errors of a count, are not candidates. Resamples without positives are left out.
     """
     rng = np.random.default_rng(seed)
     places = np.flatnonzero(np.diff(cuts.hits)) + 1
@@ -78,17 +94,33 @@ def resampled(
     positives = np.diff(cuts.hits[places], prepend=0)
     negatives = np.diff(cuts.chosen[places], prepend=0) - positives
     thresholds = cuts.thresholds[places]
-    squared, found = beta * beta, []
+    found = []
     step = max(1, CHUNK // len(places))
     for start in range(0, n_resamples, step):
         size = (min(step, n_resamples - start), len(places))
-        right = rng.poisson(positives, size)
-        chosen = np.cumsum(rng.poisson(negatives, size) + right, axis=1)
-        hits = np.cumsum(right, axis=1)
-        total = hits[:, -1:] + rng.poisson(below, (len(hits), 1))
-        scores = hits / np.maximum(squared * total + chosen, 1e-300)
-        found.append(thresholds[np.argmax(scores[total[:, 0] > 0], axis=1)])
-    best: Thresholds = np.concatenate(found)
+        right, wrong = rng.poisson(positives, size), rng.poisson(negatives, size)
+        missed = rng.poisson(below, (size[0], 1))
+        # as many resamples at once as stay in the processor's cache
+        for first in range(0, size[0], IN_CACHE // len(places) + 1):
+            rows = slice(first, first + IN_CACHE // len(places) + 1)
+            best = _best_places(right[rows], wrong[rows], missed[rows], squared=beta * beta)
+            found.append(thresholds[best])
+    return np.concatenate(found)
+
+
+def _best_places(right: IntArray, wrong: IntArray, missed: IntArray, *, squared: float) -> IntArray:
+    """The place of the greatest F-beta for each row that has positives.
+
+    `right` and `wrong` of shape (r, m) count positives and negatives between the places, `missed`
+    of shape (r, 1) the positives after the last.
+    """
+    hits = np.cumsum(right, axis=1)
+    chosen = np.cumsum(np.add(wrong, right, out=wrong), axis=1)
+    total = hits[:, -1:] + missed
+    scores = squared * total + chosen
+    np.maximum(scores, 1e-300, out=scores)
+    np.divide(hits, scores, out=scores)
+    best: IntArray = np.argmax(scores[total[:, 0] > 0], axis=1)
     return best
 
 
@@ -117,12 +149,16 @@ def precision_at_least(problem: Problem) -> Thresholds:
 
     Where no cut reaches it, the cut of the greatest precision.
     """
-    return _each(problem, lambda _, cuts: most_recall(cuts, problem.floor), pooled=most_recall)
+    return _each(problem, partial(_at_floor, problem, most_recall), pooled=most_recall)
 
 
 def recall_at_least(problem: Problem) -> Thresholds:
     """The greatest precision among the cuts whose recall reaches the floor, class by class."""
-    return _each(problem, lambda _, cuts: most_precise(cuts, problem.floor), pooled=most_precise)
+    return _each(problem, partial(_at_floor, problem, most_precise), pooled=most_precise)
+
+
+def _at_floor(problem: Problem, best: Callable[[Cuts, float], float], j: int) -> float:
+    return best(problem.cuts(j), problem.floor)
 
 
 def most_recall(cuts: Cuts, floor: float) -> float:
@@ -142,7 +178,7 @@ def most_precise(cuts: Cuts, floor: float) -> float:
 
 def _each(
     problem: Problem,
-    choose: Callable[[int, Cuts], float],
+    choose: Callable[[int], float],
     *,
     pooled: Callable[[Cuts, float], float] | None = None,
 ) -> Thresholds:
@@ -151,7 +187,7 @@ def _each(
     if not problem.support.any():
         return thresholds
     own = np.flatnonzero(~problem.rare)
-    thresholds[own] = map_classes(lambda j: choose(j, problem.cuts(j)), own.tolist())
+    thresholds[own] = map_classes(choose, own.tolist())
     if problem.rare.any():
         shared = pooled(pool(problem), problem.floor) if pooled else _shared(problem)
         thresholds[problem.rare] = shared
@@ -160,18 +196,19 @@ def _each(
 
 def _shared(problem: Problem) -> float:
     common = best_common(problem)
-    few = [problem.cuts(j) for j in np.flatnonzero(problem.rare & (problem.support > 0)).tolist()]
-    gain = sum(_f(cuts, common, problem.beta) - _f(cuts, HALF, problem.beta) for cuts in few)
+    few = np.flatnonzero(problem.rare & (problem.support > 0)).tolist()
+    gain = sum(_f(problem, j, common) - _f(problem, j, HALF) for j in few)
     return common if gain >= 0 else HALF
 
 
-def _not_below_half(problem: Problem, cuts: Cuts, threshold: float) -> float:
-    better = _f(cuts, threshold, problem.beta) >= _f(cuts, HALF, problem.beta)
-    return threshold if better else HALF
+def _not_below_half(problem: Problem, j: int, threshold: float) -> float:
+    return threshold if _f(problem, j, threshold) >= _f(problem, j, HALF) else HALF
 
 
-def _f(cuts: Cuts, threshold: float, beta: float) -> float:
-    at = cuts.at(threshold)
-    squared = beta * beta
-    total = squared * cuts.positives + cuts.chosen[at]
-    return float((1 + squared) * cuts.hits[at] / total) if total else 0.0
+def _f(problem: Problem, j: int, threshold: float) -> float:
+    """F-beta of one class at a threshold."""
+    chosen = problem.probabilities[:, j] >= np.float64(threshold)
+    hits = int(np.count_nonzero(problem.targets[chosen, j]))
+    squared = problem.beta**2
+    total = squared * int(problem.support[j]) + int(np.count_nonzero(chosen))
+    return (1 + squared) * hits / total if total else 0.0
