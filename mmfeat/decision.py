@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from mmfeat.calibration import Calibrator, calibrate
+from mmfeat.classes import map_classes
 from mmfeat.decode import DECODES, check_choice, decode_expected_f1, fill_empty
 from mmfeat.errors import RunError
 from mmfeat.types import FloatArray, Targets
@@ -96,7 +97,8 @@ class Decision:
         how = self.decode if decode is None else decode
         check_choice("--decode", how, DECODES)
         predicted = np.empty(probabilities.shape, dtype=np.uint8)
-        for start in range(0, len(probabilities), ROWS_AT_ONCE):  # each row is decided alone
+
+        def decide_part(start: int) -> None:  # each row is decided alone
             part = probabilities[start : start + ROWS_AT_ONCE]
             if how == "expected-f1":
                 sure = calibrate(self.calibration, part) if self.calibration else part
@@ -104,6 +106,8 @@ class Decision:
             else:
                 sets = (part >= np.array(self.thresholds)).view(np.uint8)
             predicted[start : start + ROWS_AT_ONCE] = fill_empty(sets, part, empty=empty)
+
+        map_classes(decide_part, range(0, len(probabilities), ROWS_AT_ONCE))
         return predicted
 
     def to_json(self) -> dict[str, Any]:

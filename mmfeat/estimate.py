@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mmfeat.classes import map_classes
 from mmfeat.decision import Decision
@@ -15,40 +17,53 @@ from mmfeat.types import Targets
 
 N_RESAMPLES = 200  # for intervals
 N_REFITS = 20  # for the spread of thresholds that depend on one another
+MOST_REFITTED = 2**25  # cells of the table up to which these are chosen so many times
+SEPARABLE = ("macro-f1", "f-beta")  # each class's draws are enough
 TAILS = (0.025, 0.975)
 WIDTH = (0.05, 0.95)  # of the spread: the central 90 %
 
 
-def intervals(
-    objective: str, problem: Problem, predicted: dict[str, Targets]
-) -> dict[str, list[float]]:
-    """95 % bootstrap intervals of the objective for each prediction, and of the `gain`.
+class Resamples:
+    """Resamples of the rows, in each of which a row counts Poisson(1) times; drawn when asked for.
 
-    Each prediction is of shape (n, k). All are judged on the same resamples, in which a row
-    counts Poisson(1) times; the gain is `nested` minus `at_0.5`.
+    All predictions are judged on the same ones.
     """
-    rng = np.random.default_rng(problem.seed)
-    # drawn one resample at a time and kept as small numbers: 200 times the rows, in bytes
-    weights = np.empty((N_RESAMPLES, len(problem.targets)), dtype=np.uint8)
-    for line in weights:
-        line[:] = rng.poisson(1.0, len(line))
-    values = {
-        name: values_of(objective, problem, sets, weights) for name, sets in predicted.items()
-    }
-    values["gain"] = values["nested"] - values["at_0.5"]
-    return {name: np.quantile(each, TAILS).tolist() for name, each in values.items()}
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+
+    @cached_property
+    def weights(self) -> NDArray[np.uint8]:
+        """How often each row counts, of shape (N_RESAMPLES, n): 200 times the rows, in bytes."""
+        rng = np.random.default_rng(self.problem.seed)
+        weights = np.empty((N_RESAMPLES, len(self.problem.targets)), dtype=np.uint8)
+        for line in weights:  # one at a time, which stay small
+            line[:] = rng.poisson(1.0, len(line))
+        return weights
+
+    def intervals(self, objective: str, predicted: dict[str, Targets]) -> dict[str, list[float]]:
+        """95 % bootstrap intervals of the objective for each prediction, and of the `gain`.
+
+        Each prediction is of shape (n, k); the gain is `nested` minus `at_0.5`.
+        """
+        values = {
+            name: values_of(objective, self.problem, sets, self.weights)
+            for name, sets in predicted.items()
+        }
+        values["gain"] = values["nested"] - values["at_0.5"]
+        return {name: np.quantile(each, TAILS).tolist() for name, each in values.items()}
 
 
 def spread(problem: Problem, objective: str, method: str) -> list[float | None]:
     """Width of the central 90 % of each class's threshold over resamples of the rows.
 
     None for a class that shares its threshold. Objectives that separate by class resample each
-    class's best cut; the others choose all thresholds anew, fewer times.
+    class's best cut; the others choose all thresholds anew, fewer times, see `can_spread`.
     """
-    own = ~problem.rare
+    own = ~problem.rare & can_spread(problem, objective)
     if method == "fixed" or not own.any():
         return [0.0 if method == "fixed" else None] * problem.n_labels
-    if objective in ("macro-f1", "f-beta"):
+    if objective in SEPARABLE:
         classes = np.flatnonzero(own).tolist()
         best = map_classes(lambda j: drawn(problem, j), classes)
         chosen = dict(zip(classes, best, strict=True))
@@ -70,6 +85,11 @@ def spread(problem: Problem, objective: str, method: str) -> list[float | None]:
         float(np.subtract(*np.quantile(chosen[j], WIDTH[::-1]))) if own[j] else None
         for j in range(problem.n_labels)
     ]
+
+
+def can_spread(problem: Problem, objective: str) -> bool:
+    """Whether the spread is found in seconds; choosing all anew takes minutes for large tables."""
+    return objective in SEPARABLE or problem.targets.size <= MOST_REFITTED
 
 
 def per_class(

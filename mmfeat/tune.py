@@ -21,7 +21,7 @@ from mmfeat.calibration import fit_calibration
 from mmfeat.decision import Decision
 from mmfeat.decode import fill_empty
 from mmfeat.errors import ConfigError, RunError
-from mmfeat.estimate import intervals, per_class, spread
+from mmfeat.estimate import MOST_REFITTED, Resamples, can_spread, per_class, spread
 from mmfeat.thresholds import (
     HALF,
     OBJECTIVES,
@@ -31,7 +31,8 @@ from mmfeat.thresholds import (
     unmet,
     value_of,
 )
-from mmfeat.types import IntArray, Scores, Targets
+from mmfeat.thresholds.samples import MOST_CELLS, rows_used
+from mmfeat.types import BoolArray, IntArray, Scores, Targets
 
 TRUSTED = 0.05  # mean calibration error up to which expected F1 is believed
 N_FOLDS = 5  # where the scores come without folds
@@ -64,28 +65,31 @@ def tune(
     folds, notes = _folds(scores, seed)
     decision = _decide(scores.labels, problem, folds, objective=objective, method=name)
     nested = _nested(decision, problem, folds)
+    resamples = Resamples(problem)
     for other in OBJECTIVES[objective].instead if method is None else ():
         thresholds = choose_thresholds(problem, objective=objective, method=other)
         rival = replace(decision, method=other, thresholds=tuple(thresholds.tolist()))
         found = _nested(rival, problem, folds)
-        gain = intervals(
-            objective, problem, {"at_0.5": nested["thresholds"], "nested": found["thresholds"]}
+        gain = resamples.intervals(
+            objective, {"at_0.5": nested["thresholds"], "nested": found["thresholds"]}
         )["gain"]
         if gain[0] > 0:
             notes += [f"{other} is used in place of {name}: it is better on held-out folds"]
             name, decision, nested = other, rival, found
-    half = problem.predict(np.full(problem.n_labels, HALF))
+    half, tuned = problem.predict(np.full(problem.n_labels, HALF)), None
     if name == "expected-f1":
-        decision, reason = _choose_decode(decision, problem, half, nested)
+        tuned, reason = _decode(decision, problem, half, nested)
         notes += reason
+        if tuned is not None:
+            decision = replace(decision, decode="expected-f1")
     predicted = {
         "at_0.5": half,
-        "tuned": decision.decide(problem.probabilities),
+        "tuned": decision.decide(problem.probabilities) if tuned is None else tuned,
         "nested": nested[decision.decode],
     }
     notes += _notes(decision, problem, predicted["tuned"])
     worth = {key: value_of(objective, problem, found) for key, found in predicted.items()}
-    ranges = intervals(objective, problem, predicted)
+    ranges = resamples.intervals(objective, predicted)
     notes += [_verdict(objective, worth, ranges["gain"])]
     is_mean = not objective.endswith("at-least")  # a floor is to be met, whatever 0.5 would give
     if method is None and is_mean and ranges["gain"][0] <= 0:
@@ -138,27 +142,26 @@ def _nested(decision: Decision, problem: Problem, folds: IntArray) -> dict[str, 
     predicted = {decode: np.empty_like(problem.targets) for decode in decodes}
     for fold in np.unique(folds):
         inside = folds == fold
-        rest = problem.rows(~inside)
-        if len(decodes) == 1:  # calibration has no part in it
-            chosen = choose_thresholds(rest, objective=decision.objective, method=decision.method)
-            other = replace(decision, thresholds=tuple(chosen.tolist()))
-        else:
-            other = _decide(
-                decision.labels,
-                rest,
-                folds[~inside],
-                objective=decision.objective,
-                method=decision.method,
-            )
+        other = _without(decision, problem, folds, inside)  # which holds no copy of the rows
         for decode in decodes:
             predicted[decode][inside] = other.decide(problem.probabilities[inside], decode=decode)
     return predicted
 
 
-def _choose_decode(
+def _without(decision: Decision, problem: Problem, folds: IntArray, inside: BoolArray) -> Decision:
+    """What is decided in the same way on the rows that are not `inside`."""
+    rest, objective, method = problem.rows(~inside), decision.objective, decision.method
+    if method == "expected-f1":
+        return _decide(decision.labels, rest, folds[~inside], objective=objective, method=method)
+    # calibration has no part in it
+    chosen = choose_thresholds(rest, objective=objective, method=method)
+    return replace(decision, thresholds=tuple(chosen.tolist()))
+
+
+def _decode(
     decision: Decision, problem: Problem, half: Targets, nested: dict[str, Targets]
-) -> tuple[Decision, list[str]]:
-    """Decoding by expected F1, unless there is a reason against it."""
+) -> tuple[Targets | None, list[str]]:
+    """Decode all rows by expected F1; None, and why, where thresholds are to be preferred."""
 
     def worth(predicted: Targets) -> float:
         filled = fill_empty(predicted, problem.probabilities, empty="top1")
@@ -176,8 +179,8 @@ def _choose_decode(
     ):
         reason = "on all rows it is worse than 0.5"
     else:
-        return replace(decision, decode="expected-f1"), []
-    return decision, [f"thresholds are used in place of expected-f1: {reason}"]
+        return decoded, []
+    return None, [f"thresholds are used in place of expected-f1: {reason}"]
 
 
 def _folds(scores: Scores, seed: int) -> tuple[IntArray, list[str]]:
@@ -199,6 +202,17 @@ def _notes(decision: Decision, problem: Problem, tuned: Targets) -> list[str]:
     if len(few) and decision.method not in ("global", "micromacro", "fixed"):
         notes += [
             f"fewer than {problem.min_positives} positives, sharing a threshold: {', '.join(few)}"
+        ]
+    n_rows = len(problem.targets)
+    if decision.method in ("coordinate", "expected-f1") and rows_used(problem) < n_rows:
+        notes += [
+            f"thresholds are chosen on {rows_used(problem):,} of {n_rows:,} rows drawn at random:"
+            f" samples-f1 ties the rows' labels, and more than {MOST_CELLS:,} scores take minutes"
+        ]
+    if not can_spread(problem, decision.objective):
+        notes += [
+            f"no spread of thresholds: above {MOST_REFITTED:,} scores, and these are"
+            f" {problem.targets.size:,}, only macro-f1 and f-beta have one"
         ]
     failing = labels[unmet(decision.objective, problem, tuned)]
     if len(failing):

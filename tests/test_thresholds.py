@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,8 +15,10 @@ from sklearn.metrics import fbeta_score
 
 from mmfeat.errors import ConfigError, PluginError
 from mmfeat.thresholds import METHODS, OBJECTIVES, Problem, choose_thresholds, value_of
+from mmfeat.thresholds.band import find_band
 from mmfeat.thresholds.cuts import list_corners, list_cuts
-from mmfeat.thresholds.pooled import best_common, best_common_of_rows
+from mmfeat.thresholds.pooled import best_common, best_common_of_rows, best_global
+from mmfeat.thresholds.samples import rows_used
 from mmfeat.thresholds.separable import resampled
 from mmfeat.types import FloatArray, Targets
 
@@ -324,10 +327,48 @@ def test_corners_are_the_cuts_that_can_be_best(problem: Problem, chunk: int) -> 
 @settings(max_examples=100, deadline=None)
 @given(problems(), st.integers(1, 9))
 def test_the_common_threshold_is_that_of_all_scores_at_once(problem: Problem, some: int) -> None:
-    expected = best_common(problem)
+    expected = best_common(problem), best_common_of_rows(problem)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mmfeat.thresholds.pooled.AT_ONCE", some)
-        assert best_common(problem) == expected
+        patch.setattr("mmfeat.thresholds.pooled.AT_ONCE", 4 * some)
+        patch.setattr("mmfeat.thresholds.pooled.ROWS_AT_ONCE", some)
+        assert (best_common(problem), best_common_of_rows(problem)) == expected
+
+
+@settings(max_examples=100, deadline=None)
+@given(problems(min_positives=1), st.integers(0, 99))
+def test_the_best_global_cut_lies_in_the_band(problem: Problem, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    p = problem.probabilities * np.float32(rng.choice([1, 1e-3, 0.99])) ** rng.integers(1, 4)
+    spread = replace(problem, probabilities=p.astype(np.float32))
+    expected = best_global(spread)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mmfeat.thresholds.band.FEW", 0)
+        patch.setattr("mmfeat.thresholds.band.CHUNK", 5)
+        np.testing.assert_array_equal(best_global(spread), expected)
+
+
+def test_the_band_of_many_scores_is_narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = larger(n=20_000)
+    expected = best_global(problem)
+    monkeypatch.setattr("mmfeat.thresholds.band.FEW", 0)
+    scores = problem.probabilities.ravel()
+    band = find_band(scores, problem.targets.ravel())
+    assert ((scores >= band.low) & (scores < band.high)).mean() < 0.2
+    assert band.low < expected[0] < band.high
+    np.testing.assert_array_equal(best_global(problem), expected)
+
+
+def test_samples_f1_of_many_rows_is_tuned_on_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = larger(n=20_000)
+    best = value(problem, "samples-f1", "coordinate")
+    monkeypatch.setattr("mmfeat.thresholds.samples.MOST_CELLS", 20_000)
+    assert rows_used(problem) == 5_000
+    assert best - 0.005 < value(problem, "samples-f1", "coordinate") <= best
+
+
+def value(problem: Problem, objective: str, method: str) -> float:
+    thresholds = choose_thresholds(problem, objective=objective, method=method)
+    return value_of(objective, problem, problem.predict(thresholds))
 
 
 def test_negative_zero_is_zero() -> None:

@@ -160,6 +160,25 @@ def test_notes_name_rare_absent_and_unreachable_classes() -> None:
     assert not unmet or set(unmet[0].split(": ")[1].split(", ")) <= reached
 
 
+def test_what_large_tables_go_without_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = scores(n=400)
+    assert tune(given, objective="micro-f1").per_class[0]["spread"] is not None
+    monkeypatch.setattr("mmfeat.estimate.MOST_REFITTED", 1_599)
+    monkeypatch.setattr("mmfeat.thresholds.samples.MOST_CELLS", 800)
+    for objective, told in {"micro-f1": "no spread", "samples-f1": "200 of 400 rows"}.items():
+        decision = tune(given, objective=objective)
+        assert told in " | ".join(decision.notes)
+        assert {row["spread"] for row in decision.per_class} == {None}
+    decision = tune(given, objective="macro-f1")
+    assert decision.per_class[0]["spread"] is not None
+    assert not any("spread" in note for note in decision.notes)
+
+
+def test_the_spread_is_that_of_the_draws_of_the_thresholds() -> None:
+    drawn, other = (tune(scores(), objective="macro-f1", method=m) for m in ("bootstrap", "exact"))
+    assert [row["spread"] for row in drawn.per_class] == [row["spread"] for row in other.per_class]
+
+
 def test_scores_without_folds_get_some_and_one_class_without_any_positive_works() -> None:
     decision = tune(replace(scores(), folds=None), objective="macro-f1")
     assert any("folds drawn at random" in note for note in decision.notes)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mmfeat.metrics.ranked import count_above
+from mmfeat.classes import map_classes
+from mmfeat.metrics.ranked import find_corners
 from mmfeat.metrics.sets import Values, mean_of_classes
 from mmfeat.types import FloatArray, IntArray, Targets
 
@@ -19,11 +20,12 @@ def class_ap(probabilities: FloatArray, targets: Targets) -> Values:
     The sum over the distinct scores of precision times the step in recall, not interpolated:
     rows of equal score enter together, so that their order does not matter.
     """
-    values = []
-    for scores, truth in zip(probabilities.T, targets.T, strict=True):
-        _, chosen, hits = count_above(scores, truth)
-        values.append(_ap(hits, chosen))
-    return np.array(values)
+
+    def ap(j: int) -> float:
+        corners = find_corners(probabilities[:, j], targets[:, j])  # recall steps there alone
+        return _ap(corners.hits, corners.chosen)
+
+    return np.array(map_classes(ap, range(targets.shape[1])))
 
 
 def mean_ap(probabilities: FloatArray, targets: Targets) -> float | None:
@@ -93,7 +95,7 @@ def _ap_of_cuts(truth: Targets, ends: IntArray, drawn: IntArray) -> float:
 
 
 def _ap(hits: IntArray, chosen: IntArray) -> float:
-    if hits[-1] == 0:
+    if not len(hits) or hits[-1] == 0:
         return float("nan")
     precision = hits / np.maximum(chosen, 1)
     return float((precision * np.diff(hits, prepend=0)).sum() / hits[-1])

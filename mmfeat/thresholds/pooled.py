@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmfeat.metrics.sets import micro_f1
+from mmfeat.thresholds.band import find_band
 from mmfeat.thresholds.cuts import (
     HALF,
     Cuts,
@@ -25,9 +26,10 @@ from mmfeat.thresholds.cuts import (
     rank,
 )
 from mmfeat.thresholds.problem import Problem
-from mmfeat.types import FloatArray, IntArray
+from mmfeat.types import FloatArray, IntArray, Targets
 
 AT_ONCE = 2**23  # cells that are sorted with their steps, so that memory stays flat
+ROWS_AT_ONCE = 2**14
 MAX_ROUNDS = 50  # of Dinkelbach's method; it takes three to six
 
 
@@ -40,8 +42,15 @@ def best_global(problem: Problem) -> Thresholds:
     """One threshold for all classes, the one of the greatest micro-F1."""
     if not problem.support.any():
         return np.full(problem.n_labels, HALF)
-    cuts = pool(problem)
-    return np.full(problem.n_labels, cuts.best(cuts.f_beta()))
+    scores, truth = problem.probabilities.ravel(), problem.targets.ravel()
+    band = find_band(scores, truth)
+    within = (scores >= band.low) & (scores < band.high)
+    cuts = list_corners(scores[within], truth[within])
+    hits, chosen = band.hits + cuts.hits, band.chosen + cuts.chosen
+    values = 2 * hits / (problem.support.sum() + chosen)
+    if band.chosen:
+        values[0] = -1  # the cut above the band is not among the best
+    return np.full(problem.n_labels, cuts.best(values))
 
 
 def dinkelbach(problem: Problem) -> Thresholds:
@@ -71,7 +80,7 @@ def best_common(problem: Problem) -> float:
     if not present:
         return HALF
     best = _Best()
-    for high, low in _ranges(problem.probabilities):
+    for high, low in _ranges(problem.probabilities, AT_ONCE):
         scores, steps = [], []
         for j in present:
             cuts = problem.cuts(j)
@@ -84,12 +93,27 @@ def best_common(problem: Problem) -> float:
 
 def best_common_of_rows(problem: Problem) -> float:
     """The one threshold for all classes of the greatest samples-F1."""
-    order = np.argsort(-problem.probabilities, axis=1)
-    truth = np.take_along_axis(problem.targets, order, axis=1).astype(np.int64)
-    size = np.arange(1, problem.n_labels + 1) + truth.sum(axis=1, keepdims=True)
-    steps = np.diff(whole(2 * np.cumsum(truth, axis=1) / size), axis=1, prepend=0)
-    scores = np.take_along_axis(problem.probabilities, order, axis=1)
-    return _best_step(scores.ravel(), steps.ravel())
+    scores = problem.probabilities
+    steps = np.empty(scores.shape, dtype=np.int64)
+    for start in range(0, len(steps), ROWS_AT_ONCE):
+        rows = slice(start, start + ROWS_AT_ONCE)
+        steps[rows] = _row_steps(scores[rows], problem.targets[rows])
+    best = _Best()
+    for high, low in _ranges(scores, AT_ONCE // 4):  # a pass costs little here
+        within = (scores <= high) & (scores > low)
+        best.add(scores[within], steps[within])
+    return best.threshold()
+
+
+def _row_steps(scores: FloatArray, targets: Targets) -> IntArray:
+    """What each label adds to its row's F1, of shape (n, k), the labels taken by their scores."""
+    order = np.argsort(-scores, axis=1)
+    truth = np.take_along_axis(targets, order, axis=1).astype(np.int64)
+    size = np.arange(1, truth.shape[1] + 1) + truth.sum(axis=1, keepdims=True)
+    steps: IntArray = np.empty_like(size)
+    ranked = np.diff(whole(2 * np.cumsum(truth, axis=1) / size), axis=1, prepend=0)
+    np.put_along_axis(steps, order, ranked, axis=1)
+    return steps
 
 
 def whole(values: NDArray[np.float64]) -> IntArray:
@@ -97,15 +121,9 @@ def whole(values: NDArray[np.float64]) -> IntArray:
     return np.rint(values * 2.0**40).astype(np.int64)
 
 
-def _best_step(scores: NDArray[np.floating], steps: IntArray) -> float:
-    best = _Best()
-    best.add(scores, steps)
-    return best.threshold()
-
-
-def _ranges(scores: FloatArray) -> Iterator[tuple[float, float]]:
-    """Ranges of scores (high, low], from the top down, of about `AT_ONCE` of `scores` each."""
-    n_ranges = -(-scores.size // AT_ONCE)
+def _ranges(scores: FloatArray, at_once: int) -> Iterator[tuple[float, float]]:
+    """Ranges of scores (high, low], from the top down, of about `at_once` of `scores` each."""
+    n_ranges = -(-scores.size // at_once)
     some = scores.ravel()[:: max(1, scores.size // 2**16)]
     inner = np.unique(np.quantile(some, np.arange(1, n_ranges) / n_ranges))[::-1].tolist()
     yield from pairwise([np.inf, *inner, -np.inf])

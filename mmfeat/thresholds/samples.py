@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mmfeat.thresholds.cuts import Thresholds, best_of, between, rank
 from mmfeat.thresholds.pooled import best_common_of_rows, whole
 from mmfeat.thresholds.problem import Problem
-from mmfeat.types import IntArray
+from mmfeat.types import FloatArray, IntArray
 
 MAX_PASSES = 50  # over all classes; a handful is enough
+MOST_CELLS = 2**24  # of the table that are looked at
 
 
 def coordinate(problem: Problem) -> Thresholds:
@@ -17,24 +19,27 @@ def coordinate(problem: Problem) -> Thresholds:
 
     With the other classes fixed, predicting a class for a row changes that row's F1 by a known
     step; the running sum of the steps in the order of the scores gives samples-F1 at every cut
-    of the class. Classes with too few positives keep the common threshold.
+    of the class. Classes with too few positives keep the common threshold. Of a table of more
+    than `MOST_CELLS` cells some rows are looked at, see `rows_used`.
     """
+    n_rows = len(problem.targets)
+    if (used := rows_used(problem)) < n_rows:
+        drawn = np.random.default_rng(problem.seed).choice(n_rows, used, replace=False)
+        problem = problem.rows(np.sort(drawn))
     thresholds = np.full(problem.n_labels, best_common_of_rows(problem))
     predicted = problem.predict(thresholds)
-    truth = problem.targets.astype(np.int64)
-    n_true = truth.sum(axis=1)
+    n_true = problem.targets.sum(axis=1, dtype=np.int64)
     own = np.flatnonzero(~problem.rare)
-    ranks = {j: rank(np.ascontiguousarray(problem.probabilities[:, j])) for j in own}
+    ranks = {j: _rank(np.ascontiguousarray(problem.probabilities[:, j])) for j in own}
     hits = (predicted & problem.targets).sum(axis=1, dtype=np.int64)
     n_predicted = predicted.sum(axis=1, dtype=np.int64)
     for _ in range(MAX_PASSES):
         improved = False
         for j in own:
-            other_hits = hits - predicted[:, j] * truth[:, j]
+            truth = problem.targets[:, j].astype(np.int64)
+            other_hits = hits - predicted[:, j] * truth
             others = n_predicted - predicted[:, j]
-            steps = _f1(other_hits + truth[:, j], others + 1 + n_true) - _f1(
-                other_hits, others + n_true
-            )
+            steps = _f1(other_hits + truth, others + 1 + n_true) - _f1(other_hits, others + n_true)
             order, ends = ranks[j]
             values = np.append(0, np.cumsum(steps[order])[ends])
             if values.max() <= int(steps[predicted[:, j] == 1].sum()):
@@ -43,11 +48,22 @@ def coordinate(problem: Problem) -> Thresholds:
             distinct = problem.probabilities[order[ends], j]
             thresholds[j] = best_of(between(distinct), values)
             predicted[:, j] = problem.probabilities[:, j] >= thresholds[j]
-            hits = other_hits + predicted[:, j] * truth[:, j]
+            hits = other_hits + predicted[:, j] * truth
             n_predicted = others + predicted[:, j]
         if not improved:
             break
     return thresholds
+
+
+def rows_used(problem: Problem) -> int:
+    """How many rows `coordinate` looks at."""
+    return min(len(problem.targets), max(1, MOST_CELLS // problem.n_labels))
+
+
+def _rank(scores: FloatArray) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """As `rank`, in half the memory."""
+    order, ends = rank(scores)
+    return order.astype(np.int32), ends.astype(np.int32)
 
 
 def _f1(hits: IntArray, size: IntArray) -> IntArray:

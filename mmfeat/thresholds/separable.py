@@ -20,7 +20,7 @@ from mmfeat.types import IntArray
 
 N_RESAMPLES = 100
 CHUNK = 2**20  # draws in memory at once
-IN_CACHE = 2**14  # numbers that are worked on at once
+IN_CACHE = 2**16  # numbers that are worked on at once
 
 
 def exact(problem: Problem) -> Thresholds:

@@ -28,6 +28,8 @@ class Tally:
         Of shape (r, n): how often each row counts; None: once.
     hits, chosen, support
         Of shape (r, k): right predictions, predictions and true labels of each class.
+    cells
+        Three of shape (r,): the same for all classes together.
     samples_f1
         Of shape (r,): weighted mean of the rows' F1.
     """
@@ -38,7 +40,7 @@ class Tally:
 
     @cached_property
     def hits(self) -> Values:
-        return self._sums(self.predicted & self.truth)
+        return self._sums(self._right())
 
     @cached_property
     def chosen(self) -> Values:
@@ -49,13 +51,32 @@ class Tally:
         return self._sums(self.truth)
 
     @cached_property
+    def cells(self) -> tuple[Values, Values, Values]:
+        if self.weights is None:
+            return self.hits.sum(axis=1), self.chosen.sum(axis=1), self.support.sum(axis=1)
+        # a row's counts once, and the rows weighted: classes one by one take k times as long
+        rows = np.empty((len(self.truth), 3))
+        for column, sets in zip(rows.T, (self._right(), self.predicted, self.truth), strict=True):
+            column[:] = sets.sum(axis=1, dtype=np.int64)
+        hits, chosen, support = self._weighted(rows).T
+        return hits, chosen, support
+
+    @cached_property
     def samples_f1(self) -> Values:
-        w = np.ones((1, len(self.truth))) if self.weights is None else self.weights
-        f1, total = row_f1(self.predicted, self.truth), w.sum(axis=1, dtype=np.float64)
-        # one line of weights at a time, so that they may be small whole numbers
-        sums = np.array([line.astype(np.float64) @ f1 for line in w])
-        mean: Values = sums / np.maximum(total, 1)
+        f1 = row_f1(self.predicted, self.truth)
+        if self.weights is None:
+            return np.array([f1.sum() / max(len(f1), 1)])
+        total = self.weights.sum(axis=1, dtype=np.float64)
+        mean: Values = self._weighted(f1) / np.maximum(total, 1)
         return mean
+
+    def _right(self) -> Targets:
+        return self.predicted & self.truth
+
+    def _weighted(self, rows: Values) -> Values:
+        """The weighted sums of `rows`: one line of weights at a time, which may be small."""
+        assert self.weights is not None
+        return np.array([line.astype(np.float64) @ rows for line in self.weights])
 
     def _sums(self, sets: Targets) -> Values:
         """The sum of `sets` over the rows.
@@ -86,8 +107,8 @@ def macro_f_beta(problem: Problem, counted: Tally) -> Values:
 
 def micro_f1(problem: Problem, counted: Tally) -> Values:
     """F1 of all cells, of shape (r,)."""
-    total = (counted.chosen + counted.support).sum(axis=1)
-    return ratio(2 * counted.hits.sum(axis=1), total, 0.0)
+    hits, chosen, support = counted.cells
+    return ratio(2 * hits, chosen + support, 0.0)
 
 
 def samples_f1(problem: Problem, counted: Tally) -> Values:
