@@ -24,6 +24,7 @@ from mmfeat.encoders import Encoder, load_encoder
 from mmfeat.extract import extract_table
 from mmfeat.extract.guard import Refusal
 from mmfeat.extract.images import decode_image
+from mmfeat.extract.sources import open_images
 from mmfeat.store import FeatureStore
 from mmfeat.tables import read_table
 
@@ -97,10 +98,9 @@ def decoding(photos: Path) -> Iterator[str]:
     told = []
     for fast in (False, True):
         started = time.process_time()
-        for name in names:
+        for content in open_images(photos).read(names):
             decoded = decode_image(
-                photos.resolve(),
-                name,
+                content,
                 preprocessing=encoder.preprocessing,
                 max_pixels=10**8,
                 fast=fast,

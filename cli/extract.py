@@ -32,7 +32,9 @@ def extract(
     table: Annotated[
         Path | None, typer.Argument(help="csv, tsv, parquet or jsonl; left out: all of mmfeat.toml")
     ] = None,
-    images: Annotated[Path | None, typer.Option("--images", help="Folder of the images.")] = None,
+    images: Annotated[
+        str | None, typer.Option("--images", help="Folder or address of the images.")
+    ] = None,
     split: StoreSplit = None,
     features: FeatureSet = None,
     out: StoreOut = None,
@@ -76,6 +78,10 @@ def extract(
     num_gpus_per_actor: Annotated[
         float | None, typer.Option("--num-gpus-per-actor", min=-1.0, help="-1: auto.")
     ] = None,
+    shards: Annotated[
+        str | None,
+        typer.Option("--shards", metavar="ADDRESS", help="Keep shards there, too: s3://…"),
+    ] = None,
     label_prompts: Annotated[
         Path | None,
         typer.Option(
@@ -102,7 +108,7 @@ def extract(
     settings, space = start(workspace, quiet=quiet)
     data = override(
         settings.data,
-        images=str(images) if images else None,
+        images=images,
         id_col=id_col,
         image_col=image_col,
         text_col=text_col,
@@ -129,6 +135,7 @@ def extract(
         ray_address=ray_address,
         actors=actors,
         num_gpus_per_actor=num_gpus_per_actor,
+        shards=shards,
         label_prompts=str(label_prompts) if label_prompts else None,
     )
     paths = {split or table.stem: table} if table else _named(settings.splits, split)
@@ -145,14 +152,12 @@ def extract(
             note(f"{name}: its labels are kept in the store and ignored by predict and submit")
         store = out or space.store(name, features)
         if options.engine == "claims" and is_helper():
-            help_extract(
-                rows, images=Path(data.images), encoder=encoder, out=store, settings=options
-            )
+            help_extract(rows, images=data.images, encoder=encoder, out=store, settings=options)
             continue
         with show_progress(quiet=quiet) as progress:
             summary = extract_table(
                 rows,
-                images=Path(data.images),
+                images=data.images,
                 encoder=encoder,
                 out=store,
                 settings=options,

@@ -18,7 +18,7 @@ def predict(
         Path | None, typer.Option("--table", help="New rows: through stage one first.")
     ] = None,
     images: Annotated[
-        Path | None, typer.Option("--images", help="Folder of the images of --table.")
+        str | None, typer.Option("--images", help="Folder or address of the images of --table.")
     ] = None,
     pretrained: Annotated[
         str | None, typer.Option("--pretrained", help="The run's weights, for --table.")
@@ -49,12 +49,12 @@ def predict(
     options = override(settings.submit, split=name, decode=decode, empty=empty)
     found = find_run(space, run)
     if table:
-        data = override(settings.data, images=str(images) if images else None)
+        data = override(settings.data, images=images)
         with show_progress(quiet=quiet) as progress:
             summary = extract_for(
                 found,
                 read_table(table, data=data),
-                images=Path(data.images),
+                images=data.images,
                 out=space.store(options.split),
                 settings=settings.extract,
                 pretrained=pretrained,

@@ -21,7 +21,8 @@ def report(
         Path | None, typer.Option("--figures", help="Folder for the plots as PNG and SVG.")
     ] = None,
     images: Annotated[
-        Path | None, typer.Option("--images", help="Folder of the images, for thumbnails.")
+        str | None,
+        typer.Option("--images", help="Folder or address of the images, for thumbnails."),
     ] = None,
     plots: Annotated[
         int, typer.Option("--plots", min=0, help="So many of the best get plots.")
@@ -43,7 +44,7 @@ def report(
         objective=objective or settings.thresholds.objective,
         plots=plots,
         max_thumbnails=max_thumbnails,
-        images=images or Path(settings.data.images),
+        images=images or settings.data.images,
         figures=figures,
     )
     path = out or space.report

@@ -20,7 +20,7 @@ FILE_NAME = "mmfeat.toml"
 class DataSettings:
     """``[data]``: where the images lie and what the columns of a table are called."""
 
-    images: str = "."
+    images: str = "."  # a folder, or an address such as s3://bucket/folder
     id_col: str = "ImageID"
     image_col: str | None = None  # None: the id is the image's path
     text_col: str = "Caption"
@@ -56,6 +56,7 @@ class ExtractSettings:
     ray_address: str | None = None  # None: RAY_ADDRESS, or a cluster of this machine alone
     actors: int = 0  # of the engine ray; 0: one per GPU, without GPUs one per machine
     num_gpus_per_actor: float = -1.0  # -1: one where the cluster has GPUs
+    shards: str | None = None  # an address of fsspec where shards are kept, too
     label_prompts: str | None = None  # a table of label, prompt; or a .txt of templates
 
 

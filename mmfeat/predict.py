@@ -109,7 +109,7 @@ def extract_for(
     run: Run,
     table: Table,
     *,
-    images: Path,
+    images: Path | str,
     out: Path,
     settings: ExtractSettings,
     pretrained: str | None = None,

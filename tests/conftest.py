@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from mmfeat_cli.main import app
 
 if TYPE_CHECKING:
     from tests.browser import Browser
+    from tests.s3 import S3
 
 Mmfeat = Callable[..., Result]
 
@@ -104,6 +106,33 @@ def workspace(tmp_path: Path) -> Workspace:
     import_split(made, "train")
     import_split(made, "test", n_rows=20, seed=7)
     return made
+
+
+@pytest.fixture(scope="session")
+def s3_port() -> Iterator[int]:
+    """A free port, where every process that is started from now on looks for S3."""
+    with socket.socket() as free, pytest.MonkeyPatch.context() as patch:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+        patch.setenv("AWS_MAX_ATTEMPTS", "1")
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "made-up")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        free.close()
+        yield port
+
+
+@pytest.fixture
+def s3(s3_port: int) -> Iterator[S3]:
+    """An S3 with an empty bucket."""
+    pytest.importorskip("moto.server", reason="needs moto")
+    pytest.importorskip("s3fs", reason="needs mmfeat[s3]")
+    from tests.s3 import S3  # noqa: PLC0415 - for the tests of addresses alone
+
+    server = S3(s3_port)
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from mmfeat.extract import extract_table, help_extract
 from mmfeat.extract.claims import is_helper
 from mmfeat.extract.decoding import Decoder, DecodeTask
 from mmfeat.extract.images import Decoded
+from mmfeat.extract.sources import open_images
 from mmfeat.lock import locked
 from mmfeat.types import Table
 from tests.test_extract import FORK, extract, repeating_table
@@ -124,7 +125,7 @@ def test_who_helps_is_told_by_its_rank(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_decoder_forgets_what_was_asked_and_not_taken(tmp_path: Path) -> None:
     make_table(tmp_path, n_rows=40)
     task = DecodeTask(
-        folder=tmp_path / "images",
+        images=open_images(tmp_path / "images"),
         preprocessing=ToyEncoder.preprocessing,
         max_pixels=10**6,
         fast=False,

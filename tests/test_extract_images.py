@@ -31,7 +31,10 @@ def decode(
     path: Path, preprocessing: Preprocessing = SQUASH, *, max_pixels: int = 10_000_000
 ) -> NDArray[np.uint8]:
     decoded = decode_image(
-        path.parent, path.name, preprocessing=preprocessing, max_pixels=max_pixels, fast=False
+        read_image_file(path.parent.resolve(), path.name),
+        preprocessing=preprocessing,
+        max_pixels=max_pixels,
+        fast=False,
     )
     assert not isinstance(decoded, Refusal), decoded
     return decoded[0]
@@ -39,7 +42,10 @@ def decode(
 
 def refusal(folder: Path, name: str, *, max_pixels: int = 10_000_000) -> Refusal:
     decoded = decode_image(
-        folder.resolve(), name, preprocessing=SQUASH, max_pixels=max_pixels, fast=False
+        read_image_file(folder.resolve(), name),
+        preprocessing=SQUASH,
+        max_pixels=max_pixels,
+        fast=False,
     )
     assert isinstance(decoded, Refusal)
     return decoded
@@ -155,7 +161,8 @@ def test_exif_orientation_is_applied(tmp_path: Path, orientation: int) -> None:
 
 def test_fast_decoding_is_close(tmp_path: Path) -> None:
     picture((640, 480)).save(tmp_path / "a.jpg", quality=92)
-    fast = decode_image(tmp_path, "a.jpg", preprocessing=CLIP, max_pixels=10**7, fast=True)
+    content = read_image_file(tmp_path.resolve(), "a.jpg")
+    fast = decode_image(content, preprocessing=CLIP, max_pixels=10**7, fast=True)
     assert not isinstance(fast, Refusal)
     assert np.abs(fast[0].astype(int) - decode(tmp_path / "a.jpg", CLIP)).mean() < 4
 
@@ -250,8 +257,7 @@ def test_damaged_pictures_never_raise(tmp_path: Path) -> None:
             content = bytearray(whole.getvalue())
             for at in rng.integers(0, len(content), 6):
                 content[at] = rng.integers(256)
-            (tmp_path / f"a.{suffix}").write_bytes(content)
             decoded = decode_image(
-                tmp_path, f"a.{suffix}", preprocessing=SQUASH, max_pixels=10**6, fast=False
+                bytes(content), preprocessing=SQUASH, max_pixels=10**6, fast=False
             )
             assert isinstance(decoded, Refusal) or decoded[0].shape == (8, 8, 3), suffix

@@ -14,7 +14,7 @@ import mmfeat
 
 PACKAGE = Path(mmfeat.__file__).parent
 LAYERS = (
-    {"errors", "types", "plugins", "files", "lock", "memory", "cluster", "classes"},
+    {"errors", "types", "plugins", "files", "lock", "memory", "cluster", "classes"} | {"address"},
     {"config", "workspace", "tables", "store", "fusion", "losses", "folds", "metrics"}
     | {"calibration", "condense", "decode", "thresholds", "decision", "estimate", "runs"},
     {"encoders", "heads"},

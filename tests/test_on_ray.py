@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image
 
+from mmfeat.address import Address
 from mmfeat.compare import run_cells
 from mmfeat.config import ExtractSettings
 from mmfeat.encoders import Encoder
@@ -27,15 +29,20 @@ from tests.conftest import Mmfeat, import_split
 from tests.test_compare import cells_of
 from tests.toy import make_table
 
+if TYPE_CHECKING:
+    from tests.s3 import S3
+
 ray = pytest.importorskip("ray", reason="needs mmfeat[ray]")
+on_ray = pytest.importorskip("mmfeat.extract.on_ray")
 LOCAL = ExtractSettings(model="tiny-demo", shard_rows=5, batch_size=4, workers=1)
 RAY = replace(LOCAL, engine="ray", actors=2)
 SLOW = 7  # the row of a picture that takes long
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[str]:
-    """A cluster of two CPUs on this machine; its address."""
+def cluster(s3_port: int) -> Iterator[str]:
+    """A cluster of two CPUs on this machine, which looks for S3 at a port; its address."""
+    assert s3_port
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         ray.init(num_cpus=2, num_gpus=0, include_dashboard=False, log_to_driver=False)
@@ -66,22 +73,32 @@ def extract(
 
 
 @contextmanager
-def killing(tries: Path, *, times: int) -> Iterator[None]:
-    """Meanwhile, kill the first `times` workers that begin to make a shard."""
+def killing(shard: int, *, times: int) -> Iterator[None]:
+    """Meanwhile, kill the first `times` workers that begin to make the shard."""
     stop = threading.Event()
+    counters: list[Any] = []
+    counting_tries = on_ray.counting_tries
+
+    @contextmanager
+    def noticed() -> Iterator[Any]:
+        with counting_tries() as tries:
+            counters.append(tries)
+            yield tries
 
     def kill() -> None:
         killed = 0
         while killed < times and not stop.wait(0.002):
-            lines = tries.read_text().splitlines() if tries.exists() else []
-            if len(lines) > killed:
-                os.kill(int(lines[killed].split()[1]), 9)
+            begun = ray.get(counters[0].begun.remote(shard)) if counters else []
+            if len(begun) > killed:
+                os.kill(begun[killed][0], 9)
                 killed += 1
 
     thread = threading.Thread(target=kill)
     thread.start()
     try:
-        yield
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(on_ray, "counting_tries", noticed)
+            yield
     finally:
         stop.set()
         thread.join()
@@ -92,7 +109,7 @@ def test_a_killed_worker_costs_its_shard_and_the_bytes_are_those_of_one_process(
 ) -> None:
     table = slow_table(tmp_path)
     extract(table, tmp_path / "local.h5", load_encoder_for(LOCAL), settings=LOCAL)
-    with killing(tmp_path / "ray.h5.parts/00001.tries", times=1):
+    with killing(1, times=1):
         summary = extract(table, tmp_path / "ray.h5", encoder)
     assert summary.n_rows == 20
     assert (tmp_path / "ray.h5").read_bytes() == (tmp_path / "local.h5").read_bytes()
@@ -104,7 +121,7 @@ def test_a_shard_that_always_fails_is_told_with_its_rows_and_the_others_are_kept
 ) -> None:
     table = slow_table(tmp_path)
     with (
-        killing(tmp_path / "a.h5.parts/00001.tries", times=3),
+        killing(1, times=3),
         pytest.raises(ExtractError, match=r"rows 5 to 9 failed: .* 3 died"),
     ):
         extract(table, tmp_path / "a.h5", encoder)
@@ -131,6 +148,34 @@ def test_a_killed_driver_goes_on(
     assert done.exit_code == 0, done.stderr
     assert f"going on after {len(made)} of 4 shards" in done.stderr
     assert "20 ok" in done.stdout
+
+
+def test_machines_without_a_common_folder_share_an_address(
+    encoder: Encoder, tmp_path: Path, s3: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = make_table(tmp_path, n_rows=20)
+    images = s3.upload(tmp_path / "images")
+    extract_table(
+        table,
+        images=images,
+        encoder=load_encoder_for(LOCAL),
+        out=tmp_path / "local.h5",
+        settings=LOCAL,
+    )
+    fetched = []
+    get = Address.get
+
+    def noticed(self: Address, file: Path) -> bool:
+        assert not file.exists()  # the actors wrote it elsewhere
+        fetched.append(file.name)
+        return get(self, file)
+
+    monkeypatch.setattr(Address, "get", noticed)
+    shards = replace(RAY, shards=s3.address("shards"))
+    extract_table(table, images=images, encoder=encoder, out=tmp_path / "ray.h5", settings=shards)
+    assert sorted(fetched) == [f"0000{number}.h5" for number in range(4)]
+    assert (tmp_path / "ray.h5").read_bytes() == (tmp_path / "local.h5").read_bytes()
+    assert not [name for name in s3.names() if "shards" in name]
 
 
 def test_a_bad_image_ends_the_extraction_where_it_is_asked_to(

@@ -20,17 +20,11 @@ from mmfeat.store.layout import Status
 def changed_rows(plan: Plan, status: NDArray[np.uint8], holder: Path, *, start: int) -> list[int]:
     """Rows from `start` on whose picture is ok in the file `holder` but younger than it.
 
-    `status` has the rows of `holder`. One look at the folder's metadata per picture.
+    `status` has the rows of `holder`. One look at the folder's metadata per picture; of images
+    at an address, changes are not noticed.
     """
     written = holder.stat().st_mtime_ns
     rows = (start + np.flatnonzero(status == Status.OK)).tolist()
     paths = plan.table.image_paths
     first = {paths[row]: row for row in reversed(rows)}
-    return sorted(row for path, row in first.items() if _time(plan.images / path) > written)
-
-
-def _time(picture: Path) -> int:
-    try:
-        return picture.stat().st_mtime_ns
-    except OSError:  # it is gone: what was encoded of it stays
-        return 0
+    return sorted(row for path, row in first.items() if plan.images.written(path) > written)

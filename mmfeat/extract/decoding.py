@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from itertools import islice
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from mmfeat.encoders.base import Preprocessing
-from mmfeat.errors import ExtractError
+from mmfeat.errors import ExtractError, MmfeatError
 from mmfeat.extract.images import Decoded, decode_image
+from mmfeat.extract.sources import Images
 
 CHUNK = 16  # images per task: enough to hide the cost of a message
 AHEAD = 2  # tasks per process that may wait: bounds the memory
@@ -38,22 +38,21 @@ PROGRAM = (
 class DecodeTask:
     """How every image of an extraction is decoded."""
 
-    folder: Path
+    images: Images
     preprocessing: Preprocessing
     max_pixels: int
     fast: bool
 
     def __call__(self, names: Sequence[str]) -> list[Decoded]:
-        """Decode some images."""
+        """Read and decode some images; raise `ExtractError` where they are out of reach."""
         return [
             decode_image(
-                self.folder,
-                name,
+                content,
                 preprocessing=self.preprocessing,
                 max_pixels=self.max_pixels,
                 fast=self.fast,
             )
-            for name in names
+            for content in self.images.read(names)
         ]
 
 
@@ -79,7 +78,10 @@ class Decoder:
         self._stop()
 
     def decode(self, names: Sequence[str]) -> Iterator[Decoded]:
-        """Yield one result per name, in order; raise `ExtractError` where a process dies."""
+        """Yield one result per name, in order.
+
+        Raises `ExtractError` where a process dies or the images are out of reach.
+        """
         chunks = [names[i : i + CHUNK] for i in range(0, len(names), CHUNK)]
         if not self._workers:
             for chunk in chunks:
@@ -106,7 +108,9 @@ class Decoder:
         for i, chunk in islice(sent, len(pipes) * AHEAD):
             pipes[i % len(pipes)].send(chunk)
         for done in range(len(chunks)):
-            decoded: list[Decoded] = pipes[done % len(pipes)].recv()
+            decoded: list[Decoded] | MmfeatError = pipes[done % len(pipes)].recv()
+            if isinstance(decoded, MmfeatError):
+                raise decoded
             for i, chunk in islice(sent, 1):
                 pipes[i % len(pipes)].send(chunk)
             yield from decoded
@@ -146,6 +150,10 @@ def serve(descriptor: int) -> None:
     try:
         task: DecodeTask = pipe.recv()
         while True:
-            pipe.send(task(pipe.recv()))
+            names: Sequence[str] = pipe.recv()
+            try:
+                pipe.send(task(names))
+            except MmfeatError as error:
+                pipe.send(error)
     except (EOFError, ConnectionError):
         return

@@ -35,10 +35,7 @@ def read_image_file(folder: Path, name: str) -> bytes | Refusal:
         return Refusal(Status.REFUSED, "it is not a regular file")
     with os.fdopen(found, "rb") as file:
         if status.st_size > MAX_FILE_BYTES:
-            return Refusal(
-                Status.TOO_LARGE,
-                f"the file has {status.st_size} bytes; {MAX_FILE_BYTES} are allowed",
-            )
+            return too_large(status.st_size)
         try:
             content = file.read()
         except OSError as error:
@@ -46,15 +43,28 @@ def read_image_file(folder: Path, name: str) -> bytes | Refusal:
     return content or Refusal(Status.CORRUPT, "the file is empty")
 
 
-def _open(folder: Path, name: str) -> int | Refusal:
-    """Open the file without waiting for a pipe's other end; return its descriptor."""
+def refuse_name(name: str) -> Refusal | None:
+    """Say why no file of this name is ever looked for, or give None."""
     path = PurePosixPath(name)
     if not name.strip():
         return Refusal(Status.MISSING, "the table names no image")
     if path.is_absolute() or ".." in path.parts or "\0" in name:
         return Refusal(Status.REFUSED, "the name leaves the folder of images")
+    return None
+
+
+def too_large(n_bytes: int) -> Refusal:
+    """The refusal of a file of so many bytes."""
+    return Refusal(Status.TOO_LARGE, f"the file has {n_bytes} bytes; {MAX_FILE_BYTES} are allowed")
+
+
+def _open(folder: Path, name: str) -> int | Refusal:
+    """Open the file without waiting for a pipe's other end; return its descriptor."""
+    refusal = refuse_name(name)
+    if refusal is not None:
+        return refusal
     try:
-        target = (folder / path).resolve()
+        target = (folder / PurePosixPath(name)).resolve()
         if target.is_relative_to(folder):
             return os.open(target, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     except FileNotFoundError:

@@ -14,13 +14,12 @@ from __future__ import annotations
 import io
 import warnings
 from hashlib import sha256
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mmfeat.encoders.base import Pixels, Preprocessing
-from mmfeat.extract.guard import Refusal, read_image_file
+from mmfeat.extract.guard import Refusal
 from mmfeat.store.layout import Status
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "MPO")
@@ -31,10 +30,9 @@ Decoded = tuple[Pixels, bytes] | Refusal  # pixels (height, width, 3) and a dige
 
 
 def decode_image(
-    folder: Path, name: str, *, preprocessing: Preprocessing, max_pixels: int, fast: bool
+    content: bytes | Refusal, *, preprocessing: Preprocessing, max_pixels: int, fast: bool
 ) -> Decoded:
-    """Read, check, decode and resize one image; a bad one comes back as its `Refusal`."""
-    content = read_image_file(folder, name)
+    """Check, decode and resize the bytes of one image; a bad one comes back as its `Refusal`."""
     if isinstance(content, Refusal):
         return content
     Image.MAX_IMAGE_PIXELS = None  # max_pixels is checked below, before anything is decoded

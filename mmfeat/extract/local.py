@@ -56,11 +56,14 @@ def make_shard(
     decoded: Iterator[Decoded],
     advance: Advance,
 ) -> None:
-    """Encode the rows of a shard and write it; `decoded` as for `encode_rows`."""
+    """Encode the rows of a shard, write it and share it; `decoded` as for `encode_rows`."""
     block = encode_rows(
         plan, encoder, shard.rows, since=shard.start, decoded=decoded, advance=advance
     )
-    write_shard(shard.path(parts), block, provenance=plan.provenance, dtype=plan.settings.dtype)
+    path = shard.path(parts)
+    write_shard(path, block, provenance=plan.provenance, dtype=plan.settings.dtype)
+    if plan.shared is not None:
+        plan.shared.put(path)
 
 
 def load_here(settings: ExtractSettings) -> Encoder:
@@ -79,7 +82,7 @@ LOCAL = Engine(load_encoder=load_here, make_shards=make_shards)
 def decode_task(plan: Plan, encoder: Encoder) -> DecodeTask:
     """How the images of a plan are decoded for an encoder."""
     return DecodeTask(
-        folder=plan.images,
+        images=plan.images,
         preprocessing=encoder.preprocessing,
         max_pixels=plan.settings.max_pixels,
         fast=plan.settings.decode == "fast",

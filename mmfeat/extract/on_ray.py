@@ -1,8 +1,9 @@
 """The engine of a Ray cluster: Ray Data maps actors over the shards that are missing.
 
 An actor loads the model once, has decoding processes of its own and writes whole shards into a
-folder that all machines share; what travels is the number of a shard and a receipt. Ray gives a
-shard whose worker died to another one. What is finished is known by the files alone.
+folder that all machines share, or puts them at the address of ``--shards``, from where the driver
+fetches them; what travels is the number of a shard and a receipt. Ray gives a shard whose worker
+died to another one. What is finished is known by the files alone.
 """
 
 from __future__ import annotations
@@ -10,13 +11,16 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import ray
 import ray.data
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from mmfeat.cluster import Share, join_cluster, plain_errors
 from mmfeat.encoders.base import Encoder
@@ -59,8 +63,8 @@ def make_shards(
     made_there = replace(plan, settings=for_machines(plan.settings, share))
     missing = {shard.number: shard for shard in shards}
     reasons: dict[int, str] = {}
-    with plain_errors():
-        for receipt in _map(made_there, missing, parts.resolve(), share):
+    with plain_errors(), counting_tries() as tries:
+        for receipt in _map(made_there, missing, parts.resolve(), share, tries):
             shard = missing[receipt.shard]
             if receipt.rule and plan.settings.on_bad_image == "fail":
                 raise ExtractError(receipt.rule, receipt.found, receipt.remedy)
@@ -68,8 +72,8 @@ def make_shards(
                 reasons[shard.number] = f"{receipt.rule}; {receipt.found}; {receipt.remedy}"
             elif not _is_here(shard.path(parts), plan, receipt):
                 reasons[shard.number] = (
-                    f"{receipt.host} wrote it, and it is not in {parts}:"
-                    " the machines must share this folder"
+                    f"{receipt.host} wrote it, and it is not in {plan.shared or parts}:"
+                    " the machines must share this folder, or an address (--shards s3://…)"
                 )
             else:
                 del missing[shard.number]
@@ -79,10 +83,8 @@ def make_shards(
         raise _failed(missing, reasons)
 
 
-def _map(plan: Plan, shards: dict[int, Shard], parts: Path, share: Share) -> Any:
+def _map(plan: Plan, shards: dict[int, Shard], parts: Path, share: Share, tries: Any) -> Any:
     """Give the receipts as they come."""
-    for tries in parts.glob("*.tries"):  # of an earlier call
-        tries.unlink()
     items = [{"shard": number} for number in shards]
     dataset = ray.data.from_items(items, override_num_blocks=len(items))
     dataset.context.enable_progress_bars = False
@@ -90,7 +92,7 @@ def _map(plan: Plan, shards: dict[int, Shard], parts: Path, share: Share) -> Any
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     receipts = dataset.map(
         ShardMaker,
-        fn_constructor_args=(ray.put((plan, parts)),),
+        fn_constructor_args=(ray.put((plan, parts)), tries),
         compute=ray.data.ActorPoolStrategy(
             size=min(share.workers, len(items)), max_tasks_in_flight_per_actor=1
         ),
@@ -103,8 +105,9 @@ def _map(plan: Plan, shards: dict[int, Shard], parts: Path, share: Share) -> Any
 class ShardMaker:
     """An actor: makes the shards that it is given, one after another."""
 
-    def __init__(self, shared: Any) -> None:
+    def __init__(self, shared: Any, tries: Any) -> None:
         plan, self._parts = ray.get(shared)
+        self._tries = tries
         self._plan: Plan = plan
         self._shards = plan.shards
         self._encoder = load_here(plan.settings)
@@ -128,36 +131,74 @@ class ShardMaker:
         return asdict(Receipt(shard=number, host=host, rule=rule, found=found, remedy=remedy))
 
     def _make(self, shard: Shard) -> str:
-        plan, path = self._plan, shard.path(self._parts)
-        _count(path.with_suffix(".tries"))
+        plan = self._plan
+        self._count(shard)
         here = machinery(self._encoder, plan.settings)
-        check_same({name: plan.provenance[name] for name in here}, here, path)
+        check_same({name: plan.provenance[name] for name in here}, here, shard.path(self._parts))
         decoded = self._decoder.decode(image_names(plan, shard.rows, since=shard.start))
-        make_shard(
-            plan,
-            self._encoder,
-            shard,
-            self._parts,
-            decoded=decoded,
-            advance=lambda _modality, _n: None,
-        )
-        return check_shard(path, plan.provenance)
+        with self._folder() as parts:
+            make_shard(
+                plan,
+                self._encoder,
+                shard,
+                parts,
+                decoded=decoded,
+                advance=lambda _modality, _n: None,
+            )
+            return check_shard(shard.path(parts), plan.provenance)
+
+    @contextmanager
+    def _folder(self) -> Iterator[Path]:
+        """Where a shard is written: what all share, or for a while one of this machine alone."""
+        if self._plan.shared is None:
+            yield self._parts
+            return
+        with TemporaryDirectory(prefix="mmfeat-") as name:
+            yield Path(name)
+
+    def _count(self, shard: Shard) -> None:
+        """Note a try to make a shard: Ray gives one that kills its worker to the next for ever."""
+        died = ray.get(self._tries.begin.remote(shard.number, os.getpid(), socket.gethostname()))
+        if len(died) >= TRIES:
+            told = ", ".join(f"process {pid} on {host}" for pid, host in died)
+            raise ExtractError(
+                "a worker must survive its shard",
+                f"{len(died)} died: {told}",
+                "if memory ran out, use a smaller --batch-size, --max-pixels or --shard-rows",
+            )
 
 
-def _count(tries: Path) -> None:
-    """Note a try to make a shard: Ray gives one that kills its worker to the next for ever."""
-    died = tries.read_text().splitlines() if tries.exists() else []
-    if len(died) >= TRIES:
-        raise ExtractError(
-            "a worker must survive its shard",
-            f"{len(died)} died: {', '.join(died)}",
-            "if memory ran out, use a smaller --batch-size, --max-pixels or --shard-rows",
-        )
-    with tries.open("a") as file:
-        file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+class Tries:
+    """An actor: remembers who began to make which shard."""
+
+    def __init__(self) -> None:
+        self._begun: dict[int, list[tuple[int, str]]] = {}
+
+    def begin(self, shard: int, pid: int, host: str) -> list[tuple[int, str]]:
+        """Note that a process begins a shard; give those that began it before, and are dead."""
+        died = self.begun(shard)
+        self._begun[shard] = [*died, (pid, host)]
+        return died
+
+    def begun(self, shard: int) -> list[tuple[int, str]]:
+        """The processes that began a shard, and their hosts."""
+        return self._begun.get(shard, [])
+
+
+@contextmanager
+def counting_tries() -> Iterator[Any]:
+    """Give a handle of `Tries` on the driver's machine; it ends with the block."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    tries = ray.remote(num_cpus=0, scheduling_strategy=here)(Tries).remote()
+    try:
+        yield tries
+    finally:
+        ray.kill(tries)
 
 
 def _is_here(path: Path, plan: Plan, receipt: Receipt) -> bool:
+    if plan.shared is not None:
+        plan.shared.get(path)
     return path.exists() and check_shard(path, plan.provenance) == receipt.digest
 
 

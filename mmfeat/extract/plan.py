@@ -16,9 +16,11 @@ import numpy as np
 import PIL
 from PIL import features
 
+from mmfeat.address import Address
 from mmfeat.config import ExtractSettings
 from mmfeat.encoders.base import Encoder
 from mmfeat.errors import ExtractError
+from mmfeat.extract.sources import Images, open_images
 from mmfeat.store.layout import DTYPES, MODALITIES, SCHEMA
 from mmfeat.store.repeats import first_rows
 from mmfeat.types import IntArray, Table
@@ -55,13 +57,14 @@ class Plan:
     """Everything an engine has to know."""
 
     table: Table
-    images: Path
+    images: Images
     settings: ExtractSettings
     modalities: tuple[str, ...]
     image_batch: int
     text_batch: int
     first: dict[str, IntArray]  # per modality (n,): the first row with the same path or caption
     provenance: dict[str, Any]
+    shared: Address | None = None  # the shards are kept there, too
 
     @property
     def shards(self) -> list[Shard]:
@@ -73,10 +76,13 @@ class Plan:
         ]
 
 
-def make_plan(table: Table, *, images: Path, encoder: Encoder, settings: ExtractSettings) -> Plan:
+def make_plan(
+    table: Table, *, images: Path | str, encoder: Encoder, settings: ExtractSettings
+) -> Plan:
     """Check the settings against the table and fix batches and provenance.
 
-    Raises `ExtractError` for a setting out of range, a folder of images that is not there, and
+    Raises `ExtractError` for a setting out of range, a folder or address of images that is not
+    there or not to be read, and
     captions that are asked for alone of a table that has none.
     """
     _check_choice("--dtype", settings.dtype, DTYPES)
@@ -90,17 +96,14 @@ def make_plan(table: Table, *, images: Path, encoder: Encoder, settings: Extract
         if value < least:
             raise ExtractError(f"{name} is at least {least}", f"it is {value}", "raise it")
     modalities = _modalities(table, settings)
-    if "image" in modalities and not images.is_dir():
-        raise ExtractError(
-            "the images must lie in a folder",
-            f"{images} is none",
-            "name it with --images, or use --modalities text",
-        )
+    source = open_images(images)
+    if "image" in modalities:
+        source.check()
     image_batch = settings.batch_size or encoder.image_batch
     text_batch = settings.batch_size or encoder.text_batch
     return Plan(
         table=table,
-        images=images.resolve(),
+        images=source,
         settings=settings,
         modalities=modalities,
         image_batch=image_batch,

@@ -16,6 +16,7 @@ from mmfeat.extract.lock import sole_writer
 from mmfeat.extract.plan import Plan, Shard, make_plan
 from mmfeat.extract.prompts import LabelPrompts, add_prompts
 from mmfeat.extract.retry import retry
+from mmfeat.extract.shared import fetch_shards, remove_shards, share
 from mmfeat.extract.summary import ExtractSummary, summarise
 from mmfeat.plugins import check_name
 from mmfeat.store.parts import find_store
@@ -32,7 +33,7 @@ Progress = Callable[[str, int, int], None]  # modality, rows done, rows in all
 def extract_table(
     table: Table,
     *,
-    images: Path,
+    images: Path | str,
     encoder: Encoder,
     out: Path,
     settings: ExtractSettings,
@@ -41,6 +42,7 @@ def extract_table(
 ) -> ExtractSummary:
     """Encode the images and captions of `table` into the store `out`, or go on where it stopped.
 
+    `images` is a folder, or an address of fsspec such as ``s3://bucket/photographs``.
     Killed at any moment and called again, it writes the same bytes as if it had not been. With
     `retry_failed`, images that failed before are tried again, and nothing else. Label prompts
     are added to a store that has none; where none are asked for, those that it has stay.
@@ -48,7 +50,7 @@ def extract_table(
     `ExtractError` where settings, folder or another live extraction stand in the way.
     """
     check_name(settings.engine, ENGINES, "engine")
-    plan = make_plan(table, images=Path(images), encoder=encoder, settings=settings)
+    plan = share(make_plan(table, images=images, encoder=encoder, settings=settings), out)
     prompts: LabelPrompts = ()
     if settings.label_prompts is not None and table.targets is not None:
         prompts = read_prompts(Path(settings.label_prompts), labels=table.labels)
@@ -64,6 +66,7 @@ def extract_table(
         else:
             _extract(plan, encoder, out, progress)
         shutil.rmtree(_parts(out), ignore_errors=True)
+        remove_shards(plan)
         if retry_failed:
             retry(plan, encoder, out)
         if prompts:
@@ -72,13 +75,13 @@ def extract_table(
 
 
 def help_extract(
-    table: Table, *, images: Path, encoder: Encoder, out: Path, settings: ExtractSettings
+    table: Table, *, images: Path | str, encoder: Encoder, out: Path, settings: ExtractSettings
 ) -> None:
     """Make shards for the process that extracts `table` into `out`; see `mmfeat.extract.claims`.
 
     Returns when others make all that is left. Errors as in `extract_table`.
     """
-    plan = make_plan(table, images=Path(images), encoder=encoder, settings=settings)
+    plan = share(make_plan(table, images=images, encoder=encoder, settings=settings), out)
     if find_store(out) is None:
         help_with(plan, encoder, _parts(out), out)
 
@@ -86,6 +89,7 @@ def help_extract(
 def _extract(plan: Plan, encoder: Encoder, out: Path, progress: Progress | None) -> None:
     parts = _parts(out)
     parts.mkdir(exist_ok=True)
+    fetch_shards(plan, parts)
     _run_missing(plan, encoder, parts, progress)
     widths = {"image": encoder.image_dim, "text": encoder.text_dim}
     merge_shards(

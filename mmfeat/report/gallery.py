@@ -82,7 +82,7 @@ class Gallery:
 
 
 def make_gallery(
-    run: Run, workspace: Workspace, *, images: Path | None, max_thumbnails: int
+    run: Run, workspace: Workspace, *, images: Path | str | None, max_thumbnails: int
 ) -> Gallery:
     """Choose the rows of a finished run; without `images`, no pictures are looked for."""
     scores, decision = run.scores(), run.decision()

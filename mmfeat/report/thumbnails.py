@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import io
+import logging
 from pathlib import Path
 
 from PIL import Image
 
 from mmfeat.encoders.base import Preprocessing
+from mmfeat.errors import ExtractError
 from mmfeat.extract.guard import Refusal
 from mmfeat.extract.images import decode_image
+from mmfeat.extract.sources import open_images
 
 SIDE = 192  # pixels
 MAT = 24  # grey around a picture that is not square
@@ -22,21 +25,27 @@ WHOLE = Preprocessing(
     size=(SIDE, SIDE), mean=(0.5,) * 3, std=(0.5,) * 3, resize_mode="longest", fill=MAT
 )
 
+log = logging.getLogger(__name__)
+
 
 class Thumbnails:
-    """Hands out pictures below one folder until `limit` pictures or `MAX_BYTES` are reached."""
+    """Hands out pictures of a folder or address until `limit` or `MAX_BYTES` is reached."""
 
-    def __init__(self, folder: Path, *, limit: int) -> None:
-        self._folder = folder.resolve()
+    def __init__(self, images: Path | str, *, limit: int) -> None:
+        self._images = open_images(images)
         self._left, self._bytes_left = limit, MAX_BYTES
 
     def take(self, name: str) -> tuple[str, str]:
         """Give (data URI, "") for the image `name`, or ("", why there is none)."""
         if self._left <= 0 or self._bytes_left <= 0:
             return "", "not shown, to keep the page small"
-        found = decode_image(
-            self._folder, name, preprocessing=WHOLE, max_pixels=MAX_PIXELS, fast=True
-        )
+        try:
+            (content,) = self._images.read([name])
+        except ExtractError as error:
+            log.warning("no pictures: %s", error)
+            self._left = 0
+            return "", "the images are out of reach"
+        found = decode_image(content, preprocessing=WHOLE, max_pixels=MAX_PIXELS, fast=True)
         if isinstance(found, Refusal):
             return "", found.reason
         out = io.BytesIO()

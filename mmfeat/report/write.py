@@ -31,14 +31,14 @@ log = logging.getLogger(__name__)
 class ReportOptions:
     """How much the page shows: `plots` of so many entries, so many pictures, and from where.
 
-    `images` is the folder of the pictures (None: none are shown); with `figures` every plot
-    is written into that folder as well, as PNG and SVG.
+    `images` is the folder or address of the pictures (None: none are shown); with `figures`
+    every plot is written into that folder as well, as PNG and SVG.
     """
 
     objective: str
     plots: int = 10
     max_thumbnails: int = 150
-    images: Path | None = None
+    images: Path | str | None = None
     figures: Path | None = None
 
 
