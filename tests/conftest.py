@@ -123,9 +123,9 @@ def s3_port() -> Iterator[int]:
         yield port
 
 
-@pytest.fixture
-def s3(s3_port: int) -> Iterator[S3]:
-    """An S3 with an empty bucket."""
+@pytest.fixture(scope="session")
+def s3_server(s3_port: int) -> Iterator[S3]:
+    """An S3, which the fixture `s3` starts."""
     pytest.importorskip("moto.server", reason="needs moto")
     pytest.importorskip("s3fs", reason="needs mmfeat[s3]")
     from tests.s3 import S3  # noqa: PLC0415 - for the tests of addresses alone
@@ -133,6 +133,13 @@ def s3(s3_port: int) -> Iterator[S3]:
     server = S3(s3_port)
     yield server
     server.stop()
+
+
+@pytest.fixture
+def s3(s3_server: S3) -> S3:
+    """An S3 with an empty bucket."""
+    s3_server.reset()
+    return s3_server
 
 
 @pytest.fixture(scope="session")

@@ -20,10 +20,14 @@ class S3:
     def __init__(self, port: int) -> None:
         self._port = port
         self._server: Any = None
-        self.start()
+
+    def reset(self) -> None:
+        """Start where it was stopped, and empty the bucket."""
+        if self._server is None:
+            self.start()
         S3FileSystem.clear_instance_cache()
         self.files = S3FileSystem()
-        if self.files.exists(self.bucket):  # of an earlier test
+        if self.files.exists(self.bucket):
             self.files.rm(self.bucket, recursive=True)
         self.files.mkdir(self.bucket)
 

@@ -9,7 +9,6 @@ died to another one. What is finished is known by the files alone.
 from __future__ import annotations
 
 import logging
-import os
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +19,6 @@ from typing import Any
 
 import ray
 import ray.data
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from mmfeat.cluster import Share, join_cluster, plain_errors
 from mmfeat.encoders.base import Encoder
@@ -30,9 +28,8 @@ from mmfeat.extract.engines import Advance, Engine
 from mmfeat.extract.local import decode_task, image_names, load_here, make_shard
 from mmfeat.extract.plan import Plan, Shard, machinery
 from mmfeat.extract.remote import RemoteEncoder, for_machines, share_for
+from mmfeat.extract.tries import begin, counting_tries
 from mmfeat.store.shards import check_same, check_shard
-
-TRIES = 3  # of a shard whose worker dies
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +69,8 @@ def make_shards(
                 reasons[shard.number] = f"{receipt.rule}; {receipt.found}; {receipt.remedy}"
             elif not _is_here(shard.path(parts), plan, receipt):
                 reasons[shard.number] = (
-                    f"{receipt.host} wrote it, and it is not in {plan.shared or parts}:"
-                    " the machines must share this folder, or an address (--shards s3://…)"
+                    f"{receipt.host} wrote it, and it is not in {plan.shared or parts}, which all"
+                    " machines must share; an address serves as well (--shards s3://…)"
                 )
             else:
                 del missing[shard.number]
@@ -132,7 +129,7 @@ class ShardMaker:
 
     def _make(self, shard: Shard) -> str:
         plan = self._plan
-        self._count(shard)
+        begin(self._tries, shard.number)
         here = machinery(self._encoder, plan.settings)
         check_same({name: plan.provenance[name] for name in here}, here, shard.path(self._parts))
         decoded = self._decoder.decode(image_names(plan, shard.rows, since=shard.start))
@@ -156,47 +153,9 @@ class ShardMaker:
         with TemporaryDirectory(prefix="mmfeat-") as name:
             yield Path(name)
 
-    def _count(self, shard: Shard) -> None:
-        """Note a try to make a shard: Ray gives one that kills its worker to the next for ever."""
-        died = ray.get(self._tries.begin.remote(shard.number, os.getpid(), socket.gethostname()))
-        if len(died) >= TRIES:
-            told = ", ".join(f"process {pid} on {host}" for pid, host in died)
-            raise ExtractError(
-                "a worker must survive its shard",
-                f"{len(died)} died: {told}",
-                "if memory ran out, use a smaller --batch-size, --max-pixels or --shard-rows",
-            )
-
-
-class Tries:
-    """An actor: remembers who began to make which shard."""
-
-    def __init__(self) -> None:
-        self._begun: dict[int, list[tuple[int, str]]] = {}
-
-    def begin(self, shard: int, pid: int, host: str) -> list[tuple[int, str]]:
-        """Note that a process begins a shard; give those that began it before, and are dead."""
-        died = self.begun(shard)
-        self._begun[shard] = [*died, (pid, host)]
-        return died
-
-    def begun(self, shard: int) -> list[tuple[int, str]]:
-        """The processes that began a shard, and their hosts."""
-        return self._begun.get(shard, [])
-
-
-@contextmanager
-def counting_tries() -> Iterator[Any]:
-    """Give a handle of `Tries` on the driver's machine; it ends with the block."""
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
-    tries = ray.remote(num_cpus=0, scheduling_strategy=here)(Tries).remote()
-    try:
-        yield tries
-    finally:
-        ray.kill(tries)
-
 
 def _is_here(path: Path, plan: Plan, receipt: Receipt) -> bool:
+    """Whether the driver has what an actor wrote; with ``--shards`` it is fetched."""
     if plan.shared is not None:
         plan.shared.get(path)
     return path.exists() and check_shard(path, plan.provenance) == receipt.digest

@@ -82,8 +82,7 @@ def make_plan(
     """Check the settings against the table and fix batches and provenance.
 
     Raises `ExtractError` for a setting out of range, a folder or address of images that is not
-    there or not to be read, and
-    captions that are asked for alone of a table that has none.
+    there or not to be read, and captions that are asked for alone of a table that has none.
     """
     _check_choice("--dtype", settings.dtype, DTYPES)
     _check_choice("--decode", settings.decode, DECODES)

@@ -45,7 +45,7 @@ def share(plan: Plan, out: Path) -> Plan:
 
 
 def fetch_shards(plan: Plan, parts: Path) -> None:
-    """Bring the shards that are at the address and not in `parts`; put those that are only here.
+    """Bring the shards that are at the address and not in `parts`.
 
     Raises `ExtractError` where nothing can be written there.
     """
@@ -58,8 +58,6 @@ def fetch_shards(plan: Plan, parts: Path) -> None:
         path = shard.path(parts)
         if path.name in there and not path.exists():
             plan.shared.get(path)
-        elif path.name not in there and path.exists():
-            plan.shared.put(path)
 
 
 def remove_shards(plan: Plan) -> None:
