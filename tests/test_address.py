@@ -17,7 +17,7 @@ from mmfeat.address import Address, folder_or_address
 from mmfeat.config import ExtractSettings
 from mmfeat.encoders.base import Pixels
 from mmfeat.errors import ConfigError, ExtractError, MmfeatError, PluginError
-from mmfeat.extract import ExtractSummary, extract_table, sources
+from mmfeat.extract import ExtractSummary, extract_table, help_extract, sources
 from mmfeat.extract.guard import Refusal
 from mmfeat.extract.sources import open_images
 from mmfeat.report.thumbnails import Thumbnails
@@ -38,9 +38,15 @@ def extract(
     *,
     encoder: ToyEncoder | None = None,
     settings: ExtractSettings = SETTINGS,
+    retry_failed: bool = False,
 ) -> ExtractSummary:
     return extract_table(
-        table, images=images, encoder=encoder or ToyEncoder(), out=out, settings=settings
+        table,
+        images=images,
+        encoder=encoder or ToyEncoder(),
+        out=out,
+        settings=settings,
+        retry_failed=retry_failed,
     )
 
 
@@ -266,6 +272,32 @@ def test_a_damaged_shard_is_made_again_and_put_again(tmp_path: Path, s3: S3) -> 
     assert s3.files.cat_file(f"{s3.bucket}/{name}") == content
     extract(table, images, two, settings=options)
     assert two.read_bytes() == (tmp_path / "whole.h5").read_bytes()
+
+
+def test_what_helpers_of_torchrun_make_reaches_another_machine(tmp_path: Path, s3: S3) -> None:
+    table = make_table(tmp_path, n_rows=20)
+    extract(table, tmp_path / "images", tmp_path / "whole.h5")
+    options = replace(SETTINGS, engine="claims", shards=s3.address("shards"))
+    images = s3.upload(tmp_path / "images")
+    helped = tmp_path / "one/features/a.h5"
+    help_extract(table, images=images, encoder=ToyEncoder(), out=helped, settings=options)
+    encoder, out = ToyEncoder(), tmp_path / "two/features/a.h5"
+    extract(table, images, out, encoder=encoder, settings=options)
+    assert encoder.n_images == encoder.n_captions == 0
+    assert out.read_bytes() == (tmp_path / "whole.h5").read_bytes()
+
+
+def test_a_picture_that_comes_late_is_tried_again(tmp_path: Path, s3: S3) -> None:
+    table = make_table(tmp_path)
+    late = tmp_path / "images" / "4.jpg"
+    content = late.read_bytes()
+    late.unlink()
+    images, out = s3.upload(tmp_path / "images"), tmp_path / "a.h5"
+    assert extract(table, images, out).counts["image"] == {"ok": 11, "missing": 1}
+    s3.files.pipe_file(f"{s3.bucket}/images/4.jpg", content)
+    encoder = ToyEncoder()
+    summary = extract(table, images, out, encoder=encoder, retry_failed=True)
+    assert summary.counts["image"] == {"ok": 12} and encoder.n_images == 1
 
 
 def test_shards_of_another_extraction_are_not_taken(tmp_path: Path, s3: S3) -> None:
