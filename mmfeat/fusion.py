@@ -71,12 +71,12 @@ def fuse(
 
 @dataclass(frozen=True, kw_only=True)
 class FusedStream:
-    """What `fuse` makes of features that stay in their files, made slice by slice.
+    """What `fuse` makes of features, made slice by slice: of all of them, no float32 copy is held.
 
     Attributes are those of `mmfeat.types.Fused`; it is itself the `mmfeat.types.Stream` of values.
     """
 
-    features: StoredFeatures
+    features: Features | StoredFeatures
     fusion: str
     normalise: bool
     blocks: tuple[int, ...]
@@ -95,6 +95,8 @@ class FusedStream:
     @property
     def buffer_rows(self) -> int:
         """How many rows fit into the memory that is for them, with the copies that are made."""
+        if isinstance(self.features, Features):
+            return len(self)
         return max(1, self.features.memory // (BYTES_OF_A_NUMBER * sum(self.blocks)))
 
     def __len__(self) -> int:
@@ -106,9 +108,13 @@ class FusedStream:
 
 
 def fuse_stream(
-    features: StoredFeatures, fusion: str, *, normalise: bool = True, prompts: bool = False
+    features: Features | StoredFeatures,
+    fusion: str,
+    *,
+    normalise: bool = True,
+    prompts: bool = False,
 ) -> FusedStream:
-    """As `fuse`, for features that stay in their files; raises what it raises."""
+    """As `fuse`, slice by slice as the rows are asked for; raises what it raises."""
     none = fuse(features.part(slice(0)), fusion, normalise=normalise, prompts=prompts)
     return FusedStream(
         features=features,

@@ -243,10 +243,10 @@ class Model:
     def _fused(self, features: FeatureRows, source: str) -> Fused | FusedStream:
         """What the head of `source` learns from; raise `FitError` where it takes no stream."""
         head = self.heads[source]
-        if isinstance(features, Features):
+        assert isinstance(features, Features | StoredFeatures), "in memory or in their stores"
+        if isinstance(features, Features) and not head.reads_once:
             return fuse(features, source, normalise=self.normalise, prompts=head.uses_prompts)
-        assert isinstance(features, StoredFeatures), "features are in memory or in their stores"
-        if not head.streams:
+        if isinstance(features, StoredFeatures) and not head.streams:
             raise FitError(
                 f"the head {self.head} has all rows in memory",
                 "they are more than --max-memory allows",

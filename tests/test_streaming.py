@@ -13,17 +13,20 @@ from mmfeat.config import DataSettings, FitSettings
 from mmfeat.errors import ConfigError, FitError
 from mmfeat.fit import fit, plan_run
 from mmfeat.fusion import FUSIONS, FusedStream, fuse, fuse_stream
+from mmfeat.heads import HEADS
 from mmfeat.heads.batches import Source
-from mmfeat.heads.streaming import BLOCK_ROWS, in_order, shuffled
+from mmfeat.heads.streaming import BLOCK_ROWS, ROWS_AT_ONCE, in_order, shuffled
 from mmfeat.importing import import_embeddings
 from mmfeat.load import Training, load_training
 from mmfeat.memory import bytes_of
 from mmfeat.model import Model
+from mmfeat.plugins import resolve
 from mmfeat.store import StoredFeatures, open_features, read_features
 from mmfeat.tables import read_table
 from mmfeat.types import FloatArray, IntArray
 from mmfeat.workspace import Workspace
 
+READ_ONCE = [name for name in HEADS if resolve(name, HEADS, "head").reads_once]
 N_ROWS, WIDTH, N_CLASSES = 3000, 12, 4
 LITTLE = 200_000  # bytes: a few hundred rows at once
 
@@ -142,9 +145,9 @@ def test_a_shuffled_pass_mixes_rows_that_stand_apart() -> None:
 
 def test_batches_of_a_stream_are_those_of_its_rows() -> None:
     rng = np.random.default_rng(0)
-    x = rng.normal(size=(3000, 5)).astype(np.float32)
-    y = (rng.random((3000, 3)) < 0.3).astype(np.uint8)
-    rows = torch.from_numpy(np.flatnonzero(rng.random(3000) < 0.6))
+    x = rng.normal(size=(2000, 5)).astype(np.float32)
+    y = (rng.random((2000, 3)) < 0.3).astype(np.uint8)
+    rows = torch.from_numpy(np.flatnonzero(rng.random(2000) < 0.6))
     device = torch.device("cpu")
     held, streamed = (Source(s, y, device).chosen(rows) for s in (x, Noted(x, 500)))
     assert len(held) == len(streamed)
@@ -194,6 +197,25 @@ def test_a_streamed_fit_finds_what_a_fit_in_memory_finds(workspace: Workspace, h
     features = read_features([workspace.store("train")])
     again = Model.load(found[LITTLE].folder / "head").predict(features)
     assert np.abs(again - streamed).mean() < 0.1
+
+
+@pytest.mark.parametrize("name", READ_ONCE)
+def test_heads_that_read_once_never_ask_for_all_rows(workspace: Workspace, name: str) -> None:
+    features = read_features([workspace.store("train")])
+    fused, folds = fuse(features, "concat"), np.arange(N_ROWS) % 3
+    noted = Noted(fused.values, N_ROWS)
+    head = resolve(name, HEADS, "head").from_settings(
+        {"trees": "3"} if name == "lightgbm" else {}, seed=0
+    )
+    left, judged = np.flatnonzero(folds != 0), np.flatnonzero(folds == 0)
+    scores = []
+    for x in (fused.values, noted):
+        fitted = next(head.fit_folds(x, features.targets, blocks=fused.blocks, splits=[left]))
+        scores.append(fitted.predict_rows(x, judged))
+    np.testing.assert_array_equal(*scores)
+    assert 0 < noted.most <= ROWS_AT_ONCE < N_ROWS
+    model = Model.build(head=name, fusion="concat", loss="bce", seed=0, settings={})
+    assert isinstance(model._fused(features, "concat"), FusedStream)
 
 
 @pytest.mark.parametrize("fusion", ["late-mean", "late-stack", "late-sum", "gated"])

@@ -22,7 +22,8 @@ from mmfeat.heads.base import Head
 from mmfeat.heads.options import check_choice, check_range
 from mmfeat.heads.space import Choice, Range, Space
 from mmfeat.heads.streaming import BLOCK_ROWS
-from mmfeat.types import FloatArray, IntArray, Matrix, Stream, Targets
+from mmfeat.memory import give_back_freed
+from mmfeat.types import FloatArray, IntArray, Matrix, Targets
 
 SET_ASIDE = 10  # one row in so many decides when to stop
 MIN_SET_ASIDE = 20
@@ -43,6 +44,7 @@ class LightGBM(Head):
     name: ClassVar[str] = "lightgbm"
     relative_cost: ClassVar[float] = 20.0
     streams: ClassVar[bool] = True
+    reads_once: ClassVar[bool] = True
 
     trees: int = 150
     patience: int = 10
@@ -100,16 +102,17 @@ class LightGBM(Head):
         order = np.random.default_rng(self.seed).permutation(rows)
         train, aside = np.sort(order[n_aside:]), np.sort(order[:n_aside])
         n_threads = self.threads or available_threads()
-        in_memory = isinstance(x, np.ndarray)
+        in_memory = isinstance(x, np.ndarray) or x.buffer_rows >= len(x)
         n_workers = min(n_threads, len(planned)) if in_memory else 1  # each has a copy
         params = self._params(n_threads // n_workers)
         data = lightgbm.Dataset(
-            chosen_rows(x, train), label=np.zeros(len(train)), params=params
+            ChosenRows(x, train), label=np.zeros(len(train)), params=params
         ).construct()
+        give_back_freed()  # the sample that bins were found on
         judge = None
         if n_aside:
             judge = data.create_valid(
-                chosen_rows(x, aside), label=np.zeros(n_aside), params=params
+                ChosenRows(x, aside), label=np.zeros(n_aside), params=params
             ).construct()
 
         def boost(worker: int) -> list[lightgbm.Booster]:
@@ -127,6 +130,7 @@ class LightGBM(Head):
 
         with ThreadPoolExecutor(n_workers) as pool:
             grown = list(pool.map(boost, range(n_workers)))
+        give_back_freed()
         self._boosters = [grown[i % n_workers][i // n_workers] for i in range(len(planned))]
         self._counts = np.full(len(self.rates_), np.nan)
         self._counts[self.learnable_] = [booster.num_trees() for booster in self._boosters]
@@ -185,19 +189,12 @@ class LightGBM(Head):
         self._counts[self.learnable_] = [booster.num_trees() for booster in self._boosters]
 
 
-def chosen_rows(x: Matrix, rows: IntArray) -> FloatArray | ChosenRows:
-    """The chosen `rows`, ascending, of `x` as LightGBM takes them."""
-    if isinstance(x, np.ndarray):
-        return x[rows] if len(rows) < len(x) else x
-    return ChosenRows(x, rows)
-
-
 class ChosenRows(lightgbm.Sequence):  # type: ignore[misc]
-    """Rows of a stream, read a slice at a time while LightGBM bins them."""
+    """The chosen `rows`, ascending, read a slice at a time while LightGBM bins them."""
 
     batch_size = BLOCK_ROWS
 
-    def __init__(self, x: Stream, rows: IntArray) -> None:
+    def __init__(self, x: Matrix, rows: IntArray) -> None:
         self._x, self._rows = x, rows
 
     def __len__(self) -> int:
@@ -205,9 +202,13 @@ class ChosenRows(lightgbm.Sequence):  # type: ignore[misc]
 
     def __getitem__(self, index: int | slice | list[int]) -> NDArray[np.floating]:
         rows = np.atleast_1d(self._rows[index])
-        start, stop = (int(rows[0]), int(rows[-1]) + 1) if len(rows) else (0, 0)
-        part = self._x[start:stop][rows - start]
-        return part if np.ndim(self._rows[index]) else part[0].astype(np.float64)
+        cuts = np.searchsorted(rows, np.arange(rows[0], rows[-1], BLOCK_ROWS)[1:])  # far apart
+        parts = [
+            self._x[int(part[0]) : int(part[-1]) + 1][part - part[0]]
+            for part in np.split(rows, cuts)
+            if len(part)
+        ]
+        return np.concatenate(parts) if np.ndim(self._rows[index]) else parts[0][0].astype(float)
 
 
 def copied(data: Any, params: dict[str, Any]) -> Any:

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mmfeat.memory import give_back_freed
 from mmfeat.types import FloatArray, IntArray, Matrix, Stream
 
 BLOCK_ROWS = 1024  # neighbours that stay together until the shuffle among blocks
-ROWS_AT_ONCE = 4096  # of a pass in order
+ROWS_AT_ONCE = 2048  # of a pass in order
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ def in_order(x: Matrix, rows: IntArray) -> Iterator[tuple[slice, FloatArray]]:
         while (part := coming.result()) is not None:
             coming = reader.submit(next, parts, None)
             yield part
+    give_back_freed()  # what the reader's thread had
 
 
 def _parts(x: Matrix, rows: IntArray) -> Iterator[tuple[slice, FloatArray]]:
