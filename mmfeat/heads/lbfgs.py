@@ -11,7 +11,7 @@ Lindsay 1988). Its Cholesky factor is the metric that L-BFGS starts from.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -21,6 +21,7 @@ from torch import Tensor
 HISTORY = 10
 ARMIJO = 1e-4
 NOISE = 3e-7  # of a float32 sum, relative
+NUMBERS_AT_ONCE = 1 << 18  # of n × p, so that arrays made on the way stay in the cache
 
 
 @dataclass(frozen=True)
@@ -68,16 +69,19 @@ class Problems(ABC):
 
     def metric(self, ridge: Tensor) -> Tensor:
         """The Cholesky factor of the bound, for the smallest ridge of the problems."""
-        bound = self.gram.double() / 4
-        jitter = 1e-6 * bound.diagonal().mean()  # the Gram matrix is rounded to float32
-        diagonal = torch.full((len(bound),), float(ridge.min()) + float(jitter), dtype=bound.dtype)
-        diagonal[-1] = jitter
-        factor: Tensor = torch.linalg.cholesky(bound + torch.diag(diagonal.to(bound.device)))
+        bound = self.gram.double().div_(4)
+        jitter = float(1e-6 * bound.diagonal().mean())  # the Gram matrix is rounded to float32
+        bound.diagonal()[:-1] += float(ridge.min()) + jitter
+        bound.diagonal()[-1] += jitter
+        factor: Tensor = torch.linalg.cholesky(bound)
         return factor.float()
 
 
 class ProblemsInMemory(Problems):
-    """Rows `x`, (n, d), with targets `y` and masks `m`, (n, p), one column per problem."""
+    """Rows `x`, (n, d), with targets `y`, uint8, and masks `m`, bool, (n, p), a column per problem.
+
+    Of what is as large as the logits, two are held: those at a point and at the end of a step.
+    """
 
     def __init__(self, x: Tensor, gram: Tensor, y: Tensor, m: Tensor) -> None:
         self.x, self.gram, self.y, self.m = x, gram, y, m
@@ -97,35 +101,54 @@ class ProblemsInMemory(Problems):
 
     def left_out(self, w: Tensor) -> Tensor:
         """The log-loss of the rows that the masks leave out."""
-        loss: Tensor = (log_loss(logits(self.x, w), self.y) * (1 - self.m)).sum(dim=0)
-        return loss
+        total = torch.zeros_like(w[0])
+        for rows in self._blocks():
+            losses = log_loss(logits(self.x[rows], w), self.y[rows])
+            total += losses.mul_(~self.m[rows]).sum(dim=0)
+        return total
 
     def value(self, z: Tensor, w: Tensor, ridge: Tensor) -> Tensor:
         """The objective of every problem, (p,)."""
-        total: Tensor = (log_loss(z, self.y) * self.m).sum(dim=0)
-        return total + ridge / 2 * w[:-1].square().sum(dim=0)
+        total = ridge / 2 * w[:-1].square().sum(dim=0)
+        for rows in self._blocks():
+            total += log_loss(z[rows], self.y[rows]).mul_(self.m[rows]).sum(dim=0)
+        return total
 
     def slope(self, z: Tensor, w: Tensor, ridge: Tensor) -> Tensor:
         """The gradient of every problem, (d + 1, p)."""
-        rest = (z.sigmoid() - self.y) * self.m
-        return torch.cat([self.x.T @ rest + ridge * w[:-1], rest.sum(dim=0, keepdim=True)])
+        slope = torch.cat([ridge * w[:-1], torch.zeros_like(w[:1])])
+        for rows in self._blocks():
+            rest = z[rows].sigmoid().sub_(self.y[rows]).mul_(self.m[rows])
+            slope[:-1].addmm_(self.x[rows].T, rest)
+            slope[-1] += rest.sum(dim=0)
+        return slope
+
+    def _blocks(self) -> Iterator[slice]:
+        n_rows, n_problems = self.y.shape
+        size = max(1, NUMBERS_AT_ONCE // n_problems)
+        return (slice(start, start + size) for start in range(0, n_rows, size))
 
 
 class _LineInMemory(Line):
     def __init__(self, problems: ProblemsInMemory, point: Point, step: Tensor, ridge: Tensor):
-        self._problems, self._point, self._step, self._ridge = problems, point, step, ridge
-        self._z_step = logits(problems.x, step)
+        assert point.z is not None, "points in memory have logits"
+        self._problems, self._ridge = problems, ridge
+        self._start, self._w, self._step = point.z, point.w, step
+        self._z = (point.z + step[-1]).addmm_(problems.x, step[:-1])
+        self._length = torch.ones_like(step[0])  # that `_z` stands at
 
     def value(self, length: Tensor) -> Tensor:
-        assert self._point.z is not None, "points in memory have logits"
-        self._w = self._point.w + length * self._step
-        self._z = self._point.z + length * self._z_step
-        self._value = self._problems.value(self._z, self._w, self._ridge)
+        torch.lerp(self._start, self._z, length / self._length, out=self._z)
+        self._length = length
+        self._value = self._problems.value(self._z, self._end(), self._ridge)
         return self._value
 
     def end(self) -> Point:
-        slope = self._problems.slope(self._z, self._w, self._ridge)
-        return Point(self._w, self._value, slope, self._z)
+        w = self._end()
+        return Point(w, self._value, self._problems.slope(self._z, w, self._ridge), self._z)
+
+    def _end(self) -> Tensor:
+        return torch.addcmul(self._w, self._length, self._step)
 
 
 def logits(x: Tensor, w: Tensor) -> Tensor:
@@ -136,14 +159,16 @@ def logits(x: Tensor, w: Tensor) -> Tensor:
 
 def log_loss(z: Tensor, y: Tensor) -> Tensor:
     """Of each logit, (n, p), against its target."""
-    return torch.nn.functional.softplus(z) - z * y
+    return torch.nn.functional.softplus(z).addcmul_(z, y.to(z), value=-1)
 
 
 def gram_matrix(x: Tensor) -> Tensor:
     """XᵀX with a column of ones added to X, of shape (d + 1, d + 1)."""
     total = x.sum(dim=0, keepdim=True)
-    count = torch.full((1, 1), float(len(x)), device=x.device)
-    return torch.cat([torch.cat([x.T @ x, total.T], dim=1), torch.cat([total, count], dim=1)])
+    gram = torch.empty(x.shape[1] + 1, x.shape[1] + 1, device=x.device)
+    gram[:-1, :-1] = x.T @ x
+    gram[-1:, :-1], gram[:-1, -1:], gram[-1, -1] = total, total.T, len(x)
+    return gram
 
 
 def minimise(
@@ -171,18 +196,19 @@ def minimise(
         if not active.any():
             break
         if 2 * int(active.sum()) < len(active):  # go on with the unfinished half alone
-            left = active.nonzero().squeeze(1)
+            left, w = active.nonzero().squeeze(1), point.w
             history = [(c[:, left], t[:, left], i[left]) for c, t, i in pairs]
-            point.w[:, left], done = minimise(
+            del point, pairs, factor  # of all problems, of which the half has its own
+            w[:, left], done = minimise(
                 problems.part(left),
-                point.w[:, left],
+                w[:, left],
                 ridge[left],
                 tolerance=tolerance,
                 max_steps=max_steps - number,
                 history=history,
             )
             active[left] = ~done
-            break
+            return w, ~active
         step = step * active
         line = problems.along(point, step, ridge)
         length = torch.ones_like(point.value)
@@ -194,8 +220,9 @@ def minimise(
             length = torch.where(short, length, length / 2)
         else:
             line.value(length)
-        before, point = point, line.end()
-        change, turn = length * step, point.slope - before.slope
+        before, point = point.slope, line.end()
+        del line  # with its logits, before the next has its own
+        change, turn = length * step, point.slope - before
         bend = (change * turn).sum(dim=0)
         # A problem that stands still, or whose curvature is lost in rounding, adds no pair.
         inverse = torch.where(active & (bend > 1e-12), 1 / bend.clamp(min=1e-12), 0.0)

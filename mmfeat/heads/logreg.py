@@ -25,6 +25,7 @@ from mmfeat.heads.lbfgs import Problems, ProblemsInMemory, gram_matrix, logits, 
 from mmfeat.heads.lbfgs_streamed import StreamedProblems, streamed_gram
 from mmfeat.heads.options import check_choice, check_range, choose_device
 from mmfeat.heads.space import Choice, Range, Space
+from mmfeat.memory import give_back_freed
 from mmfeat.types import FloatArray, IntArray, Matrix, Stream, Targets
 
 log = logging.getLogger(__name__)
@@ -219,6 +220,7 @@ class Solver:
         else:
             self.gram = streamed_gram(self.x, device)
         self.max_steps = head.max_steps
+        give_back_freed()
         rates = y.mean(axis=0, dtype=np.float64).clip(1e-6, 1 - 1e-6)
         self.w = torch.zeros(x.shape[1] + 1, len(fold_of), device=device)
         self.w[-1] = torch.from_numpy(np.log(rates / (1 - rates))[class_of])
@@ -247,6 +249,7 @@ class Solver:
                     int((~done).sum()),
                     self.max_steps,
                 )
+        give_back_freed()  # logits
 
     def cost(self, criterion: str) -> NDArray[np.float64]:
         """Log-loss (a sum), or minus the average precision, of each problem's left-out rows."""
@@ -257,8 +260,8 @@ class Solver:
                 costs.append(problems.left_out(self.w[:, part]))
             elif isinstance(problems, ProblemsInMemory):
                 z = logits(problems.x, self.w[:, part])
-                judged = z.masked_fill(problems.m > 0, -torch.inf)
-                costs.append(-average_precision(judged, problems.y * (1 - problems.m)))
+                judged = z.masked_fill_(problems.m, -torch.inf)
+                costs.append(-average_precision(judged, (problems.y * ~problems.m).float()))
             else:
                 raise FitError(
                     "average precision sorts all scores of a class",
@@ -274,7 +277,7 @@ class Solver:
                 self.x, self.gram, self.y, self.inside, fold_of=fold_of, class_of=class_of
             )
         y, m = self.y[:, self.class_of[part]], self.inside[:, self.fold_of[part]]
-        return ProblemsInMemory(self.x, self.gram, y.float(), m.float())
+        return ProblemsInMemory(self.x, self.gram, y, m)
 
 
 def matrix(x: FloatArray, device: torch.device) -> Tensor:
