@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterator
 
+import lightgbm
 import numpy as np
 import pytest
 import torch
@@ -15,6 +16,7 @@ from mmfeat.fit import fit, plan_run
 from mmfeat.fusion import FUSIONS, FusedStream, fuse, fuse_stream
 from mmfeat.heads import HEADS
 from mmfeat.heads.batches import Source
+from mmfeat.heads.lightgbm import BIN_ROWS, ChosenRows, LightGBM
 from mmfeat.heads.streaming import BLOCK_ROWS, ROWS_AT_ONCE, in_order, shuffled
 from mmfeat.importing import import_embeddings
 from mmfeat.load import Training, load_training
@@ -234,6 +236,20 @@ def test_other_fusions_stream_as_well(workspace: Workspace, fusion: str) -> None
         model.fit(training.features)
         found.append(scores)
     assert np.abs(found[0] - found[1]).mean() < 0.02
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_lightgbm_samples_the_rows_that_it_samples_of_an_array(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n_rows = BIN_ROWS + 500
+    x = rng.normal(size=(n_rows, 3)).astype(np.float32)
+    label = (x[:, 0] + rng.normal(size=n_rows) > 0).astype(np.float32)
+    params = LightGBM(seed=seed)._params(1)
+    plain = {key: value for key, value in params.items() if key != "data_random_seed"}
+    array = lightgbm.Dataset(x, label=label, params=plain)
+    rows = lightgbm.Dataset(ChosenRows(x, np.arange(n_rows)), label=label, params=params)
+    one, other = (lightgbm.train(plain, data, 3).predict(x) for data in (array, rows))
+    np.testing.assert_array_equal(one, other)
 
 
 def test_stopping_early_works_on_a_stream(workspace: Workspace) -> None:

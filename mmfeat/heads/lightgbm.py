@@ -167,6 +167,8 @@ class LightGBM(Head):
             "feature_fraction": self.features,
             "num_threads": n_threads,
             "seed": self.seed,
+            # What `seed` makes of it for arrays; LightGBM forgets that for a Sequence.
+            "data_random_seed": ((214013 * self.seed + 2531011) % 2**32 >> 16) % 2**15 % 32767,
             "deterministic": True,
             "force_col_wise": True,
             "feature_pre_filter": False,
