@@ -8,7 +8,7 @@ demo: .venv/ready
 	$(BIN)/mmfeat demo demo
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: .venv/ready
 	$(BIN)/ruff check .
