@@ -20,7 +20,7 @@ from mmfeat.workspace import Workspace
 Stores = tuple[str, tuple[str, ...], int | None]  # split, feature sets, memory: what is loaded
 
 # Of --max-memory, libraries take some 700 MiB. Rows that are read slice by slice take a quarter;
-# features are read at once where they take a twentieth: a fit makes float32 copies (LightGBM 4.4).
+# features are read at once where they take a twentieth: a fit makes float32 copies, up to two.
 SHARE_OF_ROWS, SHARE_OF_STORES = 4, 20
 
 log = logging.getLogger(__name__)
