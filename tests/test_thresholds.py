@@ -358,6 +358,19 @@ def test_the_band_of_many_scores_is_narrow(monkeypatch: pytest.MonkeyPatch) -> N
     np.testing.assert_array_equal(best_global(problem), expected)
 
 
+def test_of_cuts_that_lie_close_together_some_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = larger(n=20_000, k=1)
+    every = resampled(list_cuts(problem.probabilities[:, 0], problem.targets[:, 0]))
+    monkeypatch.setattr("mmfeat.thresholds.separable.MOST_PLACES", 64)
+    some = resampled(list_cuts(problem.probabilities[:, 0], problem.targets[:, 0]))
+    assert len(np.unique(some)) <= 64
+    worth = [
+        value_of("macro-f1", problem, problem.predict(np.median(found, keepdims=True)))
+        for found in (every, some)
+    ]
+    assert worth[1] == pytest.approx(worth[0], abs=2e-3)
+
+
 def test_samples_f1_of_many_rows_is_tuned_on_some(monkeypatch: pytest.MonkeyPatch) -> None:
     problem = larger(n=20_000)
     best = value(problem, "samples-f1", "coordinate")

@@ -19,7 +19,7 @@ from mmfeat.thresholds.problem import Problem
 from mmfeat.types import IntArray
 
 N_RESAMPLES = 100
-MOST_PLACES = 2**13  # candidates of a class, evenly among the positives: the median is no finer
+MOST_PLACES = 2**12  # candidates of a class, evenly among the positives: the median is no finer
 CHUNK = 2**20  # draws in memory at once
 IN_CACHE = 2**16  # numbers that are worked on at once
 
