@@ -78,10 +78,11 @@ class Clock:
         self.reports: list[tuple[float, int]] = []
 
     def __call__(self, modality: str, done: int, total: int) -> None:
-        self.reports.append((time.perf_counter() - self.started, done))
+        if done:  # the first report is made before anything starts
+            self.reports.append((time.perf_counter() - self.started, done))
 
     def rate(self) -> float:
-        """Rows a second from the first report on: without the start of processes and models."""
+        """Rows a second from the first rows on: without the start of processes and models."""
         (begin, first), (end, last) = self.reports[0], self.reports[-1]
         return (last - first) / (end - begin)
 
@@ -184,7 +185,7 @@ def tell(measured: dict[Way, Measured], *, n_rows: int, rounds: int) -> Iterator
     yield (
         f"\n{n_rows} photographs, shards of {SHARD_ROWS} rows, one thread and one decoding process"
         f" per worker, medians of {rounds} rounds in turns on {os.cpu_count()} cores (load now"
-        f" {os.getloadavg()[0]:.1f}). Images per second from the first report to the last; seconds"
+        f" {os.getloadavg()[0]:.1f}). Images per second from the first rows to the last; seconds"
         " in all have the start of actors and the merge in them, and not the loading of the model"
         " into the first process. All stores have the same bytes."
     )
