@@ -252,6 +252,13 @@ def test_lightgbm_samples_the_rows_that_it_samples_of_an_array(seed: int) -> Non
     np.testing.assert_array_equal(one, other)
 
 
+def test_lightgbm_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    x = np.random.default_rng(0).normal(size=(30_000, 2)).astype(np.float32)
+    y = (x[:, :1] > 0).astype(np.uint8)
+    LightGBM(trees=1).fit(x, y, blocks=(2,))  # so many rows that it warns of its sample
+    assert capfd.readouterr().out == ""
+
+
 def test_stopping_early_works_on_a_stream(workspace: Workspace) -> None:
     settings = SETTINGS["mlp"] | {"patience": "2", "lr": "0.05"}
     config = plan_run(FitSettings(head="mlp", folds=2, max_memory=str(LITTLE)), settings=settings)

@@ -7,6 +7,7 @@ number, because LightGBM keeps the labels inside.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,11 @@ SET_ASIDE = 10  # one row in so many decides when to stop
 MIN_SET_ASIDE = 20
 MAX_WEIGHT = 20.0
 BIN_ROWS = 5000  # that bins are found on: LightGBM copies these, 12 bytes a number
+
+# LightGBM prints, and forgets `verbosity` for a Sequence.
+lightgbm.register_logger(
+    logging.getLogger(__name__), info_method_name="debug", warning_method_name="debug"
+)
 
 
 @dataclass(kw_only=True)
