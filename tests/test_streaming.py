@@ -259,6 +259,19 @@ def test_lightgbm_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr().out == ""
 
 
+def test_lightgbm_tells_of_bins_that_are_large_for_a_stream(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    x = np.random.default_rng(0).normal(size=(400, 2)).astype(np.float32)
+    y = (x[:, :1] > 0).astype(np.uint8)
+    for buffer_rows, told in ((25, 0), (24, 1)):
+        stream = Noted(x, buffer_rows)
+        folds = LightGBM(trees=1).fit_folds(stream, y, blocks=(2,), splits=[np.arange(300)] * 2)
+        assert len(list(folds)) == 2
+        assert len(caplog.records) == told
+    assert "400 × 2 numbers" in caplog.text
+
+
 def test_stopping_early_works_on_a_stream(workspace: Workspace) -> None:
     settings = SETTINGS["mlp"] | {"patience": "2", "lr": "0.05"}
     config = plan_run(FitSettings(head="mlp", folds=2, max_memory=str(LITTLE)), settings=settings)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,12 +29,12 @@ from mmfeat.types import FloatArray, IntArray, Matrix, Targets
 SET_ASIDE = 10  # one row in so many decides when to stop
 MIN_SET_ASIDE = 20
 MAX_WEIGHT = 20.0
+BUFFERS = 16  # a stream of more rows than so many buffers has bins of more than a buffer: told
 BIN_ROWS = 5000  # that bins are found on: LightGBM copies these, 12 bytes a number
 
+log = logging.getLogger(__name__)
 # LightGBM prints, and forgets `verbosity` for a Sequence.
-lightgbm.register_logger(
-    logging.getLogger(__name__), info_method_name="debug", warning_method_name="debug"
-)
+lightgbm.register_logger(log, info_method_name="debug", warning_method_name="debug")
 
 
 @dataclass(kw_only=True)
@@ -86,6 +86,25 @@ class LightGBM(Head):
             "features": Range(self.features, 0.05, 1.0, log=True),
             "weights": Choice(self.weights, ("none", "balanced")),
         }
+
+    def fit_folds(
+        self,
+        x: Matrix,
+        y: Targets,
+        *,
+        blocks: tuple[int, ...],
+        splits: Sequence[IntArray],
+        prompts: FloatArray | None = None,
+    ) -> Iterator[Self]:
+        """Yield one fitted copy per split; a warning where the bins are large for a stream."""
+        if not isinstance(x, np.ndarray) and len(x) > BUFFERS * x.buffer_rows:
+            log.warning(
+                "lightgbm keeps a byte for each of %d × %d numbers, %d MiB, besides what"
+                " --max-memory bounds; with --set bins=15 half of that",
+                *x.shape,
+                len(x) * x.shape[1] >> 20,
+            )
+        return super().fit_folds(x, y, blocks=blocks, splits=splits, prompts=prompts)
 
     def settled(self, folds: Sequence[Self]) -> Self:
         """Give this head with each class's mean number of trees over the folds."""
