@@ -252,6 +252,16 @@ def test_lightgbm_samples_the_rows_that_it_samples_of_an_array(seed: int) -> Non
     np.testing.assert_array_equal(one, other)
 
 
+def test_what_lightgbm_raises_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def train(*_: object, **__: object) -> None:
+        raise lightgbm.basic.LightGBMError("std::bad_alloc")
+
+    monkeypatch.setattr(lightgbm, "train", train)
+    x = np.random.default_rng(0).normal(size=(30, 2)).astype(np.float32)
+    with pytest.raises(FitError, match=r"says std::bad_alloc; if memory ran out, fit fewer rows"):
+        LightGBM(trees=1).fit(x, (x[:, :1] > 0).astype(np.uint8), blocks=(2,))
+
+
 def test_lightgbm_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     x = np.random.default_rng(0).normal(size=(30_000, 2)).astype(np.float32)
     y = (x[:, :1] > 0).astype(np.uint8)

@@ -11,14 +11,17 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import lightgbm
 import numpy as np
+from lightgbm.basic import LightGBMError
 from numpy.typing import NDArray
 
+from mmfeat.errors import FitError
 from mmfeat.heads.base import Head
 from mmfeat.heads.options import check_choice, check_range
 from mmfeat.heads.space import Choice, Range, Space
@@ -35,6 +38,19 @@ BIN_ROWS = 5000  # that bins are found on: LightGBM copies these, 12 bytes a num
 log = logging.getLogger(__name__)
 # LightGBM prints, and forgets `verbosity` for a Sequence.
 lightgbm.register_logger(log, info_method_name="debug", warning_method_name="debug")
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Turn what LightGBM raises, for instance where memory runs out, into `FitError`."""
+    try:
+        yield
+    except LightGBMError as error:
+        raise FitError(
+            "LightGBM must get what it needs",
+            f"it says {error}",
+            "if memory ran out, fit fewer rows, or the head logreg, mlp or gmlp",
+        ) from error
 
 
 @dataclass(kw_only=True)
@@ -100,7 +116,7 @@ class LightGBM(Head):
         if not isinstance(x, np.ndarray) and len(x) > BUFFERS * x.buffer_rows:
             log.warning(
                 "lightgbm keeps a byte for each of %d × %d numbers, %d MiB, besides what"
-                " --max-memory bounds; with --set bins=15 half of that",
+                " --max-memory bounds",
                 *x.shape,
                 len(x) * x.shape[1] >> 20,
             )
@@ -117,6 +133,7 @@ class LightGBM(Head):
         head._planned = counts.round().clip(1)
         return head
 
+    @plain_errors()
     def _fit(self, x: Matrix, y: Targets, rows: IntArray, blocks: tuple[int, ...]) -> None:
         planned = np.full(y.shape[1], float(self.rounds or self.trees))
         if self._planned is not None:
