@@ -16,7 +16,15 @@ import numpy as np
 from mmfeat.errors import FitError
 from mmfeat.plugins import check_name
 from mmfeat.store import StoredFeatures
-from mmfeat.types import BoolArray, Embeddings, FeatureRows, Features, FloatArray, Fused
+from mmfeat.types import (
+    BoolArray,
+    Embeddings,
+    FeatureRows,
+    Features,
+    FloatArray,
+    Fused,
+    IntArray,
+)
 
 
 @dataclass(frozen=True)
@@ -71,7 +79,7 @@ def fuse(
 
 @dataclass(frozen=True, kw_only=True)
 class FusedStream:
-    """What `fuse` makes of features, made slice by slice: of all of them, no float32 copy is held.
+    """What `fuse` makes of features, made part by part: of all of them, no float32 copy is held.
 
     Attributes are those of `mmfeat.types.Fused`; it is itself the `mmfeat.types.Stream` of values.
     """
@@ -99,11 +107,20 @@ class FusedStream:
             return len(self)
         return max(1, self.features.memory // (BYTES_OF_A_NUMBER * sum(self.blocks)))
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether the features are: then any rows may be asked for, by an index array."""
+        return isinstance(self.features, Features)
+
     def __len__(self) -> int:
         return self.features.n_rows
 
-    def __getitem__(self, rows: slice, /) -> FloatArray:
-        part = self.features.part(rows)
+    def __getitem__(self, rows: slice | IntArray, /) -> FloatArray:
+        if isinstance(rows, slice):
+            part = self.features.part(rows)
+        else:
+            assert isinstance(self.features, Features), "files are read slice by slice"
+            part = self.features.take(rows)
         return _fuse(part, self.fusion, normalise=self.normalise).values
 
 
@@ -114,7 +131,7 @@ def fuse_stream(
     normalise: bool = True,
     prompts: bool = False,
 ) -> FusedStream:
-    """As `fuse`, slice by slice as the rows are asked for; raises what it raises."""
+    """As `fuse`, part by part as the rows are asked for; raises what it raises."""
     none = fuse(features.part(slice(0)), fusion, normalise=normalise, prompts=prompts)
     return FusedStream(
         features=features,

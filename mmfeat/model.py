@@ -244,7 +244,7 @@ class Model:
         """What the head of `source` learns from; raise `FitError` where it takes no stream."""
         head = self.heads[source]
         assert isinstance(features, Features | StoredFeatures), "in memory or in their stores"
-        if isinstance(features, Features) and not head.reads_once:
+        if isinstance(features, Features) and not head.reads_parts:
             return fuse(features, source, normalise=self.normalise, prompts=head.uses_prompts)
         if isinstance(features, StoredFeatures) and not head.streams:
             raise FitError(

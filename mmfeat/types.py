@@ -171,7 +171,7 @@ class Fused:
 
 
 class Stream(Protocol):
-    """A matrix (n, d) that is too large for memory: a slice of it is an array, finite."""
+    """A matrix (n, d) that is made where it is asked for: a slice of it is an array, finite."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -183,9 +183,14 @@ class Stream(Protocol):
         """How many of its rows may be in memory at once."""
         ...
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether what it is made of is at hand: then it gives any rows, by an index array, too."""
+        ...
+
     def __len__(self) -> int: ...
 
-    def __getitem__(self, rows: slice, /) -> FloatArray: ...
+    def __getitem__(self, rows: slice | IntArray, /) -> FloatArray: ...
 
 
 Matrix = FloatArray | Stream

@@ -55,7 +55,7 @@ class Head(ABC):
     relative_cost: ClassVar[float] = 1.0  # of a fit, against logistic regression; a rough guess
     uses_prompts: ClassVar[bool] = False  # whether it compares rows with prompts of the labels
     streams: ClassVar[bool] = False  # whether `_fit` takes rows that are not all in memory
-    reads_once: ClassVar[bool] = False  # whether it reads them once, so that they are fused then
+    reads_parts: ClassVar[bool] = False  # whether it reads them in parts, which are fused then
 
     seed: int = 0
     rounds: int | None = None
@@ -73,7 +73,7 @@ class Head(ABC):
         """Learn from the chosen `rows`, ascending, of `x`, (n, d), and of `y`, (n, k).
 
         All classes have both values among these rows. A head copies no more of them than it must.
-        `x` is a `FloatArray`; that of a head that `streams` or `reads_once` is any `Matrix`.
+        `x` is a `FloatArray`; that of a head that `streams` or `reads_parts` is any `Matrix`.
         """
 
     @abstractmethod

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmfeat.heads.streaming import in_order, shuffled
+from mmfeat.heads.streaming import in_memory, in_order, shuffled
 from mmfeat.types import FloatArray, IntArray, Matrix, Stream, Targets
 
 ROWS_AT_ONCE = 512  # that are standardised and scored at once, so that memory stays flat
@@ -43,24 +43,40 @@ class Source:
     """All rows (n, d) and targets (n, k) of a fit; `chosen` ones become batches."""
 
     def __init__(self, x: Matrix, y: Targets, device: torch.device) -> None:
-        self._y, self._device = y, device
-        if isinstance(x, np.ndarray):
-            self._stream = None
-            self._values = torch.from_numpy(np.ascontiguousarray(x)).to(device)
+        self._x, self._y, self._device = x, y, device
+        if in_memory(x):
+            self._values = _OnHost(x) if device.type == "cpu" else _on_device(x, device)
             self._targets = torch.from_numpy(y.astype(np.float32)).to(device)
-        else:
-            self._stream = x
 
     def chosen(self, rows: Tensor) -> Batches:
         """Batches of these rows, (m,) on the device."""
-        if self._stream is None:
+        if in_memory(self._x):
             return _InMemory(self._values, self._targets, rows)
-        return _Streamed(self._stream, self._y, np.sort(rows.cpu().numpy()), self._device)
+        assert not isinstance(self._x, np.ndarray)
+        return _Streamed(self._x, self._y, np.sort(rows.cpu().numpy()), self._device)
+
+
+@dataclass(frozen=True)
+class _OnHost:
+    """Rows of `x` as they are asked for: what is fused then is never there as a whole."""
+
+    x: Matrix
+
+    def __getitem__(self, rows: Tensor) -> Tensor:
+        return torch.from_numpy(self.x[rows.numpy()])
+
+
+def _on_device(x: Matrix, device: torch.device) -> Tensor:
+    """All rows of `x`, (n, d), on the device."""
+    values = torch.empty(x.shape, device=device)
+    for at, part in in_order(x, np.arange(len(x))):
+        values[at].copy_(torch.from_numpy(part))
+    return values
 
 
 @dataclass(frozen=True)
 class _InMemory(Batches):
-    values: Tensor
+    values: Tensor | _OnHost
     targets: Tensor
     rows: Tensor
 

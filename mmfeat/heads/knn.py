@@ -38,7 +38,7 @@ class KNN(Head):
 
     name: ClassVar[str] = "knn"
     relative_cost: ClassVar[float] = 0.3
-    reads_once: ClassVar[bool] = True
+    reads_parts: ClassVar[bool] = True
 
     neighbours: int = 50
     sharpness: float = 10.0

@@ -25,7 +25,7 @@ from mmfeat.errors import FitError
 from mmfeat.heads.base import Head
 from mmfeat.heads.options import check_choice, check_range
 from mmfeat.heads.space import Choice, Range, Space
-from mmfeat.heads.streaming import BLOCK_ROWS
+from mmfeat.heads.streaming import BLOCK_ROWS, in_memory
 from mmfeat.memory import give_back_freed
 from mmfeat.types import FloatArray, IntArray, Matrix, Targets
 
@@ -66,7 +66,7 @@ class LightGBM(Head):
     name: ClassVar[str] = "lightgbm"
     relative_cost: ClassVar[float] = 20.0
     streams: ClassVar[bool] = True
-    reads_once: ClassVar[bool] = True
+    reads_parts: ClassVar[bool] = True
 
     trees: int = 150
     patience: int = 10
@@ -144,8 +144,7 @@ class LightGBM(Head):
         order = np.random.default_rng(self.seed).permutation(rows)
         train, aside = np.sort(order[n_aside:]), np.sort(order[:n_aside])
         n_threads = self.threads or available_threads()
-        in_memory = isinstance(x, np.ndarray) or x.buffer_rows >= len(x)
-        n_workers = min(n_threads, len(planned)) if in_memory else 1  # each has a copy
+        n_workers = min(n_threads, len(planned)) if in_memory(x) else 1  # each has a copy
         params = self._params(n_threads // n_workers)
         data = lightgbm.Dataset(
             ChosenRows(x, train), label=np.zeros(len(train)), params=params

@@ -37,11 +37,21 @@ class Shared:
         """How many rows each reader may have in memory at once."""
         return max(1, self.stream.buffer_rows // self.readers)
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether it gives any rows, by an index array."""
+        return self.stream.in_memory
+
     def __len__(self) -> int:
         return len(self.stream)
 
-    def __getitem__(self, rows: slice, /) -> FloatArray:
+    def __getitem__(self, rows: slice | IntArray, /) -> FloatArray:
         return self.stream[rows]
+
+
+def in_memory(x: Matrix) -> bool:
+    """Whether any rows of `x` are at hand, in any order: ``x[rows]``."""
+    return isinstance(x, np.ndarray) or x.in_memory
 
 
 def in_order(x: Matrix, rows: IntArray) -> Iterator[tuple[slice, FloatArray]]:

@@ -36,7 +36,7 @@ from mmfeat.heads.batches import ROWS_AT_ONCE, Batches, Source
 from mmfeat.heads.dropout import Dropout
 from mmfeat.heads.options import check_choice, check_range, choose_device
 from mmfeat.heads.space import Choice, Range, Space
-from mmfeat.heads.streaming import Shared
+from mmfeat.heads.streaming import Shared, in_memory
 from mmfeat.heads.threads import fits_at_once, side_by_side, threads_for
 from mmfeat.losses import Loss, make_loss
 from mmfeat.types import FloatArray, IntArray, Matrix, Targets
@@ -65,6 +65,7 @@ class TorchHead(Head):
     uses_loss: ClassVar[bool] = True
     learns_fusion: ClassVar[bool] = True
     streams: ClassVar[bool] = True
+    reads_parts: ClassVar[bool] = True
 
     loss: str = "bce"
     smoothing: float = 0.0
@@ -108,7 +109,7 @@ class TorchHead(Head):
         if choose_device(self.device).type != "cpu":
             yield from super().fit_folds(x, y, blocks=blocks, splits=splits, prompts=prompts)
             return
-        if not isinstance(x, np.ndarray):
+        if not isinstance(x, np.ndarray) and not x.in_memory:
             x = Shared(x, fits_at_once())
         stop, fits = Event(), []
         for rows in splits:
@@ -132,7 +133,7 @@ class TorchHead(Head):
 
     def _fit(self, x: Matrix, y: Targets, rows: IntArray, blocks: tuple[int, ...]) -> None:
         device = choose_device(self.device)
-        if not self.batch and not isinstance(x, np.ndarray):
+        if not self.batch and not in_memory(x):
             raise FitError(
                 "rows that are streamed go by batches",
                 "batch=0 makes one of all rows",
