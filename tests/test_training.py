@@ -13,7 +13,7 @@ from mmfeat.errors import ConfigError, FitError
 from mmfeat.heads.batches import Source
 from mmfeat.heads.gmlp import GMLP, TokenGate
 from mmfeat.heads.mlp import MLP
-from mmfeat.heads.training import Standardise
+from mmfeat.heads.standardise import Standardise
 
 N_ROWS, WIDTH = 260, 6
 

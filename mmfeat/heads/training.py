@@ -15,7 +15,7 @@ from __future__ import annotations
 import logging
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -34,8 +34,10 @@ from mmfeat.errors import FitError
 from mmfeat.heads.base import Head
 from mmfeat.heads.batches import ROWS_AT_ONCE, Batches, Source
 from mmfeat.heads.dropout import Dropout
+from mmfeat.heads.optimiser import constant, cosine, make_optimizer
 from mmfeat.heads.options import check_choice, check_range, choose_device
 from mmfeat.heads.space import Choice, Range, Space
+from mmfeat.heads.standardise import Standardise
 from mmfeat.heads.streaming import Shared, in_memory
 from mmfeat.heads.threads import fits_at_once, side_by_side, threads_for
 from mmfeat.losses import Loss, make_loss
@@ -171,7 +173,8 @@ class TorchHead(Head):
         optimizer = make_optimizer(network, lr=self.lr, decay=self.decay)
         steps = math.ceil(len(train) / (self.batch or len(train)))
         self.epochs_ = self.epochs or min(max(EPOCHS, math.ceil(STEPS / steps)), MOST_EPOCHS)
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._pace(steps))
+        pace = constant if self.schedule == "constant" else cosine(steps * self.epochs_)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, pace)
         best, kept = math.inf, snapshot(judged)
         self.rounds_, self.history_ = 0, {}
         for epoch in range(1, (self.rounds or self.epochs_) + 1):
@@ -213,18 +216,6 @@ class TorchHead(Head):
 
     def _record(self, rows: str, loss: float) -> None:
         self.history_.setdefault(rows, []).append(round(loss, 6) if math.isfinite(loss) else None)
-
-    def _pace(self, steps: int) -> Callable[[int], float]:
-        """The learning rate at a step as a share of `lr`: warm up shortly, then the schedule."""
-        total, warm = steps * self.epochs_, max(1, steps * self.epochs_ // 50)
-
-        def pace(step: int) -> float:
-            if self.schedule == "constant":
-                return 1.0
-            done = min(1.0, step / total)
-            return min(1.0, (step + 1) / warm) * (0.02 + 0.98 * (1 + math.cos(math.pi * done)) / 2)
-
-        return pace
 
     def _complain(self, epoch: int) -> None:
         setting = f"loss={self.loss} lr={self.lr} batch={self.batch} precision={self.precision}"
@@ -275,49 +266,12 @@ class TorchHead(Head):
         self._network.eval().to(choose_device("auto"))
 
 
-class Standardise(nn.Module):
-    """(b, d) -> (b, d) with mean 0 and deviation 1 over the training rows; constants become 0."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.mean: Tensor
-        self.scale: Tensor
-        self.register_buffer("mean", torch.zeros(width))
-        self.register_buffer("scale", torch.ones(width))
-
-    def learn(self, train: Batches) -> None:
-        """Take mean and deviation of these rows, a few at a time."""
-        total, squares = self.mean.new_zeros(2, len(self.mean), dtype=torch.float64)
-        for rows, _ in train.in_order():
-            values = rows.double()
-            total += values.sum(dim=0)
-            squares += values.square().sum(dim=0)
-        mean = total / len(train)
-        deviation = (squares / len(train) - mean.square()).clamp(min=0).sqrt()
-        constant = deviation <= 1e-5 * mean.abs().clamp(min=1e-30)
-        self.mean = mean.float()
-        self.scale = torch.where(constant, 0.0, 1 / deviation.clamp(min=1e-30)).float()
-
-    def forward(self, rows: Tensor) -> Tensor:
-        """Standardise; far outliers are cut at 30 deviations so that none can blow up a step."""
-        out: Tensor = ((rows - self.mean) * self.scale).clamp(-30, 30)
-        return out
-
-
 def mean_loss(loss: Loss, logits: Tensor, targets: Tensor) -> Tensor:
     """The loss in float32; of members, (members, b, k), the mean."""
     logits = logits.float()
     if logits.ndim == 2:
         return loss(logits, targets)
     return torch.stack([loss(member, targets) for member in logits]).mean()
-
-
-def make_optimizer(network: nn.Module, *, lr: float, decay: float) -> torch.optim.AdamW:
-    """AdamW that decays matrices and leaves biases and scales alone."""
-    matrices = [p for p in network.parameters() if p.ndim > 1]
-    others = [p for p in network.parameters() if p.ndim <= 1]
-    groups = [{"params": matrices, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=lr, fused=True)
 
 
 def snapshot(network: nn.Module) -> dict[str, Tensor]:
