@@ -26,6 +26,7 @@ from mmfeat.heads import HEADS
 from mmfeat.heads.base import Head, History, parse_option
 from mmfeat.late import SOURCES, Combiner, borrow
 from mmfeat.losses import LOSSES
+from mmfeat.member import Member
 from mmfeat.plugins import check_name, resolve
 from mmfeat.resume import kept_folds
 from mmfeat.store import StoredFeatures
@@ -55,8 +56,8 @@ class Model:
     in_sample: bool = False
     final: str = "refit"
     taken: dict[str, TakenSource] = field(default_factory=dict)
-    fitted: list[FittedHeads] = field(default_factory=list)
-    folds_: list[FittedHeads] = field(default_factory=list)
+    fitted: list[Member] = field(default_factory=list)
+    folds_: list[Member] = field(default_factory=list)
     scores_: dict[str, FloatArray] = field(default_factory=dict)
 
     @classmethod
@@ -142,11 +143,8 @@ class Model:
         """The losses that `cross_validate` saw, fold by fold, for each part trained in epochs."""
         parts: dict[str, list[History]] = {}
         for fold in self.folds_:
-            heads = dict(fold.heads)
-            if fold.combiner is not None and fold.combiner.decision is not None:
-                heads["decision"] = fold.combiner.decision
-            for part, head in heads.items():
-                if head.history_:
+            for part, head in {**fold.heads, "decision": fold.decision}.items():
+                if head is not None and head.history_:
                     parts.setdefault(part, []).append(head.history_)
         return parts
 
@@ -193,7 +191,7 @@ class Model:
                 if self.in_sample:
                     inside[number][source] = fitted.predict_rows(fused.values, splits[number])
                 if self.combiner is None:
-                    self.folds_.append(FittedHeads(fold_heads[number], None))
+                    self.folds_.append(Member(fold_heads[number], None))
                     yield int(fold_names[number]), judged[number], scores[judged[number]]
             self.scores_[source] = scores
         if self.combiner is None:
@@ -204,7 +202,7 @@ class Model:
             if self.in_sample:
                 learned = borrow(inside[number], features, train)
             combiner = self.combiner.copy().fit(learned, y[train])
-            self.folds_.append(FittedHeads(fold_heads[number], combiner))
+            self.folds_.append(Member(fold_heads[number], combiner))
             part = {s: v[rows] for s, v in self.scores_.items()}
             yield int(fold_names[number]), rows, combiner.predict(part)
 
@@ -237,7 +235,7 @@ class Model:
             found = [fold.combiner for fold in self.folds_ if fold.combiner is not None]
             learned = borrow(inside, features) if self.in_sample else self.scores_
             combiner = self.combiner.settled(found).fit(learned, y)
-        self.fitted = [FittedHeads(heads, combiner)]
+        self.fitted = [Member(heads, combiner)]
         return self
 
     def _fused(self, features: FeatureRows, source: str) -> Fused | FusedStream:
@@ -261,22 +259,16 @@ class Model:
             fused = fuse(features, source, normalise=self.normalise)
             for scores, part in zip(total, self.fitted, strict=True):
                 scores[source] = part.heads[source].predict(fused.values)
-        answers = []
-        for scores, part in zip(total, self.fitted, strict=True):
-            if part.combiner is None:
-                answers.append(scores[self.fusion])
-            else:
-                answers.append(part.combiner.predict(borrow(scores, features)))
+        answers = [
+            part.combine(scores, features) for scores, part in zip(total, self.fitted, strict=True)
+        ]
         mean: FloatArray = np.mean(answers, axis=0, dtype=np.float32)
         return mean
 
     def save(self, folder: Path) -> None:
         """Write the final model: a folder per member and source; last, `model.json` with sums."""
         for number, part in enumerate(self.fitted):
-            for source, head in part.heads.items():
-                head.save(folder / str(number) / source)
-            if part.combiner is not None:
-                part.combiner.save(folder / str(number) / "decision")
+            part.save(folder / str(number))
         names = ("head", "fusion", "loss", "seed", "settings")
         document = {name: getattr(self, name) for name in names}
         document |= {"members": len(self.fitted), "files": _sums(folder)}
@@ -292,11 +284,10 @@ class Model:
                 if file_sha256(folder / name) != sha256:
                     raise ValueError(f"{name} is not what was written")
             model = cls.build(**document)
-            for number in range(members):
-                here = folder / str(number)
-                heads = {s: type(h).load(here / s) for s, h in model.heads.items()}
-                combiner = model.combiner and model.combiner.load(here / "decision")
-                model.fitted.append(FittedHeads(heads, combiner))
+            model.fitted = [
+                Member.load(folder / str(number), model.heads, model.combiner)
+                for number in range(members)
+            ]
         except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
             raise FitError(
                 "a saved model is model.json and a folder per head",
@@ -320,14 +311,6 @@ class TakenSource:
     head: Head
     scores: FloatArray
     seconds: float
-
-
-@dataclass(frozen=True)
-class FittedHeads:
-    """One fitted head per source, and the combiner where there is one."""
-
-    heads: dict[str, Head]
-    combiner: Combiner | None
 
 
 def split_settings(

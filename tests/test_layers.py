@@ -18,7 +18,18 @@ LAYERS = (
     {"config", "workspace", "tables", "store", "fusion", "losses", "folds", "metrics"}
     | {"calibration", "condense", "decode", "thresholds", "decision", "estimate", "runs"},
     {"encoders", "heads"},
-    {"late", "load", "model", "recipes", "resume", "ensemble", "paired", "study", "tracking"},
+    {
+        "late",
+        "load",
+        "member",
+        "model",
+        "recipes",
+        "resume",
+        "ensemble",
+        "paired",
+        "study",
+        "tracking",
+    },
     {"extract", "importing", "tune", "leaderboard", "fit", "predict", "compare", "search"}
     | {"report", "submission", "demo"},
 )
@@ -26,6 +37,7 @@ STAGE_ONE = {"tables", "store", "encoders", "extract", "importing"}
 STAGE_TWO = {
     "heads",
     "late",
+    "member",
     "model",
     "resume",
     "ensemble",
