@@ -29,17 +29,18 @@ N_PRODUCTS = 50
 N_BATCHES = 20
 
 
-def peak() -> float:
-    """Floating-point operations a second of large bfloat16 matrix products."""
-    square = torch.randn(SIDE, SIDE, device="cuda", dtype=torch.bfloat16)
+def peak(device: str = "cuda", dtype: torch.dtype = torch.bfloat16, side: int = SIDE) -> float:
+    """Floating-point operations a second of large matrix products."""
+    square = torch.randn(side, side, device=device).to(dtype)
 
     def multiply() -> None:
         for _ in range(N_PRODUCTS):
             torch.mm(square, square)
-        torch.cuda.synchronize()
+        if device == "cuda":
+            torch.cuda.synchronize()
 
     multiply()
-    return rate(N_PRODUCTS, multiply) * 2 * SIDE**3
+    return rate(N_PRODUCTS, multiply) * 2 * side**3
 
 
 def measure(
