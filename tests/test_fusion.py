@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -139,3 +142,14 @@ def test_normalised_fusions_do_not_see_the_scale(scale: float, fusion: str) -> N
     plain = fuse(make_features(), fusion).values
     scaled = fuse(make_features(scale=scale), fusion).values
     np.testing.assert_allclose(plain, scaled, atol=2e-2)  # float16 of small numbers is coarse
+
+
+@pytest.mark.parametrize("normalise", [True, False])
+def test_rows_are_the_same_without_torch(monkeypatch: pytest.MonkeyPatch, normalise: bool) -> None:
+    features = make_features(parts=2)
+    features.image[1][0] = np.nan
+    features.image[1][1] = 1e-7  # less than float16 has in full
+    whole = fuse(features, "concat", normalise=normalise).values
+    monkeypatch.delitem(sys.modules, torch.__name__)
+    again = fuse(features, "concat", normalise=normalise).values
+    np.testing.assert_array_equal(again, whole, strict=True)

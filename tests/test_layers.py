@@ -121,8 +121,11 @@ def test_the_top_is_light(statement: str) -> None:
     assert answer.stdout.strip() == "[]"
 
 
-def test_the_store_needs_no_torch() -> None:
-    code = "import sys; from mmfeat import FeatureStore; print('torch' in sys.modules)"
+@pytest.mark.parametrize(
+    "statement", ["from mmfeat import FeatureStore", "import mmfeat.fit, mmfeat.heads.lightgbm"]
+)
+def test_the_store_and_trees_need_no_torch(statement: str) -> None:
+    code = f"import sys; {statement}; print('torch' in sys.modules)"
     answer = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
