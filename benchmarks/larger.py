@@ -31,6 +31,7 @@ from mmfeat.store.write import Rows, write_store
 from mmfeat.workspace import Workspace
 
 N_CLASSES, BLOCK_ROWS, TENTH = 20, 8192, 10
+LITTLE = "256MiB"  # twice the bins of LightGBM
 OPTIONS = {
     "logreg": "--folds 5 --set C=10",
     "mlp": "--folds 2 --set hidden=512 --set epochs=2",
@@ -65,7 +66,7 @@ def main() -> None:
         lines = [
             f"{options.rows:,} rows × {options.dim} numbers × {N_CLASSES} labels made up on disk"
             f" ({workspace.store('large').stat().st_size / 1e9:.1f} GB); the streamed fits"
-            f" are processes limited to {options.max_memory} (those of a tenth stream by 100MiB)",
+            f" are processes limited to {options.max_memory} (those of a tenth stream by {LITTLE})",
             "",
             "| head | in memory, a tenth | peak | streamed, all rows | peak"
             " | time of a row against in memory (processor time of the whole process)"
@@ -82,7 +83,7 @@ def main() -> None:
 def compare(workspace: Workspace, head: str, limit: str) -> str:
     """One line of the table."""
     held = fit(workspace, head, "tenth")
-    little = fit(workspace, head, "tenth", stream="100MiB")
+    little = fit(workspace, head, "tenth", stream=LITTLE)
     streamed = fit(workspace, head, "large", stream=limit, limit=bytes_of(limit))
     return (
         f"| {head} {OPTIONS[head]} | {held.seconds:.0f} s | {held.peak / 2**30:.2f} GiB"

@@ -267,17 +267,18 @@ def test_lightgbm_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr().out == ""
 
 
-def test_lightgbm_tells_of_bins_that_are_large_for_a_stream(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+@pytest.mark.parametrize(("bins", "buffer_rows"), [(63, 13), (300, 25)])
+def test_lightgbm_refuses_more_rows_than_bins_have_memory_for(bins: int, buffer_rows: int) -> None:
     x = np.random.default_rng(0).normal(size=(400, 2)).astype(np.float32)
     y = (x[:, :1] > 0).astype(np.uint8)
-    for buffer_rows, told in ((25, 0), (24, 1)):
-        stream = Noted(x, buffer_rows)
-        folds = LightGBM(trees=1).fit_folds(stream, y, blocks=(2,), splits=[np.arange(300)] * 2)
-        assert len(list(folds)) == 2
-        assert len(caplog.records) == told
-    assert "400 × 2 numbers" in caplog.text
+    head = LightGBM(trees=1, bins=bins)
+    assert head.fit(Noted(x, buffer_rows), y, blocks=(2,)).predict(x).shape == (400, 1)
+    few = Noted(x, buffer_rows - 1)
+    with pytest.raises(
+        FitError, match=r"400 rows × 2 numbers .* fit 384 rows or fewer.* 1\.1 times"
+    ):
+        next(head.fit_folds(few, y, blocks=(2,), splits=[np.arange(300)] * 2))
+    assert few.most == 0
 
 
 def test_stopping_early_works_on_a_stream(workspace: Workspace) -> None:

@@ -2,7 +2,9 @@
 
 Boosters of different classes grow side by side, each on few threads, which uses small cores
 better than many threads on one tree. Each thread has a copy of the binned matrix, a byte per
-number, because LightGBM keeps the labels inside.
+number, because LightGBM keeps the labels inside. A stream is binned slice by slice into one
+matrix, for all threads. Few bins do not make it smaller: where LightGBM packs them, four bits a
+number, it keeps as much memory that they were filled through (`buf_` of its `DenseBin`).
 """
 
 from __future__ import annotations
@@ -25,14 +27,14 @@ from mmfeat.errors import FitError
 from mmfeat.heads.base import Head
 from mmfeat.heads.options import check_choice, check_range
 from mmfeat.heads.space import Choice, Range, Space
-from mmfeat.heads.streaming import BLOCK_ROWS, in_memory
-from mmfeat.memory import give_back_freed
-from mmfeat.types import FloatArray, IntArray, Matrix, Targets
+from mmfeat.heads.streaming import BLOCK_ROWS
+from mmfeat.memory import give_back_freed, map_large_blocks
+from mmfeat.types import FloatArray, IntArray, Matrix, Stream, Targets
 
 SET_ASIDE = 10  # one row in so many decides when to stop
 MIN_SET_ASIDE = 20
 MAX_WEIGHT = 20.0
-BUFFERS = 16  # a stream of more rows than so many buffers has bins of more than a buffer: told
+BUFFERS = 32  # of a stream, of 16 bytes a number: as many rows of one byte are half of --max-memory
 BIN_ROWS = 5000  # that bins are found on: LightGBM copies these, 12 bytes a number
 
 log = logging.getLogger(__name__)
@@ -103,25 +105,6 @@ class LightGBM(Head):
             "weights": Choice(self.weights, ("none", "balanced")),
         }
 
-    def fit_folds(
-        self,
-        x: Matrix,
-        y: Targets,
-        *,
-        blocks: tuple[int, ...],
-        splits: Sequence[IntArray],
-        prompts: FloatArray | None = None,
-    ) -> Iterator[Self]:
-        """Yield one fitted copy per split; a warning where the bins are large for a stream."""
-        if not isinstance(x, np.ndarray) and len(x) > BUFFERS * x.buffer_rows:
-            log.warning(
-                "lightgbm keeps a byte for each of %d × %d numbers, %d MiB, besides what"
-                " --max-memory bounds",
-                *x.shape,
-                len(x) * x.shape[1] >> 20,
-            )
-        return super().fit_folds(x, y, blocks=blocks, splits=splits, prompts=prompts)
-
     def settled(self, folds: Sequence[Self]) -> Self:
         """Give this head with each class's mean number of trees over the folds."""
         head = replace(self)
@@ -135,6 +118,12 @@ class LightGBM(Head):
 
     @plain_errors()
     def _fit(self, x: Matrix, y: Targets, rows: IntArray, blocks: tuple[int, ...]) -> None:
+        n_threads = self.threads or available_threads()
+        n_workers = min(n_threads, y.shape[1])  # each has a copy
+        if not isinstance(x, np.ndarray) and not x.in_memory:
+            self._check_memory(x)
+            map_large_blocks()  # the bins of the folds would leave gaps
+            n_workers = 1
         planned = np.full(y.shape[1], float(self.rounds or self.trees))
         if self._planned is not None:
             planned = self._planned[self.learnable_]
@@ -143,8 +132,6 @@ class LightGBM(Head):
             n_aside = 0
         order = np.random.default_rng(self.seed).permutation(rows)
         train, aside = np.sort(order[n_aside:]), np.sort(order[:n_aside])
-        n_threads = self.threads or available_threads()
-        n_workers = min(n_threads, len(planned)) if in_memory(x) else 1  # each has a copy
         params = self._params(n_threads // n_workers)
         data = lightgbm.Dataset(
             ChosenRows(x, train), label=np.zeros(len(train)), params=params
@@ -176,6 +163,19 @@ class LightGBM(Head):
         self._counts = np.full(len(self.rates_), np.nan)
         self._counts[self.learnable_] = [booster.num_trees() for booster in self._boosters]
         self.rounds_ = max(1, round(float(np.nanmean(self._counts))))
+
+    def _check_memory(self, x: Stream) -> None:
+        """Raise `FitError` where all rows, as the refit has them, are too many for the stream."""
+        n_bytes = 1 if self.bins < 256 else 2  # a number
+        most = BUFFERS * x.buffer_rows // n_bytes
+        if len(x) > most:
+            raise FitError(
+                "LightGBM has bins of all rows in memory, in half of --max-memory at most",
+                f"{len(x):,} rows × {x.shape[1]:,} numbers at {n_bytes} B are"
+                f" {len(x) * x.shape[1] * n_bytes / 2**20:,.0f} MiB",
+                f"fit {most:,} rows or fewer, use logreg, mlp or gmlp, or raise --max-memory"
+                f" to {len(x) / most + 0.05:.1f} times what it is",
+            )
 
     def _boost(
         self, data: Any, judge: Any, labels: Targets, judged: Targets, params: dict[str, Any]
