@@ -34,12 +34,13 @@ from mmfeat.model import targets_of
 from mmfeat.runs import Run, RunConfig
 from mmfeat.store import read_features
 from mmfeat.tables import read_table
-from mmfeat.types import Fused, IntArray, Targets
+from mmfeat.types import FloatArray, Fused, IntArray, Targets
 from mmfeat.workspace import Workspace
 
 HEADS = ("logreg", "mlp", "gmlp", "knn")
 FUSIONS = ("image", "text", "concat", "late-stack")
 N_CLASSES, N_FOLDS = 18, 5
+InMemory = Fused[FloatArray]
 
 
 def main() -> None:
@@ -165,20 +166,20 @@ def theirs(workspace: Workspace, runs: tuple[Run, ...], total: float) -> list[st
     return lines
 
 
-def scikit_logreg(fused: Fused, y: Targets, rows: IntArray, rest: IntArray, run: Run) -> None:
+def scikit_logreg(fused: InMemory, y: Targets, rows: IntArray, rest: IntArray, run: Run) -> None:
     """One-vs-rest at scikit-learn's own tolerance and a single C, where ours chooses among nine."""
     x = fused.values[rows]
     for label in range(y.shape[1]):
         LogisticRegression(C=1.0, max_iter=1000).fit(x, y[rows, label])
 
 
-def scikit_knn(fused: Fused, y: Targets, rows: IntArray, rest: IntArray, run: Run) -> None:
+def scikit_knn(fused: InMemory, y: Targets, rows: IntArray, rest: IntArray, run: Run) -> None:
     """All classes at once, by cosine."""
     model = KNeighborsClassifier(n_neighbors=50, metric="cosine", algorithm="brute")
     model.fit(fused.values[rows], y[rows]).predict_proba(fused.values[rest])
 
 
-def plain_torch(fused: Fused, y: Targets, rows: IntArray, rest: IntArray, run: Run) -> None:
+def plain_torch(fused: InMemory, y: Targets, rows: IntArray, rest: IntArray, run: Run) -> None:
     """The same network, batch and epochs out of a data loader."""
     config: RunConfig = run.config()
     (head,) = build_model(config).heads.values()
@@ -207,7 +208,7 @@ def epochs_of(run: Run) -> int:
     return len(next(iter(folds[0].values())))
 
 
-BASELINES: dict[str, Callable[[Fused, Targets, IntArray, IntArray, Run], None]] = {
+BASELINES: dict[str, Callable[[InMemory, Targets, IntArray, IntArray, Run], None]] = {
     "logreg": scikit_logreg,
     "mlp": plain_torch,
     "gmlp": plain_torch,

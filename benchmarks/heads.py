@@ -34,6 +34,7 @@ from mmfeat.heads.gmlp import GMLP
 from mmfeat.heads.lightgbm import LightGBM
 from mmfeat.heads.logreg import LogReg
 from mmfeat.heads.mlp import MLP
+from mmfeat.types import Fused
 
 Data = tuple[np.ndarray, np.ndarray]
 
@@ -265,9 +266,10 @@ def bench_folds(data: Data, repeat: int, epochs: int = 2, n_folds: int = 5) -> s
         "| | one after another, s | side by side, s | ratio |",
         "|---|---|---|---|",
     ]
+    fused = Fused(values=x, blocks=(x.shape[1],))
     for head in (MLP(epochs=epochs), GMLP(epochs=epochs)):
-        folds = partial(head.fit_folds, x, y, blocks=(x.shape[1],), splits=splits)
-        alone = partial(Head.fit_folds, head, x, y, blocks=(x.shape[1],), splits=splits)
+        folds = partial(head.fit_folds, fused, y, splits)
+        alone = partial(Head.fit_folds, head, fused, y, splits)
         rounds = [(drained(alone), drained(folds)) for _ in range(repeat)]
         apart, together = (median(side) for side in zip(*rounds, strict=True))
         ratio = median(a / b for a, b in rounds)

@@ -64,7 +64,7 @@ PROMPTED = {"image": 1, "text": 1, "concat": 2, "sum": 1, "mean": 1}
 
 def fuse(
     features: Features, fusion: str, *, normalise: bool = True, prompts: bool = False
-) -> Fused:
+) -> Fused[FloatArray]:
     """Fuse the modalities of `features` into one float32 matrix without NaN.
 
     Learned fusions get `concat`, with one block per modality. With `normalise` off, the
@@ -80,33 +80,24 @@ def fuse(
 
 @dataclass(frozen=True, kw_only=True)
 class FusedStream:
-    """What `fuse` makes of features, made part by part: of all of them, no float32 copy is held.
-
-    Attributes are those of `mmfeat.types.Fused`; it is itself the `mmfeat.types.Stream` of values.
-    """
+    """The matrix that `fuse` makes, (n, `width`), made part by part: no float32 copy is held."""
 
     features: Features | StoredFeatures
     fusion: str
     normalise: bool
-    blocks: tuple[int, ...]
-    prompts: FloatArray | None
-
-    @property
-    def values(self) -> FusedStream:
-        """The matrix."""
-        return self
+    width: int
 
     @property
     def shape(self) -> tuple[int, int]:
         """(n, d)."""
-        return len(self), sum(self.blocks)
+        return len(self), self.width
 
     @property
     def buffer_rows(self) -> int:
         """How many rows fit into the memory that is for them, with the copies that are made."""
         if isinstance(self.features, Features):
             return len(self)
-        return max(1, self.features.memory // (BYTES_OF_A_NUMBER * sum(self.blocks)))
+        return max(1, self.features.memory // (BYTES_OF_A_NUMBER * self.width))
 
     @property
     def in_memory(self) -> bool:
@@ -131,19 +122,15 @@ def fuse_stream(
     *,
     normalise: bool = True,
     prompts: bool = False,
-) -> FusedStream:
+) -> Fused[FusedStream]:
     """As `fuse`, part by part as the rows are asked for; raises what it raises."""
     none = fuse(features.part(slice(0)), fusion, normalise=normalise, prompts=prompts)
-    return FusedStream(
-        features=features,
-        fusion=fusion,
-        normalise=normalise,
-        blocks=none.blocks,
-        prompts=none.prompts,
-    )
+    width = none.values.shape[1]
+    stream = FusedStream(features=features, fusion=fusion, normalise=normalise, width=width)
+    return Fused(values=stream, blocks=none.blocks, prompts=none.prompts)
 
 
-def _fuse(features: Features, fusion: str, *, normalise: bool) -> Fused:
+def _fuse(features: Features, fusion: str, *, normalise: bool) -> Fused[FloatArray]:
     kind = FUSIONS[check_name(fusion, FUSIONS, "fusion")].kind
     if kind == "decision":
         raise FitError(
@@ -176,7 +163,7 @@ def _fuse(features: Features, fusion: str, *, normalise: bool) -> Fused:
     return Fused(values=values, blocks=blocks)
 
 
-def _fused_prompts(features: Features, fused: Fused, fusion: str) -> FloatArray:
+def _fused_prompts(features: Features, fused: Fused[FloatArray], fusion: str) -> FloatArray:
     if not features.prompts:
         raise FitError(
             "rows are compared with prompts of the labels",

@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from mmfeat.errors import ConfigError, FitError
 from mmfeat.files import file_sha256, write_json
 from mmfeat.folds import count_leaks
-from mmfeat.fusion import FUSIONS, PROMPTED, FusedStream, fuse, fuse_stream
+from mmfeat.fusion import FUSIONS, PROMPTED, fuse, fuse_stream
 from mmfeat.heads import HEADS
 from mmfeat.heads.base import Head, History, parse_option
 from mmfeat.late import SOURCES, Combiner, borrow
@@ -30,7 +30,7 @@ from mmfeat.member import Member
 from mmfeat.plugins import check_name, resolve
 from mmfeat.resume import kept_folds
 from mmfeat.store import StoredFeatures
-from mmfeat.types import FeatureRows, Features, FloatArray, Fused, IntArray, Targets
+from mmfeat.types import FeatureRows, Features, FloatArray, Fused, IntArray, Matrix, Targets
 
 log = logging.getLogger(__name__)
 
@@ -238,7 +238,7 @@ class Model:
         self.fitted = [Member(heads, combiner)]
         return self
 
-    def _fused(self, features: FeatureRows, source: str) -> Fused | FusedStream:
+    def _fused(self, features: FeatureRows, source: str) -> Fused[Matrix]:
         """What the head of `source` learns from; raise `FitError` where it takes no stream."""
         head = self.heads[source]
         assert isinstance(features, Features | StoredFeatures), "in memory or in their stores"

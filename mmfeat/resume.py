@@ -6,16 +6,15 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from mmfeat.fusion import FusedStream
 from mmfeat.heads.base import Head
-from mmfeat.types import Fused, IntArray, Targets
+from mmfeat.types import Fused, IntArray, Matrix, Targets
 
 
 def kept_folds(
     head: Head,
     keep: Path | None,
     *,
-    fused: Fused | FusedStream,
+    fused: Fused[Matrix],
     y: Targets,
     splits: Sequence[IntArray],
 ) -> Iterator[Head]:
@@ -30,10 +29,7 @@ def kept_folds(
             yield type(head).load(keep / str(fold))
     if done == len(splits):
         return
-    fits = head.fit_folds(
-        fused.values, y, blocks=fused.blocks, splits=splits[done:], prompts=fused.prompts
-    )
-    for fold, fitted in enumerate(fits, start=done):
+    for fold, fitted in enumerate(head.fit_folds(fused, y, splits[done:]), start=done):
         if keep is not None:
             shutil.rmtree(keep / str(fold), ignore_errors=True)
             fitted.save(keep / str(fold))  # head.json is written last

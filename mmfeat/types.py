@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -150,26 +150,6 @@ class Features:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Fused:
-    """One matrix for a head.
-
-    Attributes
-    ----------
-    values
-        Of shape (n, d), finite.
-    blocks
-        The width of each part from left to right; they sum to d. `concat` of 768 + 768 has
-        blocks (768, 768), every other feature-level fusion of them has one block of 768.
-    prompts
-        Of shape (k, d): what a row of each label would look like; None where nobody asked.
-    """
-
-    values: FloatArray
-    blocks: tuple[int, ...]
-    prompts: FloatArray | None = None
-
-
 class Stream(Protocol):
     """A matrix (n, d) that is made where it is asked for: a slice of it is an array, finite."""
 
@@ -194,6 +174,27 @@ class Stream(Protocol):
 
 
 Matrix = FloatArray | Stream
+Values_co = TypeVar("Values_co", bound=Matrix, covariant=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fused(Generic[Values_co]):
+    """One matrix for a head.
+
+    Attributes
+    ----------
+    values
+        Of shape (n, d), finite: a `Matrix`.
+    blocks
+        The width of each part from left to right; they sum to d. `concat` of 768 + 768 has
+        blocks (768, 768), every other feature-level fusion of them has one block of 768.
+    prompts
+        Of shape (k, d): what a row of each label would look like; None where nobody asked.
+    """
+
+    values: Values_co
+    blocks: tuple[int, ...]
+    prompts: FloatArray | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from mmfeat.heads import HEADS
 from mmfeat.heads.base import Head, parse_option
 from mmfeat.losses import LOSSES
 from mmfeat.plugins import resolve
+from mmfeat.types import Fused
 
 N_ROWS, N_LABELS = 60, 3
 BLOCKS = (5, 4)
@@ -94,7 +95,7 @@ def test_folds_are_fitted_as_if_alone_and_refitted(name: str) -> None:
     splits = [np.arange(40), np.arange(40, 60), np.arange(10, 50)]
     options = {"C": 1.0} if name == "logreg" else {}
     head = make(name, **options)
-    folds = list(head.fit_folds(x, y, blocks=BLOCKS, splits=splits, prompts=prompts_of(y)))
+    folds = list(head.fit_folds(Fused(values=x, blocks=BLOCKS, prompts=prompts_of(y)), y, splits))
     assert len(folds) == 3
     for fold, rows in zip(folds, splits, strict=True):
         alone = fit(make(name, **options), x[rows], y[rows])

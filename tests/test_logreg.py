@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from mmfeat.errors import ConfigError
 from mmfeat.heads.logreg import LogReg, average_precision
+from mmfeat.types import Fused
 
 N_ROWS, WIDTH, N_LABELS = 300, 10, 3
 
@@ -47,7 +48,7 @@ def test_folds_solved_together_equal_folds_solved_alone() -> None:
     x, y = draw()
     head = LogReg(C=10.0, tolerance=1e-9)
     for fold, rows in zip(
-        head.fit_folds(x, y, blocks=(WIDTH,), splits=splits_of(3)), splits_of(3), strict=True
+        head.fit_folds(Fused(values=x, blocks=(WIDTH,)), y, splits_of(3)), splits_of(3), strict=True
     ):
         alone = LogReg(C=10.0, tolerance=1e-9).fit(x[rows], y[rows], blocks=(WIDTH,))
         np.testing.assert_allclose(fold.predict(x), alone.predict(x), atol=1e-3)
@@ -62,7 +63,9 @@ def test_the_chosen_strength_is_as_good_as_any_on_the_path(criterion: str, choos
         head = LogReg(**options)  # type: ignore[arg-type]
         scores = np.empty(y.shape, dtype=np.float32)
         for fold, rows in zip(
-            head.fit_folds(x, y, blocks=(WIDTH,), splits=splits_of(5)), splits_of(5), strict=True
+            head.fit_folds(Fused(values=x, blocks=(WIDTH,)), y, splits_of(5)),
+            splits_of(5),
+            strict=True,
         ):
             out = np.setdiff1d(np.arange(N_ROWS), rows)
             scores[out] = fold.predict(x[out])
@@ -77,8 +80,8 @@ def test_the_choice_for_a_fold_does_not_see_its_labels() -> None:
     x, y = draw(noise=3.0)
     splits = splits_of(3)
     out = np.setdiff1d(np.arange(N_ROWS), splits[0])
-    first = next(LogReg(choose="per-class").fit_folds(x, y, blocks=(WIDTH,), splits=splits))
-    costs = [h._costs for h in LogReg().fit_folds(x, y, blocks=(WIDTH,), splits=splits)]
+    first = next(LogReg(choose="per-class").fit_folds(Fused(values=x, blocks=(WIDTH,)), y, splits))
+    costs = [h._costs for h in LogReg().fit_folds(Fused(values=x, blocks=(WIDTH,)), y, splits)]
     others = np.sum(costs[1:], axis=0).argmin(axis=1)
     path = np.logspace(-1, 3, 9)
     for label in range(N_LABELS):
@@ -103,6 +106,6 @@ def test_wrong_options_are_told(options: dict[str, object]) -> None:
 def test_a_single_split_chooses_by_folds_of_its_own() -> None:
     x, y = draw(noise=3.0)
     rows = np.arange(200)
-    (fold,) = LogReg().fit_folds(x, y, blocks=(WIDTH,), splits=[rows])
+    (fold,) = LogReg().fit_folds(Fused(values=x, blocks=(WIDTH,)), y, [rows])
     alone = LogReg().fit(x[rows], y[rows], blocks=(WIDTH,))
     np.testing.assert_array_equal(fold.predict(x), alone.predict(x))

@@ -25,7 +25,7 @@ from mmfeat.model import Model
 from mmfeat.plugins import resolve
 from mmfeat.store import StoredFeatures, open_features, read_features
 from mmfeat.tables import read_table
-from mmfeat.types import FloatArray, IntArray
+from mmfeat.types import FloatArray, Fused, IntArray, Matrix
 from mmfeat.workspace import Workspace
 
 READ_PARTS = [name for name in HEADS if resolve(name, HEADS, "head").reads_parts]
@@ -95,8 +95,10 @@ def test_a_stream_is_what_fuse_makes(
     workspace: Workspace, stored: StoredFeatures, fusion: str
 ) -> None:
     whole = fuse(read_features([workspace.store("train")]), fusion)
-    stream = fuse_stream(stored, fusion)
-    assert stream.shape == whole.values.shape and stream.blocks == whole.blocks
+    fused = fuse_stream(stored, fusion)
+    assert fused.blocks == whole.blocks
+    stream = fused.values
+    assert stream.shape == whole.values.shape
     for rows in (slice(0), slice(0, 7), slice(2990, 3010)):
         np.testing.assert_array_equal(stream[rows], whole.values[rows])
 
@@ -210,12 +212,13 @@ def test_heads_that_read_parts_never_ask_for_all_rows(workspace: Workspace, name
     left, judged = np.flatnonzero(folds != 0), np.flatnonzero(folds == 0)
     scores = []
     for x in (fused.values, noted):
-        fitted = next(head.fit_folds(x, features.targets, blocks=fused.blocks, splits=[left]))
+        given = Fused[Matrix](values=x, blocks=fused.blocks)
+        fitted = next(head.fit_folds(given, features.targets, [left]))
         scores.append(fitted.predict_rows(x, judged))
     np.testing.assert_array_equal(*scores)
     assert 0 < noted.most <= ROWS_AT_ONCE < N_ROWS
     model = Model.build(head=name, fusion="concat", loss="bce", seed=0, settings={})
-    assert isinstance(model._fused(features, "concat"), FusedStream)
+    assert isinstance(model._fused(features, "concat").values, FusedStream)
 
 
 @pytest.mark.parametrize("fusion", ["late-mean", "late-stack", "late-sum", "gated"])
@@ -277,7 +280,7 @@ def test_lightgbm_refuses_more_rows_than_bins_have_memory_for(bins: int, buffer_
     with pytest.raises(
         FitError, match=r"400 rows × 2 numbers .* fit 384 rows or fewer.* 1\.1 times"
     ):
-        next(head.fit_folds(few, y, blocks=(2,), splits=[np.arange(300)] * 2))
+        next(head.fit_folds(Fused(values=few, blocks=(2,)), y, [np.arange(300)] * 2))
     assert few.most == 0
 
 
@@ -331,7 +334,7 @@ def test_what_is_no_size_is_told(text: str) -> None:
 
 def test_rows_at_once_follow_from_the_memory(workspace: Workspace) -> None:
     few, many = (
-        fuse_stream(open_features([workspace.store("train")], memory=memory), "concat")
+        fuse_stream(open_features([workspace.store("train")], memory=memory), "concat").values
         for memory in (LITTLE, 100 * LITTLE)
     )
-    assert isinstance(few, FusedStream) and 0 < few.buffer_rows < many.buffer_rows
+    assert 0 < few.buffer_rows < many.buffer_rows

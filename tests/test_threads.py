@@ -14,6 +14,7 @@ from torch import nn
 from mmfeat.errors import FitError
 from mmfeat.heads.mlp import MLP
 from mmfeat.heads.threads import MOST_AT_ONCE, PRODUCT, side_by_side, threads_for
+from mmfeat.types import Fused
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +75,7 @@ def test_torch_heads_give_the_same_numbers_as_alone_and_again() -> None:
     head = MLP(epochs=3, seed=7)
 
     def scores() -> list[np.ndarray]:
-        return [fold.predict(x) for fold in head.fit_folds(x, y, blocks=(8,), splits=splits)]
+        return [fold.predict(x) for fold in head.fit_folds(Fused(values=x, blocks=(8,)), y, splits)]
 
     state = torch.get_rng_state()
     again = scores()
@@ -90,7 +91,7 @@ def test_a_torch_head_that_nobody_waits_for_stops_at_its_next_step() -> None:
     y = (np.arange(64) % 2).astype(np.uint8)[:, None]
     splits = [np.arange(0), np.arange(64)]  # the first cannot be fitted, the other has no end
     with pytest.raises(FitError, match="needs rows"):
-        list(MLP(epochs=10**6).fit_folds(x, y, blocks=(4,), splits=splits))
+        list(MLP(epochs=10**6).fit_folds(Fused(values=x, blocks=(4,)), y, splits))
 
 
 def test_a_step_gets_as_many_threads_as_its_largest_product_is_worth() -> None:

@@ -23,7 +23,7 @@ from mmfeat.files import write_json
 from mmfeat.heads.options import check_range
 from mmfeat.heads.space import Space
 from mmfeat.heads.streaming import in_order
-from mmfeat.types import FloatArray, IntArray, Matrix, Targets
+from mmfeat.types import FloatArray, Fused, IntArray, Matrix, Targets
 
 History = dict[str, list[float | None]]
 
@@ -103,7 +103,8 @@ class Head(ABC):
         positives, or with only positives, is predicted at its constant rate. Raises `FitError`
         without rows or classes, and where training cannot go on.
         """
-        return self._learn(x, y, np.arange(len(x)), blocks, prompts)
+        fused = Fused(values=x, blocks=blocks, prompts=prompts)
+        return self._learn(fused, y, np.arange(len(x)))
 
     def predict(self, x: FloatArray) -> FloatArray:
         """Give probabilities of shape (n, k) in [0, 1], float32, for `x` of shape (n, d)."""
@@ -126,20 +127,14 @@ class Head(ABC):
         return scores
 
     def fit_folds(
-        self,
-        x: Matrix,
-        y: Targets,
-        *,
-        blocks: tuple[int, ...],
-        splits: Sequence[IntArray],
-        prompts: FloatArray | None = None,
+        self, fused: Fused[Matrix], y: Targets, splits: Sequence[IntArray]
     ) -> Iterator[Self]:
         """Yield one fitted copy of this head per entry of `splits` (the rows to train on).
 
         A head that can share work between the folds overrides this.
         """
         for rows in splits:
-            yield replace(self)._learn(x, y, rows, blocks, prompts)
+            yield replace(self)._learn(fused, y, rows)
 
     def settled(self, folds: Sequence[Self]) -> Self:
         """Give this head with what the folds found, ready to be refitted on all rows."""
@@ -155,23 +150,17 @@ class Head(ABC):
         """Of shape (k,): whether the class had both values among the rows of `fit`."""
         return (self.rates_ > 0) & (self.rates_ < 1)
 
-    def _learn(
-        self,
-        x: Matrix,
-        y: Targets,
-        rows: IntArray,
-        blocks: tuple[int, ...],
-        prompts: FloatArray | None,
-    ) -> Self:
-        self._describe(x, y, rows, blocks)
+    def _learn(self, fused: Fused[Matrix], y: Targets, rows: IntArray) -> Self:
+        self._describe(fused, y, rows)
         if self.uses_prompts:
-            assert prompts is not None, "mmfeat.fusion.fuse gives them, or says that there are none"
-            self.prompts_ = prompts
+            assert fused.prompts is not None, "mmfeat.fusion gives them, or says there are none"
+            self.prompts_ = fused.prompts
         if self.learnable_.any():
-            self._fit(x, y[:, self.learnable_], rows, blocks)
+            self._fit(fused.values, y[:, self.learnable_], rows, self.blocks_)
         return self
 
-    def _describe(self, x: Matrix, y: Targets, rows: IntArray, blocks: tuple[int, ...]) -> None:
+    def _describe(self, fused: Fused[Matrix], y: Targets, rows: IntArray) -> None:
+        x, blocks = fused.values, fused.blocks
         if not (y.size and x.shape[1] and rows.size) or len(x) != len(y):
             raise FitError(
                 "a head needs rows, numbers and classes, and as many rows of each",

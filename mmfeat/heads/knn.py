@@ -20,7 +20,7 @@ from safetensors.numpy import load_file, save_file
 from mmfeat.heads.base import Head
 from mmfeat.heads.options import check_range
 from mmfeat.heads.space import Range, Space
-from mmfeat.types import FloatArray, IntArray, Matrix, Targets
+from mmfeat.types import FloatArray, Fused, IntArray, Matrix, Targets
 
 ROWS_AT_ONCE = 64  # whose neighbours are sorted out, among all rows of the cache
 COSINES_AT_ONCE = 512  # rows, for which the cache is turned into float32 once
@@ -61,20 +61,14 @@ class KNN(Head):
         }
 
     def fit_folds(
-        self,
-        x: Matrix,
-        y: Targets,
-        *,
-        blocks: tuple[int, ...],
-        splits: Sequence[IntArray],
-        prompts: FloatArray | None = None,
+        self, fused: Fused[Matrix], y: Targets, splits: Sequence[IntArray]
     ) -> Iterator[Self]:
         """Yield one copy per split; all of them remember the same rows, once."""
-        cache = remembered(x)
+        cache = remembered(fused.values)
         for rows in splits:
             head = replace(self)
             head._cache = cache
-            yield head._learn(x, y, rows, blocks, prompts)
+            yield head._learn(fused, y, rows)
 
     def _fit(self, x: Matrix, y: Targets, rows: IntArray, blocks: tuple[int, ...]) -> None:
         self._cache = remembered(x) if self._cache is None else self._cache

@@ -26,7 +26,7 @@ from mmfeat.heads.lbfgs_streamed import StreamedProblems, streamed_gram
 from mmfeat.heads.options import check_choice, check_range, choose_device
 from mmfeat.heads.space import Choice, Range, Space
 from mmfeat.memory import give_back_freed
-from mmfeat.types import FloatArray, IntArray, Matrix, Stream, Targets
+from mmfeat.types import FloatArray, Fused, IntArray, Matrix, Stream, Targets
 
 log = logging.getLogger(__name__)
 
@@ -70,22 +70,16 @@ class LogReg(Head):
         self._costs: NDArray[np.float64] = np.empty((0, 0))
 
     def fit_folds(
-        self,
-        x: Matrix,
-        y: Targets,
-        *,
-        blocks: tuple[int, ...],
-        splits: Sequence[IntArray],
-        prompts: FloatArray | None = None,
+        self, fused: Fused[Matrix], y: Targets, splits: Sequence[IntArray]
     ) -> Iterator[Self]:
         """Yield one fitted copy per split; all of them are solved together."""
         if self.C is None and len(splits) < 2:  # no other fold to choose by
-            yield from super().fit_folds(x, y, blocks=blocks, splits=splits)
+            yield from super().fit_folds(fused, y, splits)
             return
         heads = [replace(self) for _ in splits]
         for head, rows in zip(heads, splits, strict=True):
-            head._describe(x, y, rows, blocks)
-        inside = np.zeros((len(x), len(splits)), dtype=bool)
+            head._describe(fused, y, rows)
+        inside = np.zeros((len(y), len(splits)), dtype=bool)
         for fold, rows in enumerate(splits):
             inside[rows, fold] = True
         learnable = np.stack([head.learnable_ for head in heads])  # (folds, k)
@@ -95,7 +89,7 @@ class LogReg(Head):
                 head._costs = np.zeros((learnable.shape[1], len(PATH)))
                 yield head
             return
-        solver = Solver(x, y, inside, fold_of=fold_of, class_of=class_of, head=self)
+        solver = Solver(fused.values, y, inside, fold_of=fold_of, class_of=class_of, head=self)
         if self.C is not None:
             solver.solve(np.full(len(fold_of), self.C), self.tolerance)
         else:
@@ -168,7 +162,7 @@ class LogReg(Head):
                 return np.full(y.shape[1], path[len(path) // 2])
             parts = np.random.default_rng(self.seed).permutation(len(x)) % INNER_FOLDS
             splits = [np.flatnonzero(parts != part) for part in range(INNER_FOLDS)]
-            inner = self.fit_folds(x, y, blocks=blocks, splits=splits)
+            inner = self.fit_folds(Fused(values=x, blocks=blocks), y, splits)
             chosen = self._choice(np.stack([head._costs for head in inner]))
         else:
             chosen = self._choice(self._costs[None])[self.learnable_]

@@ -41,7 +41,7 @@ from mmfeat.heads.standardise import Standardise
 from mmfeat.heads.streaming import Shared, in_memory
 from mmfeat.heads.threads import fits_at_once, side_by_side, threads_for
 from mmfeat.losses import Loss, make_loss
-from mmfeat.types import FloatArray, IntArray, Matrix, Targets
+from mmfeat.types import FloatArray, Fused, IntArray, Matrix, Targets
 
 log = logging.getLogger(__name__)
 
@@ -99,25 +99,20 @@ class TorchHead(Head):
         check_range("smoothing", self.smoothing, 0, 1)
 
     def fit_folds(
-        self,
-        x: Matrix,
-        y: Targets,
-        *,
-        blocks: tuple[int, ...],
-        splits: Sequence[IntArray],
-        prompts: FloatArray | None = None,
+        self, fused: Fused[Matrix], y: Targets, splits: Sequence[IntArray]
     ) -> Iterator[Self]:
         """Yield one fitted copy per split; on a CPU, several are fitted at once."""
         if choose_device(self.device).type != "cpu":
-            yield from super().fit_folds(x, y, blocks=blocks, splits=splits, prompts=prompts)
+            yield from super().fit_folds(fused, y, splits)
             return
+        x = fused.values
         if not isinstance(x, np.ndarray) and not x.in_memory:
-            x = Shared(x, fits_at_once())
+            fused = replace(fused, values=Shared(x, fits_at_once()))
         stop, fits = Event(), []
         for rows in splits:
             head = replace(self)
             head._stop = stop
-            fits.append(partial(head._learn, x, y, rows, blocks, prompts))
+            fits.append(partial(head._learn, fused, y, rows))
         yield from side_by_side(fits, stop=stop)
 
     def search_space(self) -> Space:
