@@ -3,6 +3,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 # In a process of its own: a large one has free memory that a block can take without growing.
 CODE = """
 from mmfeat.memory import peak_memory, reset_peak
@@ -20,3 +22,26 @@ assert peak_memory() < before + 0.9 * size
 
 def test_the_peak_is_of_what_came_after_the_reset() -> None:
     subprocess.run([sys.executable, "-c", CODE], check=True)
+
+
+# Without, the second round's blocks are cut from the heap, and its end is held by what came after.
+GAPS = """
+from mmfeat.memory import STATUS, map_large_blocks
+
+def kib_of_data():
+    lines = STATUS.read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmData"))
+
+map_large_blocks()
+before, kept = kib_of_data(), []
+for _ in range(2):
+    blocks = [bytearray(2**19) for _ in range(100)]
+    kept += [bytearray(50_000) for _ in range(20)]
+    del blocks
+assert kib_of_data() < before + 10 * 2**10
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator, and /proc")
+def test_large_blocks_leave_no_gaps() -> None:
+    subprocess.run([sys.executable, "-c", GAPS], check=True)

@@ -171,7 +171,7 @@ class LightGBM(Head):
         if len(x) > most:
             raise FitError(
                 "LightGBM has bins of all rows in memory, in half of --max-memory at most",
-                f"{len(x):,} rows × {x.shape[1]:,} numbers at {n_bytes} B are"
+                f"{len(x):,} rows × {x.shape[1]:,} numbers at {n_bytes} B each are"
                 f" {len(x) * x.shape[1] * n_bytes / 2**20:,.0f} MiB",
                 f"fit {most:,} rows or fewer, use logreg, mlp or gmlp, or raise --max-memory"
                 f" to {len(x) / most + 0.05:.1f} times what it is",
