@@ -28,7 +28,7 @@ from mmfeat.heads.base import Head
 from mmfeat.heads.options import check_choice, check_range
 from mmfeat.heads.space import Choice, Range, Space
 from mmfeat.heads.streaming import BLOCK_ROWS
-from mmfeat.memory import give_back_freed, map_large_blocks
+from mmfeat.memory import give_back_freed, large_blocks_mapped
 from mmfeat.types import FloatArray, IntArray, Matrix, Stream, Targets
 
 SET_ASIDE = 10  # one row in so many decides when to stop
@@ -118,12 +118,15 @@ class LightGBM(Head):
 
     @plain_errors()
     def _fit(self, x: Matrix, y: Targets, rows: IntArray, blocks: tuple[int, ...]) -> None:
-        n_threads = self.threads or available_threads()
-        n_workers = min(n_threads, y.shape[1])  # each has a copy
-        if not isinstance(x, np.ndarray) and not x.in_memory:
+        if isinstance(x, np.ndarray) or x.in_memory:
+            n_workers = min(self.threads or available_threads(), y.shape[1])  # each has a copy
+            self._grow(x, y, rows, n_workers)
+        else:
             self._check_memory(x)
-            map_large_blocks()  # the bins of the folds would leave gaps
-            n_workers = 1
+            with large_blocks_mapped():  # the bins of the folds would leave gaps
+                self._grow(x, y, rows, 1)
+
+    def _grow(self, x: Matrix, y: Targets, rows: IntArray, n_workers: int) -> None:
         planned = np.full(y.shape[1], float(self.rounds or self.trees))
         if self._planned is not None:
             planned = self._planned[self.learnable_]
@@ -132,7 +135,7 @@ class LightGBM(Head):
             n_aside = 0
         order = np.random.default_rng(self.seed).permutation(rows)
         train, aside = np.sort(order[n_aside:]), np.sort(order[:n_aside])
-        params = self._params(n_threads // n_workers)
+        params = self._params((self.threads or available_threads()) // n_workers)
         data = lightgbm.Dataset(
             ChosenRows(x, train), label=np.zeros(len(train)), params=params
         ).construct()
