@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,8 @@ from numpy.typing import NDArray
 
 from mmfeat.errors import StoreError
 from mmfeat.store.guard import check_store, plain_errors
-from mmfeat.store.layout import BLOCK_ROWS, Problem, Status, store_digest
+from mmfeat.store.layout import Problem, Status, store_digest
+from mmfeat.store.texts import text_blocks
 
 ALL = slice(None)
 
@@ -69,24 +72,28 @@ class StoreFile:
         with plain_errors(self.path):
             self._open[name].read_direct(out, rows)
 
+    def text_blocks(self, name: str) -> Iterator[list[str]]:
+        """Read a dataset of texts, some rows at a time."""
+        dataset = self._open[name]
+        with plain_errors(self.path):
+            for rows in text_blocks(dataset, self.path):
+                yield [value.decode("utf-8") for value in dataset[rows]]
+
     def texts(self, name: str) -> list[str]:
         """Read a dataset of texts."""
+        return list(chain.from_iterable(self.text_blocks(name)))
+
+    def problem_blocks(self, *, start: int = 0) -> Iterator[list[Problem]]:
+        """Read the problems, some at a time, their rows counted from `start`."""
+        file = self._open
         with plain_errors(self.path):
-            dataset, size = self._open[name], self.path.stat().st_size
-            texts: list[str] = []
-            total = 0
-            for start in range(0, dataset.shape[0], BLOCK_ROWS):
-                part = dataset[start : start + BLOCK_ROWS]
-                total += sum(map(len, part))
-                if total > size:  # many rows that point to one text: small file, huge memory
-                    raise ValueError(f"the texts of {name} are larger than the file")
-                texts += [value.decode("utf-8") for value in part]
-            return texts
+            for which in text_blocks(file["problems"], self.path):
+                yield read_problems(file, which, start=start)
 
     def problems(self, most: int, *, start: int = 0) -> list[Problem]:
         """Read the first problems, their rows counted from `start`."""
-        with plain_errors(self.path):
-            return read_problems(self._open, slice(most), start=start)
+        blocks = self.problem_blocks(start=start)
+        return list(islice(chain.from_iterable(blocks), most))
 
     @property
     def provenance(self) -> dict[str, Any]:

@@ -23,6 +23,15 @@ GROUPS = (*MODALITIES, "labels", "prompts")
 ROW_TEXTS = ("ids", "image_paths", "captions")
 REQUIRED = ("ids", "image_paths", "problems")
 LARGEST_JSON = 1 << 24
+BROKEN = (
+    OSError,
+    RuntimeError,
+    LookupError,
+    ArithmeticError,
+    ValueError,
+    TypeError,
+    AttributeError,
+)
 
 
 @contextmanager
@@ -30,7 +39,7 @@ def plain_errors(path: Path) -> Iterator[None]:
     """Turn what h5py raises on a broken file into `StoreError`."""
     try:
         yield
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
+    except BROKEN as error:
         if isinstance(error, OSError) and error.errno == errno.EMFILE:
             raise StoreError(
                 "all files of a store are open at once",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -68,6 +68,10 @@ class FeatureStore:
         for file in self._files:
             file.close()
 
+    def __contains__(self, name: str) -> bool:
+        """Whether it has such a dataset or group of `mmfeat.store.layout`."""
+        return name in self._files[0]
+
     @property
     def parts(self) -> tuple[FeatureStore, ...]:
         """Each of its files as a store by itself, open as long as this one."""
@@ -96,18 +100,17 @@ class FeatureStore:
     @property
     def captions(self) -> tuple[str, ...] | None:
         """The captions (empty where missing); None where the table had none."""
-        return self._texts("captions") if "captions" in self._files[0] else None
+        return self._texts("captions") if "captions" in self else None
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The names of the columns of `targets`; empty without labels."""
-        first = self._files[0]
-        return tuple(first.texts("labels/names")) if "labels" in first else ()
+        return tuple(self._files[0].texts("labels/names")) if "labels" in self else ()
 
     @property
     def targets(self) -> Targets | None:
         """Of shape (n, k), 0 or 1; None without labels."""
-        return self.numbers("labels/targets") if "labels" in self._files[0] else None
+        return self.numbers("labels/targets") if "labels" in self else None
 
     @property
     def prompts(self) -> Prompts | None:
@@ -128,7 +131,7 @@ class FeatureStore:
     @property
     def modalities(self) -> tuple[str, ...]:
         """Which of `image` and `text` the store has."""
-        return tuple(modality for modality in MODALITIES if modality in self._files[0])
+        return tuple(modality for modality in MODALITIES if modality in self)
 
     @property
     def widths(self) -> dict[str, int]:
@@ -202,6 +205,15 @@ class FeatureStore:
                 file.numbers_into(out[begin:end], name, part)
         return out
 
+    def text_blocks(self, name: str) -> Iterator[list[str]]:
+        """Read a dataset of texts that has one per row, some rows at a time."""
+        return chain.from_iterable(file.text_blocks(name) for file in self._files)
+
+    def problem_blocks(self) -> Iterator[list[Problem]]:
+        """Read `problems`, some at a time."""
+        files = zip(self._files, self._starts, strict=False)
+        return chain.from_iterable(file.problem_blocks(start=start) for file, start in files)
+
     @property
     def problems(self) -> tuple[Problem, ...]:
         """Every row without an embedding, and why."""
@@ -271,7 +283,7 @@ class FeatureStore:
         return self.last_written == self.path
 
     def _texts(self, name: str) -> tuple[str, ...]:
-        return tuple(text for file in self._files for text in file.texts(name))
+        return tuple(chain.from_iterable(self.text_blocks(name)))
 
     def _check_modality(self, modality: str) -> None:
         if modality not in self.modalities:
