@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path
+from sys import intern
 from typing import Any
 
 import h5py
@@ -18,6 +19,7 @@ from mmfeat.store.layout import Problem, Status, store_digest
 from mmfeat.store.texts import text_blocks
 
 ALL = slice(None)
+CACHE_BYTES = 1 << 16
 
 
 class StoreFile:
@@ -27,6 +29,7 @@ class StoreFile:
         with plain_errors(path):
             self._file = h5py.File(path, "r")
             try:
+                _limit_cache(self._file)
                 check_store(self._file, path)
             except BaseException:
                 self._file.close()
@@ -123,15 +126,23 @@ class StoreFile:
         return self._file
 
 
+def _limit_cache(file: h5py.File) -> None:
+    """Keep little of the texts: HDF5 would keep up to 32 MiB of each file of a store of many."""
+    config = file.id.get_mdc_config()
+    config.set_initial_size = True
+    config.initial_size = config.min_size = config.max_size = CACHE_BYTES
+    file.id.set_mdc_config(config)
+
+
 def read_problems(file: h5py.File, which: slice = ALL, *, start: int = 0) -> list[Problem]:
     """Read the table of problems of a file or a shard, their rows counted from `start`."""
     return [
         Problem(
             row=start + int(row),
             id=id_.decode("utf-8"),
-            modality=modality.decode("utf-8"),
+            modality=intern(modality.decode("utf-8")),
             status=Status(int(status)),
-            reason=reason.decode("utf-8"),
+            reason=intern(reason.decode("utf-8")),  # many rows have the same
         )
         for row, id_, modality, status, reason in file["problems"][which]
     ]

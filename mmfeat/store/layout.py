@@ -58,7 +58,7 @@ class Status(IntEnum):
         return self.name.lower().replace("_", "-")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Problem:
     """Why one row of one modality has no embedding."""
 

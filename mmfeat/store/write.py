@@ -257,20 +257,21 @@ def _write_blocks(
             values = np.ascontiguousarray(array, dtype=file[name].dtype)
             file[name][row:end] = values
             sums[name].add(values)
-        problems += (replace(p, row=p.row - start) for p in block.problems)
+        problems += block.problems
         row = end
         if row == n_rows:
             break
     assert row == n_rows, f"the blocks cover {row} of {n_rows} rows"
-    sums["problems"] = _write_problems(file, problems)
+    sums["problems"] = _write_problems(file, problems, start=start)
     return sums
 
 
-def _write_problems(file: h5py.File, problems: Sequence[Problem]) -> Checksum:
-    table = np.empty(len(problems), PROBLEM)
-    for i, p in enumerate(problems):
-        table[i] = (p.row, p.id, p.modality, int(p.status), p.reason)
-    file.create_dataset("problems", data=table)
+def _write_problems(file: h5py.File, problems: Sequence[Problem], *, start: int) -> Checksum:
+    dataset = file.create_dataset("problems", shape=(len(problems),), dtype=PROBLEM)
     checksum = Checksum()
-    checksum.add_problems(problems)
+    for begin in range(0, len(problems), BLOCK_ROWS):
+        part = [replace(p, row=p.row - start) for p in problems[begin : begin + BLOCK_ROWS]]
+        values = [(p.row, p.id, p.modality, int(p.status), p.reason) for p in part]
+        dataset[begin : begin + len(part)] = np.array(values, PROBLEM)
+        checksum.add_problems(part)
     return checksum
