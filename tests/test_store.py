@@ -152,6 +152,18 @@ def test_stores_are_joined_by_id(tmp_path: Path) -> None:
     assert np.array_equal(joined.image[0], joined.image[1])
 
 
+def test_equal_ids_of_several_stores_are_held_once(tmp_path: Path) -> None:
+    first, second = (make_store(tmp_path / name) for name in ("a.h5", "b.h5"))
+    other = make_store(tmp_path / "c.h5", ids=(*IDS[1:], IDS[0]))
+    shorter = make_store(tmp_path / "d.h5", ids=IDS[:-1])
+    with FeatureStore.open(first) as store:
+        features = store.features()
+    for path, expected in ((second, IDS), (other, (*IDS[1:], IDS[0])), (shorter, IDS[:-1])):
+        with FeatureStore.open(path) as store:
+            found = store.features(beside=features).ids
+        assert found == expected and (found is features.ids) == (path is second)
+
+
 def test_stores_of_other_ids_or_labels_are_not_joined(tmp_path: Path) -> None:
     first = make_store(tmp_path / "a.h5")
     other = make_store(tmp_path / "b.h5", ids=("x.jpg", *(f"{i}.jpg" for i in range(1, N))))

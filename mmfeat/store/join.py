@@ -25,7 +25,7 @@ def read_features(paths: Sequence[Path]) -> Features:
     parts: list[Features] = []
     for path in paths:
         with FeatureStore.open(path) as store:
-            parts.append(store.features())
+            parts.append(store.features(beside=parts[0] if parts else None))
     return _join(parts, paths)
 
 
@@ -92,7 +92,9 @@ def open_features(paths: Sequence[Path], *, memory: int = 1 << 28) -> StoredFeat
     """
     with ExitStack() as stack:
         stores = tuple(stack.enter_context(FeatureStore.open(path)) for path in paths)
-        parts = [store.features(embeddings=False) for store in stores]
+        first = stores[0].features(embeddings=False)
+        others = [store.features(embeddings=False, beside=first) for store in stores[1:]]
+        parts = [first, *others]
         joined = _join(parts, paths)
         for path, part in zip(paths, parts, strict=True):
             if part.ids != joined.ids:

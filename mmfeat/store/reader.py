@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, chain
+from operator import eq
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -249,12 +250,15 @@ class FeatureStore:
         """What identifies the contents, see `store_digest`."""
         return store_digest(self.provenance, self.checksums)
 
-    def features(self, *, embeddings: bool = True) -> Features:
-        """Read everything that stage two needs, embeddings as stored, or all but them."""
+    def features(self, *, embeddings: bool = True, beside: Features | None = None) -> Features:
+        """Read everything that stage two needs, embeddings as stored, or all but them.
+
+        The ids are those of `beside`, not a second copy, where they are the same.
+        """
         prompts = self.prompts
         wanted = self.modalities if embeddings else ()
         return Features(
-            ids=self.ids,
+            ids=beside.ids if beside is not None and self._has_ids(beside.ids) else self.ids,
             image=(self.embeddings("image"),) if "image" in wanted else (),
             text=(self.embeddings("text"),) if "text" in wanted else (),
             targets=self.targets,
@@ -281,6 +285,10 @@ class FeatureStore:
     @property
     def _is_file(self) -> bool:
         return self.last_written == self.path
+
+    def _has_ids(self, ids: Sequence[str]) -> bool:
+        own = chain.from_iterable(self.text_blocks("ids"))
+        return len(ids) == self.n_rows and all(map(eq, ids, own))
 
     def _texts(self, name: str) -> tuple[str, ...]:
         return tuple(chain.from_iterable(self.text_blocks(name)))
