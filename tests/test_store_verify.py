@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import tracemalloc
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -21,6 +23,7 @@ from mmfeat.store.texts import REFERENCE
 from mmfeat.store.unique import digests_of, has_repeats
 from mmfeat.store.verify import MOST_ROWS, verify_store
 from mmfeat.store.write import Rows, write_store
+from tests.conftest import Mmfeat
 from tests.test_extract import extract
 from tests.test_store import IDS, N, make_store
 from tests.toy import SETTINGS, make_table
@@ -199,3 +202,43 @@ def test_rows_that_point_to_one_large_text_are_refused_before_they_are_read(
         assert tracemalloc.get_traced_memory()[1] < 50_000
         tracemalloc.stop()
     assert any("larger than the file" in line for line in verify_store(path))
+
+
+@pytest.mark.parametrize("command", ["verify", "inspect"])
+@pytest.mark.parametrize("name", ["provenance", "checksums"])
+@pytest.mark.parametrize("value", ["NaN", '"\\ud800"'])
+def test_json_that_has_no_digest_is_refused(
+    tmp_path: Path, mmfeat: Mmfeat, command: str, name: str, value: str
+) -> None:
+    path = make_store(tmp_path / "a.h5")
+    with h5py.File(path, "r+") as file:
+        file.attrs[name] = f'{{"x": {value}, {file.attrs[name][1:]}'
+    result = mmfeat(command, path)
+    assert result.exit_code == 1 and result.stderr.count("\n") == 1
+    assert "HDF5 files as mmfeat wrote them" in result.stderr
+
+
+@pytest.mark.parametrize("kind", ["missing", "folder", "pipe"])
+def test_a_part_that_is_no_file_is_refused(tmp_path: Path, mmfeat: Mmfeat, kind: str) -> None:
+    settings = replace(SETTINGS, rows_per_file=5)
+    extract(make_table(tmp_path), tmp_path, tmp_path / "a.h5", settings=settings)
+    part = tmp_path / "a" / "00001.h5"
+    part.unlink()
+    if kind == "folder":
+        part.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(part)  # reading it would wait for ever
+    for command in ("verify", "inspect"):
+        result = mmfeat(command, tmp_path / "a.h5")
+        assert result.exit_code == 1 and result.stderr.count("\n") == 1
+        assert "00001.h5 is not there, or no file" in result.stderr
+
+
+def test_inspect_says_nothing_of_norms_that_are_none(tmp_path: Path) -> None:
+    path = make_store(tmp_path / "a.h5", dtype="float32")
+    with h5py.File(path, "r+") as file:
+        file["image/embeddings"][0] = 0
+        file["image/embeddings"][1] = 1e30
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert inspect_store(path)["cosine"]["max"] <= 1.001

@@ -17,7 +17,15 @@ import h5py
 import numpy as np
 
 from mmfeat.errors import StoreError
-from mmfeat.store.layout import DTYPES, MODALITIES, PROBLEM, SCHEMA, TEXT
+from mmfeat.store.layout import (
+    DTYPES,
+    MODALITIES,
+    PROBLEM,
+    SCHEMA,
+    TEXT,
+    canonical_json,
+    text_sha256,
+)
 
 GROUPS = (*MODALITIES, "labels", "prompts")
 ROW_TEXTS = ("ids", "image_paths", "captions")
@@ -113,8 +121,10 @@ def _check_attributes(file: h5py.File, path: Path) -> None:
             raise ValueError(f"its attribute {name!r} is too large")
         if not isinstance(file.attrs[name], str):
             raise ValueError(f"its attribute {name!r} is not text")
-        if not isinstance(json.loads(file.attrs[name]), dict):
+        document = json.loads(file.attrs[name])
+        if not isinstance(document, dict):
             raise ValueError(f"its attribute {name!r} is not a JSON object")
+        text_sha256(canonical_json(document))  # refuses NaN and half characters
     check_schema(json.loads(file.attrs["provenance"]).get("schema"), path)
 
 

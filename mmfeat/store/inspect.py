@@ -25,7 +25,8 @@ def inspect_store(path: Path) -> dict[str, Any]:
     caption, for comparison: a model that understands both has the first higher. It is None where
     the store lacks a modality or their widths differ.
     """
-    with FeatureStore.open(path) as store:
+    # what is zero or too large has no cosine or norm, and `_spread` leaves it out
+    with FeatureStore.open(path) as store, np.errstate(all="ignore"):
         norms: dict[str, list[NDArray[np.float32]]] = {m: [] for m in store.modalities}
         paired: list[NDArray[np.float32]] = []
         shuffled: list[NDArray[np.float32]] = []

@@ -67,6 +67,8 @@ def open_files(index: Path) -> list[StoreFile]:
                 raise ValueError(f"file {number} must be {name}, it is {entry['name']!r}")
             if (folder / name).resolve().parent != folder.resolve():
                 raise ValueError(f"{name} is a link out of the folder")
+            if not (folder / name).is_file():
+                raise ValueError(f"{name} is not there, or no file")
             file = StoreFile(folder / name)
             stack.callback(file.close)
             files.append(file)
