@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from mmfeat.errors import StoreError
 from mmfeat.store import FeatureStore, verify
+from mmfeat.store.heaps import has_endless_heap
 from mmfeat.store.inspect import inspect_store
 from mmfeat.store.texts import REFERENCE
 from mmfeat.store.unique import digests_of, has_repeats
@@ -242,3 +243,32 @@ def test_inspect_says_nothing_of_norms_that_are_none(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert inspect_store(path)["cosine"]["max"] <= 1.001
+
+
+@pytest.mark.parametrize("cut", [0, 5])
+def test_zeros_in_place_of_a_text_are_found_before_hdf5_reads_them_for_ever(
+    tmp_path: Path, mmfeat: Mmfeat, cut: int
+) -> None:
+    settings = replace(SETTINGS, rows_per_file=cut)
+    extract(make_table(tmp_path), tmp_path, tmp_path / "a.h5", settings=settings)
+    path = tmp_path / "a" / "00001.h5" if cut else tmp_path / "a.h5"
+    assert not has_endless_heap(path)
+    content = path.read_bytes()
+    heap = content.index(b"GCOL")
+    path.write_bytes(content[: heap + 16] + bytes(4080) + content[heap + 4096 :])
+    assert has_endless_heap(path)
+    result = mmfeat("verify", tmp_path / "a.h5")
+    assert result.exit_code == 1 and result.stderr.count("\n") == 1
+    assert f"{path}: there are zeros where a text should be" in result.stderr
+
+
+def test_a_heap_at_the_border_of_two_chunks_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x"
+    for chunk in range(8, 60):
+        monkeypatch.setattr("mmfeat.store.heaps.CHUNK", chunk)
+        path.write_bytes(b"x" * 40 + b"GCOL\1\0\0\0" + (32).to_bytes(8, "little") + bytes(16))
+        assert has_endless_heap(path)
+        path.write_bytes(b"x" * 40 + b"GCOL\1\0\0\0" + (32).to_bytes(8, "little"))
+        assert not has_endless_heap(path)

@@ -52,6 +52,14 @@ def find_store(path: Path) -> Path | None:
     return path if path.is_file() else None
 
 
+def store_files(found: Path) -> list[Path]:
+    """The files with rows of the store that `find_store` found."""
+    if found.name != INDEX:
+        return [found]
+    files = sorted(found.parent.iterdir())
+    return [file for file in files if FILE_NAME.fullmatch(file.name) and file.is_file()]
+
+
 def open_files(index: Path) -> list[StoreFile]:
     """Open the files of a store; raise `StoreError` where they are not those of its index."""
     folder = index.parent

@@ -1,7 +1,8 @@
 """Is a store whole? Everything in it is read and held against what it says about itself.
 
-It is read in blocks, once; of all rows are held 8 bytes for the digest of each id and, of the
-largest file, one for each modality: about 100 MB for ten million rows, whatever they hold.
+After a look at the heaps it is read once, in blocks; of all rows are held 8 bytes for the digest of
+each id and, of the largest file, one for each modality: about 100 MB for ten million rows,
+whatever they hold.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from numpy.typing import NDArray
 
 from mmfeat.errors import StoreError
 from mmfeat.store.guard import ROW_TEXTS
+from mmfeat.store.heaps import has_endless_heap
 from mmfeat.store.layout import BLOCK_ROWS, Checksum, Status, canonical_json, text_sha256
-from mmfeat.store.parts import find_store
+from mmfeat.store.parts import find_store, store_files
 from mmfeat.store.reader import FeatureStore
 from mmfeat.store.unique import digests_of, has_repeats
 from mmfeat.types import BoolArray, Embeddings, IntArray
@@ -36,10 +38,15 @@ def verify_store(path: Path) -> list[str]:
     1, unique ids, the counts in the provenance; each of many files is checked by itself. Raises
     `StoreError` only where there is no store, or two.
     """
+    found = find_store(path)
+    files = [] if found is None else store_files(found)
+    endless = [file for file in files if has_endless_heap(file)]
+    if endless:
+        return [f"{file}: there are zeros where a text should be" for file in endless]
     try:
         store = FeatureStore.open(path)
     except StoreError as error:
-        if find_store(path) is None:
+        if found is None:
             raise
         return [str(error)]
     with store:
