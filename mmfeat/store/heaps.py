@@ -36,7 +36,7 @@ def _heaps(file: BinaryIO) -> Iterator[bytes]:
             file.seek(start + at)
             head = file.read(HEAD.size)
             if len(head) == HEAD.size:
-                yield file.read(min(HEAD.unpack(head)[1] - HEAD.size, n_bytes))
+                yield file.read(max(0, min(HEAD.unpack(head)[1] - HEAD.size, n_bytes)))
             at = chunk.find(SIGNATURE, at + 1)
         start += CHUNK
 
