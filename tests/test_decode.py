@@ -53,6 +53,46 @@ def test_ten_labels_against_all_subsets() -> None:
         assert found == pytest.approx(best_by_brute_force(p), abs=1e-12)
 
 
+def by_counts(p: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """The best set of one row from all chances of hits and misses (Ye et al., ICML 2012)."""
+    order = np.argsort(-p, kind="stable")
+    k = len(p)
+    after = 1 / np.arange(1.0, 2 * k + 1)  # E[1 / (a + labels after the first m)] at a - 1
+    rests = [after]
+    for q in p[order][::-1]:
+        after = np.append((1 - q) * after[:-1] + q * after[1:], 0)
+        rests.append(after)
+    hits, values = np.ones(1), [0.0]  # P(c of the first m are present) at c
+    for m, q in enumerate(p[order], start=1):
+        hits = np.append((1 - q) * hits, 0) + np.append(0, q * hits)
+        values.append(float(2 * np.arange(1, m + 1) * hits[1:] @ rests[k - m][m : 2 * m]))
+    size = np.argmax(np.array(values) >= max(values) - 1e-12)
+    chosen = np.zeros(k, dtype=np.uint8)
+    chosen[order[:size]] = 1
+    return chosen
+
+
+@pytest.mark.parametrize("k", [1, 2, 7, 40, 120])
+@pytest.mark.parametrize(
+    "how", ["even", "rare", "rounded", "extreme", "equal", "certain", "tiny", "float32"]
+)
+def test_rows_of_any_kind_get_the_set_of_the_table_of_counts(how: str, k: int) -> None:
+    rng = np.random.default_rng(k)
+    p = rng.random((60, k))
+    rows = {
+        "even": p,
+        "rare": p**12,
+        "rounded": np.round(p, 1),
+        "extreme": rng.choice([0, 1, 0.5, 1e-9, 1 - 1e-9, 1e-300, 1e-13], (60, k)),
+        "equal": np.repeat(p[:, :1], k, axis=1),
+        "certain": 1 - p**20,
+        "tiny": p * 10.0 ** -rng.integers(0, 20, (60, 1)),
+        "float32": (p**3).astype(np.float32),
+    }[how]
+    expected = [by_counts(row.astype(np.float64)) for row in rows]
+    np.testing.assert_array_equal(decode_expected_f1(rows), expected)
+
+
 def test_chunks_and_many_labels_change_nothing() -> None:
     rows = np.random.default_rng(1).random((300, 70)) ** 3
     together = decode_expected_f1(rows)
