@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +22,7 @@ from mmfeat.types import FloatArray, IntArray, Targets
 
 Scores = NDArray[np.floating]  # (n,) in [0, 1]
 Values = NDArray[np.float64]
-Number = TypeVar("Number", bound=np.generic)
+Reliability = tuple[float, float]  # log-loss and calibration error
 
 MIN_EACH = 5  # positives and negatives that a map is fitted on at least
 RIDGE = 1e-6
@@ -66,12 +65,14 @@ class Calibrator:
 class Calibration:
     """The maps of all classes, and what mapping the tuning rows, each out of fold, changes.
 
-    `before` and `after` hold log-loss and calibration error, means over the classes.
+    `before` and `after` hold log-loss and calibration error, means over the classes. `without`
+    has for each fold, where it was asked for, the maps that the other folds alone give.
     """
 
     maps: tuple[Calibrator, ...]
     before: dict[str, float]
     after: dict[str, float]
+    without: tuple[tuple[Calibrator, ...], ...] = ()
 
 
 def calibrate(
@@ -81,20 +82,34 @@ def calibrate(
     return np.column_stack([f(p) for f, p in zip(maps, probabilities.T, strict=True)])
 
 
-def fit_calibration(probabilities: FloatArray, targets: Targets, folds: IntArray) -> Calibration:
-    """Choose and fit a map for each class.
+def fit_calibration(
+    probabilities: FloatArray, targets: Targets, folds: IntArray, *, nested: bool = False
+) -> Calibration:
+    """Choose and fit a map for each class; if `nested`, without each fold as well.
 
     `probabilities` and `targets` of shape (n, k), `folds` of shape (n,).
     """
     rows = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
-    found = map_classes(
-        lambda j: _fit_class(probabilities[:, j], targets[:, j], rows), range(targets.shape[1])
+
+    def fit_class(j: int) -> tuple[Calibrator, list[Calibrator], Reliability, Reliability]:
+        fitting = _Fitting(probabilities[:, j], targets[:, j], rows)
+        best, held_out = fitting.best(fitting.folds)
+        without = [fitting.best(_other(fitting.folds, fold))[0] for fold in fitting.folds * nested]
+        identity = (Calibrator(),) * len(rows)
+        return best, without, fitting.reliability(identity), fitting.reliability(held_out)
+
+    maps, without, before, after = zip(
+        *map_classes(fit_class, range(targets.shape[1])), strict=True
     )
-    maps, before, after = zip(*found, strict=True)
-    return Calibration(maps=maps, before=_means(before), after=_means(after))
+    return Calibration(
+        maps=maps,
+        before=_means(before),
+        after=_means(after),
+        without=tuple(zip(*without, strict=True)),
+    )
 
 
-def _means(classes: Sequence[tuple[float, float]]) -> dict[str, float]:
+def _means(classes: Sequence[Reliability]) -> dict[str, float]:
     log_loss, error = np.mean(classes, axis=0).tolist()
     return {"log_loss": log_loss, "calibration_error": error}
 
@@ -145,76 +160,100 @@ FITS: dict[str, Callable[[Scores, Targets], Calibrator | None]] = {
 SMOOTH = {"platt": fit_platt, "beta": fit_beta}  # these take weights, and so condensed rows
 
 
-def _fit_class(
-    p: Scores, truth: Targets, folds: list[IntArray]
-) -> tuple[Calibrator, tuple[float, float], tuple[float, float]]:
-    """The map of one class, and log-loss and calibration error before and after it.
-
-    `folds` holds the rows of each.
-    """
-    fitting = _Fitting(p, truth, folds)
-    p, truth = fitting.p, fitting.truth
-    best, base = Calibrator(), cell_log_loss(p, truth)
-    log_loss = float(base.mean())
-    before = after = (log_loss, class_calibration_error(p[:, None], truth[:, None])[0])
-    for kind in FITS:
-        values = fitting.held_out(kind)
-        if values is None:
-            continue
-        found = cell_log_loss(values, truth)
-        gain = base - found
-        pays = gain.mean() > gain.std() / np.sqrt(len(p))
-        if pays and found.mean() < log_loss:
-            fitted = fitting.fit(kind)
-            if fitted is not None:
-                best, log_loss = fitted, float(found.mean())
-                after = (log_loss, class_calibration_error(values[:, None], truth[:, None])[0])
-    return best, before, after
-
-
 class _Fitting:
-    """Maps of one class, fitted on all rows or on those outside one fold.
+    """Maps of one class, each fitted on some of the folds and kept for whoever asks again.
 
-    The rows stand fold after fold, and by their scores within each, which makes it cheap to
-    leave out a fold and to interpolate isotonic steps.
+    The rows of a fold stand by their scores, so that isotonic steps are cheap to interpolate.
     """
 
     def __init__(self, p: Scores, truth: Targets, folds: list[IntArray]) -> None:
-        order = np.concatenate([rows[rising_order(p[rows])] for rows in folds])
-        self.p, self.truth = p[order], truth[order]
-        ends = np.cumsum([len(rows) for rows in folds]).tolist()
-        self.folds = [slice(*ends) for ends in pairwise([0, *ends])]
-        self.condensed = None
+        self.folds = tuple(range(len(folds)))
+        order = [rows[rising_order(p[rows])] for rows in folds]
+        self.p, self.truth = [p[rows] for rows in order], [truth[rows] for rows in order]
+        self.rows = [_Part.of(*each) for each in zip(self.p, self.truth, strict=True)]
+        self.condensed, self.few = None, self.rows
         if len(p) > MANY:
-            logits = (logit(self.p[rows]) for rows in self.folds)
-            truths = (self.truth[rows] for rows in self.folds)
-            self.condensed = Condensed.of(zip(logits, truths, strict=True))
+            logits = map(logit, self.p)
+            self.condensed = Condensed.of(zip(logits, self.truth, strict=True))
+            self.few = [_Part.of(*self.condensed.rows((fold,))) for fold in self.folds]
+        self.fits: dict[tuple[str, tuple[int, ...]], Calibrator | None] = {}
 
-    def fit(self, kind: str, *, without: int | None = None) -> Calibrator | None:
-        """One map; None where it would not rise."""
-        if self.condensed and kind in SMOOTH:
-            return SMOOTH[kind](*self.condensed.rows(without=without))
-        if without is None:
-            return FITS[kind](self.p, self.truth)
-        return FITS[kind](self._outside(self.p, without), self._outside(self.truth, without))
+    def fit(self, kind: str, folds: tuple[int, ...]) -> Calibrator | None:
+        """The map of `folds`; None where it would not rise."""
+        if (kind, folds) not in self.fits:
+            if self.condensed and kind in SMOOTH:
+                found = SMOOTH[kind](*self.condensed.rows(folds))
+            else:
+                p, truth = ([each[fold] for fold in folds] for each in (self.p, self.truth))
+                found = FITS[kind](np.concatenate(p), np.concatenate(truth))
+            self.fits[kind, folds] = found
+        return self.fits[kind, folds]
 
-    def held_out(self, kind: str) -> Values | None:
-        """Map each fold by what was fitted on the others; None where a fit is not possible."""
-        values = np.empty(len(self.p))
-        for fold, inside in enumerate(self.folds):
-            outside = self._outside(self.truth, fold)
-            positives = int(outside.sum(dtype=np.int64))
-            if min(positives, len(outside) - positives) < MIN_EACH:
+    def best(self, folds: tuple[int, ...]) -> tuple[Calibrator, tuple[Calibrator, ...]]:
+        """The map of the kind that is best for `folds`, each mapped by what the others give.
+
+        With it those maps, one for each fold.
+        """
+        best, held_out, most = Calibrator(), (Calibrator(),) * len(folds), 0.0
+        for kind in FITS:
+            maps = self._held_out(kind, folds)
+            if maps is None:
+                continue
+            parts = self.few if kind in SMOOTH else self.rows
+            gains = [parts[fold].gain(f) for fold, f in zip(folds, maps, strict=True)]
+            rows, gain, squares = np.sum(gains, axis=0).tolist()
+            gain /= rows
+            pays = gain > np.sqrt(max(squares / rows - gain**2, 0) / rows)
+            if pays and gain > most and (fitted := self.fit(kind, folds)) is not None:
+                best, held_out, most = fitted, maps, gain
+        return best, held_out
+
+    def reliability(self, maps: tuple[Calibrator, ...]) -> Reliability:
+        """Log-loss and calibration error where each fold is mapped by its own of `maps`."""
+        values = np.concatenate([f(p) for f, p in zip(maps, self.p, strict=True)])
+        truth = np.concatenate(self.truth)
+        error = class_calibration_error(values[:, None], truth[:, None])[0]
+        return float(cell_log_loss(values, truth).mean()), float(error)
+
+    def _held_out(self, kind: str, folds: tuple[int, ...]) -> tuple[Calibrator, ...] | None:
+        """The map of the others for each of `folds`; None where a fit is not possible."""
+        maps = []
+        for fold in folds:
+            others = _other(folds, fold)
+            positives = sum(int(self.truth[other].sum(dtype=np.int64)) for other in others)
+            negatives = sum(len(self.truth[other]) for other in others) - positives
+            if min(positives, negatives) < MIN_EACH:
                 return None
-            fitted = self.fit(kind, without=fold)
+            fitted = self.fit(kind, others)
             if fitted is None:
                 return None
-            values[inside] = fitted(self.p[inside])
-        return values
+            maps.append(fitted)
+        return tuple(maps)
 
-    def _outside(self, values: NDArray[Number], fold: int) -> NDArray[Number]:
-        inside = self.folds[fold]
-        return np.concatenate([values[: inside.start], values[inside.stop :]])
+
+@dataclass(frozen=True)
+class _Part:
+    """Rows of one fold that maps are judged on: scores, truth, weights, and log-loss as it is."""
+
+    p: Scores
+    truth: Targets
+    weights: Values
+    loss: Values
+
+    @classmethod
+    def of(cls, p: Scores, truth: Targets, weights: Values | None = None) -> _Part:
+        counts = np.ones(len(p)) if weights is None else weights
+        return cls(p, truth, counts, cell_log_loss(p, truth))
+
+    def gain(self, f: Calibrator) -> tuple[float, float, float]:
+        """Rows, what `f` takes from their log-loss, and the sum of the squares of that."""
+        gain = self.loss - cell_log_loss(f(self.p), self.truth)
+        weighted = self.weights * gain
+        return float(self.weights.sum()), float(weighted.sum()), float(weighted @ gain)
+
+
+def _other(folds: tuple[int, ...], fold: int) -> tuple[int, ...]:
+    return tuple(other for other in folds if other != fold)
 
 
 def _beta_features(p: Scores) -> Values:

@@ -13,7 +13,7 @@ milliseconds, and its weights differ from those of the rows in the ninth place.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,13 +47,12 @@ class Condensed:
         """Sum up each fold's logits, from `logit`, and truth, 0 or 1, both of shape (n,)."""
         return cls(np.stack([_sums(logits, truth) for logits, truth in folds]))
 
-    def rows(self, *, without: int | None = None) -> tuple[Values, Targets, Values]:
-        """Weighted rows in place of all, or of those outside one fold.
+    def rows(self, folds: Sequence[int]) -> tuple[Values, Targets, Values]:
+        """Weighted rows in place of those of some folds.
 
         Probabilities, truth and weights, of shape (m,).
         """
-        sums = self.sums if without is None else np.delete(self.sums, without, axis=0)
-        count, first, second = sums.sum(axis=0)
+        count, first, second = self.sums[list(folds)].sum(axis=0)
         truth, bins = np.nonzero(count)
         count, first, second = (part[truth, bins] for part in (count, first, second))
         mean = first / count

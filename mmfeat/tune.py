@@ -17,7 +17,7 @@ from dataclasses import replace
 import numpy as np
 
 from mmfeat import metrics
-from mmfeat.calibration import fit_calibration
+from mmfeat.calibration import Calibration, fit_calibration
 from mmfeat.decision import Decision
 from mmfeat.decode import fill_empty
 from mmfeat.errors import ConfigError, RunError
@@ -32,7 +32,7 @@ from mmfeat.thresholds import (
     value_of,
 )
 from mmfeat.thresholds.samples import MOST_CELLS, rows_used
-from mmfeat.types import BoolArray, IntArray, Scores, Targets
+from mmfeat.types import IntArray, Scores, Targets
 
 TRUSTED = 0.05  # mean calibration error up to which expected F1 is believed
 N_FOLDS = 5  # where the scores come without folds
@@ -63,13 +63,24 @@ def tune(
         seed=seed,
     )
     folds, notes = _folds(scores, seed)
-    decision = _decide(scores.labels, problem, folds, objective=objective, method=name)
-    nested = _nested(decision, problem, folds)
+    calibration = fit_calibration(
+        problem.probabilities, targets, folds, nested=name == "expected-f1"
+    )
+    decision = Decision(
+        labels=scores.labels,
+        thresholds=_chosen(problem, objective, name),
+        objective=objective,
+        method=name,
+        calibration=calibration.maps,
+        reliability={"before": calibration.before, "after": calibration.after},
+        options=_options(problem, objective),
+    )
+    nested = _nested(decision, problem, folds, calibration)
     resamples = Resamples(problem)
     for other in OBJECTIVES[objective].instead if method is None else ():
-        thresholds = choose_thresholds(problem, objective=objective, method=other)
-        rival = replace(decision, method=other, thresholds=tuple(thresholds.tolist()))
-        found = _nested(rival, problem, folds)
+        thresholds = _chosen(problem, objective, other)
+        rival = replace(decision, method=other, thresholds=thresholds)
+        found = _nested(rival, problem, folds, calibration)
         gain = resamples.intervals(
             objective, {"at_0.5": nested["thresholds"], "nested": found["thresholds"]}
         )["gain"]
@@ -117,45 +128,33 @@ def tune(
     )
 
 
-def _decide(
-    labels: tuple[str, ...], problem: Problem, folds: IntArray, *, objective: str, method: str
-) -> Decision:
-    calibration = fit_calibration(problem.probabilities, problem.targets, folds)
-    thresholds = choose_thresholds(problem, objective=objective, method=method)
+def _options(problem: Problem, objective: str) -> dict[str, float]:
     options = {"f-beta": {"beta": problem.beta}}
     if objective.endswith("at-least"):
         options[objective] = {"floor": problem.floor}
-    return Decision(
-        labels=labels,
-        thresholds=tuple(thresholds.tolist()),
-        objective=objective,
-        method=method,
-        calibration=calibration.maps,
-        reliability={"before": calibration.before, "after": calibration.after},
-        options={"seed": problem.seed, **options.get(objective, {})},
-    )
+    return {"seed": problem.seed, **options.get(objective, {})}
 
 
-def _nested(decision: Decision, problem: Problem, folds: IntArray) -> dict[str, Targets]:
+def _nested(
+    decision: Decision, problem: Problem, folds: IntArray, calibration: Calibration
+) -> dict[str, Targets]:
     """Label sets of each fold as decided on the other folds, by thresholds and by decoding."""
     decodes = ["thresholds"] + ["expected-f1"] * (decision.method == "expected-f1")
     predicted = {decode: np.empty_like(problem.targets) for decode in decodes}
-    for fold in np.unique(folds):
+    for place, fold in enumerate(np.unique(folds)):
         inside = folds == fold
-        other = _without(decision, problem, folds, inside)  # which holds no copy of the rows
+        other = replace(
+            decision,
+            thresholds=_chosen(problem.rows(~inside), decision.objective, decision.method),
+            calibration=calibration.without[place] if calibration.without else (),
+        )
         for decode in decodes:
             predicted[decode][inside] = other.decide(problem.probabilities[inside], decode=decode)
     return predicted
 
 
-def _without(decision: Decision, problem: Problem, folds: IntArray, inside: BoolArray) -> Decision:
-    """What is decided in the same way on the rows that are not `inside`."""
-    rest, objective, method = problem.rows(~inside), decision.objective, decision.method
-    if method == "expected-f1":
-        return _decide(decision.labels, rest, folds[~inside], objective=objective, method=method)
-    # calibration has no part in it
-    chosen = choose_thresholds(rest, objective=objective, method=method)
-    return replace(decision, thresholds=tuple(chosen.tolist()))
+def _chosen(problem: Problem, objective: str, method: str) -> tuple[float, ...]:
+    return tuple(choose_thresholds(problem, objective=objective, method=method).tolist())
 
 
 def _decode(
