@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from mmfeat.classes import map_classes
 from mmfeat.condense import Condensed, logit, sigmoid
+from mmfeat.isotonic import Steps
 from mmfeat.metrics.probability import SMALLEST, cell_log_loss, class_calibration_error
-from mmfeat.metrics.ranked import find_corners, rising_order
+from mmfeat.metrics.ranked import rising_order
 from mmfeat.types import FloatArray, IntArray, Targets
 
 Scores = NDArray[np.floating]  # (n,) in [0, 1]
@@ -29,7 +30,7 @@ RIDGE = 1e-6
 MAX_STEPS = 50
 SMALLEST_STEP = 1e-6
 MANY = 2**16  # rows from which on smooth maps are fitted to condensed ones
-ROWS_AT_ONCE = 2**13  # whose numbers stay in the processor's cache
+ROWS_AT_ONCE = 2**11  # too few for BLAS to start threads
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ class Calibrator:
             mapped: Values = np.interp(p, scores, values)
             return mapped
         weights = np.array(self.parameters)
-        logits = FEATURES[self.kind](p) @ weights[:-1] + weights[-1]
+        # not by BLAS, whose threads would stand in the way of the other classes'
+        logits = np.einsum("ij,j->i", FEATURES[self.kind](p), weights[:-1]) + weights[-1]
         return sigmoid(logits)
 
     def to_json(self) -> dict[str, Any]:
@@ -128,28 +130,9 @@ def fit_beta(p: Scores, truth: Targets, weights: Values | None = None) -> Calibr
 
 
 def fit_isotonic(p: Scores, truth: Targets) -> Calibrator:
-    """The rising step function of least squared error, interpolated between its steps.
-
-    Its values keep away from 0 and 1 by 1 / (n + 2), which no number of rows can rule out.
-    """
-    from scipy.optimize import isotonic_regression  # noqa: PLC0415
-
-    # a step begins at a positive's score: what lies above it up to the next is pooled with it
-    corners = find_corners(p, truth)
-    low = np.append(corners.lowest, corners.scores[::-1])
-    high = np.append(corners.below[::-1], corners.highest)
-    rows = np.diff(np.concatenate([[0], corners.chosen, [len(p)]]))[::-1].astype(np.float64)
-    hits = np.diff(np.concatenate([[0], corners.hits, [truth.sum(dtype=np.int64)]]))[::-1]
-    some = rows > 0  # below the lowest positive there may be nothing
-    low, high, rows, hits = low[some], high[some], rows[some], hits[some]
-    values = isotonic_regression(hits / rows, weights=rows).x
-    first = np.flatnonzero(np.append(True, values[1:] != values[:-1]))
-    last = np.append(first[1:] - 1, len(values) - 1)
-    margin = 1 / (len(p) + 2)
-    scores = np.column_stack([low[first], high[last]]).ravel()
-    steps = np.clip(values[first], margin, 1 - margin).repeat(2)
-    kept = np.append(True, scores[1:] != scores[:-1])
-    return Calibrator("isotonic", (*scores[kept].tolist(), *steps[kept].tolist()))
+    """The rising step function of least squared error, interpolated between its steps."""
+    order = rising_order(p)
+    return Calibrator("isotonic", Steps.of([(p[order], truth[order])]).fit([0]))
 
 
 FITS: dict[str, Callable[[Scores, Targets], Calibrator | None]] = {
@@ -176,6 +159,8 @@ class _Fitting:
             logits = map(logit, self.p)
             self.condensed = Condensed.of(zip(logits, self.truth, strict=True))
             self.few = [_Part.of(*self.condensed.rows((fold,))) for fold in self.folds]
+        self.counts = np.array([np.bincount(each, minlength=2) for each in self.truth])
+        self.steps = Steps.of(zip(self.p, self.truth, strict=True))
         self.fits: dict[tuple[str, tuple[int, ...]], Calibrator | None] = {}
 
     def fit(self, kind: str, folds: tuple[int, ...]) -> Calibrator | None:
@@ -183,6 +168,8 @@ class _Fitting:
         if (kind, folds) not in self.fits:
             if self.condensed and kind in SMOOTH:
                 found = SMOOTH[kind](*self.condensed.rows(folds))
+            elif kind == "isotonic":
+                found = Calibrator(kind, self.steps.fit(folds))
             else:
                 p, truth = ([each[fold] for fold in folds] for each in (self.p, self.truth))
                 found = FITS[kind](np.concatenate(p), np.concatenate(truth))
@@ -220,9 +207,7 @@ class _Fitting:
         maps = []
         for fold in folds:
             others = _other(folds, fold)
-            positives = sum(int(self.truth[other].sum(dtype=np.int64)) for other in others)
-            negatives = sum(len(self.truth[other]) for other in others) - positives
-            if min(positives, negatives) < MIN_EACH:
+            if self.counts[list(others)].sum(axis=0).min() < MIN_EACH:
                 return None
             fitted = self.fit(kind, others)
             if fitted is None:
@@ -245,11 +230,11 @@ class _Part:
         counts = np.ones(len(p)) if weights is None else weights
         return cls(p, truth, counts, cell_log_loss(p, truth))
 
-    def gain(self, f: Calibrator) -> tuple[float, float, float]:
+    def gain(self, f: Calibrator) -> Values:
         """Rows, what `f` takes from their log-loss, and the sum of the squares of that."""
         gain = self.loss - cell_log_loss(f(self.p), self.truth)
         weighted = self.weights * gain
-        return float(self.weights.sum()), float(weighted.sum()), float(weighted @ gain)
+        return np.array([self.weights.sum(), weighted.sum(), (weighted * gain).sum()])
 
 
 def _other(folds: tuple[int, ...], fold: int) -> tuple[int, ...]:
@@ -274,7 +259,7 @@ def logistic(features: Values, truth: Targets, weights: Values | None = None) ->
     many rows each stands for; None: one.
     """
     counts = np.ones(len(truth)) if weights is None else weights
-    rows, positives = float(counts.sum()), float(counts @ truth)
+    rows, positives = float(counts.sum()), float((counts * truth).sum())
     high, low = (positives + 1) / (positives + 2), 1 / (rows - positives + 2)
     wanted = np.where(truth, high, low)
     x = np.column_stack([features, np.ones(len(features))])

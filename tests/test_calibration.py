@@ -51,6 +51,23 @@ def test_many_rows_are_fitted_as_few_are(monkeypatch: pytest.MonkeyPatch) -> Non
     assert warm.after == pytest.approx(plain.after, abs=1e-9)
 
 
+@pytest.mark.parametrize("many", [N // 2, 2 * N])
+def test_maps_without_a_fold_are_those_of_the_other_folds(
+    many: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mmfeat.calibration.MANY", many)
+    p, targets, folds = scene(3)
+    p[:, 1] = 0.5 + 0.3 * np.sign(p[:, 1] - 0.5) * np.abs(2 * p[:, 1] - 1) ** 8  # not smooth
+    found = fit_calibration(p, targets, folds, nested=True)
+    assert {f.kind for f in found.maps} > {"isotonic"} and len(found.without) == 5
+    for fold, maps in enumerate(found.without):
+        rest = folds != fold
+        alone = fit_calibration(p[rest], targets[rest], folds[rest])
+        assert [f.kind for f in maps] == [f.kind for f in alone.maps] and alone.without == ()
+        for one, other in zip(maps, alone.maps, strict=True):
+            assert one.parameters == pytest.approx(other.parameters, rel=1e-12)
+
+
 def test_calibrated_probabilities_are_left_alone() -> None:
     p, targets, folds = scene(1)
     found = fit_calibration(p, targets, folds)

@@ -16,7 +16,16 @@ PACKAGE = Path(mmfeat.__file__).parent
 LAYERS = (
     {"errors", "types", "plugins", "files", "lock", "memory", "cluster", "classes"} | {"address"},
     {"config", "workspace", "tables", "store", "fusion", "losses", "folds", "metrics"}
-    | {"calibration", "condense", "decode", "thresholds", "decision", "estimate", "runs"},
+    | {
+        "calibration",
+        "condense",
+        "decode",
+        "isotonic",
+        "thresholds",
+        "decision",
+        "estimate",
+        "runs",
+    },
     {"encoders", "heads"},
     {
         "late",

@@ -1,0 +1,84 @@
+"""Isotonic regression of one class's rows, of all folds or of some, sorted once.
+
+1. A step of least squared error begins at a positive's score: what lies above it, up to the next
+   positive, is pooled with it. So the rows are counted between the scores of all positives;
+2. some folds have the sums of their counts, and places where none of these begins a step are
+   pooled like any others;
+3. a map is the values at the first and last score of each step, interpolated between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmfeat.types import IntArray, Targets
+
+Scores = NDArray[np.floating]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Steps:
+    """What lies between the scores of positives, by fold.
+
+    Attributes
+    ----------
+    starts
+        Of shape (m,), rising: 0, and the distinct scores of the positives of all folds.
+    rows, hits
+        Of shape (folds, m): the rows from each start up to the next, and the positives of them.
+    highest
+        Of shape (folds, m): the highest score of these rows; 0 where there are none.
+    lowest
+        Of shape (folds,): the lowest score of all.
+    """
+
+    starts: Scores
+    rows: IntArray
+    hits: IntArray
+    highest: Scores
+    lowest: Scores
+
+    @classmethod
+    def of(cls, folds: Iterable[tuple[Scores, Targets]]) -> Steps:
+        """Count each fold's rows: rising scores in [0, 1] and truth, 0 or 1, of shape (n,)."""
+        parts = list(folds)
+        positives = [p[truth.astype(bool)] for p, truth in parts]
+        starts = np.unique(np.concatenate([np.zeros_like(parts[0][0][:1]), *positives]))
+        ends = [np.append(np.searchsorted(p, starts), len(p)) for p, _ in parts]
+        rows = np.array([np.diff(end) for end in ends])
+        return cls(
+            starts=starts,
+            rows=rows,
+            hits=np.array(
+                [np.diff(np.searchsorted(found, starts), append=len(found)) for found in positives]
+            ),
+            highest=np.array([p[end[1:] - 1] for (p, _), end in zip(parts, ends, strict=True)])
+            * (rows > 0),
+            lowest=np.array([p[0] for p, _ in parts]),
+        )
+
+    def fit(self, folds: Sequence[int]) -> tuple[float, ...]:
+        """The map of some folds: m scores, rising, followed by their m values.
+
+        Values keep away from 0 and 1 by 1 / (n + 2), which no number of rows can rule out.
+        """
+        from scipy.optimize import isotonic_regression  # noqa: PLC0415
+
+        some = list(folds)
+        counts = self.rows[some].sum(axis=0)
+        full = np.flatnonzero(counts)
+        low, high = self.starts[full], self.highest[some].max(axis=0)[full]
+        low[0] = self.lowest[some].min()
+        rows = counts[full].astype(np.float64)
+        values = isotonic_regression(self.hits[some].sum(axis=0)[full] / rows, weights=rows).x
+        first = np.flatnonzero(np.append(True, values[1:] != values[:-1]))
+        last = np.append(first[1:] - 1, len(values) - 1)
+        margin = 1 / (counts.sum() + 2)
+        scores = np.column_stack([low[first], high[last]]).ravel()
+        steps = np.clip(values[first], margin, 1 - margin).repeat(2)
+        kept = np.append(True, scores[1:] != scores[:-1])
+        return (*scores[kept].tolist(), *steps[kept].tolist())
