@@ -69,6 +69,16 @@ def best_of(thresholds: Thresholds, values: NDArray[np.number]) -> float:
     return float(winners[np.argmin(np.abs(winners - HALF))])
 
 
+def best_around(distinct: NDArray[np.floating], values: NDArray[np.number]) -> float:
+    """As `best_of` of all thresholds `between` distinct scores, of which only the best are made."""
+    winners = np.flatnonzero(values == values.max())
+    inner = winners[winners > 0] - 1
+    best = middle(distinct[inner], np.append(distinct[1:], 0)[inner])
+    if not winners[0]:
+        best = np.append(above(distinct[0]), best)
+    return best_of(best, values[winners])
+
+
 def list_cuts(scores: NDArray[np.floating], truth: NDArray[np.integer]) -> Cuts:
     """List the cuts of `scores` of shape (n,) in [0, 1] with `truth` of shape (n,), 0 or 1."""
     distinct, chosen, hits = count_above(scores, truth)

@@ -7,12 +7,15 @@ steps is the objective at every cut.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import pairwise
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mmfeat.classes import map_classes
+from mmfeat.metrics.ranked import score_of, sorted_keys
 from mmfeat.metrics.sets import micro_f1
 from mmfeat.thresholds.band import find_band
 from mmfeat.thresholds.cuts import (
@@ -29,7 +32,7 @@ from mmfeat.thresholds.problem import Problem
 from mmfeat.types import FloatArray, IntArray, Targets
 
 AT_ONCE = 2**23  # cells that are sorted with their steps, so that memory stays flat
-ROWS_AT_ONCE = 2**14
+ROWS_AT_ONCE = 2**13
 MAX_ROUNDS = 50  # of Dinkelbach's method; it takes three to six
 
 
@@ -79,7 +82,7 @@ def best_common(problem: Problem) -> float:
     present = np.flatnonzero(problem.support).tolist()
     if not present:
         return HALF
-    best = _Best()
+    ranges = []
     for high, low in _ranges(problem.probabilities, AT_ONCE):
         scores, steps = [], []
         for j in present:
@@ -87,33 +90,38 @@ def best_common(problem: Problem) -> float:
             within = slice(*np.searchsorted(-cuts.scores, (-high, -low), side="left"))
             scores.append(cuts.scores[within])
             steps.append(np.diff(whole(cuts.f_beta(problem.beta)))[within])
-        best.add(np.concatenate(scores), np.concatenate(steps))
-    return best.threshold()
+        ranges += _range(np.concatenate(scores), np.concatenate(steps))
+    return _best_of_ranges(ranges)
 
 
 def best_common_of_rows(problem: Problem) -> float:
     """The one threshold for all classes of the greatest samples-F1."""
-    scores = problem.probabilities
+    scores = np.empty_like(problem.probabilities)
     steps = np.empty(scores.shape, dtype=np.int64)
-    for start in range(0, len(steps), ROWS_AT_ONCE):
+
+    def add_steps(start: int) -> None:
         rows = slice(start, start + ROWS_AT_ONCE)
-        steps[rows] = _row_steps(scores[rows], problem.targets[rows])
-    best = _Best()
-    for high, low in _ranges(scores, AT_ONCE // 4):  # a pass costs little here
+        part = _row_steps(problem.probabilities[rows], problem.targets[rows])
+        scores[rows], steps[rows] = part
+
+    map_classes(add_steps, range(0, len(steps), ROWS_AT_ONCE))
+    bounds = list(_ranges(scores, AT_ONCE // 4))  # a pass costs little here
+
+    def range_of(number: int) -> list[_Range]:
+        high, low = bounds[number]
         within = (scores <= high) & (scores > low)
-        best.add(scores[within], steps[within])
-    return best.threshold()
+        return _range(scores[within], steps[within])
+
+    return _best_of_ranges(chain.from_iterable(map_classes(range_of, range(len(bounds)))))
 
 
-def _row_steps(scores: FloatArray, targets: Targets) -> IntArray:
-    """What each label adds to its row's F1, of shape (n, k), the labels taken by their scores."""
-    order = np.argsort(-scores, axis=1)
-    truth = np.take_along_axis(targets, order, axis=1).astype(np.int64)
-    size = np.arange(1, truth.shape[1] + 1) + truth.sum(axis=1, keepdims=True)
-    steps: IntArray = np.empty_like(size)
-    ranked = np.diff(whole(2 * np.cumsum(truth, axis=1) / size), axis=1, prepend=0)
-    np.put_along_axis(steps, order, ranked, axis=1)
-    return steps
+def _row_steps(scores: FloatArray, targets: Targets) -> tuple[FloatArray, IntArray]:
+    """Each row's scores, falling, and what each adds to the row's F1, both of shape (n, k)."""
+    keys = sorted_keys(scores, targets)[:, ::-1]
+    hits = np.cumsum(keys & 1, axis=1, dtype=np.float64)
+    size = np.arange(1, keys.shape[1] + 1) + hits[:, -1:]
+    steps: IntArray = np.diff(whole(2 * hits / size), axis=1, prepend=0)
+    return score_of(keys, scores.dtype), steps
 
 
 def whole(values: NDArray[np.float64]) -> IntArray:
@@ -129,39 +137,51 @@ def _ranges(scores: FloatArray, at_once: int) -> Iterator[tuple[float, float]]:
     yield from pairwise([np.inf, *inner, -np.inf])
 
 
-class _Best:
-    """The cut of the greatest running sum of steps, over ranges of scores from the top down.
+@dataclass(frozen=True, kw_only=True)
+class _Range:
+    """A range of scores: the highest and lowest, the sum of its steps, and its best inner cut.
 
-    The scores of a range lie below those of the one before it.
+    That is its threshold and the running sum of steps there; neither where there is one score.
     """
 
-    def __init__(self) -> None:
-        self.sum = 0  # at the last score so far
-        self.last: NDArray[np.floating] | None = None
-        self.thresholds: list[float] = []  # the best of each range, and
-        self.values: list[int] = []  # what they are worth
+    high: NDArray[np.floating]
+    low: NDArray[np.floating]
+    total: int
+    thresholds: list[float]
+    values: list[int]
 
-    def add(self, scores: NDArray[np.floating], steps: IntArray) -> None:
-        """Add a range of cells."""
-        if not len(scores):
-            return
-        order, ends = rank(scores)
-        sums = self.sum + np.append(0, np.cumsum(steps[order])[ends])
-        distinct = scores[order[ends]]
-        if self.last is None:
-            first = above(distinct[0])
-        else:
-            first = float(middle(self.last, distinct[:1])[0])
-        # the last cut's threshold needs the next range's highest score
-        self._take(np.append(first, middle(distinct[:-1], distinct[1:])), sums[:-1])
-        self.sum, self.last = int(sums[-1]), distinct[-1:]
 
-    def threshold(self) -> float:
-        """The best of all; of equal ones the nearest to 0.5."""
-        if self.last is not None:
-            self._take(middle(self.last, np.zeros(1)), np.array([self.sum]))
-        return best_of(np.array(self.thresholds), np.array(self.values))
+def _range(scores: FloatArray, steps: IntArray) -> list[_Range]:
+    """The range that some cells are; none where there are none."""
+    if not len(scores):
+        return []
+    order, ends = rank(scores)
+    sums = np.cumsum(steps[order])[ends]
+    distinct = scores[order[ends]]
+    best = np.flatnonzero(sums[:-1] == sums[:-1].max(initial=sums.min()))
+    thresholds = middle(distinct[best], distinct[best + 1])
+    return [
+        _Range(
+            high=distinct[:1],
+            low=distinct[-1:],
+            total=int(sums[-1]),
+            thresholds=[best_of(thresholds, sums[best])] if len(best) else [],
+            values=sums[best[:1]].tolist(),
+        )
+    ]
 
-    def _take(self, thresholds: Thresholds, values: IntArray) -> None:
-        self.thresholds.append(best_of(thresholds, values))
-        self.values.append(int(values.max()))
+
+def _best_of_ranges(ranges: Iterable[_Range]) -> float:
+    """The cut of the greatest running sum of steps; each range lies below the one before it."""
+    thresholds: list[float] = []
+    values: list[int] = []
+    reached, last = 0, None
+    for each in ranges:
+        first = above(each.high[0]) if last is None else float(middle(last, each.high)[0])
+        thresholds += [first, *each.thresholds]
+        values += [reached, *(reached + value for value in each.values)]
+        reached, last = reached + each.total, each.low
+    if last is not None:
+        thresholds.append(float(middle(last, np.zeros(1))[0]))
+        values.append(reached)
+    return best_of(np.array(thresholds), np.array(values))

@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mmfeat.thresholds.cuts import Thresholds, best_of, between, rank
+from mmfeat.classes import map_classes
+from mmfeat.thresholds.cuts import Thresholds, best_around, rank
 from mmfeat.thresholds.pooled import best_common_of_rows, whole
 from mmfeat.thresholds.problem import Problem
 from mmfeat.types import FloatArray, IntArray
+
+Values = NDArray[np.float64]
 
 MAX_PASSES = 50  # over all classes; a handful is enough
 MOST_CELLS = 2**24  # of the table that are looked at
@@ -26,30 +29,33 @@ def coordinate(problem: Problem) -> Thresholds:
     if (used := rows_used(problem)) < n_rows:
         drawn = np.random.default_rng(problem.seed).choice(n_rows, used, replace=False)
         problem = problem.rows(np.sort(drawn))
-    thresholds = np.full(problem.n_labels, best_common_of_rows(problem))
-    predicted = problem.predict(thresholds)
-    n_true = problem.targets.sum(axis=1, dtype=np.int64)
-    own = np.flatnonzero(~problem.rare)
-    ranks = {j: _rank(np.ascontiguousarray(problem.probabilities[:, j])) for j in own}
-    hits = (predicted & problem.targets).sum(axis=1, dtype=np.int64)
-    n_predicted = predicted.sum(axis=1, dtype=np.int64)
+    common = best_common_of_rows(problem)
+    thresholds = np.full(problem.n_labels, common)
+    own = np.flatnonzero(~problem.rare).tolist()
+    # class by class, (k, n)
+    scores = np.ascontiguousarray(problem.probabilities.T)
+    truth = np.ascontiguousarray(problem.targets.T)
+    predicted = (scores >= common).view(np.uint8)
+    ranks = dict(zip(own, map_classes(lambda j: _rank(scores[j]), own), strict=True))
+    n_true = truth.sum(axis=0, dtype=np.float64)
+    hits = (predicted & truth).sum(axis=0, dtype=np.float64)
+    n_predicted = predicted.sum(axis=0, dtype=np.float64)
     for _ in range(MAX_PASSES):
         improved = False
         for j in own:
-            truth = problem.targets[:, j].astype(np.int64)
-            other_hits = hits - predicted[:, j] * truth
-            others = n_predicted - predicted[:, j]
-            steps = _f1(other_hits + truth, others + 1 + n_true) - _f1(other_hits, others + n_true)
+            other_hits = hits - (predicted[j] & truth[j])
+            others = n_predicted - predicted[j]
+            size = others + n_true
+            steps = _f1(other_hits + truth[j], size + 1) - _f1(other_hits, size)
             order, ends = ranks[j]
             values = np.append(0, np.cumsum(steps[order])[ends])
-            if values.max() <= int(steps[predicted[:, j] == 1].sum()):
+            if values.max() <= int((steps * predicted[j]).sum()):
                 continue
             improved = True
-            distinct = problem.probabilities[order[ends], j]
-            thresholds[j] = best_of(between(distinct), values)
-            predicted[:, j] = problem.probabilities[:, j] >= thresholds[j]
-            hits = other_hits + predicted[:, j] * truth
-            n_predicted = others + predicted[:, j]
+            thresholds[j] = best_around(scores[j, order[ends]], values)
+            predicted[j] = scores[j] >= thresholds[j]
+            hits = other_hits + (predicted[j] & truth[j])
+            n_predicted = others + predicted[j]
         if not improved:
             break
     return thresholds
@@ -66,5 +72,5 @@ def _rank(scores: FloatArray) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     return order.astype(np.int32), ends.astype(np.int32)
 
 
-def _f1(hits: IntArray, size: IntArray) -> IntArray:
+def _f1(hits: Values, size: Values) -> IntArray:
     return whole(2 * hits / np.maximum(size, 1))
