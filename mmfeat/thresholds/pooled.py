@@ -65,7 +65,8 @@ def dinkelbach(problem: Problem) -> Thresholds:
     """
     thresholds = best_global(problem)
     reached = micro_f1(problem.predict(thresholds), problem.targets)
-    corners = {j: problem.corners(j) for j in np.flatnonzero(~problem.rare).tolist()}
+    own = np.flatnonzero(~problem.rare).tolist()
+    corners = dict(zip(own, map_classes(problem.corners, own), strict=True))
     for _ in range(MAX_ROUNDS):
         proposal = thresholds.copy()
         for j, cuts in corners.items():

@@ -74,9 +74,13 @@ class Tally:
         return self.predicted & self.truth
 
     def _weighted(self, rows: Values) -> Values:
-        """The weighted sums of `rows`: one line of weights at a time, which may be small."""
+        """The weighted sums of `rows`, of shape (n,) or (n, c), in float64."""
         assert self.weights is not None
-        return np.array([line.astype(np.float64) @ rows for line in self.weights])
+        total = np.zeros((len(self.weights), *rows.shape[1:]))
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            part = slice(start, start + ROWS_AT_ONCE)
+            total += self.weights[:, part].astype(np.float64) @ rows[part]
+        return total
 
     def _sums(self, sets: Targets) -> Values:
         """The sum of `sets` over the rows.
