@@ -3,13 +3,13 @@
     python -m benchmarks.large_scores [--rows 1000000] [--labels 100] [--only choose,tune,predict]
         [--objectives macro-f1,micro-f1]
 
-Each measurement has a process of its own whose memory is limited to 2 GiB. Thresholds: made-up
-scores that are nearly calibrated, rates from 0.3 to 0.001, five folds; `choose` times a method
-on scores in memory, `tune` the whole of `mmfeat tune-thresholds`: the run read, decided on and
-its decision written. Beside the seconds stand those of processor time, which other work on the
-machine changes less. Predictions: a made-up
-store of 64 + 64 numbers and 20 labels a row, a logistic regression fitted on 2,000 other rows,
-a sample submission of all ids.
+Each measurement has a process of its own whose memory is limited to 2 GiB, and each of the three
+parts a section of its own in RESULTS.md. Thresholds: made-up scores that are nearly calibrated,
+rates from 0.3 to 0.001, five folds; `choose` times a method on scores in memory, `tune` the whole
+of `mmfeat tune-thresholds`: the run read, decided on and its decision written. Beside the seconds
+stand those of processor time, which other work on the machine changes less. Predictions: a
+made-up store of 64 + 64 numbers and 20 labels a row, a logistic regression fitted on 2,000 other
+rows, a sample submission of all ids.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from mmfeat.predict import predict_scores, write_predictions
 from mmfeat.runs import Run, find_run, write_scores
 from mmfeat.submission import write_submission
 from mmfeat.tables import read_table
-from mmfeat.thresholds import Problem, choose_thresholds
+from mmfeat.thresholds import OBJECTIVES, Problem, choose_thresholds
 from mmfeat.tune import tune
 from mmfeat.types import FloatArray, Scores, Targets
 from mmfeat.workspace import Workspace
@@ -51,7 +51,6 @@ CHOICES = tuple(
     }.items()
     for method in methods
 )
-OBJECTIVES = ("macro-f1", "f-beta", "precision-at-least", "micro-f1", "samples-f1")
 FORMATS = ("labels", "multihot", "probabilities")
 WIDTH, N_LABELS, N_TRAIN = 64, 20, 2_000
 
@@ -180,30 +179,32 @@ def main() -> None:
         print(json.dumps(measure(Path(options.measure[0]), *options.measure[1:])))
         return
     only = options.only.split(",")
-    jobs: list[tuple[str, tuple[str, ...]]] = []
-    if "choose" in only:
-        jobs += [("choose", choice) for choice in CHOICES]
-    if "tune" in only:
-        jobs += [("tune", (objective,)) for objective in options.objectives.split(",")]
-    if "predict" in only:
-        jobs += [("predict", (how,)) for how in ("csv", "jsonl", "parquet", *FORMATS)]
-    lines = ["| | seconds | of processors | peak GiB |", "|---|---:|---:|---:|"]
+    jobs: dict[str, list[tuple[str, ...]]] = {
+        "choose": list(CHOICES),
+        "tune": [(objective,) for objective in options.objectives.split(",")],
+        "predict": [(how,) for how in ("csv", "jsonl", "parquet", *FORMATS)],
+    }
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if {"choose", "tune"} & set(only):
             make_scores(folder, options.rows, options.labels)
         if "predict" in only:
             make_workspace(folder, options.rows)
-        for what, choice in jobs:
-            found = measured(folder, what, *choice)
-            peak, processor = found.pop("peak") / 2**30, found.pop("processor")
-            told = " + ".join(f"{step} {seconds:.1f}" for step, seconds in found.items())
-            lines.append(
-                f"| {what} {' by '.join(choice)} | {told} | {processor:.1f} | {peak:.2f} |"
-            )
-            print(lines[-1], flush=True)
-    head = f"{options.rows:,} rows, {options.labels} classes to tune, {N_LABELS} to predict"
-    write_section("large-scores", "\n\n".join([f"## {head}\n\n{machine()}", "\n".join(lines)]))
+        for what in only:
+            lines = ["| | seconds | | of processors | peak GiB |", "|---|---:|---|---:|---:|"]
+            for choice in jobs[what]:
+                found = measured(folder, what, *choice)
+                peak, processor = found.pop("peak") / 2**30, found.pop("processor")
+                told = ", ".join(f"{step} {seconds:.1f}" for step, seconds in found.items())
+                lines.append(
+                    f"| {what} {' by '.join(choice)} | {sum(found.values()):.1f} | {told}"
+                    f" | {processor:.1f} | {peak:.2f} |"
+                )
+                print(lines[-1], flush=True)
+            labels = N_LABELS if what == "predict" else options.labels
+            head = f"## {what.capitalize()}: {options.rows:,} rows, {labels} classes"
+            section = "\n\n".join([head, machine(), "\n".join(lines)])
+            write_section(f"large-scores-{what}", section)
 
 
 if __name__ == "__main__":

@@ -293,6 +293,29 @@ def test_rare_classes_share_the_best_common_threshold() -> None:
     assert choose_thresholds(problem, objective="samples-f1")[3] == best_common_of_rows(problem)
 
 
+def test_equal_worth_is_equal_in_any_order_of_the_rows() -> None:
+    p = [[1, 0], [1, 1], [1, 0], [0, 0], [1, 0], [0, 1], [1, 1], *[[0, 1]] * 3, [1, 1], [0, 1]]
+    y = [
+        [1, 0],
+        [0, 1],
+        [1, 0],
+        [0, 0],
+        *[[1, 0], [1, 1]],
+        [1, 0],
+        *[[0, 1]] * 2,
+        [1, 0],
+        *[[0, 1]] * 2,
+    ]
+    problem = Problem(
+        probabilities=(np.array(p) / 2).astype(np.float32),
+        targets=np.array(y, dtype=np.uint8),
+        min_positives=3,
+    )
+    chosen = choose_thresholds(problem, objective="samples-f1")
+    turned = problem.rows(np.random.default_rng(0).permutation(len(p)))
+    np.testing.assert_array_equal(chosen, choose_thresholds(turned, objective="samples-f1"))
+
+
 def test_ties_constant_scores_and_one_sided_classes() -> None:
     scores = np.array([[0.7, 0.7, 0.2], [0.7, 0.7, 0.2], [0.7, 0.1, 0.9]], dtype=np.float32)
     truth = np.array([[1, 1, 0], [0, 1, 0], [0, 1, 0]], dtype=np.uint8)

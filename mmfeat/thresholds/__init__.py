@@ -33,6 +33,9 @@ __all__ = [
 ]
 
 
+ROUNDING = 1e-12  # by which a mean over the rows may depend on their order
+
+
 @dataclass(frozen=True)
 class Objective:
     """What thresholds aim at: its value, and the methods for it, the default first.
@@ -126,10 +129,10 @@ def choose_thresholds(problem: Problem, *, objective: str, method: str | None = 
     if not problem.support.any():
         return half
     chosen: Thresholds = resolve(name, METHODS, "method")(problem)
-    worse = value_of(objective, problem, problem.predict(chosen)) < value_of(
-        objective, problem, problem.predict(half)
+    loss = value_of(objective, problem, problem.predict(half)) - value_of(
+        objective, problem, problem.predict(chosen)
     )
-    return half if worse else chosen
+    return half if loss > ROUNDING else chosen
 
 
 def value_of(objective: str, problem: Problem, predicted: Targets) -> float:
