@@ -97,8 +97,9 @@ def fit_calibration(
         fitting = _Fitting(probabilities[:, j], targets[:, j], rows)
         best, held_out = fitting.best(fitting.folds)
         without = [fitting.best(_other(fitting.folds, fold))[0] for fold in fitting.folds * nested]
-        identity = (Calibrator(),) * len(rows)
-        return best, without, fitting.reliability(identity), fitting.reliability(held_out)
+        before = fitting.reliability((Calibrator(),) * len(rows))
+        after = fitting.reliability(held_out) if best.kind != "identity" else before
+        return best, without, before, after
 
     maps, without, before, after = zip(
         *map_classes(fit_class, range(targets.shape[1])), strict=True
@@ -146,7 +147,8 @@ SMOOTH = {"platt": fit_platt, "beta": fit_beta}  # these take weights, and so co
 class _Fitting:
     """Maps of one class, each fitted on some of the folds and kept for whoever asks again.
 
-    The rows of a fold stand by their scores, so that isotonic steps are cheap to interpolate.
+    Of many rows smooth maps are fitted to condensed ones and judged on them. The rows of a fold
+    stand by their scores, so that isotonic steps are cheap to interpolate.
     """
 
     def __init__(self, p: Scores, truth: Targets, folds: list[IntArray]) -> None:

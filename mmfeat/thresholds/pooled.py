@@ -106,7 +106,7 @@ def best_common_of_rows(problem: Problem) -> float:
         scores[rows], steps[rows] = part
 
     map_classes(add_steps, range(0, len(steps), ROWS_AT_ONCE))
-    bounds = list(_ranges(scores, AT_ONCE // 4))  # a pass costs little here
+    bounds = list(_ranges(scores, AT_ONCE // 8))  # several are in memory at once
 
     def range_of(number: int) -> list[_Range]:
         high, low = bounds[number]
@@ -133,7 +133,8 @@ def whole(values: NDArray[np.float64]) -> IntArray:
 def _ranges(scores: FloatArray, at_once: int) -> Iterator[tuple[float, float]]:
     """Ranges of scores (high, low], from the top down, of about `at_once` of `scores` each."""
     n_ranges = -(-scores.size // at_once)
-    some = scores.ravel()[:: max(1, scores.size // 2**16)]
+    # drawn, as every so many cells may be those of few columns
+    some = scores.ravel()[np.random.default_rng(0).integers(0, scores.size, 2**16)]
     inner = np.unique(np.quantile(some, np.arange(1, n_ranges) / n_ranges))[::-1].tolist()
     yield from pairwise([np.inf, *inner, -np.inf])
 
