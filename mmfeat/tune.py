@@ -31,10 +31,11 @@ from mmfeat.thresholds import (
     unmet,
     value_of,
 )
-from mmfeat.thresholds.samples import MOST_CELLS, rows_used
+from mmfeat.thresholds.samples import MOST_CELLS, drawn_rows, rows_used
 from mmfeat.types import IntArray, Scores, Targets
 
 TRUSTED = 0.05  # mean calibration error up to which expected F1 is believed
+DRAWING = ("coordinate", "expected-f1")  # methods that look at some of very many rows
 N_FOLDS = 5  # where the scores come without folds
 
 
@@ -143,9 +144,12 @@ def _nested(
     predicted = {decode: np.empty_like(problem.targets) for decode in decodes}
     for place, fold in enumerate(np.unique(folds)):
         inside = folds == fold
+        rest = np.flatnonzero(~inside)
+        if decision.method in DRAWING:  # a copy of the other rows would take much memory
+            rest = rest[drawn_rows(problem, len(rest))]
         other = replace(
             decision,
-            thresholds=_chosen(problem.rows(~inside), decision.objective, decision.method),
+            thresholds=_chosen(problem.rows(rest), decision.objective, decision.method),
             calibration=calibration.without[place] if calibration.without else (),
         )
         for decode in decodes:
@@ -203,7 +207,7 @@ def _notes(decision: Decision, problem: Problem, tuned: Targets) -> list[str]:
             f"fewer than {problem.min_positives} positives, sharing a threshold: {', '.join(few)}"
         ]
     n_rows = len(problem.targets)
-    if decision.method in ("coordinate", "expected-f1") and rows_used(problem) < n_rows:
+    if decision.method in DRAWING and rows_used(problem) < n_rows:
         notes += [
             f"thresholds are chosen on {rows_used(problem):,} of {n_rows:,} rows drawn at random:"
             f" samples-f1 ties the rows' labels, and more than {MOST_CELLS:,} scores take minutes"

@@ -106,11 +106,12 @@ def best_common_of_rows(problem: Problem) -> float:
         scores[rows], steps[rows] = part
 
     map_classes(add_steps, range(0, len(steps), ROWS_AT_ONCE))
-    bounds = list(_ranges(scores, AT_ONCE // 8))  # several are in memory at once
+    bounds = list(_ranges(scores, max(1, AT_ONCE // 8)))  # several are in memory at once
 
     def range_of(number: int) -> list[_Range]:
         high, low = bounds[number]
-        within = (scores <= high) & (scores > low)
+        within = scores <= high
+        within &= scores > low
         return _range(scores[within], steps[within])
 
     return _best_of_ranges(chain.from_iterable(map_classes(range_of, range(len(bounds)))))

@@ -25,10 +25,8 @@ def coordinate(problem: Problem) -> Thresholds:
     of the class. Classes with too few positives keep the common threshold. Of a table of more
     than `MOST_CELLS` cells some rows are looked at, see `rows_used`.
     """
-    n_rows = len(problem.targets)
-    if (used := rows_used(problem)) < n_rows:
-        drawn = np.random.default_rng(problem.seed).choice(n_rows, used, replace=False)
-        problem = problem.rows(np.sort(drawn))
+    if rows_used(problem) < len(problem.targets):
+        problem = problem.rows(drawn_rows(problem, len(problem.targets)))
     common = best_common_of_rows(problem)
     thresholds = np.full(problem.n_labels, common)
     own = np.flatnonzero(~problem.rare).tolist()
@@ -64,6 +62,12 @@ def coordinate(problem: Problem) -> Thresholds:
 def rows_used(problem: Problem) -> int:
     """How many rows `coordinate` looks at."""
     return min(len(problem.targets), max(1, MOST_CELLS // problem.n_labels))
+
+
+def drawn_rows(problem: Problem, n_rows: int) -> IntArray:
+    """The places, rising, among `n_rows` rows of the problem of those it would look at."""
+    used = min(n_rows, rows_used(problem))
+    return np.sort(np.random.default_rng(problem.seed).choice(n_rows, used, replace=False))
 
 
 def _rank(scores: FloatArray) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
