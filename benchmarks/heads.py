@@ -232,20 +232,25 @@ def bench_gmlp(n_rows: int, width: int, repeat: int) -> str:
     x = rng.normal(size=(n_rows, width)).astype(np.float32)
     y = (rng.random((n_rows, 18)) < 0.1).astype(np.uint8)
     blocks = (width // 2, width - width // 2)
-    seconds, gmlp = timed(lambda: GMLP(rounds=2).fit(x, y, blocks=blocks), repeat)
-    size = n_weights(gmlp)
+    size = n_weights(GMLP(rounds=1).fit(x, y, blocks=blocks))
     hidden = round((size - 18) / (width + 19))
-    plain, mlp = timed(lambda: MLP(rounds=2, hidden=(hidden,)).fit(x, y, blocks=blocks), repeat)
+    fits = (
+        partial(MLP(rounds=4, hidden=(hidden,)).fit, x, y, blocks=blocks),
+        partial(GMLP(rounds=4).fit, x, y, blocks=blocks),
+    )
+    rounds = [[timed(fit)[0] / 4 for fit in fits] for _ in range(repeat)]
+    plain, gated = (median(side) for side in zip(*rounds, strict=True))
+    ratio = median(second / first for first, second in rounds)
     return "\n".join(
         [
             f"gMLP against MLP of equal size, {n_rows:,} × {width} × 18, seconds per epoch",
             "",
             "| | weights | seconds |",
             "|---|---|---|",
-            f"| mlp, {hidden} wide | {n_weights(mlp):,} | {plain / 2:.2f} |",
-            f"| gmlp, defaults | {size:,} | {seconds / 2:.2f} |",
+            f"| mlp, {hidden} wide | {hidden * (width + 19) + 18:,} | {plain:.2f} |",
+            f"| gmlp, defaults | {size:,} | {gated:.2f} |",
             "",
-            f"{seconds / plain:.1f} times the time.",
+            f"{ratio:.1f} times the time: the median of {repeat} rounds in turn.",
         ]
     )
 

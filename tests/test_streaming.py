@@ -15,7 +15,7 @@ from mmfeat.errors import ConfigError, FitError
 from mmfeat.fit import fit, plan_run
 from mmfeat.fusion import FUSIONS, FusedStream, fuse, fuse_stream
 from mmfeat.heads import HEADS
-from mmfeat.heads.batches import Source
+from mmfeat.heads.batches import Source, on_device
 from mmfeat.heads.lightgbm import BIN_ROWS, ChosenRows, LightGBM
 from mmfeat.heads.streaming import BLOCK_ROWS, ROWS_AT_ONCE, in_order, shuffled
 from mmfeat.importing import import_embeddings
@@ -219,6 +219,13 @@ def test_heads_that_read_parts_never_ask_for_all_rows(workspace: Workspace, name
     assert 0 < noted.most <= ROWS_AT_ONCE < N_ROWS
     model = Model.build(head=name, fusion="concat", loss="bce", seed=0, settings={})
     assert isinstance(model._fused(features, "concat").values, FusedStream)
+
+
+def test_rows_go_to_a_device_part_by_part() -> None:
+    x = np.random.default_rng(0).normal(size=(2 * ROWS_AT_ONCE + 3, 4)).astype(np.float32)
+    noted = Noted(x, len(x), in_memory=True)
+    np.testing.assert_array_equal(on_device(noted, torch.device("cpu")).numpy(), x)
+    assert noted.most == ROWS_AT_ONCE
 
 
 @pytest.mark.parametrize("fusion", ["late-mean", "late-stack", "late-sum", "gated"])

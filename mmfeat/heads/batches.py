@@ -45,7 +45,7 @@ class Source:
     def __init__(self, x: Matrix, y: Targets, device: torch.device) -> None:
         self._x, self._y, self._device = x, y, device
         if in_memory(x):
-            self._values = _OnHost(x) if device.type == "cpu" else _on_device(x, device)
+            self._values = _OnHost(x) if device.type == "cpu" else on_device(x, device)
             self._targets = torch.from_numpy(y.astype(np.float32)).to(device)
 
     def chosen(self, rows: Tensor) -> Batches:
@@ -66,7 +66,7 @@ class _OnHost:
         return torch.from_numpy(self.x[rows.numpy()])
 
 
-def _on_device(x: Matrix, device: torch.device) -> Tensor:
+def on_device(x: Matrix, device: torch.device) -> Tensor:
     """All rows of `x`, (n, d), on the device."""
     values = torch.empty(x.shape, device=device)
     for at, part in in_order(x, np.arange(len(x))):

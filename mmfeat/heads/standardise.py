@@ -33,5 +33,4 @@ class Standardise(nn.Module):
 
     def forward(self, rows: Tensor) -> Tensor:
         """Standardise; far outliers are cut at 30 deviations so that none can blow up a step."""
-        out: Tensor = ((rows - self.mean) * self.scale).clamp(-30, 30)
-        return out
+        return (rows - self.mean).mul_(self.scale).clamp_(-30, 30)
