@@ -100,11 +100,14 @@ class Slices(nn.Module):
     def forward(self, rows: Tensor) -> Tensor:
         """Cut each block into slices, the last one filled up with zeros, and project them."""
         parts = []
-        for block, weight in zip(torch.split(rows, self.blocks, dim=1), self.weights, strict=True):
-            filled = functional.pad(block, (0, self.tokens * weight.shape[1] - block.shape[1]))
-            parts.append(filled.view(len(rows), self.tokens, -1).transpose(0, 1) @ weight)
-        joined = torch.cat(parts)
-        return joined + self.bias.view(len(joined), 1, -1)
+        biases = self.bias.view(len(self.blocks), self.tokens, 1, -1)
+        blocks = torch.split(rows, self.blocks, dim=1)
+        for block, weight, bias in zip(blocks, self.weights, biases, strict=True):
+            gap = self.tokens * weight.shape[1] - block.shape[1]
+            filled = functional.pad(block, (0, gap)) if gap else block
+            slices = filled.view(len(rows), self.tokens, -1).transpose(0, 1)
+            parts.append(torch.baddbmm(bias, slices, weight))
+        return torch.cat(parts)
 
 
 class TokenGate(nn.Module):
