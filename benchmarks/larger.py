@@ -35,7 +35,7 @@ LITTLE = "256MiB"  # twice the bins of LightGBM
 OPTIONS = {
     "logreg": "--folds 5 --set C=10",
     "mlp": "--folds 2 --set hidden=512 --set epochs=2",
-    "gmlp": "--folds 2 --set epochs=1",
+    "gmlp": "--folds 2 --set epochs=1 --set tokens=4",
     "lightgbm": "--folds 2 --set trees=20 --set lr=0.3 --set patience=0",
 }
 

@@ -34,7 +34,7 @@ class GMLP(TorchHead):
     name: ClassVar[str] = "gmlp"
     relative_cost: ClassVar[float] = 8.0
 
-    tokens: int = 4
+    tokens: int = 2
     width: int = 64
     layers: int = 2
     gate: str = "token"
