@@ -23,19 +23,19 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.results import machine, write_section
 from mmfeat.compare import Event, describe, plan_comparison, run_cells
+from mmfeat.compare.leaderboard import make_leaderboard
 from mmfeat.config import DataSettings, FitSettings
-from mmfeat.fit import build_model
-from mmfeat.folds import make_folds
-from mmfeat.fusion import fuse
-from mmfeat.heads.training import TorchHead
-from mmfeat.importing import import_embeddings
-from mmfeat.leaderboard import make_leaderboard
-from mmfeat.model import targets_of
-from mmfeat.runs import Run, RunConfig
+from mmfeat.extract.importing import import_embeddings
+from mmfeat.fit.fit import build_model
+from mmfeat.fit.fusion.fuse import fuse
+from mmfeat.fit.heads.torch.training import TorchHead
+from mmfeat.fit.model import targets_of
+from mmfeat.runs.folds import make_folds
+from mmfeat.runs.run import Run, RunConfig
+from mmfeat.runs.workspace import Workspace
 from mmfeat.store import read_features
 from mmfeat.tables import read_table
 from mmfeat.types import FloatArray, Fused, IntArray, Targets
-from mmfeat.workspace import Workspace
 
 HEADS = ("logreg", "mlp", "gmlp", "knn")
 FUSIONS = ("image", "text", "concat", "late-stack")

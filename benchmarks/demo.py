@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.results import machine, write_section
 from mmfeat.demo.job import N_TEST, N_TRAIN, judge_all, prepare
-from mmfeat_cli.demo import run_command
+from mmfeat_cli.demo.demo import run_command
 
 MACRO = ("macro-f1 at 0.5", "macro-f1 tuned")
 SCORES = (*MACRO, "samples-f1 at 0.5", "samples-f1 tuned")

@@ -30,8 +30,8 @@ from PIL import Image
 from benchmarks.paths import existing
 from benchmarks.results import machine, write_section
 from mmfeat.config import DataSettings, ExtractSettings
-from mmfeat.encoders import Encoder, load_encoder
 from mmfeat.extract import extract_table
+from mmfeat.extract.encoders import Encoder, load_encoder
 from mmfeat.tables import read_table
 from mmfeat.types import Table
 

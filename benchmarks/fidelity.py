@@ -20,11 +20,11 @@ from benchmarks.extract import MODEL, Stage, plain_captions, plain_images, table
 from benchmarks.paths import existing
 from benchmarks.results import machine, write_section
 from mmfeat.config import DataSettings, ExtractSettings
-from mmfeat.encoders import Encoder, load_encoder
 from mmfeat.extract import extract_table
-from mmfeat.extract.guard import Refusal
-from mmfeat.extract.images import decode_image
-from mmfeat.extract.sources import open_images
+from mmfeat.extract.encoders import Encoder, load_encoder
+from mmfeat.extract.images.guard import Refusal
+from mmfeat.extract.images.read import decode_image
+from mmfeat.extract.images.sources import open_images
 from mmfeat.store import FeatureStore
 from mmfeat.tables import read_table
 

@@ -21,7 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.extract import Stage, make_photos, rate, table_of
 from benchmarks.paths import existing
 from benchmarks.results import machine, write_section
-from mmfeat.encoders import load_encoder
+from mmfeat.extract.encoders import load_encoder
 
 MODELS = ("ViT-B-32", "ViT-L-14")
 SIDE = 8192  # of the square matrices

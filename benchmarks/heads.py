@@ -28,12 +28,12 @@ from torch.utils.data import DataLoader, TensorDataset
 from benchmarks.coco18 import N_TRAIN, read_coco18
 from benchmarks.paths import existing
 from benchmarks.results import machine, write_section
-from mmfeat.fusion import fuse
-from mmfeat.heads.base import Head
-from mmfeat.heads.gmlp import GMLP
-from mmfeat.heads.lightgbm import LightGBM
-from mmfeat.heads.logreg import LogReg
-from mmfeat.heads.mlp import MLP
+from mmfeat.fit.fusion.fuse import fuse
+from mmfeat.fit.heads.base import Head
+from mmfeat.fit.heads.gmlp import GMLP
+from mmfeat.fit.heads.lightgbm import LightGBM
+from mmfeat.fit.heads.logreg import LogReg
+from mmfeat.fit.heads.mlp import MLP
 from mmfeat.types import Fused
 
 Data = tuple[np.ndarray, np.ndarray]
@@ -157,7 +157,7 @@ def path_fit(x: np.ndarray, y: np.ndarray) -> LogReg:
 
 def path_only(x: np.ndarray, y: np.ndarray) -> float:
     """Seconds for the nine C on all rows, warm-started, without a choice."""
-    from mmfeat.heads.logreg import PATH, PATH_TOLERANCE, Solver  # noqa: PLC0415
+    from mmfeat.fit.heads.logreg import PATH, PATH_TOLERANCE, Solver  # noqa: PLC0415
 
     def work() -> None:
         classes = np.arange(y.shape[1])

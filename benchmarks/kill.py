@@ -23,8 +23,8 @@ from PIL import Image
 
 from benchmarks.results import machine, write_section
 from mmfeat.config import ExtractSettings
-from mmfeat.encoders import Encoder, load_encoder
 from mmfeat.extract import extract_table
+from mmfeat.extract.encoders import Encoder, load_encoder
 from mmfeat.store.verify import verify_store
 from mmfeat.types import Table
 

@@ -30,18 +30,18 @@ import numpy as np
 
 from benchmarks.results import machine, write_section
 from mmfeat.config import DataSettings, FitSettings
-from mmfeat.fit import fit, plan_run
-from mmfeat.importing import import_embeddings
-from mmfeat.load import load_training
-from mmfeat.memory import peak_memory
-from mmfeat.predict import predict_scores, write_predictions
-from mmfeat.runs import Run, find_run, write_scores
-from mmfeat.submission import write_submission
+from mmfeat.core.memory import peak_memory
+from mmfeat.decide.thresholds import OBJECTIVES, TuningData, choose_thresholds
+from mmfeat.decide.tune import tune
+from mmfeat.extract.importing import import_embeddings
+from mmfeat.fit.fit import fit, plan_run
+from mmfeat.fit.training_data import load_training
+from mmfeat.predict import write_submission
+from mmfeat.predict.predict import predict_scores, write_predictions
+from mmfeat.runs.run import Run, find_run, write_scores
+from mmfeat.runs.workspace import Workspace
 from mmfeat.tables import read_table
-from mmfeat.thresholds import OBJECTIVES, Problem, choose_thresholds
-from mmfeat.tune import tune
 from mmfeat.types import FloatArray, Scores, Targets
-from mmfeat.workspace import Workspace
 
 LIMIT = 2 * 2**30  # bytes
 CHOICES = tuple(
@@ -122,7 +122,7 @@ def measure(folder: Path, what: str, *options: str) -> dict[str, float]:
     if what == "choose":
         scores = Run(folder).scores()
         assert scores.targets is not None
-        problem = Problem(probabilities=scores.probabilities, targets=scores.targets)
+        problem = TuningData(probabilities=scores.probabilities, targets=scores.targets)
         objective, method = options
         timed(
             " by ".join(options),

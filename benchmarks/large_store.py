@@ -24,10 +24,10 @@ import h5py
 import numpy as np
 
 from benchmarks.results import machine, write_section
-from mmfeat.memory import give_back_freed, peak_memory, reset_peak
+from mmfeat.core.memory import give_back_freed, peak_memory, reset_peak
 from mmfeat.store import FeatureStore, Status
 from mmfeat.store.inspect import inspect_store
-from mmfeat.store.layout import BLOCK_ROWS, Block, Problem
+from mmfeat.store.layout import BLOCK_ROWS, Block, FailedRow
 from mmfeat.store.shards import merge_shards
 from mmfeat.store.verify import verify_store
 from mmfeat.store.write import Rows, write_shard
@@ -74,7 +74,7 @@ def blocks(ids: Names) -> Iterator[Block]:
             },
             truncated=np.zeros(len(rows), np.uint8),
             problems=tuple(
-                Problem(
+                FailedRow(
                     row=row,
                     id=ids[row],
                     modality="image",

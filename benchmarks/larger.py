@@ -24,11 +24,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.results import machine, write_section
-from mmfeat.memory import bytes_of
+from mmfeat.core.memory import bytes_of
+from mmfeat.runs.workspace import Workspace
 from mmfeat.store import Status
 from mmfeat.store.layout import Block
 from mmfeat.store.write import Rows, write_store
-from mmfeat.workspace import Workspace
 
 N_CLASSES, BLOCK_ROWS, TENTH = 20, 8192, 10
 LITTLE = "256MiB"  # twice the bins of LightGBM

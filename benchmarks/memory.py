@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mmfeat.folds import make_folds
-from mmfeat.model import Model
+from mmfeat.fit.model import Model
+from mmfeat.runs.folds import make_folds
 from mmfeat.types import Features, Targets
 
 N_LABELS = 18

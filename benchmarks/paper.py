@@ -21,15 +21,15 @@ from benchmarks.results import machine, write_section
 from mmfeat import metrics
 from mmfeat.compare import Event, describe, plan_comparison, run_cells
 from mmfeat.config import read_settings
+from mmfeat.decide.paired import resampled_values
+from mmfeat.decide.thresholds import TuningData
 from mmfeat.demo.data import write_demo_data
 from mmfeat.demo.job import Solution
-from mmfeat.paired import resampled_values
-from mmfeat.predict import predict_scores
-from mmfeat.runs import Run, RunConfig
-from mmfeat.thresholds import Problem
+from mmfeat.predict.predict import predict_scores
+from mmfeat.runs.run import Run, RunConfig
+from mmfeat.runs.workspace import Workspace
 from mmfeat.types import Targets
-from mmfeat.workspace import Workspace
-from mmfeat_cli.demo import run_command
+from mmfeat_cli.demo.demo import run_command
 
 HEADS = ("mlp", "gmlp")
 FUSIONS = ("image", "text", "concat", "late-sum", "mixed")
@@ -161,7 +161,7 @@ def report(judged: Mapping[Cell, dict[int, Judged]], options: argparse.Namespace
 def difference(ours: dict[int, Judged], theirs: dict[int, Judged], how: str) -> str:
     """Mean difference of macro-F1 and its interval over rows, the same rows for all seeds."""
     one = next(iter(ours.values()))
-    problem = Problem(probabilities=one.scores.probabilities, targets=one.targets)
+    problem = TuningData(probabilities=one.scores.probabilities, targets=one.targets)
     whole = np.zeros(len(one.targets), dtype=np.int64)  # test rows have no folds
     values = resampled_values(
         "macro-f1",

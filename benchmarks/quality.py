@@ -21,12 +21,12 @@ from benchmarks.coco18 import read_coco18, split
 from benchmarks.paths import existing
 from benchmarks.results import machine, write_section
 from mmfeat import metrics
-from mmfeat.decode import decode_expected_f1
-from mmfeat.ensemble import Weights, fit_weights, mix
-from mmfeat.folds import make_folds
-from mmfeat.fusion import FUSIONS, fuse
-from mmfeat.model import Model
-from mmfeat.tune import tune
+from mmfeat.decide.expected_f1 import decode_expected_f1
+from mmfeat.decide.tune import tune
+from mmfeat.fit.ensemble import Weights, fit_weights, mix
+from mmfeat.fit.fusion.fuse import FUSIONS, fuse
+from mmfeat.fit.model import Model
+from mmfeat.runs.folds import make_folds
 from mmfeat.types import Features, FloatArray, IntArray, Scores, Targets
 
 AVERAGE = "probability"

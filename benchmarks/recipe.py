@@ -19,11 +19,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.gpu import SIDE, peak
 from benchmarks.memory import make_features
 from benchmarks.results import machine, write_section
-from mmfeat.folds import make_folds
-from mmfeat.heads.training import TorchHead, has_bfloat16
-from mmfeat.member import Member
-from mmfeat.model import Model
-from mmfeat.recipes import RECIPES
+from mmfeat.fit.fitted_model import FittedModel
+from mmfeat.fit.heads.torch.training import TorchHead, has_bfloat16
+from mmfeat.fit.model import Model
+from mmfeat.fit.recipes import RECIPES
+from mmfeat.runs.folds import make_folds
 
 WIDTH = 2 * 768
 SIDE_ON_CPU = 2048
@@ -40,7 +40,7 @@ def operations(head: TorchHead) -> float:
     return float(counter.get_total_flops()) / N_ROWS
 
 
-def trained(member: Member, n_rows: int) -> float:
+def trained(member: FittedModel, n_rows: int) -> float:
     """Operations of all training steps of a member that was fitted on so many rows."""
     total = 0.0
     for head in (*member.heads.values(), member.decision):

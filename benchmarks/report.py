@@ -16,13 +16,13 @@ import numpy as np
 
 from benchmarks.results import machine, write_section
 from mmfeat.config import DataSettings
-from mmfeat.importing import import_embeddings
+from mmfeat.extract.importing import import_embeddings
 from mmfeat.report import ReportOptions, write_report
+from mmfeat.runs.workspace import Workspace
 from mmfeat.tables import read_table
-from mmfeat.workspace import Workspace
-from tests.browser import Browser, open_browser
-from tests.made_up import make_run
-from tests.toy import make_picture
+from tests.support.browser import Browser, open_browser
+from tests.support.made_up import make_run
+from tests.support.toy import make_picture
 
 N_OPENINGS = 5
 TIMES = (

@@ -25,10 +25,10 @@ import torch
 from benchmarks.extract import make_photos, table_of
 from benchmarks.paths import existing
 from benchmarks.results import machine, write_section
-from mmfeat.cluster import join_cluster
 from mmfeat.config import ExtractSettings
-from mmfeat.encoders import Encoder
+from mmfeat.core.cluster import join_cluster
 from mmfeat.extract import extract_table, help_extract, load_encoder_for
+from mmfeat.extract.encoders import Encoder
 from mmfeat.extract.plan import make_plan
 from mmfeat.store.layout import Block
 from mmfeat.store.shards import merge_shards

@@ -27,12 +27,12 @@ from sklearn.metrics import f1_score
 from benchmarks.coco18 import read_coco18
 from benchmarks.paths import existing
 from benchmarks.results import machine, write_section
-from mmfeat.calibration import fit_calibration
-from mmfeat.decode import decode_expected_f1
-from mmfeat.fusion import fuse
+from mmfeat.decide.calibration.calibration import fit_calibration
+from mmfeat.decide.expected_f1 import decode_expected_f1
+from mmfeat.decide.thresholds import OBJECTIVES, TuningData, choose_thresholds, value_of
+from mmfeat.decide.tune import tune
+from mmfeat.fit.fusion.fuse import fuse
 from mmfeat.metrics import summarise
-from mmfeat.thresholds import OBJECTIVES, Problem, choose_thresholds, value_of
-from mmfeat.tune import tune
 from mmfeat.types import Scores
 
 N_TUNE = 25_000
@@ -42,16 +42,16 @@ REPEATS = 5
 OBJECTIVE_KEYS = {"macro-f1": "macro_f1", "micro-f1": "micro_f1", "samples-f1": "samples_f1"}
 
 
-def made_up(n_rows: int, n_labels: int, seed: int = 0) -> Problem:
+def made_up(n_rows: int, n_labels: int, seed: int = 0) -> TuningData:
     """Scores like a good head's: prevalences from 1 % to 50 %, average precision about 0.7."""
     rng = np.random.default_rng(seed)
     rates = np.geomspace(0.01, 0.5, n_labels)
     targets = (rng.random((n_rows, n_labels)) < rates).astype(np.uint8)
     logits = 3 * targets - 1.5 + rng.normal(size=targets.shape) + np.log(rates / (1 - rates))
-    return Problem(probabilities=(1 / (1 + np.exp(-logits))).astype(np.float32), targets=targets)
+    return TuningData(probabilities=(1 / (1 + np.exp(-logits))).astype(np.float32), targets=targets)
 
 
-def grid_search(problem: Problem) -> NDArray[np.float64]:
+def grid_search(problem: TuningData) -> NDArray[np.float64]:
     """The usual loop: for each class the best of 100 thresholds by scikit-learn's f1_score."""
     grid = np.linspace(0.01, 0.99, 100)
     chosen = []

@@ -1,1 +1,1 @@
-"""The command line of mmfeat, installed as `mmfeat_cli`: one file per command."""
+"""The command line of mmfeat, one file per command."""

@@ -25,14 +25,14 @@ class Kind(StrEnum):
 
 
 REGISTRIES = {
-    Kind.heads: "mmfeat.heads:ALL_HEADS",
-    Kind.fusions: "mmfeat.fusion:FUSIONS",
-    Kind.losses: "mmfeat.losses:LOSSES",
-    Kind.encoders: "mmfeat.encoders:ENCODERS",
+    Kind.heads: "mmfeat.fit.heads:ALL_HEADS",
+    Kind.fusions: "mmfeat.fit.fusion.fuse:FUSIONS",
+    Kind.losses: "mmfeat.fit.losses:LOSSES",
+    Kind.encoders: "mmfeat.extract.encoders:ENCODERS",
     Kind.engines: "mmfeat.extract:ENGINES",
-    Kind.recipes: "mmfeat.recipes:RECIPES",
-    Kind.objectives: "mmfeat.thresholds:OBJECTIVES",
-    Kind.methods: "mmfeat.thresholds:METHODS",
+    Kind.recipes: "mmfeat.fit.recipes:RECIPES",
+    Kind.objectives: "mmfeat.decide.thresholds:OBJECTIVES",
+    Kind.methods: "mmfeat.decide.thresholds:METHODS",
     Kind.metrics: "mmfeat.metrics:METRICS",
     Kind.trackers: "mmfeat.tracking:TRACKERS",
 }

@@ -6,25 +6,16 @@ import os
 
 import typer
 
-from mmfeat_cli import (
-    compare,
-    demo,
-    demo_data,
-    extract,
-    fit,
-    import_,
-    inspect,
-    list_,
-    predict,
-    report,
-    runs,
-    score,
-    search,
-    submit,
-    tune_thresholds,
-    verify,
-)
+from mmfeat_cli import list_
 from mmfeat_cli.common import ending_well
+from mmfeat_cli.compare import compare, search
+from mmfeat_cli.decide import tune_thresholds
+from mmfeat_cli.demo import demo, demo_data
+from mmfeat_cli.extract import extract, import_, inspect, verify
+from mmfeat_cli.fit import fit
+from mmfeat_cli.predict import predict, score, submit
+from mmfeat_cli.report import report
+from mmfeat_cli.runs import runs
 
 app = typer.Typer(
     name="mmfeat",

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import shutil
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from mmfeat.config import DataSettings
 from mmfeat.demo.data import write_demo_data
-from mmfeat.importing import import_embeddings
-from mmfeat.tables import read_table
-from mmfeat.workspace import Workspace
+from mmfeat.runs.workspace import Workspace
 from mmfeat_cli.main import app
+from tests.support.workspaces import Mmfeat, import_split
 
 if TYPE_CHECKING:
-    from tests.browser import Browser
-    from tests.s3 import S3
-
-Mmfeat = Callable[..., Result]
+    from tests.support.browser import Browser
+    from tests.support.s3 import S3
 
 
 @pytest.fixture
@@ -60,45 +55,6 @@ def project(demo_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     return folder
 
 
-def import_split(
-    workspace: Workspace,
-    split: str,
-    *,
-    n_rows: int = 60,
-    seed: int = 0,
-    encoder: str = "made-up",
-    features: str | None = None,
-    rows_per_file: int = 0,
-) -> Path:
-    """Make a store of `n_rows` × (8 + 8) numbers that tell three labels, without a model."""
-    rng = np.random.default_rng(seed)
-    targets = (rng.random((n_rows, 3)) < (0.6, 0.4, 0.2)).astype(np.uint8)
-    targets[:, 0] |= ~targets.any(axis=1)
-    folder = workspace.root / "sources"
-    folder.mkdir(parents=True, exist_ok=True)
-    arrays = {}
-    for modality in ("image", "text"):
-        signal = targets @ np.random.default_rng(1).normal(size=(3, 8))
-        arrays[modality] = folder / f"{modality}.npy"
-        np.save(arrays[modality], (signal + rng.normal(size=(n_rows, 8))).astype(np.float16))
-    lines = [
-        f"{split}{row}.jpg,{' '.join(f'l{j}' for j in np.flatnonzero(targets[row]))}"
-        for row in range(n_rows)
-    ]
-    table = folder / f"{split}.csv"
-    table.write_text("\n".join(["ImageID,Labels", *lines]) + "\n")
-    out = workspace.store(split, features)
-    import_embeddings(
-        read_table(table, data=DataSettings()),
-        image=arrays["image"],
-        text=arrays["text"],
-        out=out,
-        encoder_name=encoder,
-        rows_per_file=rows_per_file,
-    )
-    return out
-
-
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
     """A workspace with the stores train and test of made-up embeddings."""
@@ -128,7 +84,7 @@ def s3_server(s3_port: int) -> Iterator[S3]:
     """An S3, which the fixture `s3` starts."""
     pytest.importorskip("moto.server", reason="needs moto")
     pytest.importorskip("s3fs", reason="needs mmfeat[s3]")
-    from tests.s3 import S3  # noqa: PLC0415 - for the tests of addresses alone
+    from tests.support.s3 import S3  # noqa: PLC0415 - for the tests of addresses alone
 
     server = S3(s3_port)
     yield server
@@ -145,7 +101,7 @@ def s3(s3_server: S3) -> S3:
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """Chromium, started once."""
-    from tests.browser import open_browser  # noqa: PLC0415 - selenium, for the pages alone
+    from tests.support.browser import open_browser  # noqa: PLC0415 - selenium, for the pages alone
 
     with open_browser(tmp_path_factory.mktemp("profile")) as started:
         yield started

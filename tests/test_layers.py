@@ -11,104 +11,102 @@ from pathlib import Path
 import pytest
 
 import mmfeat
+from mmfeat.core.layers import INNER, LAYERS, NEVER
 
 PACKAGE = Path(mmfeat.__file__).parent
-LAYERS = (
-    {"errors", "types", "plugins", "files", "lock", "memory", "cluster", "classes"} | {"address"},
-    {"config", "workspace", "tables", "store", "fusion", "losses", "folds", "metrics"}
-    | {
-        "calibration",
-        "condense",
-        "decode",
-        "isotonic",
-        "thresholds",
-        "decision",
-        "estimate",
-        "runs",
-    },
-    {"encoders", "heads"},
-    {
-        "late",
-        "load",
-        "member",
-        "model",
-        "recipes",
-        "resume",
-        "ensemble",
-        "paired",
-        "study",
-        "tracking",
-    },
-    {"extract", "importing", "tune", "leaderboard", "fit", "predict", "compare", "search"}
-    | {"report", "submission", "demo"},
-)
-STAGE_ONE = {"tables", "store", "encoders", "extract", "importing"}
-STAGE_TWO = {
-    "heads",
-    "late",
-    "member",
-    "model",
-    "resume",
-    "ensemble",
-    "fit",
-    "predict",
-    "compare",
-    "leaderboard",
-    "load",
-    "search",
-    "study",
-    "tracking",
-    "tune",
-    "runs",
-    "fusion",
-}
 
 
-def imports_of(path: Path) -> set[str]:
-    """The modules and subpackages of mmfeat that a file imports, by their top name."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            parts = node.module.split(".")
-            if parts[0] == "mmfeat":
-                found |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
-        elif isinstance(node, ast.Import):
-            found |= {
-                alias.name.split(".")[1] for alias in node.names if alias.name.startswith("mmfeat.")
-            }
-    return found - {"__version__"}
+def modules() -> dict[str, ast.Module]:
+    """Every module of the package by its dotted name below `mmfeat`; `__init__` is its folder."""
+    found = {}
+    for path in PACKAGE.rglob("*.py"):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        found[name] = ast.parse(path.read_text())
+    del found[""]
+    return found
 
 
 def graph() -> dict[str, set[str]]:
-    """Top-level module or subpackage -> those it imports."""
-    edges: dict[str, set[str]] = {}
-    for path in PACKAGE.rglob("*.py"):
-        name = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-        if name != "__init__":
-            edges.setdefault(name, set()).update(imports_of(path) - {name})
+    """Module -> the modules of the package that it imports, wherever in the file."""
+    parsed = modules()
+    edges: dict[str, set[str]] = {name: set() for name in parsed}
+    for name, tree in parsed.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+                wanted = [f"{node.module}.{alias.name}" for alias in node.names] + [node.module]
+            elif isinstance(node, ast.Import):
+                wanted = [alias.name for alias in node.names]
+            else:
+                continue
+            below = [dotted.removeprefix("mmfeat.") for dotted in wanted]
+            inside = [dotted for dotted in below if dotted in parsed]
+            edges[name].update(inside[:-1] or inside)
+        edges[name].discard(name)
     return edges
 
 
-def test_every_module_has_a_layer() -> None:
-    assert set(graph()) == set().union(*LAYERS)
+GRAPH = graph()
 
 
-def test_imports_run_downwards_without_cycles() -> None:
-    rank = {name: level for level, names in enumerate(LAYERS) for name in names}
-    upward = [(a, b) for a, uses in graph().items() for b in uses if rank[b] > rank[a]]
-    assert upward == []
-    list(TopologicalSorter(graph()).static_order())  # raises CycleError
+def room_of(module: str) -> str:
+    return module.partition(".")[0]
 
 
-def test_stage_one_never_imports_stage_two() -> None:
-    assert {a: uses & STAGE_TWO for a, uses in graph().items() if a in STAGE_ONE} == {
-        name: set() for name in STAGE_ONE
-    }
+def within(module: str, room: str) -> bool:
+    return module == room or module.startswith(f"{room}.")
+
+
+def test_every_room_has_a_layer() -> None:
+    rooms = {room_of(module) for module in GRAPH}
+    assert sorted(rooms) == sorted(room for layer in LAYERS for room in layer)
+
+
+def test_imports_run_downwards() -> None:
+    rank = {room: level for level, layer in enumerate(LAYERS) for room in layer}
+    wrong = [
+        f"{module} imports {other}"
+        for module, others in GRAPH.items()
+        for other in others
+        if room_of(module) != room_of(other) and rank[room_of(other)] >= rank[room_of(module)]
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("room", INNER)
+def test_imports_run_downwards_inside_a_room(room: str) -> None:
+    rank = {f"{room}.{part}": level for level, layer in enumerate(INNER[room]) for part in layer}
+
+    def rank_of(module: str) -> int:
+        return next((rank[part] for part in rank if within(module, part)), len(INNER[room]))
+
+    wrong = [
+        f"{module} imports {other}"
+        for module, others in GRAPH.items()
+        for other in others
+        if within(module, room) and within(other, room) and rank_of(other) > rank_of(module)
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("room", NEVER)
+def test_a_room_leaves_others_alone(room: str) -> None:
+    used = {other for module, others in GRAPH.items() if within(module, room) for other in others}
+    assert [other for other in used for never in NEVER[room] if within(other, never)] == []
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    list(TopologicalSorter(GRAPH).static_order())  # raises CycleError
+
+
+def test_heads_know_no_files_of_hdf5() -> None:
+    for path in (PACKAGE / "fit" / "heads").rglob("*.py"):
+        assert "h5py" not in path.read_text(), path
 
 
 def test_commands_never_import_each_other() -> None:
     folder = PACKAGE.parent / "cli"
-    for path in folder.glob("*.py"):
+    for path in folder.rglob("*.py"):
         if path.stem in ("main", "__main__"):
             continue
         modules = {
@@ -116,7 +114,11 @@ def test_commands_never_import_each_other() -> None:
             for node in ast.walk(ast.parse(path.read_text()))
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mmfeat_cli")
         }
-        assert modules <= {"mmfeat_cli.common", "mmfeat_cli.progress", "mmfeat_cli.board"}, path
+        assert modules <= {
+            "mmfeat_cli.common",
+            "mmfeat_cli.extract.progress",
+            "mmfeat_cli.compare.board",
+        }, path
 
 
 @pytest.mark.parametrize("statement", ["import mmfeat", "import mmfeat_cli.main"])
@@ -131,7 +133,8 @@ def test_the_top_is_light(statement: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "statement", ["from mmfeat import FeatureStore", "import mmfeat.fit, mmfeat.heads.lightgbm"]
+    "statement",
+    ["from mmfeat import FeatureStore", "import mmfeat.fit.fit, mmfeat.fit.heads.lightgbm"],
 )
 def test_the_store_and_trees_need_no_torch(statement: str) -> None:
     code = f"import sys; {statement}; print('torch' in sys.modules)"

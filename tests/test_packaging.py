@@ -42,7 +42,7 @@ def test_the_wheel_holds_what_it_should(wheel: Path) -> None:
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"mmfeat", "mmfeat_cli"}
     assert "mmfeat/py.typed" in names
-    assert "mmfeat/encoders/tiny_demo.safetensors" in names
+    assert "mmfeat/extract/encoders/tiny_demo.safetensors" in names
     templates = ("page.html", "parts.html", "page.css", "page.js")
     assert {f"mmfeat/report/{name}" for name in templates} <= set(names)
     sources = {str(p.relative_to(ROOT)) for p in (ROOT / "mmfeat").rglob("*.py")}

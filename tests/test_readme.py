@@ -19,7 +19,7 @@ FOLDERS = {
     "cli": "the command line, one file per command; installed as `mmfeat_cli`",
     "tests": "one file per module, contract suites over the registries",
     "benchmarks": "side-by-side measurements, one file per claim; `RESULTS.md`",
-    "docs": "screenshots for this page; `python -m tests.browser PAGE` takes them",
+    "docs": "screenshots for this page; `python -m tests.support.browser PAGE` takes them",
     "artifacts": "the default workspace: features/, runs/, submissions/ and more",
 }
 

@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 
 from mmfeat.config import FitSettings
+from mmfeat.core.plugins import resolve
 from mmfeat.errors import FitError
-from mmfeat.fit import fit, plan_run
-from mmfeat.heads import HEADS
-from mmfeat.heads.base import Head
-from mmfeat.load import Training
-from mmfeat.model import Model
-from mmfeat.plugins import resolve
+from mmfeat.fit.fit import fit, plan_run
+from mmfeat.fit.heads import HEADS
+from mmfeat.fit.heads.base import Head
+from mmfeat.fit.model import Model
+from mmfeat.fit.training_data import Training
+from mmfeat.runs.workspace import Workspace
 from mmfeat.types import Features
-from mmfeat.workspace import Workspace
-from tests.toy import features_of
+from tests.support.toy import features_of
 
 N_ROWS, WIDTH, N_LABELS = 40, 6, 3
 QUICK = {
@@ -164,7 +164,7 @@ for package in ("lightgbm", "sklearn", "scipy", "pandas", "open_clip", "torchvis
     sys.modules[package] = None
 import numpy as np
 from pathlib import Path
-from mmfeat.model import Model
+from mmfeat.fit.model import Model
 from mmfeat.types import Features
 folder = Path({str(tmp_path)!r})
 image, text = (np.load(folder / f"{{name}}.npy") for name in ("image", "text"))

@@ -1,6 +1,6 @@
 """Comparing heads, fusions and losses: the plan of cells, their order, and how they are run."""
 
-from mmfeat.compare.cell import Event
+from mmfeat.compare.cells import Event
 from mmfeat.compare.plan import Comparison, describe, plan_comparison
 from mmfeat.compare.run import Outcome, run_cells, seconds_of
 

@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from statistics import mean, median
 
-from mmfeat.heads import HEADS
-from mmfeat.late import SOURCES
-from mmfeat.plugins import resolve
-from mmfeat.runs import RunConfig
+from mmfeat.core.plugins import resolve
+from mmfeat.fit.heads import HEADS
+from mmfeat.fit.stacking import SOURCES
+from mmfeat.runs.run import RunConfig
 
-COMBINING = 0.1  # of the work of one modality: a combiner of scores that are there
+COMBINING = 0.1  # of the work of one modality: a stacker of scores that are there
 COST_CLASS = 4.0  # cells whose costs differ by less than this factor are taken to cost alike
 
 
@@ -70,7 +70,7 @@ class Order:
         return sum(work_of(replace(cell, fusion=source)) for source in missing) or COMBINING
 
     def _has(self, cell: RunConfig, source: str) -> bool:
-        losses = (cell.loss, None)  # a combiner may have a loss where the heads have none
+        losses = (cell.loss, None)  # a stacker may have a loss where the heads have none
         return any((cell.head, source, loss, cell.seed) in self._finished for loss in losses)
 
     def _comes_later(self, cell: RunConfig) -> bool:

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mmfeat.config import FitSettings
+from mmfeat.core.plugins import check_name
 from mmfeat.errors import ConfigError, MmfeatError
-from mmfeat.fit import plan_run
-from mmfeat.fusion import FUSIONS
-from mmfeat.heads import HEADS
-from mmfeat.losses import LOSSES
-from mmfeat.plugins import check_name
-from mmfeat.runs import RunConfig
+from mmfeat.fit.fit import plan_run
+from mmfeat.fit.fusion.fuse import FUSIONS
+from mmfeat.fit.heads import HEADS
+from mmfeat.fit.losses import LOSSES
+from mmfeat.runs.run import RunConfig
 
 
 @dataclass(frozen=True, kw_only=True)

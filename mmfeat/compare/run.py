@@ -8,17 +8,17 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from mmfeat.compare.cell import Event
+from mmfeat.compare.cells import Event
 from mmfeat.compare.order import Order
+from mmfeat.core.plugins import Plugin, resolve
+from mmfeat.decide.thresholds import method_of
 from mmfeat.errors import ConfigError
-from mmfeat.plugins import Plugin, resolve
-from mmfeat.runs import Run, RunConfig
-from mmfeat.thresholds import method_of
-from mmfeat.workspace import Workspace
+from mmfeat.runs.run import Run, RunConfig
+from mmfeat.runs.workspace import Workspace
 
 ENGINES: dict[str, Plugin] = {
-    "local": Plugin("mmfeat.compare.crew:make_local", "processes of this machine"),
-    "ray": Plugin("mmfeat.compare.on_ray:make_tasks", "tasks of a Ray cluster", extra="ray"),
+    "local": Plugin("mmfeat.compare.executors:make_local", "processes of this machine"),
+    "ray": Plugin("mmfeat.compare.ray_executor:make_tasks", "tasks of a Ray cluster", extra="ray"),
 }
 UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -61,16 +61,16 @@ def run_cells(
     make_crew = resolve(engine, ENGINES, "engine")
     with make_crew(
         workspace, stores, objective=objective, jobs=jobs, report=report, address=ray_address
-    ) as crew:
+    ) as executor:
         while True:
-            while crew.is_free:
+            while executor.is_free:
                 cell = order.take(seconds_left=deadline - time.monotonic())
                 if cell is None:
                     break
-                crew.start(cell, deadline=deadline)
-            if not crew.is_busy:
+                executor.start(cell, deadline=deadline)
+            if not executor.is_busy:
                 break
-            event = crew.wait()
+            event = executor.wait()
             report(event)
             if event.state == "finished":
                 runs.append(Run(workspace.run(event.run)))

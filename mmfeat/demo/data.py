@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
+from mmfeat.core.files import write_text
 from mmfeat.demo.captions import describe
 from mmfeat.demo.scenes import draw_scene, make_scene
 from mmfeat.demo.things import THINGS
 from mmfeat.errors import ConfigError
-from mmfeat.files import write_text
 
 STREAM = 0x64656D6F  # of the demo's scenes; the bundled encoder was trained on another
 SPLITS = ("train", "test")

@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from mmfeat.compare import plan_comparison, run_cells
+from mmfeat.compare.leaderboard import Leaderboard, make_leaderboard, write_leaderboard
 from mmfeat.config import read_settings
+from mmfeat.decide.tune import tune
 from mmfeat.demo.data import write_demo_data
-from mmfeat.leaderboard import Leaderboard, make_leaderboard, write_leaderboard
 from mmfeat.metrics import summarise
-from mmfeat.predict import predict_scores
-from mmfeat.runs import Run
+from mmfeat.predict.predict import predict_scores
+from mmfeat.runs.run import Run
+from mmfeat.runs.workspace import Workspace
 from mmfeat.tables import read_table
-from mmfeat.tune import tune
 from mmfeat.types import Scores, Targets
-from mmfeat.workspace import Workspace
 
 N_TRAIN, N_TEST = 6000, 3000
 COMMANDS = (

@@ -29,7 +29,7 @@ from torch import nn
 
 from mmfeat.demo.captions import describe
 from mmfeat.demo.scenes import draw_scene, make_scene
-from mmfeat.encoders.tiny_demo import IMAGE_SIZE, WEIGHTS, build, save_weights, tokenizer
+from mmfeat.extract.encoders.tiny_demo import IMAGE_SIZE, WEIGHTS, build, save_weights, tokenizer
 
 STREAM = 0x70726574  # of the pretraining scenes; the demo data has its own
 BATCH = 256

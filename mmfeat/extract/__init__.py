@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mmfeat.extract.claims import is_helper
-from mmfeat.extract.engines import ENGINES, load_encoder_for
+from mmfeat.extract.engines.base import ENGINES, load_encoder_for
+from mmfeat.extract.engines.torchrun import is_helper
 from mmfeat.extract.run import Progress, extract_table, help_extract
 from mmfeat.extract.summary import ExtractSummary
 

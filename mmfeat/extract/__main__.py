@@ -5,7 +5,7 @@ from __future__ import annotations
 import runpy
 import sys
 
-from mmfeat.extract.claims import is_helper
+from mmfeat.extract.engines.torchrun import is_helper
 
 if __name__ == "__main__":
     quiet = ["--quiet"] if is_helper() else []

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from mmfeat.core.lock import LockHeld, locked
 from mmfeat.errors import ExtractError
-from mmfeat.lock import LockHeld, locked
 from mmfeat.store.parts import finish
 
 

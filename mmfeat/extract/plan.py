@@ -16,11 +16,11 @@ import numpy as np
 import PIL
 from PIL import features
 
-from mmfeat.address import Address
 from mmfeat.config import ExtractSettings
-from mmfeat.encoders.base import Encoder
+from mmfeat.core.address import Address
 from mmfeat.errors import ExtractError
-from mmfeat.extract.sources import Images, open_images
+from mmfeat.extract.encoders.base import Encoder
+from mmfeat.extract.images.sources import Images, open_images
 from mmfeat.store.layout import DTYPES, MODALITIES, SCHEMA
 from mmfeat.store.repeats import first_rows
 from mmfeat.types import IntArray, Table

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmfeat.encoders.base import Encoder
+from mmfeat.extract.encoders.base import Encoder
 from mmfeat.store.layout import canonical_json
 from mmfeat.store.reader import FeatureStore
 from mmfeat.store.shards import check_same

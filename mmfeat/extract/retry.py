@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mmfeat.encoders.base import Encoder
-from mmfeat.extract.decoding import Decoder
-from mmfeat.extract.local import decode_task, encode_rows, image_names
+from mmfeat.extract.encoders.base import Encoder
+from mmfeat.extract.engines.local import decode_task, encode_rows, image_names
+from mmfeat.extract.images.decoding import Decoder
 from mmfeat.extract.plan import Plan
-from mmfeat.store.layout import Block, Problem, Status
+from mmfeat.store.layout import Block, FailedRow, Status
 from mmfeat.store.reader import FeatureStore
 from mmfeat.store.write import Rows, write_store
 
@@ -58,6 +58,6 @@ def _patched(
         block.embeddings["image"][failed] = again.embeddings["image"]
         block.status["image"][failed] = again.status["image"]
         kept = [p for p in block.problems if p.modality != "image"]
-        problems = sorted((*kept, *again.problems), key=Problem.place)
+        problems = sorted((*kept, *again.problems), key=FailedRow.place)
         yield replace(block, problems=tuple(problems))
         start += len(block.truncated)

@@ -8,17 +8,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mmfeat.config import ExtractSettings
-from mmfeat.encoders.base import Encoder
+from mmfeat.core.plugins import check_name
 from mmfeat.extract.changes import changed_rows
-from mmfeat.extract.claims import help_with
-from mmfeat.extract.engines import ENGINES, find_engine
+from mmfeat.extract.encoders.base import Encoder
+from mmfeat.extract.engines.base import ENGINES, find_engine
+from mmfeat.extract.engines.torchrun import help_with
 from mmfeat.extract.lock import sole_writer
 from mmfeat.extract.plan import Plan, Shard, make_plan
 from mmfeat.extract.prompts import LabelPrompts, add_prompts
 from mmfeat.extract.retry import retry
 from mmfeat.extract.shared import fetch_shards, remove_shards, share
 from mmfeat.extract.summary import ExtractSummary, summarise
-from mmfeat.plugins import check_name
 from mmfeat.store.parts import find_store
 from mmfeat.store.reader import FeatureStore
 from mmfeat.store.shards import check_same, merge_shards, read_finished
@@ -77,7 +77,7 @@ def extract_table(
 def help_extract(
     table: Table, *, images: Path | str, encoder: Encoder, out: Path, settings: ExtractSettings
 ) -> None:
-    """Make shards for the process that extracts `table` into `out`; see `mmfeat.extract.claims`.
+    """Make shards for the process that extracts `table` into `out`; see `engines.torchrun`.
 
     Returns when others make all that is left. Errors as in `extract_table`.
     """

@@ -12,10 +12,10 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
-from mmfeat.address import Address, folder_or_address
+from mmfeat.core.address import Address, folder_or_address
+from mmfeat.core.files import write_json
 from mmfeat.errors import ConfigError, ExtractError
 from mmfeat.extract.plan import Plan
-from mmfeat.files import write_json
 
 ABOUT = "provenance.json"  # what the shards are of; put first, so that a closed door is met early
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmfeat.store.layout import Problem
+from mmfeat.store.layout import FailedRow
 from mmfeat.store.reader import FeatureStore
 
 
@@ -29,7 +29,7 @@ class ExtractSummary:
     n_rows: int
     counts: dict[str, dict[str, int]]
     widths: dict[str, int]
-    problems: tuple[Problem, ...]
+    problems: tuple[FailedRow, ...]
     truncated: int
     already_complete: bool
     notes: tuple[str, ...] = ()

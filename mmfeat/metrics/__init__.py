@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmfeat.core.plugins import Plugin, resolve
 from mmfeat.metrics import probability, ranking, sets
-from mmfeat.plugins import Plugin, resolve
 from mmfeat.types import FloatArray, Targets
 
 METRICS: dict[str, Plugin] = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mmfeat.classes import map_classes
+from mmfeat.core.parallel import thread_map
 from mmfeat.metrics.ranked import find_corners
 from mmfeat.metrics.sets import Values, mean_of_classes
 from mmfeat.types import FloatArray, IntArray, Targets
@@ -25,7 +25,7 @@ def class_ap(probabilities: FloatArray, targets: Targets) -> Values:
         corners = find_corners(probabilities[:, j], targets[:, j])  # recall steps there alone
         return _ap(corners.hits, corners.chosen)
 
-    return np.array(map_classes(ap, range(targets.shape[1])))
+    return np.array(thread_map(ap, range(targets.shape[1])))
 
 
 def mean_ap(probabilities: FloatArray, targets: Targets) -> float | None:

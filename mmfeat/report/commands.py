@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 
-from mmfeat.decision import Decision
-from mmfeat.runs import Run
+from mmfeat.decide.decision import Decision
+from mmfeat.runs.run import Run
 
 STAYED = "thresholds stay at 0.5"  # a note of `tune` that no method was asked for
 

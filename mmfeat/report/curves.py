@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mmfeat.decide.thresholds import TuningData
+from mmfeat.decide.thresholds.cuts import Cuts
+from mmfeat.decide.thresholds.separable import resampled
 from mmfeat.errors import RunError
 from mmfeat.metrics.ranking import class_ap
-from mmfeat.runs import Run
-from mmfeat.thresholds import Problem
-from mmfeat.thresholds.cuts import Cuts
-from mmfeat.thresholds.separable import resampled
+from mmfeat.runs.run import Run
 from mmfeat.types import Targets
 
 Values = NDArray[np.float64]
@@ -90,7 +90,7 @@ def read_curves(run: Run) -> RunCurves:
     """Compute the curves of a finished run; raise `RunError` where its files are broken."""
     scores, decision = run.scores(), run.decision()
     assert scores.targets is not None, "a run is fitted on targets"
-    problem = Problem(
+    problem = TuningData(
         probabilities=scores.probabilities,
         targets=scores.targets,
         seed=int(decision.options.get("seed", 0)),
@@ -124,7 +124,7 @@ def read_curves(run: Run) -> RunCurves:
 
 
 def _class_curve(
-    problem: Problem,
+    problem: TuningData,
     j: int,
     *,
     label: str,

@@ -9,10 +9,10 @@ from typing import Any
 
 from markupsafe import Markup
 
+from mmfeat.compare.leaderboard import Entry
 from mmfeat.errors import RunError
-from mmfeat.leaderboard import Entry
 from mmfeat.report.commands import commands_of
-from mmfeat.runs import Run, RunConfig
+from mmfeat.runs.run import Run, RunConfig
 
 DIGITS = 4
 

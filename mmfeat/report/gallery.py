@@ -16,10 +16,10 @@ import numpy as np
 from mmfeat.errors import StoreError
 from mmfeat.report.doubts import find_doubts
 from mmfeat.report.thumbnails import Thumbnails
-from mmfeat.runs import Run
+from mmfeat.runs.run import Run
+from mmfeat.runs.workspace import Workspace
 from mmfeat.store import FeatureStore
 from mmfeat.types import Scores, Targets
-from mmfeat.workspace import Workspace
 
 log = logging.getLogger(__name__)
 

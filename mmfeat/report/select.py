@@ -8,9 +8,9 @@ import numpy as np
 
 from mmfeat.errors import MmfeatError, RunError
 from mmfeat.report.facts import RunFacts
-from mmfeat.runs import Run, find_run, list_runs
+from mmfeat.runs.run import Run, find_run, list_runs
+from mmfeat.runs.workspace import Workspace
 from mmfeat.types import Scores
-from mmfeat.workspace import Workspace
 
 
 def select_runs(

@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from mmfeat.files import replacing
+from mmfeat.core.files import replacing
 
 # What plots are drawn in. On the page each colour becomes the CSS variable of its name, so that
 # one drawing is readable on a light and on a dark ground.

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from mmfeat.encoders.base import Preprocessing
 from mmfeat.errors import ExtractError
-from mmfeat.extract.guard import Refusal
-from mmfeat.extract.images import decode_image
-from mmfeat.extract.sources import open_images
+from mmfeat.extract.encoders.base import Preprocessing
+from mmfeat.extract.images.guard import Refusal
+from mmfeat.extract.images.read import decode_image
+from mmfeat.extract.images.sources import open_images
 
 SIDE = 192  # pixels
 MAT = 24  # grey around a picture that is not square

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from mmfeat.compare.leaderboard import make_leaderboard
 from mmfeat.config import Settings
-from mmfeat.files import write_text
-from mmfeat.leaderboard import make_leaderboard
+from mmfeat.core.files import write_text
 from mmfeat.metrics.sets import labels_per_row
 from mmfeat.report.curves import read_curves
 from mmfeat.report.facts import Drawing, EntryFacts, RunFacts
@@ -20,9 +20,9 @@ from mmfeat.report.page import Page, distinct, render
 from mmfeat.report.plots import PLOTS, draw_all
 from mmfeat.report.select import select_runs
 from mmfeat.report.svg import inline, write_figure
-from mmfeat.runs import Run
+from mmfeat.runs.run import Run
+from mmfeat.runs.workspace import Workspace
 from mmfeat.types import Scores
-from mmfeat.workspace import Workspace
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mmfeat.errors import StoreError
 from mmfeat.store.guard import check_store, plain_errors
-from mmfeat.store.layout import Problem, Status, store_digest
+from mmfeat.store.layout import FailedRow, Status, store_digest
 from mmfeat.store.texts import text_blocks
 
 ALL = slice(None)
@@ -86,14 +86,14 @@ class StoreFile:
         """Read a dataset of texts."""
         return list(chain.from_iterable(self.text_blocks(name)))
 
-    def problem_blocks(self, *, start: int = 0) -> Iterator[list[Problem]]:
+    def problem_blocks(self, *, start: int = 0) -> Iterator[list[FailedRow]]:
         """Read the problems, some at a time, their rows counted from `start`."""
         file = self._open
         with plain_errors(self.path):
             for which in text_blocks(file["problems"], self.path):
                 yield read_problems(file, which, start=start)
 
-    def problems(self, most: int, *, start: int = 0) -> list[Problem]:
+    def problems(self, most: int, *, start: int = 0) -> list[FailedRow]:
         """Read the first problems, their rows counted from `start`."""
         blocks = self.problem_blocks(start=start)
         return list(islice(chain.from_iterable(blocks), most))
@@ -134,10 +134,10 @@ def _limit_cache(file: h5py.File) -> None:
     file.id.set_mdc_config(config)
 
 
-def read_problems(file: h5py.File, which: slice = ALL, *, start: int = 0) -> list[Problem]:
+def read_problems(file: h5py.File, which: slice = ALL, *, start: int = 0) -> list[FailedRow]:
     """Read the table of problems of a file or a shard, their rows counted from `start`."""
     return [
-        Problem(
+        FailedRow(
             row=start + int(row),
             id=id_.decode("utf-8"),
             modality=intern(modality.decode("utf-8")),

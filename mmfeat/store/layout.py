@@ -59,7 +59,7 @@ class Status(IntEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Problem:
+class FailedRow:
     """Why one row of one modality has no embedding."""
 
     row: int
@@ -87,7 +87,7 @@ class Checksum:
         """Feed texts."""
         self._hash.update("".join(f"{text}\0" for text in texts).encode("utf-8"))
 
-    def add_problems(self, problems: Iterable[Problem]) -> None:
+    def add_problems(self, problems: Iterable[FailedRow]) -> None:
         """Feed problems."""
         for p in problems:
             self.add_texts((str(p.row), p.id, p.modality, str(int(p.status)), p.reason))
@@ -115,7 +115,7 @@ class Block:
     embeddings: dict[str, Embeddings]
     status: dict[str, NDArray[np.uint8]]
     truncated: NDArray[np.uint8]
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[FailedRow, ...] = ()
 
     @property
     def n_rows(self) -> int:

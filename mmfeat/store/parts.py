@@ -18,8 +18,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from mmfeat.core.files import sync, write_json
 from mmfeat.errors import StoreError
-from mmfeat.files import sync, write_json
 from mmfeat.store.file import StoreFile
 from mmfeat.store.guard import LARGEST_JSON, check_schema, plain_errors
 from mmfeat.store.layout import MODALITIES, SCHEMA, store_digest

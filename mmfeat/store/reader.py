@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mmfeat.errors import StoreError
 from mmfeat.store.file import ALL, StoreFile
 from mmfeat.store.guard import plain_errors
-from mmfeat.store.layout import BLOCK_ROWS, MODALITIES, Block, Problem, Status, store_digest
+from mmfeat.store.layout import BLOCK_ROWS, MODALITIES, Block, FailedRow, Status, store_digest
 from mmfeat.store.parts import find_store, open_files, whole_provenance
 from mmfeat.types import Embeddings, Features, Prompts, Targets
 
@@ -210,13 +210,13 @@ class FeatureStore:
         """Read a dataset of texts that has one per row, some rows at a time."""
         return chain.from_iterable(file.text_blocks(name) for file in self._files)
 
-    def problem_blocks(self) -> Iterator[list[Problem]]:
+    def problem_blocks(self) -> Iterator[list[FailedRow]]:
         """Read `problems`, some at a time."""
         files = zip(self._files, self._starts, strict=False)
         return chain.from_iterable(file.problem_blocks(start=start) for file, start in files)
 
     @property
-    def problems(self) -> tuple[Problem, ...]:
+    def problems(self) -> tuple[FailedRow, ...]:
         """Every row without an embedding, and why."""
         return self.first_problems(self.n_problems)
 
@@ -225,9 +225,9 @@ class FeatureStore:
         """The number of `problems`."""
         return sum(file.n_problems for file in self._files)
 
-    def first_problems(self, most: int) -> tuple[Problem, ...]:
+    def first_problems(self, most: int) -> tuple[FailedRow, ...]:
         """Read the first of `problems`."""
-        found: list[Problem] = []
+        found: list[FailedRow] = []
         for file, start in zip(self._files, self._starts, strict=False):
             found += file.problems(most - len(found), start=start)
         return tuple(found)
@@ -268,7 +268,7 @@ class FeatureStore:
 
     def blocks(self, *, n_rows: int = BLOCK_ROWS) -> Iterator[Block]:
         """Read `n_rows` rows at a time, with their problems."""
-        problems: dict[int, list[Problem]] = defaultdict(list)
+        problems: dict[int, list[FailedRow]] = defaultdict(list)
         for problem in self.problems:
             problems[problem.row // n_rows].append(problem)
         for start in range(0, self.n_rows, n_rows):

@@ -16,7 +16,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from mmfeat.store.layout import Block, Problem, Status
+from mmfeat.store.layout import Block, FailedRow, Status
 from mmfeat.types import IntArray
 
 OPEN = 0  # the status of such a row in a shard; no row of a store has it
@@ -49,11 +49,11 @@ class Repeats:
     ids: Sequence[str]
     files: Sequence[Path]
     rows_per_file: int
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[FailedRow] = field(default_factory=list)
 
     def fill(self, block: Block, *, start: int, file: h5py.File) -> Block:
         """Fill in the next block: it begins at row `start` and will stand in the open `file`."""
-        added: list[Problem] = []
+        added: list[FailedRow] = []
         for modality, status in block.status.items():
             at = np.flatnonzero(status == OPEN)
             if not len(at):
@@ -66,9 +66,9 @@ class Repeats:
                 block.truncated[at] = found["truncated"]
             for row in (start + at[status[at] != Status.OK]).tolist():
                 source = (int(self.first[modality][row]), modality)
-                told = self.problems[bisect_left(self.problems, source, key=Problem.place)]
+                told = self.problems[bisect_left(self.problems, source, key=FailedRow.place)]
                 added.append(replace(told, row=row, id=self.ids[row]))
-        filled = tuple(sorted((*block.problems, *added), key=Problem.place))
+        filled = tuple(sorted((*block.problems, *added), key=FailedRow.place))
         self.problems.extend(filled)
         return replace(block, problems=filled)
 

@@ -12,15 +12,15 @@ from typing import Any
 import h5py
 import numpy as np
 
+from mmfeat.core.files import replacing
 from mmfeat.errors import StoreError
-from mmfeat.files import replacing
 from mmfeat.store.layout import (
     BLOCK_ROWS,
     PROBLEM,
     TEXT,
     Block,
     Checksum,
-    Problem,
+    FailedRow,
     canonical_json,
     store_digest,
     text_sha256,
@@ -248,7 +248,7 @@ def _write_blocks(
     for name, (shape, kind) in shapes.items():
         file.create_dataset(name, shape=shape, dtype=kind)
     sums = {name: Checksum() for name in shapes}
-    problems: list[Problem] = []
+    problems: list[FailedRow] = []
     row = 0
     for given in blocks:
         block = given if repeats is None else repeats.fill(given, start=start + row, file=file)
@@ -266,7 +266,7 @@ def _write_blocks(
     return sums
 
 
-def _write_problems(file: h5py.File, problems: Sequence[Problem], *, start: int) -> Checksum:
+def _write_problems(file: h5py.File, problems: Sequence[FailedRow], *, start: int) -> Checksum:
     dataset = file.create_dataset("problems", shape=(len(problems),), dtype=PROBLEM)
     checksum = Checksum()
     for begin in range(0, len(problems), BLOCK_ROWS):

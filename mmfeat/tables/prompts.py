@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from mmfeat.core.plugins import resolve
 from mmfeat.errors import TableError
-from mmfeat.plugins import resolve
 from mmfeat.tables.columns import Columns, as_text
 from mmfeat.tables.encoding import decode_utf8
 from mmfeat.tables.read import READERS, check_storable

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmfeat.config import DataSettings
+from mmfeat.core.plugins import Plugin, resolve
 from mmfeat.errors import TableError
-from mmfeat.plugins import Plugin, resolve
 from mmfeat.tables.columns import Columns, as_text
 from mmfeat.tables.labels import targets_from_columns, targets_from_text
 from mmfeat.types import Table

@@ -10,11 +10,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
+from mmfeat.core.plugins import Plugin, resolve
 from mmfeat.errors import MmfeatError, PluginError
-from mmfeat.plugins import Plugin, resolve
-from mmfeat.runs import Run
+from mmfeat.runs.run import Run
+from mmfeat.runs.workspace import Workspace
 from mmfeat.tracking.record import Curve, read_record
-from mmfeat.workspace import Workspace
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,94 @@
+"""One cell of a comparison: an ordinary run, fitted and tuned, with what is told about it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from mmfeat.decide.tune import tune
+from mmfeat.errors import MmfeatError
+from mmfeat.fit.fit import fit
+from mmfeat.fit.training_data import Training
+from mmfeat.runs.run import Run, RunConfig
+from mmfeat.runs.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """What became of a cell, or how far it is.
+
+    Attributes
+    ----------
+    state
+        ``running``: `done` of `total` heads of the folds are fitted; ``finished``: `run` is its
+        name; ``failed``: it cannot be fitted, for `reason`; ``stopped``: the time was spent, and
+        what is fitted is kept.
+    at_half, nested
+        Of a finished cell: the objective at 0.5, and decided on held-out folds.
+    seconds
+        Of a finished cell: what its fit took, also where it was an earlier one.
+    """
+
+    cell: RunConfig
+    state: Literal["running", "finished", "failed", "stopped"]
+    done: int = 0
+    total: int = 0
+    run: str = ""
+    reason: str = ""
+    at_half: float = math.nan
+    nested: float = math.nan
+    seconds: float = math.nan
+
+
+class OutOfTimeError(Exception):
+    """The budget was spent in the middle of a cell."""
+
+
+def run_cell(
+    workspace: Workspace,
+    cell: RunConfig,
+    training: Training,
+    *,
+    objective: str,
+    deadline: float,
+    report: Callable[[Event], None],
+) -> Event:
+    """Fit and tune one cell; `report` hears of every fitted head, and the last event is returned.
+
+    A finished run of the same config and stores is taken as it is, and so are its thresholds if
+    they are for this objective. `deadline`, by `time.monotonic`, is looked at after every head.
+    """
+
+    def on_fit(done: int, total: int) -> None:
+        report(Event(cell=cell, state="running", done=done, total=total))
+        if time.monotonic() > deadline:
+            raise OutOfTimeError
+
+    try:
+        run = fit(workspace, cell, training, on_fit=on_fit)
+        worth = _decide(run, objective)
+    except OutOfTimeError:
+        return Event(cell=cell, state="stopped", reason="the time was spent")
+    except MmfeatError as error:
+        return Event(cell=cell, state="failed", reason=str(error))
+    return Event(
+        cell=cell,
+        state="finished",
+        run=run.name,
+        at_half=worth["at_0.5"],
+        nested=worth["nested"],
+        seconds=sum(run.metrics()["seconds"].values()),
+    )
+
+
+def _decide(run: Run, objective: str) -> dict[str, float]:
+    """Tune the run unless it is; give its objective at 0.5 and on held-out folds."""
+    tuned = run.has_thresholds and run.decision().objective == objective
+    if not tuned or run.held_out() is None:
+        run.write_decision(tune(run.scores(), objective=objective, method=None))
+    estimates = run.decision().oof
+    worth = {name: estimates[name][objective.replace("-", "_")] for name in ("at_0.5", "nested")}
+    return {name: math.nan if value is None else value for name, value in worth.items()}

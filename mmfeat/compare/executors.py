@@ -1,0 +1,200 @@
+"""Who runs the cells on this machine: this process, or several that share the cores."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from typing import Protocol
+
+from mmfeat.compare.cells import Event, run_cell
+from mmfeat.errors import FitError
+from mmfeat.fit.training_data import Stores, load_training
+from mmfeat.runs.run import RunConfig
+from mmfeat.runs.workspace import Workspace
+
+log = logging.getLogger(__name__)
+
+
+class Executor(Protocol):
+    """Runs cells; each of its processes reads the stores once."""
+
+    @property
+    def is_free(self) -> bool:
+        """Whether another cell can be started."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a cell is running."""
+
+    def start(self, cell: RunConfig, *, deadline: float) -> None:
+        """Start a cell."""
+
+    def wait(self) -> Event:
+        """Wait until something is known of a cell that is running."""
+
+
+class SerialExecutor:
+    """Runs one cell after another in this process."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        stores: Stores,
+        *,
+        objective: str,
+        report: Callable[[Event], None],
+    ) -> None:
+        self._workspace, self._objective, self._report = workspace, objective, report
+        self._training = load_training(workspace, *stores)
+        self._next: tuple[RunConfig, float] | None = None
+
+    @property
+    def is_free(self) -> bool:
+        return self._next is None
+
+    @property
+    def is_busy(self) -> bool:
+        return self._next is not None
+
+    def start(self, cell: RunConfig, *, deadline: float) -> None:
+        self._next = cell, deadline
+
+    def wait(self) -> Event:
+        assert self._next is not None, "a cell was started"
+        (cell, deadline), self._next = self._next, None
+        return run_cell(
+            self._workspace,
+            cell,
+            self._training,
+            objective=self._objective,
+            deadline=deadline,
+            report=self._report,
+        )
+
+
+class Workers:
+    """Runs cells side by side in processes of their own."""
+
+    def __init__(self, connections: Sequence[tuple[SpawnProcess, Connection]]) -> None:
+        self._free = list(connections)
+        self._busy: dict[Connection, tuple[SpawnProcess, RunConfig]] = {}
+
+    @property
+    def is_free(self) -> bool:
+        return bool(self._free)
+
+    @property
+    def is_busy(self) -> bool:
+        return bool(self._busy)
+
+    def start(self, cell: RunConfig, *, deadline: float) -> None:
+        process, connection = self._free.pop()
+        self._busy[connection] = process, cell
+        connection.send((cell, deadline))
+
+    def wait(self) -> Event:
+        connection = wait(list(self._busy))[0]
+        assert isinstance(connection, Connection), "only connections are waited for"
+        process, cell = self._busy[connection]
+        try:
+            event: Event = connection.recv()
+        except (EOFError, ConnectionError):
+            process.join()
+            del self._busy[connection]
+            raise FitError(
+                "a process of a comparison lives until its cells are run",
+                f"that of {cell.head} × {cell.fusion} ended with status {process.exitcode}",
+                "if memory ran out, use fewer --jobs; the same command goes on with what is left",
+            ) from None
+        if event.state != "running":
+            del self._busy[connection]
+            self._free.append((process, connection))
+        return event
+
+
+@contextmanager
+def make_local(
+    workspace: Workspace,
+    stores: Stores,
+    *,
+    objective: str,
+    jobs: int,
+    report: Callable[[Event], None],
+    address: str | None = None,
+) -> Iterator[Executor]:
+    """Give a executor of `jobs` processes, at most one per core, for the split and feature sets.
+
+    `address` is for crews of a cluster.
+    """
+    n_cores = len(os.sched_getaffinity(0))
+    if jobs > n_cores:
+        log.warning("there are %d cores: as many cells run side by side, not %d", n_cores, jobs)
+    jobs = min(jobs, n_cores)
+    if jobs <= 1:
+        yield SerialExecutor(workspace, stores, objective=objective, report=report)
+        return
+    load_training(workspace, *stores)  # an error in the stores is told before any process starts
+    context = multiprocessing.get_context("spawn")
+    members: list[tuple[SpawnProcess, Connection]] = []
+    try:
+        with _threads(max(1, n_cores // jobs)):
+            for _ in range(jobs):
+                ours, theirs = context.Pipe()
+                process = context.Process(
+                    target=_work, args=(theirs, workspace, stores, objective), daemon=True
+                )
+                process.start()
+                theirs.close()
+                members.append((process, ours))
+        yield Workers(members)
+    finally:
+        for process, connection in members:
+            connection.close()
+            process.terminate()  # what it has fitted is kept
+            process.join()
+
+
+def _work(
+    connection: Connection,
+    workspace: Workspace,
+    stores: Stores,
+    objective: str,
+) -> None:
+    """What a process does: cells from the connection, events into it, until it is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asks decides
+    training = load_training(workspace, *stores)
+    while True:
+        try:
+            cell, deadline = connection.recv()
+            connection.send(
+                run_cell(
+                    workspace,
+                    cell,
+                    training,
+                    objective=objective,
+                    deadline=deadline,
+                    report=connection.send,
+                )
+            )
+        except (EOFError, ConnectionError):
+            return
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    """Let processes that are started inside compute with so many threads each."""
+    before = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = str(number)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["OMP_NUM_THREADS"]
+        else:
+            os.environ["OMP_NUM_THREADS"] = before

@@ -1,0 +1,264 @@
+"""The leaderboard: runs side by side, best first, and which of them can be told apart.
+
+Runs that differ in nothing but their seed are one entry. Entries are ranked by `nested`, the
+objective decided on held-out folds; each is compared with the best on the same resamples of
+folds and rows (`mmfeat.decide.paired`), and is `tied` with it where the interval of the difference
+holds zero.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmfeat.core.files import write_text
+from mmfeat.decide.decision import Decision
+from mmfeat.decide.paired import Values, resampled_values
+from mmfeat.decide.thresholds import TuningData
+from mmfeat.decide.tune import tune
+from mmfeat.errors import RunError
+from mmfeat.runs.run import Run, RunConfig
+from mmfeat.types import IntArray, Scores, Targets
+
+TAILS = (0.025, 0.975)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A cell of the comparison over its seeds.
+
+    Attributes
+    ----------
+    runs
+        Names of its runs, one per seed.
+    at_half, tuned, nested
+        The objective at 0.5, with thresholds chosen on the rows they are judged on, and with
+        thresholds chosen on the other folds; the mean over the seeds.
+    interval
+        95 % interval of `nested`, over folds and rows.
+    deviation
+        Standard deviation of `nested` over the seeds; None for one seed.
+    difference, difference_interval
+        `nested` minus that of the best entry, and its 95 % interval, paired.
+    tied
+        Whether the data cannot tell it from the best entry.
+    seconds, bytes, peak_memory
+        Of fitting, of the saved head, and the most memory the fit held: the mean, the mean and
+        the largest over the seeds.
+    """
+
+    head: str
+    fusion: str
+    loss: str | None
+    features: tuple[str, ...]
+    settings: dict[str, str]
+    runs: tuple[str, ...]
+    at_half: float
+    tuned: float
+    nested: float
+    interval: tuple[float, float]
+    deviation: float | None
+    difference: float
+    difference_interval: tuple[float, float]
+    tied: bool
+    seconds: float
+    bytes: int
+    peak_memory: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leaderboard:
+    """Entries, best first, by one objective."""
+
+    objective: str
+    entries: tuple[Entry, ...]
+
+    @property
+    def tied(self) -> tuple[Entry, ...]:
+        """The best entry and those that cannot be told from it."""
+        return tuple(entry for entry in self.entries if entry.tied)
+
+    def verdict(self) -> str:
+        """What the comparison says, in one sentence."""
+        best = self.entries[0]
+        if len(self.tied) > 1:
+            return (
+                f"these {len(self.tied)} are not distinguishable by {self.objective}"
+                f" (95 %, paired over folds and rows): {', '.join(map(name_of, self.tied))}"
+            )
+        if len(self.entries) == 1:
+            return f"{name_of(best)} reaches {self.objective} {best.nested:.4f}; it is alone"
+        return (
+            f"{name_of(best)} is best by {self.objective}; no other is within chance"
+            " (95 %, paired over folds and rows)"
+        )
+
+
+def make_leaderboard(runs: Sequence[Run], *, objective: str) -> Leaderboard:
+    """Compare finished runs of the same rows and labels.
+
+    Runs that are not tuned for `objective` are tuned here, without changing them. Raises
+    `RunError` where the runs are of different rows, labels or targets.
+    """
+    if not runs:
+        return Leaderboard(objective=objective, entries=())
+    first = runs[0].scores()
+    cells: dict[str, list[_Judged]] = {}
+    for run in runs:
+        one = _judge(run, objective, first)
+        cells.setdefault(repr(replace(one.config, seed=0)), []).append(one)
+    groups = {name: sorted(cell, key=lambda one: one.config.seed) for name, cell in cells.items()}
+    entries = {name: _entry(group) for name, group in groups.items()}
+    values = resampled_values(
+        objective,
+        _problem(first, next(iter(groups.values()))[0].decision),
+        {one.way: one.folds for group in groups.values() for one in group},
+        {name: {one.way: one.held_out for one in group} for name, group in groups.items()},
+    )
+    best = max(entries, key=lambda name: entries[name].nested)
+    compared = [
+        _compare(entry, entries[best], values[name], values[best])
+        for name, entry in entries.items()
+    ]
+    return Leaderboard(
+        objective=objective, entries=tuple(sorted(compared, key=lambda entry: -entry.nested))
+    )
+
+
+def name_of(entry: Entry) -> str:
+    """An entry in a few words: head, fusion and loss."""
+    return " × ".join(part for part in (entry.head, entry.fusion, entry.loss) if part)
+
+
+def write_leaderboard(path: Path, board: Leaderboard) -> None:
+    """Replace `path` by the entries as csv; `run` holds the names of all seeds' runs."""
+    text = io.StringIO()
+    rows = [_row(entry) for entry in board.entries]
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def _row(entry: Entry) -> dict[str, Any]:
+    return {
+        "head": entry.head,
+        "fusion": entry.fusion,
+        "loss": entry.loss or "-",
+        "features": ",".join(entry.features),
+        "settings": " ".join(f"{key}={value}" for key, value in entry.settings.items()),
+        "at_0.5": entry.at_half,
+        "tuned": entry.tuned,
+        "nested": entry.nested,
+        "nested_low": entry.interval[0],
+        "nested_high": entry.interval[1],
+        "deviation": entry.deviation,
+        "difference": entry.difference,
+        "difference_low": entry.difference_interval[0],
+        "difference_high": entry.difference_interval[1],
+        "tied": entry.tied,
+        "seconds": round(entry.seconds, 2),
+        "bytes": entry.bytes,
+        "peak_memory": entry.peak_memory,
+        "run": " ".join(entry.runs),
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Judged:
+    """A run with what it decided on held-out folds."""
+
+    name: str
+    config: RunConfig
+    metrics: dict[str, Any]
+    decision: Decision
+    held_out: Targets
+    folds: IntArray
+
+    @property
+    def way(self) -> tuple[int, int]:
+        """How the rows are divided: runs of one table that agree in this have the same folds."""
+        return self.config.folds, self.config.seed
+
+    def worth(self, how: str) -> float:
+        value = self.decision.oof[how][self.decision.objective.replace("-", "_")]
+        assert value is not None, "the objective of a decision has a value"
+        return value
+
+
+def _judge(run: Run, objective: str, first: Scores) -> _Judged:
+    scores, decision = run.scores(), run.decision()
+    same = scores.ids == first.ids and scores.labels == first.labels
+    if not same or not np.array_equal(scores.targets, first.targets):  # type: ignore[arg-type]
+        raise RunError(
+            "runs that are compared have the same rows, labels and targets",
+            f"{run.name} differs from the first of them",
+            "compare runs of one table",
+        )
+    held_out = run.held_out() if decision.objective == objective else None
+    if held_out is None:
+        decision = tune(scores, objective=objective, method=None)
+        held_out = decision.held_out
+    assert held_out is not None and scores.folds is not None, "a run is fitted across folds"
+    return _Judged(
+        name=run.name,
+        config=run.config(),
+        metrics=run.metrics(),
+        decision=decision,
+        held_out=held_out,
+        folds=scores.folds,
+    )
+
+
+def _problem(scores: Scores, decision: Decision) -> TuningData:
+    assert scores.targets is not None, "a run is fitted on targets"
+    return TuningData(
+        probabilities=scores.probabilities,
+        targets=scores.targets,
+        beta=decision.options.get("beta", TuningData.beta),
+        floor=decision.options.get("floor", TuningData.floor),
+    )
+
+
+def _entry(group: Sequence[_Judged]) -> Entry:
+    """The entry of one cell, as if it were the best; `_compare` finds out what it is."""
+    config = group[0].config
+    nested = np.array([one.worth("nested") for one in group])
+    peaks = [one.metrics["peak_memory"] for one in group if "peak_memory" in one.metrics]
+    return Entry(
+        head=config.head,
+        fusion=config.fusion,
+        loss=config.loss,
+        features=config.features,
+        settings=config.settings,
+        runs=tuple(one.name for one in group),
+        at_half=float(np.mean([one.worth("at_0.5") for one in group])),
+        tuned=float(np.mean([one.worth("tuned") for one in group])),
+        nested=float(nested.mean()),
+        interval=(np.nan, np.nan),
+        deviation=float(nested.std(ddof=1)) if len(group) > 1 else None,
+        difference=0.0,
+        difference_interval=(0.0, 0.0),
+        tied=True,
+        seconds=float(np.mean([sum(one.metrics["seconds"].values()) for one in group])),
+        bytes=round(float(np.mean([one.metrics["bytes"] for one in group]))),
+        peak_memory=max(peaks, default=None),
+    )
+
+
+def _compare(entry: Entry, best: Entry, values: Values, best_values: Values) -> Entry:
+    low, high = np.quantile(values, TAILS).tolist()
+    below, above = np.quantile(values - best_values, TAILS).tolist()
+    return replace(
+        entry,
+        interval=(low, high),
+        difference=entry.nested - best.nested,
+        difference_interval=(below, above),
+        tied=below <= 0 <= above,
+    )

@@ -1,0 +1,111 @@
+"""A executor on a Ray cluster: every cell is a task, and each machine has the features once."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+
+from mmfeat.compare.cells import Event, run_cell
+from mmfeat.core.cluster import join_cluster, plain_errors
+from mmfeat.fit.training_data import Stores, Training, load_training
+from mmfeat.runs.run import RunConfig
+from mmfeat.runs.workspace import Workspace
+
+log = logging.getLogger(__name__)
+RETRIES = 2  # of a cell whose process died; what it has fitted is kept
+
+
+class Tasks:
+    """Runs cells as tasks of the cluster, `jobs` of them at a time."""
+
+    def __init__(
+        self, workspace: Workspace, training: Training, *, objective: str, jobs: int, cpus: int
+    ) -> None:
+        self._fixed = (Workspace(workspace.root.resolve()), ray.put(training), objective)
+        self._task: Any = ray.remote(num_cpus=cpus, max_retries=RETRIES)(_run)
+        self._jobs = jobs
+        self._busy: dict[Any, RunConfig] = {}
+
+    @property
+    def is_free(self) -> bool:
+        return len(self._busy) < self._jobs
+
+    @property
+    def is_busy(self) -> bool:
+        return bool(self._busy)
+
+    def start(self, cell: RunConfig, *, deadline: float) -> None:
+        ends = time.time() + (deadline - time.monotonic())  # a clock that other machines share
+        self._busy[self._task.remote(cell, *self._fixed, ends)] = cell
+
+    def wait(self) -> Event:
+        (done,), _ = ray.wait(list(self._busy))
+        cell = self._busy.pop(done)
+        try:
+            event: Event = ray.get(done)
+        except RayError as error:
+            told = (str(error).strip().splitlines() or [""])[-1]
+            return Event(cell=cell, state="failed", reason=f"its task ended: {told}")
+        return replace(event, cell=cell)
+
+    def stop(self) -> None:
+        """End what is running; what it has fitted is kept."""
+        for task in self._busy:
+            ray.cancel(task, force=True)
+
+
+def _run(
+    cell: RunConfig, workspace: Workspace, training: Training, objective: str, ends: float
+) -> Event:
+    left = ends - time.time()
+    return run_cell(
+        workspace,
+        cell,
+        training,
+        objective=objective,
+        deadline=time.monotonic() + left if math.isfinite(left) else math.inf,
+        report=lambda event: None,
+    )
+
+
+@contextmanager
+def make_tasks(
+    workspace: Workspace,
+    stores: Stores,
+    *,
+    objective: str,
+    jobs: int,
+    report: Callable[[Event], None],
+    address: str | None = None,
+) -> Iterator[Tasks]:
+    """Give a executor of a cluster; `jobs` 0: one cell per CPU, else they share the CPUs.
+
+    Nothing is told of a cell before it ends, so `report` is not called.
+    """
+    training = load_training(workspace, *stores)
+    join_cluster(address)
+    n_cpus = max(int(ray.cluster_resources().get("CPU", 1)), 1)
+    if jobs > n_cpus:
+        log.warning("there are %d CPUs: as many cells run side by side, not %d", n_cpus, jobs)
+    jobs = min(jobs or n_cpus, n_cpus)
+    fewest = min(int(node["Resources"].get("CPU", 1)) for node in ray.nodes() if node["Alive"])
+    with plain_errors():
+        executor = Tasks(
+            workspace,
+            training,
+            objective=objective,
+            jobs=jobs,
+            cpus=max(min(n_cpus // jobs, fewest), 1),
+        )
+        try:
+            yield executor
+        finally:
+            executor.stop()

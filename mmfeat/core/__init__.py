@@ -1,0 +1,1 @@
+"""What knows nothing of the job: files, locks, threads, memory, addresses, clusters, plug-ins."""

@@ -1,0 +1,1 @@
+"""The decision: out-of-fold scores become label sets."""

@@ -1,0 +1,83 @@
+"""Many rows of one score as few weighted ones, of which smooth functions have the same sums.
+
+1. Rows are sorted by logit into bins `WIDTH` wide, apart by truth and by fold;
+2. of each bin only the count, the sum and the sum of squares are kept, and folds are left out by
+   leaving out their sums;
+3. a bin becomes two rows at its mean plus and minus its standard deviation, of half its count.
+
+Count, mean and variance of a bin stay as they are. So the sum of a function whose third
+derivative is at most d is wrong by less than d · WIDTH³ / 12 a row, 3e-7 · d, and far less where
+rows lie on both sides of a bin's mean. A logistic regression of a million rows takes
+milliseconds, and its weights differ from those of the rows in the ninth place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmfeat.metrics.probability import SMALLEST
+from mmfeat.types import Targets
+
+Values = NDArray[np.float64]
+
+WIDTH = 2.0**-6  # of a bin, in units of the logit
+FURTHEST = 17.0  # no logit is further from 0, see `SMALLEST`
+N_BINS = int(2 * FURTHEST / WIDTH)
+
+
+@dataclass(frozen=True)
+class BinnedLogits:
+    """The sums of one class's rows by fold, truth and bin of the logit.
+
+    Attributes
+    ----------
+    sums
+        Of shape (folds, 3, 2, bins): rows, and the sums of their places in the bin, from 0 to 1,
+        and of the squares of these.
+    """
+
+    sums: Values
+
+    @classmethod
+    def of(cls, folds: Iterable[tuple[Values, Targets]]) -> BinnedLogits:
+        """Sum up each fold's logits, from `logit`, and truth, 0 or 1, both of shape (n,)."""
+        return cls(np.stack([_sums(logits, truth) for logits, truth in folds]))
+
+    def rows(self, folds: Sequence[int]) -> tuple[Values, Targets, Values]:
+        """Weighted rows in place of those of some folds.
+
+        Probabilities, truth and weights, of shape (m,).
+        """
+        count, first, second = self.sums[list(folds)].sum(axis=0)
+        truth, bins = np.nonzero(count)
+        count, first, second = (part[truth, bins] for part in (count, first, second))
+        mean = first / count
+        apart = np.sqrt(np.maximum(second / count - mean**2, 0))
+        logits = WIDTH * np.concatenate([bins + mean - apart, bins + mean + apart]) - FURTHEST
+        return sigmoid(logits), np.tile(truth.astype(np.uint8), 2), np.tile(count / 2, 2)
+
+
+def _sums(logits: Values, truth: Targets) -> Values:
+    places = (logits + FURTHEST) / WIDTH
+    bins = places.astype(np.int64)
+    places -= bins
+    bins += np.where(truth, N_BINS, 0)
+    moments = (None, places, places**2)
+    found = [np.bincount(bins, weights=each, minlength=2 * N_BINS) for each in moments]
+    return np.array(found, dtype=np.float64).reshape(3, 2, N_BINS)
+
+
+def logit(probabilities: NDArray[np.floating]) -> Values:
+    """ln(p / (1 − p)), of probabilities kept away from 0 and 1 by `SMALLEST`."""
+    clipped = np.clip(probabilities.astype(np.float64), SMALLEST, 1 - SMALLEST)
+    values: Values = np.log(clipped) - np.log1p(-clipped)
+    return values
+
+
+def sigmoid(logits: Values) -> Values:
+    """1 / (1 + exp(−logits)), for any logits."""
+    return 0.5 * (1 + np.tanh(logits / 2))

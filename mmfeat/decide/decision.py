@@ -1,0 +1,165 @@
+"""What `tune-thresholds` decided: how probabilities of a run become label sets.
+
+`predict`, `submit` and every estimate go through `Decision.decide`, so that they never
+disagree. `thresholds.json` is `to_json`; thresholds apply to the probabilities as the run gives
+them, calibration to decoding by expected F1 alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mmfeat.core.parallel import thread_map
+from mmfeat.decide.calibration.calibration import Calibrator, calibrate
+from mmfeat.decide.expected_f1 import DECODES, check_choice, decode_expected_f1, fill_empty
+from mmfeat.errors import RunError
+from mmfeat.types import FloatArray, Targets
+
+ROWS_AT_ONCE = 2**14  # that are decided at once, so that memory stays flat
+
+Estimates = dict[str, dict[str, float | None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """Thresholds or decoding, and what they were worth on the tuning rows.
+
+    Attributes
+    ----------
+    thresholds
+        One per label; a label is predicted where its probability is at least this.
+    decode
+        `thresholds` or `expected-f1`.
+    calibration
+        One map per label; empty: the probabilities are taken as they are.
+    oof
+        Metrics `at_0.5`, `tuned` and `nested`, the honest ones: each fold is decided by what
+        the other folds chose.
+    optimism
+        Tuned minus nested, of the objective.
+    intervals
+        95 % bootstrap intervals of the objective: `at_0.5`, `tuned`, `nested`, and `gain`,
+        which is nested minus at_0.5.
+    reliability
+        Log-loss and calibration error `before` and `after` calibration, out of fold.
+    per_class
+        One row per label.
+    options
+        Of the objective: beta, floor, seed.
+    notes
+        What the user should know, one sentence each.
+    held_out
+        The label sets behind `nested`, of shape (n, k); kept beside thresholds.json, not in it.
+    """
+
+    labels: tuple[str, ...]
+    thresholds: tuple[float, ...]
+    objective: str
+    method: str
+    decode: str = "thresholds"
+    calibration: tuple[Calibrator, ...] = ()
+    oof: Estimates = field(default_factory=dict)
+    optimism: float | None = None
+    intervals: dict[str, list[float]] = field(default_factory=dict)
+    reliability: dict[str, dict[str, float]] = field(default_factory=dict)
+    per_class: tuple[dict[str, Any], ...] = ()
+    options: dict[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    held_out: Targets | None = field(default=None, compare=False, repr=False)
+
+    def decide(
+        self, probabilities: FloatArray, *, empty: str = "blank", decode: str | None = None
+    ) -> Targets:
+        """Turn probabilities of shape (n, k) into label sets of shape (n, k), 0 or 1.
+
+        `decode` overrides the one decided on; `empty` is `top1` (a row without labels gets its
+        most probable one) or `blank`. Raises `RunError` where the labels do not fit and
+        `ConfigError` for an unknown choice.
+        """
+        if probabilities.ndim != 2 or probabilities.shape[1] != len(self.labels):
+            raise RunError(
+                f"these thresholds are for {len(self.labels)} labels",
+                f"the scores are of shape {probabilities.shape}",
+                "tune the thresholds of the run that gave the scores",
+            )
+        if probabilities.size and np.isnan(probabilities.min()):
+            row, column = np.argwhere(np.isnan(probabilities))[0]
+            raise RunError(
+                "a decision needs a probability in every cell",
+                f"row {row} has none for {self.labels[column]!r}",
+                "fit the run again",
+            )
+        how = self.decode if decode is None else decode
+        check_choice("--decode", how, DECODES)
+        predicted = np.empty(probabilities.shape, dtype=np.uint8)
+
+        def decide_part(start: int) -> None:  # each row is decided alone
+            part = probabilities[start : start + ROWS_AT_ONCE]
+            if how == "expected-f1":
+                sure = calibrate(self.calibration, part) if self.calibration else part
+                sets = decode_expected_f1(sure)
+            else:
+                sets = (part >= np.array(self.thresholds)).view(np.uint8)
+            predicted[start : start + ROWS_AT_ONCE] = fill_empty(sets, part, empty=empty)
+
+        thread_map(decide_part, range(0, len(probabilities), ROWS_AT_ONCE))
+        return predicted
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in thresholds.json."""
+        return {
+            "objective": self.objective,
+            "method": self.method,
+            "options": self.options,
+            "thresholds": dict(zip(self.labels, self.thresholds, strict=True)),
+            "decode": self.decode,
+            "oof": self.oof,
+            "optimism": self.optimism,
+            "intervals": self.intervals,
+            "reliability": self.reliability,
+            "per_class": list(self.per_class),
+            "calibration": {
+                label: f.to_json() for label, f in zip(self.labels, self.calibration, strict=False)
+            },
+            "notes": list(self.notes),
+        }
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Decision:
+        """Read what `to_json` gave; raise `RunError` where a part is missing or misshapen."""
+        try:
+            thresholds = {str(k): float(v) for k, v in document["thresholds"].items()}
+            if not all(math.isfinite(value) for value in thresholds.values()):
+                raise ValueError("a threshold is not finite")
+            maps = document.get("calibration", {})
+            return cls(
+                labels=tuple(thresholds),
+                thresholds=tuple(thresholds.values()),
+                objective=document["objective"],
+                method=document["method"],
+                decode=document["decode"],
+                calibration=tuple(_calibrator(maps[label]) for label in thresholds if maps),
+                oof=document["oof"],
+                optimism=document.get("optimism"),
+                intervals=document.get("intervals", {}),
+                reliability=document.get("reliability", {}),
+                per_class=tuple(document["per_class"]),
+                options=document.get("options", {}),
+                notes=tuple(document.get("notes", ())),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise RunError(
+                "thresholds.json must hold what tune-thresholds wrote",
+                f"it does not: {type(error).__name__} {error}",
+                "run `mmfeat tune-thresholds` again",
+            ) from error
+
+
+def _calibrator(document: dict[str, Any]) -> Calibrator:
+    parameters: Sequence[float] = document["parameters"]
+    return Calibrator(document["kind"], tuple(float(value) for value in parameters))

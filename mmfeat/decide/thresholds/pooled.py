@@ -1,0 +1,190 @@
+"""Thresholds that the classes have in common, and micro-F1.
+
+One threshold for all classes has few enough outcomes to try each: the cells of the whole table
+are sorted once, every cell changes the objective by a known step, and the running sum of the
+steps is the objective at every cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain, pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmfeat.core.parallel import thread_map
+from mmfeat.decide.thresholds.band import find_band
+from mmfeat.decide.thresholds.cuts import (
+    HALF,
+    Cuts,
+    Thresholds,
+    above,
+    best_of,
+    list_corners,
+    middle,
+    rank,
+)
+from mmfeat.decide.thresholds.tuning_data import TuningData
+from mmfeat.metrics.ranked import score_of, sorted_keys
+from mmfeat.metrics.sets import micro_f1
+from mmfeat.types import FloatArray, IntArray, Targets
+
+AT_ONCE = 2**23  # cells that are sorted with their steps, so that memory stays flat
+ROWS_AT_ONCE = 2**13
+MAX_ROUNDS = 50  # of Dinkelbach's method; it takes three to six
+
+
+def pool(problem: TuningData) -> Cuts:
+    """The cuts of all cells of the table taken together that end at a positive."""
+    return list_corners(problem.probabilities.ravel(), problem.targets.ravel())
+
+
+def best_global(problem: TuningData) -> Thresholds:
+    """One threshold for all classes, the one of the greatest micro-F1."""
+    if not problem.support.any():
+        return np.full(problem.n_labels, HALF)
+    scores, truth = problem.probabilities.ravel(), problem.targets.ravel()
+    band = find_band(scores, truth)
+    within = (scores >= band.low) & (scores < band.high)
+    cuts = list_corners(scores[within], truth[within])
+    hits, chosen = band.hits + cuts.hits, band.chosen + cuts.chosen
+    values = 2 * hits / (problem.support.sum() + chosen)
+    if band.chosen:
+        values[0] = -1  # the cut above the band is not among the best
+    return np.full(problem.n_labels, cuts.best(values))
+
+
+def dinkelbach(problem: TuningData) -> Thresholds:
+    """A threshold per class of the greatest micro-F1 that any thresholds reach.
+
+    For a given λ the sum of 2TP − λ·predicted separates by class; with λ set to the F1 reached
+    it grows every round until it is the optimum (Dinkelbach 1967; Koyejo et al. 2015). Classes
+    with too few positives keep the best threshold common to all.
+    """
+    thresholds = best_global(problem)
+    reached = micro_f1(problem.predict(thresholds), problem.targets)
+    own = np.flatnonzero(~problem.rare).tolist()
+    corners = dict(zip(own, thread_map(problem.corners, own), strict=True))
+    for _ in range(MAX_ROUNDS):
+        proposal = thresholds.copy()
+        for j, cuts in corners.items():
+            proposal[j] = cuts.best(2 * cuts.hits - reached * cuts.chosen)
+        value = micro_f1(problem.predict(proposal), problem.targets)
+        if value <= reached:
+            break
+        thresholds, reached = proposal, value
+    return thresholds
+
+
+def best_common(problem: TuningData) -> float:
+    """The one threshold for all classes of the greatest macro F-beta; 0.5 without positives."""
+    present = np.flatnonzero(problem.support).tolist()
+    if not present:
+        return HALF
+    ranges = []
+    for high, low in _ranges(problem.probabilities, AT_ONCE):
+        scores, steps = [], []
+        for j in present:
+            cuts = problem.cuts(j)
+            within = slice(*np.searchsorted(-cuts.scores, (-high, -low), side="left"))
+            scores.append(cuts.scores[within])
+            steps.append(np.diff(whole(cuts.f_beta(problem.beta)))[within])
+        ranges += _range(np.concatenate(scores), np.concatenate(steps))
+    return _best_of_ranges(ranges)
+
+
+def best_common_of_rows(problem: TuningData) -> float:
+    """The one threshold for all classes of the greatest samples-F1."""
+    scores = np.empty_like(problem.probabilities)
+    steps = np.empty(scores.shape, dtype=np.int64)
+
+    def add_steps(start: int) -> None:
+        rows = slice(start, start + ROWS_AT_ONCE)
+        part = _row_steps(problem.probabilities[rows], problem.targets[rows])
+        scores[rows], steps[rows] = part
+
+    thread_map(add_steps, range(0, len(steps), ROWS_AT_ONCE))
+    bounds = list(_ranges(scores, max(1, AT_ONCE // 8)))  # several are in memory at once
+
+    def range_of(number: int) -> list[_Range]:
+        high, low = bounds[number]
+        within = scores <= high
+        within &= scores > low
+        return _range(scores[within], steps[within])
+
+    return _best_of_ranges(chain.from_iterable(thread_map(range_of, range(len(bounds)))))
+
+
+def _row_steps(scores: FloatArray, targets: Targets) -> tuple[FloatArray, IntArray]:
+    """Each row's scores, falling, and what each adds to the row's F1, both of shape (n, k)."""
+    keys = sorted_keys(scores, targets)[:, ::-1]
+    hits = np.cumsum(keys & 1, axis=1, dtype=np.float64)
+    size = np.arange(1, keys.shape[1] + 1) + hits[:, -1:]
+    steps: IntArray = np.diff(whole(2 * hits / size), axis=1, prepend=0)
+    return score_of(keys, scores.dtype), steps
+
+
+def whole(values: NDArray[np.float64]) -> IntArray:
+    """Values as whole numbers of 2⁻⁴⁰: their sums do not depend on the order of the rows."""
+    return np.rint(values * 2.0**40).astype(np.int64)
+
+
+def _ranges(scores: FloatArray, at_once: int) -> Iterator[tuple[float, float]]:
+    """Ranges of scores (high, low], from the top down, of about `at_once` of `scores` each."""
+    n_ranges = -(-scores.size // at_once)
+    # drawn, as every so many cells may be those of few columns
+    some = scores.ravel()[np.random.default_rng(0).integers(0, scores.size, 2**16)]
+    inner = np.unique(np.quantile(some, np.arange(1, n_ranges) / n_ranges))[::-1].tolist()
+    yield from pairwise([np.inf, *inner, -np.inf])
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Range:
+    """A range of scores: the highest and lowest, the sum of its steps, and its best inner cut.
+
+    That is its threshold and the running sum of steps there; neither where there is one score.
+    """
+
+    high: NDArray[np.floating]
+    low: NDArray[np.floating]
+    total: int
+    thresholds: list[float]
+    values: list[int]
+
+
+def _range(scores: FloatArray, steps: IntArray) -> list[_Range]:
+    """The range that some cells are; none where there are none."""
+    if not len(scores):
+        return []
+    order, ends = rank(scores)
+    sums = np.cumsum(steps[order])[ends]
+    distinct = scores[order[ends]]
+    best = np.flatnonzero(sums[:-1] == sums[:-1].max(initial=sums.min()))
+    thresholds = middle(distinct[best], distinct[best + 1])
+    return [
+        _Range(
+            high=distinct[:1],
+            low=distinct[-1:],
+            total=int(sums[-1]),
+            thresholds=[best_of(thresholds, sums[best])] if len(best) else [],
+            values=sums[best[:1]].tolist(),
+        )
+    ]
+
+
+def _best_of_ranges(ranges: Iterable[_Range]) -> float:
+    """The cut of the greatest running sum of steps; each range lies below the one before it."""
+    thresholds: list[float] = []
+    values: list[int] = []
+    reached, last = 0, None
+    for each in ranges:
+        first = above(each.high[0]) if last is None else float(middle(last, each.high)[0])
+        thresholds += [first, *each.thresholds]
+        values += [reached, *(reached + value for value in each.values)]
+        reached, last = reached + each.total, each.low
+    if last is not None:
+        thresholds.append(float(middle(last, np.zeros(1))[0]))
+        values.append(reached)
+    return best_of(np.array(thresholds), np.array(values))

@@ -1,0 +1,218 @@
+"""Objectives that separate by class: each class has its own best cut.
+
+Macro-averages are means over classes, so that choosing the best cut of every class is exact
+(Lipton, Elkan, Naryanaswamy 2014). Classes with too few positives share the one threshold that
+is best for all classes together, unless 0.5 serves them better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from mmfeat.core.parallel import thread_map
+from mmfeat.decide.thresholds.cuts import HALF, Cuts, Thresholds
+from mmfeat.decide.thresholds.pooled import best_common, pool
+from mmfeat.decide.thresholds.tuning_data import TuningData
+from mmfeat.types import IntArray
+
+N_RESAMPLES = 100
+MOST_PLACES = 2**12  # candidates of a class, evenly among the positives: the median is no finer
+CHUNK = 2**20  # draws in memory at once
+IN_CACHE = 2**16  # numbers that are worked on at once
+
+
+def exact(problem: TuningData) -> Thresholds:
+    """The cut of the greatest F-beta, class by class, over every cut between distinct scores."""
+
+    def choose(j: int) -> float:
+        cuts = problem.cuts(j)
+        return cuts.best(cuts.f_beta(problem.beta))
+
+    return _each(problem, choose)
+
+
+def smoothed(problem: TuningData) -> Thresholds:
+    """The cut of the greatest smoothed F-beta, class by class.
+
+    (1 + (1 + β²)TP) / (1 + β²·positives + predicted): one more row that is right whatever the
+    cut damps what a handful of positives says (after Lin & Lin, CIKM 2023).
+    """
+    squared = problem.beta**2
+
+    def choose(j: int) -> float:
+        cuts = problem.cuts(j)
+        total = 1 + squared * cuts.positives + cuts.chosen
+        return _not_below_half(problem, j, cuts.best((1 + (1 + squared) * cuts.hits) / total))
+
+    return _each(problem, choose)
+
+
+def bootstrap(problem: TuningData) -> Thresholds:
+    """The median over resamples of the cut of the greatest F-beta, class by class.
+
+    Where 0.5 is better than the median on the tuning rows, it is 0.5.
+    """
+
+    def choose(j: int) -> float:
+        return _not_below_half(problem, j, float(np.median(drawn(problem, j))))
+
+    return _each(problem, choose)
+
+
+def drawn(problem: TuningData, j: int) -> Thresholds:
+    """What `resampled` gives for one class, drawn once for each problem."""
+    if j not in problem.resampled:
+        seed = (problem.seed, j)
+        problem.resampled[j] = resampled(problem.corners(j), beta=problem.beta, seed=seed)
+    return problem.resampled[j]
+
+
+def resampled(
+    cuts: Cuts,
+    *,
+    beta: float = 1.0,
+    seed: int | tuple[int, ...] = 0,
+    n_resamples: int = N_RESAMPLES,
+) -> Thresholds:
+    """The best threshold of each resample of one class's rows, of shape (n_resamples,) or less.
+
+    `cuts` are all there are, or the corners: none but these can be best. Every row counts
+    Poisson(1) times (the Poisson bootstrap). The best cut always lies just below a positive, and
+    a sum of m such counts is Poisson(m), so it takes one draw per positive and one for all
+    negatives since the positive before. The draws follow the order of the scores: the order of
+    the rows does not matter. Cuts whose F-beta on all rows is far below the best, by six relative
+    standard errors of a count, are not candidates, and of many that lie close together so many
+    are. Resamples without positives are left out.
+    """
+    rng = np.random.default_rng(seed)
+    places = np.flatnonzero(np.diff(cuts.hits)) + 1
+    values = cuts.f_beta(beta)[places]
+    near = np.flatnonzero(values >= values.max() * (1 - 6 / np.sqrt(cuts.positives)))
+    places = places[near[0] : near[-1] + 1]
+    if len(places) > MOST_PLACES:
+        places = places[np.linspace(0, len(places) - 1, MOST_PLACES).round().astype(np.int64)]
+    below = cuts.positives - cuts.hits[places[-1]]
+    positives = np.diff(cuts.hits[places], prepend=0)
+    negatives = np.diff(cuts.chosen[places], prepend=0) - positives
+    thresholds = cuts.thresholds[places]
+    found = []
+    step = max(1, CHUNK // len(places))
+    for start in range(0, n_resamples, step):
+        size = (min(step, n_resamples - start), len(places))
+        right, wrong = rng.poisson(positives, size), rng.poisson(negatives, size)
+        missed = rng.poisson(below, (size[0], 1))
+        # as many resamples at once as stay in the processor's cache
+        for first in range(0, size[0], IN_CACHE // len(places) + 1):
+            rows = slice(first, first + IN_CACHE // len(places) + 1)
+            best = _best_places(right[rows], wrong[rows], missed[rows], squared=beta * beta)
+            found.append(thresholds[best])
+    return np.concatenate(found)
+
+
+def _best_places(right: IntArray, wrong: IntArray, missed: IntArray, *, squared: float) -> IntArray:
+    """The place of the greatest F-beta for each row that has positives.
+
+    `right` and `wrong` of shape (r, m) count positives and negatives between the places, `missed`
+    of shape (r, 1) the positives after the last.
+    """
+    hits = np.cumsum(right, axis=1)
+    chosen = np.cumsum(np.add(wrong, right, out=wrong), axis=1)
+    total = hits[:, -1:] + missed
+    scores = squared * total + chosen
+    np.maximum(scores, 1e-300, out=scores)
+    np.divide(hits, scores, out=scores)
+    best: IntArray = np.argmax(scores[total[:, 0] > 0], axis=1)
+    return best
+
+
+def micromacro(problem: TuningData) -> Thresholds:
+    """Maximise micro-F1 and macro-F1 together, from the most frequent class to the rarest.
+
+    Each class takes the cut of the greatest sum of its F1, divided by the number of classes
+    decided so far, and the micro-F1 of those classes (Lin & Lin, CIKM 2023, "micromacro-freq").
+    A rare class cannot buy a little F1 with many false alarms. Classes without positives get
+    the threshold that is best for all classes together.
+    """
+    thresholds = np.full(problem.n_labels, best_common(problem))
+    hits = total = 0
+    order = np.argsort(-problem.support, kind="stable")
+    for n_decided, j in enumerate(order[problem.support[order] > 0].tolist(), start=1):
+        cuts = problem.cuts(j)
+        micro = 2 * (hits + cuts.hits) / (total + cuts.positives + cuts.chosen)
+        thresholds[j] = cuts.best(micro + cuts.f_beta() / n_decided)
+        at = cuts.at(thresholds[j])
+        hits, total = hits + cuts.hits[at], total + cuts.positives + cuts.chosen[at]
+    return thresholds
+
+
+def precision_at_least(problem: TuningData) -> Thresholds:
+    """The greatest recall among the cuts whose precision reaches the floor, class by class.
+
+    Where no cut reaches it, the cut of the greatest precision.
+    """
+    return _each(problem, partial(_at_floor, problem, most_recall), pooled=most_recall)
+
+
+def recall_at_least(problem: TuningData) -> Thresholds:
+    """The greatest precision among the cuts whose recall reaches the floor, class by class."""
+    return _each(problem, partial(_at_floor, problem, most_precise), pooled=most_precise)
+
+
+def _at_floor(problem: TuningData, best: Callable[[Cuts, float], float], j: int) -> float:
+    return best(problem.cuts(j), problem.floor)
+
+
+def most_recall(cuts: Cuts, floor: float) -> float:
+    """The threshold of the greatest recall at a precision of at least `floor`."""
+    precision = cuts.hits / np.maximum(cuts.chosen, 1)
+    if (precision >= floor).any():
+        hits = np.where(precision >= floor, cuts.hits, -1)
+        return cuts.best(np.where(hits == hits.max(), precision, -1.0))
+    return cuts.best(precision)
+
+
+def most_precise(cuts: Cuts, floor: float) -> float:
+    """The threshold of the greatest precision at a recall of at least `floor`."""
+    precision = cuts.hits / np.maximum(cuts.chosen, 1)
+    return cuts.best(np.where(cuts.hits >= floor * cuts.positives, precision, -1.0))
+
+
+def _each(
+    problem: TuningData,
+    choose: Callable[[int], float],
+    *,
+    pooled: Callable[[Cuts, float], float] | None = None,
+) -> Thresholds:
+    """Let `choose` decide each class that has enough positives; the others share one."""
+    thresholds = np.full(problem.n_labels, HALF)
+    if not problem.support.any():
+        return thresholds
+    own = np.flatnonzero(~problem.rare)
+    thresholds[own] = thread_map(choose, own.tolist())
+    if problem.rare.any():
+        shared = pooled(pool(problem), problem.floor) if pooled else _shared(problem)
+        thresholds[problem.rare] = shared
+    return thresholds
+
+
+def _shared(problem: TuningData) -> float:
+    common = best_common(problem)
+    few = np.flatnonzero(problem.rare & (problem.support > 0)).tolist()
+    gain = sum(_f(problem, j, common) - _f(problem, j, HALF) for j in few)
+    return common if gain >= 0 else HALF
+
+
+def _not_below_half(problem: TuningData, j: int, threshold: float) -> float:
+    return threshold if _f(problem, j, threshold) >= _f(problem, j, HALF) else HALF
+
+
+def _f(problem: TuningData, j: int, threshold: float) -> float:
+    """F-beta of one class at a threshold."""
+    chosen = problem.probabilities[:, j] >= np.float64(threshold)
+    hits = int(np.count_nonzero(problem.targets[chosen, j]))
+    squared = problem.beta**2
+    total = squared * int(problem.support[j]) + int(np.count_nonzero(chosen))
+    return (1 + squared) * hits / total if total else 0.0

@@ -1,0 +1,81 @@
+"""What a method of choosing thresholds is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from mmfeat.decide.thresholds.cuts import Cuts, Thresholds, list_corners, list_cuts
+from mmfeat.types import BoolArray, FloatArray, IntArray, Targets
+
+MIN_POSITIVES = 10  # a class with fewer shares its threshold
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuningData:
+    """Scores and truth of the tuning rows, and the objective's options.
+
+    Attributes
+    ----------
+    probabilities, targets
+        Of shape (n, k): in [0, 1], and 0 or 1.
+    beta
+        Of F-beta: above 1 recall counts more, below 1 precision.
+    floor
+        What precision or recall has to reach, in (0, 1].
+    min_positives
+        A class with fewer positives shares one threshold with the others of that kind.
+    seed
+        Of the resamples.
+    """
+
+    probabilities: FloatArray
+    targets: Targets
+    beta: float = 1.0
+    floor: float = 0.9
+    min_positives: int = MIN_POSITIVES
+    seed: int = 0
+
+    @property
+    def n_labels(self) -> int:
+        """The number of classes."""
+        return int(self.targets.shape[1])
+
+    @cached_property
+    def support(self) -> IntArray:
+        """Positives of each class, of shape (k,)."""
+        support: IntArray = self.targets.sum(axis=0, dtype=np.int64)
+        return support
+
+    @cached_property
+    def rare(self) -> BoolArray:
+        """The classes with too few positives for a threshold of their own, of shape (k,)."""
+        return self.support < self.min_positives
+
+    @cached_property
+    def resampled(self) -> dict[int, Thresholds]:
+        """The best thresholds of resamples of a class, where a method has drawn them."""
+        return {}
+
+    def cuts(self, j: int) -> Cuts:
+        """The cuts of one class; to keep those of all would take many times the scores' room."""
+        return list_cuts(self.probabilities[:, j], self.targets[:, j])
+
+    def corners(self, j: int) -> Cuts:
+        """The cuts of one class that may be best, see `list_corners`."""
+        return list_corners(self.probabilities[:, j], self.targets[:, j])
+
+    def rows(self, chosen: BoolArray | IntArray) -> TuningData:
+        """The same with the rows of a mask or of a list of rows, of shape (n,)."""
+        listed = np.flatnonzero(chosen) if chosen.dtype == np.bool_ else chosen.astype(np.int64)
+        return replace(
+            self,
+            probabilities=self.probabilities.take(listed, axis=0),
+            targets=self.targets.take(listed, axis=0),
+        )
+
+    def predict(self, thresholds: Thresholds) -> Targets:
+        """The labels at or above their thresholds, of shape (n, k)."""
+        return (self.probabilities >= thresholds).view(np.uint8)

@@ -1,0 +1,138 @@
+"""What an objective is worth, for the rows as they are or for many resamples of them at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmfeat.decide.thresholds.tuning_data import TuningData
+from mmfeat.metrics.sets import ratio, row_f1
+from mmfeat.types import Targets
+
+Values = NDArray[np.float64]
+ROWS_AT_ONCE = 2**14
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tally:
+    """Weighted counts of a prediction, one line per resample, made when they are asked for.
+
+    Attributes
+    ----------
+    predicted, truth
+        Of shape (n, k), 0 or 1.
+    weights
+        Of shape (r, n): how often each row counts; None: once.
+    hits, chosen, support
+        Of shape (r, k): right predictions, predictions and true labels of each class.
+    cells
+        Three of shape (r,): the same for all classes together.
+    samples_f1
+        Of shape (r,): weighted mean of the rows' F1.
+    """
+
+    predicted: Targets
+    truth: Targets
+    weights: NDArray[np.number] | None
+
+    @cached_property
+    def hits(self) -> Values:
+        return self._sums(self._right())
+
+    @cached_property
+    def chosen(self) -> Values:
+        return self._sums(self.predicted)
+
+    @cached_property
+    def support(self) -> Values:
+        return self._sums(self.truth)
+
+    @cached_property
+    def cells(self) -> tuple[Values, Values, Values]:
+        if self.weights is None:
+            return self.hits.sum(axis=1), self.chosen.sum(axis=1), self.support.sum(axis=1)
+        # a row's counts once, and the rows weighted: classes one by one take k times as long
+        rows = np.empty((len(self.truth), 3))
+        for column, sets in zip(rows.T, (self._right(), self.predicted, self.truth), strict=True):
+            column[:] = sets.sum(axis=1, dtype=np.int64)
+        hits, chosen, support = self._weighted(rows).T
+        return hits, chosen, support
+
+    @cached_property
+    def samples_f1(self) -> Values:
+        f1 = row_f1(self.predicted, self.truth)
+        if self.weights is None:
+            return np.array([f1.sum() / max(len(f1), 1)])
+        total = self.weights.sum(axis=1, dtype=np.float64)
+        mean: Values = self._weighted(f1) / np.maximum(total, 1)
+        return mean
+
+    def _right(self) -> Targets:
+        return self.predicted & self.truth
+
+    def _weighted(self, rows: Values) -> Values:
+        """The weighted sums of `rows`, of shape (n,) or (n, c), in float64."""
+        assert self.weights is not None
+        total = np.zeros((len(self.weights), *rows.shape[1:]))
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            part = slice(start, start + ROWS_AT_ONCE)
+            total += self.weights[:, part].astype(np.float64) @ rows[part]
+        return total
+
+    def _sums(self, sets: Targets) -> Values:
+        """The sum of `sets` over the rows.
+
+        In float32, which is exact: a sum of counts stays below 2²⁴ within `ROWS_AT_ONCE` rows.
+        """
+        if self.weights is None:
+            once: Values = sets.sum(axis=0, dtype=np.float64)[None]
+            return once
+        total = np.zeros((len(self.weights), sets.shape[1]))
+        for start in range(0, len(sets), ROWS_AT_ONCE):
+            rows = slice(start, start + ROWS_AT_ONCE)
+            total += self.weights[:, rows].astype(np.float32) @ sets[rows].astype(np.float32)
+        return total
+
+
+def tally(
+    problem: TuningData, predicted: Targets, weights: NDArray[np.number] | None = None
+) -> Tally:
+    """Count `predicted` of shape (n, k) with each line of `weights` of shape (r, n); None: once."""
+    return Tally(predicted=predicted, truth=problem.targets, weights=weights)
+
+
+def macro_f_beta(problem: TuningData, counted: Tally) -> Values:
+    """Mean F-beta of the classes that have positives, of shape (r,); 0 where none has."""
+    squared = problem.beta**2
+    total = squared * counted.support + counted.chosen
+    return _mean(ratio((1 + squared) * counted.hits, total, 0.0), counted.support > 0)
+
+
+def micro_f1(problem: TuningData, counted: Tally) -> Values:
+    """F1 of all cells, of shape (r,)."""
+    hits, chosen, support = counted.cells
+    return ratio(2 * hits, chosen + support, 0.0)
+
+
+def samples_f1(problem: TuningData, counted: Tally) -> Values:
+    """Mean F1 of the rows, of shape (r,)."""
+    return counted.samples_f1
+
+
+def precision_met(problem: TuningData, counted: Tally) -> Values:
+    """Share of the classes with positives whose precision reaches the floor, of shape (r,)."""
+    precision = ratio(counted.hits, counted.chosen, 0.0)
+    return _mean(precision >= problem.floor, counted.support > 0)
+
+
+def recall_met(problem: TuningData, counted: Tally) -> Values:
+    """Share of the classes with positives whose recall reaches the floor, of shape (r,)."""
+    recall = ratio(counted.hits, counted.support, 0.0)
+    return _mean(recall >= problem.floor, counted.support > 0)
+
+
+def _mean(values: NDArray[np.generic], present: NDArray[np.bool_]) -> Values:
+    return ratio((values * present).sum(axis=1), present.sum(axis=1).astype(np.float64), 0.0)

@@ -1,0 +1,8 @@
+"""Frozen models that turn images and captions into embeddings."""
+
+from __future__ import annotations
+
+from mmfeat.extract.encoders.base import Encoder, Preprocessing
+from mmfeat.extract.encoders.load import ENCODERS, load_encoder
+
+__all__ = ["ENCODERS", "Encoder", "Preprocessing", "load_encoder"]

@@ -1,0 +1,148 @@
+"""Any model of open_clip behind the contract of `Encoder`.
+
+What makes it faster than a plain loop changes no embedding beyond rounding: weights and inputs
+in the chosen precision, and captions cut to the longest of the batch where that is exact.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from open_clip import CLIP, CustomTextCLIP
+from open_clip.transformer import TextTransformer, text_global_pool
+from torch import nn
+
+from mmfeat.extract.encoders.base import Encoder, Pixels, Preprocessing, Tokenized, Tokens
+from mmfeat.extract.encoders.device import PROBE_ROWS, Fitting, Transfer, fitting_batch, too_large
+from mmfeat.extract.encoders.precision import PRECISIONS
+from mmfeat.extract.encoders.tokens import tokenize
+from mmfeat.types import FloatArray
+
+LIBRARIES = ("torch", "open_clip_torch")
+IMAGE_BATCH, TEXT_BATCH = 64, 256
+MOST_IMAGES, MOST_CAPTIONS = 1024, 4096  # at once on a GPU
+
+
+class ClipEncoder(Encoder):
+    """A CLIP model of open_clip on one device, in one precision."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        tokenizer: Any,
+        preprocessing: Preprocessing,
+        origin: dict[str, str],
+        precision: str,
+        device: torch.device,
+    ) -> None:
+        self._dtype = PRECISIONS[precision]
+        try:
+            self._model: Any = model.to(device, self._dtype).eval().requires_grad_(False)
+        except torch.OutOfMemoryError as error:
+            raise too_large(error) from error
+        self._tokenizer = tokenizer
+        self._text_tower = _cuttable_tower(model)
+        self._transfer = Transfer(device)
+        self._image_features = Fitting(self._run_images)
+        self._text_features = Fitting(self._run_captions)
+        self.preprocessing = preprocessing
+        scale = 255 * torch.tensor(preprocessing.std)
+        shift = torch.tensor(preprocessing.mean) / torch.tensor(preprocessing.std)
+        self._scale, self._shift = (1 / scale).to(device), shift.to(device)
+        self.context = int(getattr(tokenizer, "context_length", 77) or 77)
+        self.image_batch, self.text_batch = IMAGE_BATCH, TEXT_BATCH
+        picture = np.zeros((1, *preprocessing.size, 3), np.uint8)
+        caption = self.tokenize(["a " * self.context]).tokens
+        if device.type == "cuda":
+            self.image_batch, self.text_batch = (
+                fitting_batch(run, np.repeat(row, PROBE_ROWS, axis=0), device=device, most=most)
+                for run, row, most in (
+                    (self._image_features, picture, MOST_IMAGES),
+                    (self._text_features, caption, MOST_CAPTIONS),
+                )
+            )
+        self.image_dim = self.encode_images(picture).shape[1]
+        self.text_dim = self.encode_tokens(caption).shape[1]
+        self.provenance = {
+            **origin,
+            "preprocessing": preprocessing.document(),
+            "tokenizer": type(tokenizer).__name__,
+            "context_length": self.context,
+            "precision": precision,
+            "device": device.type,
+            "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
+        }
+
+    def encode_images(self, pixels: Pixels) -> FloatArray:
+        """Give embeddings (b, d) of `pixels` (b, height, width, 3)."""
+        return self._transfer.fetch(self._image_features(pixels))()
+
+    def encode_image_batches(self, batches: Iterable[Pixels]) -> Iterator[FloatArray]:
+        """Give the embeddings of each batch one batch late, so that a GPU never waits."""
+        late: Callable[[], FloatArray] | None = None
+        for pixels in batches:
+            begun = self._transfer.fetch(self._image_features(pixels))
+            if late is not None:
+                yield late()
+            late = begun
+        if late is not None:
+            yield late()
+
+    def tokenize(self, captions: Sequence[str]) -> Tokenized:
+        """Turn captions into tokens (b, context)."""
+        return tokenize(self._tokenizer, captions, context=self.context)
+
+    def encode_tokens(self, tokens: Tokens) -> FloatArray:
+        """Give embeddings (b, d) of `tokens` (b, context)."""
+        return self._transfer.fetch(self._text_features(tokens))()
+
+    def _run_images(self, pixels: Pixels) -> torch.Tensor:
+        images = self._transfer.send(pixels)
+        inputs = (images.float() * self._scale - self._shift).to(self._dtype)
+        inputs = inputs.permute(0, 3, 1, 2)  # (b, 3, height, width)
+        features: torch.Tensor = self._model.encode_image(inputs)
+        return features
+
+    def _run_captions(self, tokens: Tokens) -> torch.Tensor:
+        if self._text_tower is None:
+            features: torch.Tensor = self._model.encode_text(self._transfer.send(tokens))
+            return features
+        end = int(tokens.argmax(axis=-1).max()) + 1  # the end-of-text token is the largest
+        return encode_cut_text(self._text_tower, self._transfer.send(tokens[:, :end]))
+
+
+def _cuttable_tower(model: Any) -> Any:
+    """Return the text tower if cutting its input changes nothing: causal, pooled at the end.
+
+    Known to be so: the towers of `CLIP` and `CustomTextCLIP` in open_clip. Everything else
+    (CoCa with its class token, Hugging Face towers, SigLIP's last-token pooling) is not cut.
+    """
+    if type(model) is CLIP:
+        tower, pool = model, model.text_pool_type
+    elif type(model) is CustomTextCLIP and type(model.text) is TextTransformer:
+        tower, pool = model.text, model.text.pool_type
+        if tower.cls_emb is not None or tower.use_pad_mask or tower.output_tokens:
+            return None
+    else:
+        return None
+    return tower if tower.attn_mask is not None and pool == "argmax" else None
+
+
+def encode_cut_text(tower: Any, tokens: torch.Tensor) -> torch.Tensor:
+    """Run a causal text tower on tokens (b, length) that were cut after their last end token."""
+    length = tokens.shape[1]
+    dtype = tower.transformer.get_cast_dtype()
+    x = tower.token_embedding(tokens).to(dtype) + tower.positional_embedding[:length].to(dtype)
+    x = tower.transformer(x, attn_mask=tower.attn_mask[:length, :length])
+    x = text_global_pool(x, tokens, "argmax")  # (b, width); pooled first: the norm is per token
+    x = tower.ln_final(x)
+    projection = tower.text_projection
+    if projection is not None:
+        x = projection(x) if isinstance(projection, nn.Linear) else x @ projection
+    features: torch.Tensor = x
+    return features

@@ -1,0 +1,206 @@
+"""Any model that open_clip knows by name, with weights from a tag, a file, or none."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import open_clip
+from open_clip.factory import load_checkpoint
+from open_clip.pretrained import _get_safe_alternatives
+from open_clip.transform import PreprocessCfg
+from torch import nn
+
+from mmfeat.core.files import file_sha256
+from mmfeat.errors import EncoderError
+from mmfeat.extract.encoders.base import Preprocessing
+from mmfeat.extract.encoders.clip import ClipEncoder
+from mmfeat.extract.encoders.precision import choose_device, choose_precision
+from mmfeat.extract.encoders.weights import random_weights, read_weights, state_sha256
+
+HUB = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+PROBE_SECONDS = 5.0
+
+
+def load(model: str, *, pretrained: str, precision: str, device: str) -> ClipEncoder:
+    """Load the open_clip model named `model`; see `load_encoder`."""
+    _check_model(model)
+    place = choose_device(device)
+    precision = choose_precision(precision, place)
+    tokenizer = _tokenizer(model)  # before the weights: it is what fails soonest
+    tag = open_clip.get_pretrained_cfg(model, pretrained)
+    if pretrained == "random":
+        with random_weights():
+            clip = _build(model, quick_gelu=False)
+        sha256 = state_sha256(clip)
+    else:
+        path = _tagged_weights(model, pretrained) if tag else _local_weights(model, pretrained)
+        clip = _build(model, quick_gelu=bool(tag.get("quick_gelu")))
+        _load_into(clip, path)
+        sha256 = file_sha256(path)
+    return ClipEncoder(
+        clip,
+        tokenizer=tokenizer,
+        preprocessing=_preprocessing(clip, tag),
+        origin={"name": model, "pretrained": Path(pretrained).name, "weights_sha256": sha256},
+        precision=precision,
+        device=place,
+    )
+
+
+def _check_model(model: str) -> None:
+    known = open_clip.list_models()
+    if model.replace("/", "-") in known:
+        return
+    close = difflib.get_close_matches(model, [*known, "tiny-demo"], n=4, cutoff=0.4)
+    raise EncoderError(
+        "--model is tiny-demo or a model name of open_clip",
+        f"{model!r} is neither",
+        f"use e.g. {', '.join(close)}" if close else "use e.g. ViT-B-32 or ViT-L-14",
+    )
+
+
+def _build(model: str, *, quick_gelu: bool) -> nn.Module:
+    logging.disable(logging.WARNING)  # it warns that it loads no weights: we do that ourselves
+    try:
+        with _explained(model), _hub_only_if_reachable(model):
+            clip: nn.Module = open_clip.create_model(
+                model, load_weights=False, pretrained_text=False, force_quick_gelu=quick_gelu
+            )
+    finally:
+        logging.disable(logging.NOTSET)
+    return clip
+
+
+def _tokenizer(model: str) -> Any:
+    with _explained(model), _hub_only_if_reachable(model):
+        return open_clip.get_tokenizer(model)
+
+
+@contextmanager
+def _explained(model: str) -> Iterator[None]:
+    try:
+        yield
+    except (ImportError, OSError, RuntimeError, ValueError, AttributeError) as error:
+        raise EncoderError(
+            "the model and its tokenizer must be such that they can be built here",
+            f"{model}: {(str(error).splitlines() or [''])[0]}",
+            "install what it needs (e.g. `pip install transformers`), see to the network, or"
+            " choose another model",
+        ) from error
+
+
+@contextmanager
+def _hub_only_if_reachable(model: str) -> Iterator[None]:
+    """Towers and tokenizers of Hugging Face ask the hub, and ask again for a minute."""
+    from huggingface_hub import constants  # noqa: PLC0415 (only for such models)
+
+    text = (open_clip.get_model_config(model) or {}).get("text_cfg", {})
+    before = constants.HF_HUB_OFFLINE
+    if not text.keys().isdisjoint(("hf_tokenizer_name", "hf_model_name")):
+        constants.HF_HUB_OFFLINE = before or not _reachable(HUB)
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+def _load_into(clip: nn.Module, path: Path) -> None:
+    read_weights(path)  # its errors say what the file is; open_clip's only that it fails
+    try:
+        load_checkpoint(clip, str(path), weights_only=True)
+    except (RuntimeError, KeyError, ValueError, AttributeError) as error:
+        lines = [line.strip() for line in str(error).splitlines()]
+        raise EncoderError(
+            "weights must belong to the model",
+            f"{path} does not: {' '.join(lines[:3])[:300]}",
+            "name the model that these weights were made for",
+        ) from error
+
+
+def _local_weights(model: str, pretrained: str) -> Path:
+    path = Path(pretrained)
+    if path.is_file():
+        return path
+    tags = open_clip.list_pretrained_tags_by_model(model.replace("/", "-"))
+    raise EncoderError(
+        "--pretrained is a tag of the model, a local file, or `random`",
+        f"{pretrained!r} is no file and no tag of {model}",
+        f"its tags are {', '.join(tags)}" if tags else "the model has no tags; name a file",
+    )
+
+
+def _tagged_weights(model: str, tag: str) -> Path:
+    """Find the weights of a tag in the cache, else download them; never wait for no network."""
+    source = open_clip.get_pretrained_cfg(model, tag)
+    cached = _cached(source)
+    if cached is not None:
+        return cached
+    url = HUB if source.get("hf_hub") else source["url"]
+    found = (
+        f"those of {model} {tag!r} are not cached and {urlsplit(url).hostname} cannot be reached"
+    )
+    remedy = "download them elsewhere and name them with --pretrained FILE"
+    if not _reachable(url):
+        raise EncoderError("the weights must be on this machine or to be had", found, remedy)
+    try:
+        return Path(open_clip.download_pretrained(source))
+    except (OSError, RuntimeError, ValueError) as error:
+        raise EncoderError(
+            "the weights must be on this machine or to be had",
+            f"{model} {tag!r}: {(str(error).splitlines() or [''])[0]}",
+            remedy,
+        ) from error
+
+
+def _cached(source: dict[str, str]) -> Path | None:
+    from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415 (only for tags)
+
+    if not source.get("hf_hub"):
+        target = Path.home() / ".cache" / "clip" / Path(source.get("url", "")).name
+        return target if target.is_file() else None
+    repository, _, filename = source["hf_hub"].rpartition("/")
+    filename = filename or "open_clip_pytorch_model.bin"
+    for name in (*_get_safe_alternatives(filename), filename):
+        found = try_to_load_from_cache(repository, name)
+        if isinstance(found, str):
+            return Path(found)
+    return None
+
+
+def _reachable(url: str) -> bool:
+    if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY")):
+        return True  # only the proxy can tell
+    if os.environ.get("HF_HUB_OFFLINE"):
+        return False
+    parts = urlsplit(url)
+    port = parts.port or (80 if parts.scheme == "http" else 443)
+    try:
+        socket.create_connection((parts.hostname or "", port), timeout=PROBE_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+def _preprocessing(clip: Any, tag: dict[str, Any]) -> Preprocessing:
+    """Resolve the preprocessing as open_clip does: the model's, overridden by the tag's."""
+    known = {field.name for field in fields(PreprocessCfg)} - {"size"}
+    own = {key: value for key, value in tag.items() if key in known}
+    config = PreprocessCfg(**{**clip.visual.preprocess_cfg, **own})
+    size = config.size if isinstance(config.size, (tuple, list)) else (config.size, config.size)
+    return Preprocessing(
+        size=(int(size[0]), int(size[1])),
+        resize_mode=config.resize_mode,
+        interpolation=config.interpolation,
+        fill=config.fill_color,
+        mean=tuple(config.mean),
+        std=tuple(config.std),
+    )

@@ -1,0 +1,96 @@
+"""`tiny-demo`: the small CLIP that comes with the package, for demonstrations and tests.
+
+It is open_clip's own `CLIP` class with a ModifiedResNet image tower and open_clip's tokenizer,
+trained on made-up scenes by `mmfeat.demo.pretrain`. It knows nothing of the real world.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import torch
+from open_clip import CLIP, SimpleTokenizer
+from safetensors.torch import load_file, save_file
+
+from mmfeat.core.files import file_sha256
+from mmfeat.extract.encoders.base import Preprocessing
+from mmfeat.extract.encoders.clip import ClipEncoder
+from mmfeat.extract.encoders.precision import choose_device, choose_precision
+from mmfeat.extract.encoders.weights import put_weights, random_weights, state_sha256
+
+IMAGE_SIZE = 64
+CONTEXT_LENGTH = 40
+WEIGHTS = Path(__file__).with_name("tiny_demo.safetensors")
+TOKEN_TABLE = "token_embedding.weight"
+PREPROCESSING = Preprocessing(
+    size=(IMAGE_SIZE, IMAGE_SIZE), resize_mode="squash", mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)
+)
+log = logging.getLogger(__name__)
+
+
+def build() -> CLIP:
+    """Build the architecture with random weights."""
+    return CLIP(
+        embed_dim=128,
+        vision_cfg={
+            "image_size": IMAGE_SIZE,
+            "layers": (1, 1, 1, 1),
+            "width": 24,
+            "head_width": 32,
+        },
+        text_cfg={"context_length": CONTEXT_LENGTH, "width": 128, "heads": 4, "layers": 2},
+    )
+
+
+def tokenizer() -> SimpleTokenizer:
+    """Return open_clip's tokenizer at the context length of this encoder."""
+    return SimpleTokenizer(context_length=CONTEXT_LENGTH)
+
+
+def save_weights(model: CLIP, touched: torch.Tensor, path: Path) -> None:
+    """Write the weights in float16; of the token table only the `touched` rows, (vocab,) bool."""
+    state = {name: value.detach().contiguous() for name, value in model.state_dict().items()}
+    table = state.pop(TOKEN_TABLE)
+    tensors = {
+        name: value.half() if value.is_floating_point() else value for name, value in state.items()
+    }
+    tensors["token_embedding.ids"] = touched.nonzero().squeeze(1).to(torch.int32)
+    tensors["token_embedding.rows"] = table[touched].half()
+    save_file(tensors, path)
+
+
+def load_state(path: Path) -> dict[str, torch.Tensor]:
+    """Read weights that `save_weights` wrote; untouched rows of the token table are zero."""
+    tensors = load_file(path)
+    rows = tensors.pop("token_embedding.rows").float()
+    ids = tensors.pop("token_embedding.ids").long()
+    table = torch.zeros(SimpleTokenizer().vocab_size, rows.shape[1])
+    table[ids] = rows
+    state = {
+        name: value.float() if value.is_floating_point() else value
+        for name, value in tensors.items()
+    }
+    return {**state, TOKEN_TABLE: table}
+
+
+def load(model: str, *, pretrained: str, precision: str, device: str) -> ClipEncoder:
+    """Load the bundled encoder; `pretrained` is ``random``, or anything else for its weights."""
+    log.warning("%s is for demonstrations: it was trained on made-up scenes only", model)
+    place = choose_device(device)
+    if pretrained == "random":
+        with random_weights():
+            clip = build()
+        sha256 = state_sha256(clip)
+    else:
+        clip = build()
+        put_weights(clip, load_state(WEIGHTS), str(WEIGHTS))
+        sha256 = file_sha256(WEIGHTS)
+    return ClipEncoder(
+        clip,
+        tokenizer=tokenizer(),
+        preprocessing=PREPROCESSING,
+        origin={"name": model, "weights_sha256": sha256},
+        precision=choose_precision(precision, place),
+        device=place,
+    )

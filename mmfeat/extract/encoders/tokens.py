@@ -1,0 +1,50 @@
+"""Captions to tokens, counted before they are cut to the tower's context."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from open_clip import SimpleTokenizer
+
+from mmfeat.extract.encoders.base import Tokenized
+
+
+def tokenize(tokenizer: Any, captions: Sequence[str], *, context: int) -> Tokenized:
+    """Give the tokens that `tokenizer` gives, and how many each caption would have needed."""
+    if type(tokenizer) is SimpleTokenizer and tokenizer.reduction_fn is None:
+        return _simple(tokenizer, captions, context)
+    tokens = tokenizer(list(captions)).numpy()
+    wanted = _uncut_lengths(tokenizer, captions)
+    return Tokenized(
+        tokens=tokens,
+        lengths=np.minimum(wanted, context),
+        truncated=(wanted > context).astype(np.uint8),
+    )
+
+
+def _simple(tokenizer: SimpleTokenizer, captions: Sequence[str], context: int) -> Tokenized:
+    """Do as `SimpleTokenizer.__call__`, with the byte pairs found once for length and tokens."""
+    tokens = np.zeros((len(captions), context), np.int64)
+    wanted = np.zeros(len(captions), np.int64)
+    for row, caption in enumerate(captions):
+        pieces = [tokenizer.sot_token_id, *tokenizer.encode(caption), tokenizer.eot_token_id]
+        wanted[row] = len(pieces)
+        if len(pieces) > context:
+            pieces = [*pieces[: context - 1], tokenizer.eot_token_id]
+        tokens[row, : len(pieces)] = pieces
+    return Tokenized(
+        tokens=tokens,
+        lengths=np.minimum(wanted, context),
+        truncated=(wanted > context).astype(np.uint8),
+    )
+
+
+def _uncut_lengths(tokenizer: Any, captions: Sequence[str]) -> NDArray[np.int64]:
+    """Count the tokens of a Hugging Face tokenizer without its limit."""
+    if hasattr(tokenizer, "tokenizer"):
+        clean = [tokenizer.clean_fn(caption) for caption in captions]
+        return np.array([len(tokenizer.tokenizer(text)["input_ids"]) for text in clean], np.int64)
+    return np.array([len(tokenizer.encode(caption)) + 2 for caption in captions], np.int64)

@@ -1,0 +1,52 @@
+"""Who makes the shards: a registry, so that a cluster can be added without touching the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from mmfeat.config import ExtractSettings
+from mmfeat.core.plugins import Plugin, resolve
+from mmfeat.extract.encoders.base import Encoder
+from mmfeat.extract.plan import Plan, Shard
+
+Advance = Callable[[str, int], None]  # modality, rows done since the last call
+
+ENGINES: dict[str, Plugin] = {
+    "local": Plugin("mmfeat.extract.engines.local:LOCAL", "this machine, one device"),
+    "claims": Plugin(
+        "mmfeat.extract.engines.torchrun:TORCHRUN", "each of the processes of torchrun"
+    ),
+    "ray": Plugin(
+        "mmfeat.extract.engines.ray_actors:RAY", "the machines of a Ray cluster", extra="ray"
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """How an engine loads the encoder, and how it makes shards.
+
+    Attributes
+    ----------
+    load_encoder
+        Gives what `extract_table` takes; the model itself may be elsewhere.
+    make_shards
+        Writes every one of the shards into the folder, in any order, and tells of their rows.
+        One that is written has the bytes that any other engine gives on such a device.
+    """
+
+    load_encoder: Callable[[ExtractSettings], Encoder]
+    make_shards: Callable[[Plan, Encoder, Sequence[Shard], Path, Advance], None]
+
+
+def find_engine(name: str) -> Engine:
+    """Give an engine; raise `PluginError` if it is unknown or needs an extra."""
+    return cast("Engine", resolve(name, ENGINES, "engine"))
+
+
+def load_encoder_for(settings: ExtractSettings) -> Encoder:
+    """Load the encoder of `settings` as their engine wants it; errors as in `load_encoder`."""
+    return find_engine(settings.engine).load_encoder(settings)

@@ -1,0 +1,236 @@
+"""The engine of one machine: decode ahead in processes, encode here, one shard after another."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmfeat.config import ExtractSettings
+from mmfeat.errors import ExtractError
+from mmfeat.extract.encoders import load_encoder
+from mmfeat.extract.encoders.base import Encoder, Pixels
+from mmfeat.extract.engines.base import Advance, Engine
+from mmfeat.extract.images.decoding import Decoder, DecodeTask
+from mmfeat.extract.images.guard import Refusal
+from mmfeat.extract.images.read import Decoded
+from mmfeat.extract.plan import Plan, Shard
+from mmfeat.store.layout import Block, FailedRow, Status
+from mmfeat.store.repeats import OPEN
+from mmfeat.store.write import write_shard
+from mmfeat.types import Embeddings, IntArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoded:
+    """What became of some rows of one modality; `refusals` by their place among them."""
+
+    embeddings: Embeddings
+    status: NDArray[np.uint8]
+    truncated: NDArray[np.uint8]
+    refusals: dict[int, Refusal]
+
+
+def make_shards(
+    plan: Plan, encoder: Encoder, shards: Sequence[Shard], parts: Path, advance: Advance
+) -> None:
+    """Make `shards` one after another, while images of the next are decoded already."""
+    names = [name for s in shards for name in image_names(plan, s.rows, since=s.start)]
+    with Decoder(decode_task(plan, encoder), workers=plan.settings.workers if names else 0) as d:
+        decoded = d.decode(names)
+        for shard in shards:
+            make_shard(plan, encoder, shard, parts, decoded=decoded, advance=advance)
+
+
+def make_shard(
+    plan: Plan,
+    encoder: Encoder,
+    shard: Shard,
+    parts: Path,
+    *,
+    decoded: Iterator[Decoded],
+    advance: Advance,
+) -> None:
+    """Encode the rows of a shard, write it and share it; `decoded` as for `encode_rows`."""
+    block = encode_rows(
+        plan, encoder, shard.rows, since=shard.start, decoded=decoded, advance=advance
+    )
+    path = shard.path(parts)
+    write_shard(path, block, provenance=plan.provenance, dtype=plan.settings.dtype)
+    if plan.shared is not None:
+        plan.shared.put(path)
+
+
+def load_here(settings: ExtractSettings) -> Encoder:
+    """Load the encoder into this process."""
+    return load_encoder(
+        settings.model,
+        pretrained=settings.pretrained,
+        precision=settings.precision,
+        device=settings.device,
+    )
+
+
+LOCAL = Engine(load_encoder=load_here, make_shards=make_shards)
+
+
+def decode_task(plan: Plan, encoder: Encoder) -> DecodeTask:
+    """How the images of a plan are decoded for an encoder."""
+    return DecodeTask(
+        images=plan.images,
+        preprocessing=encoder.preprocessing,
+        max_pixels=plan.settings.max_pixels,
+        fast=plan.settings.decode == "fast",
+    )
+
+
+def image_names(plan: Plan, rows: IntArray, *, since: int) -> list[str]:
+    """The images that `encode_rows` wants decoded, in order: each once, none before `since`."""
+    if "image" not in plan.modalities:
+        return []
+    new = rows[plan.first["image"][rows] >= since]
+    return list(dict.fromkeys(plan.table.image_paths[row] for row in new))
+
+
+def encode_rows(
+    plan: Plan,
+    encoder: Encoder,
+    rows: IntArray,
+    *,
+    since: int,
+    decoded: Iterator[Decoded],
+    advance: Advance,
+) -> Block:
+    """Encode any rows of the table, in their order.
+
+    Rows that repeat one before row `since` are left open (see `mmfeat.store.repeats`). Of
+    `decoded`, one result is taken for each of `image_names`.
+    """
+    embeddings: dict[str, Embeddings] = {}
+    status: dict[str, NDArray[np.uint8]] = {}
+    truncated = np.zeros(len(rows), np.uint8)
+    problems: list[FailedRow] = []
+    for modality in plan.modalities:
+        new = np.flatnonzero(plan.first[modality][rows] >= since)
+        found = (
+            _encode_images(plan, encoder, rows[new], decoded, advance)
+            if modality == "image"
+            else _encode_captions(plan, encoder, rows[new], advance)
+        )
+        width = found.embeddings.shape[1]
+        embeddings[modality] = np.full((len(rows), width), np.nan, plan.settings.dtype)
+        embeddings[modality][new] = found.embeddings
+        status[modality] = np.full(len(rows), OPEN, np.uint8)
+        status[modality][new] = found.status
+        truncated[new] |= found.truncated
+        problems += _problems(plan, rows[new], modality, found.refusals)
+        advance(modality, len(rows) - len(new))
+    problems.sort(key=FailedRow.place)
+    return Block(
+        embeddings=embeddings, status=status, truncated=truncated, problems=tuple(problems)
+    )
+
+
+def _encode_images(
+    plan: Plan, encoder: Encoder, rows: IntArray, decoded: Iterator[Decoded], advance: Advance
+) -> Encoded:
+    """Encode each distinct file once, in batches of the order in which files first appear.
+
+    A copy of a file under another name is noticed only if both are among `rows`: what a shard
+    holds must not depend on files of other shards.
+    """
+    names = [plan.table.image_paths[row] for row in rows]
+    place = {name: at for at, name in enumerate(dict.fromkeys(names))}
+    values = np.full((len(place), encoder.image_dim), np.nan, plan.settings.dtype)
+    refusals: dict[int, Refusal] = {}
+    same_as = np.arange(len(place))  # a copy of an earlier file under another name
+    first_with: dict[bytes, int] = {}
+    asked: deque[list[int]] = deque()  # places of the batches that are being encoded
+
+    def pictures() -> Iterator[tuple[int, Pixels]]:
+        for at, result in zip(range(len(place)), decoded, strict=False):
+            advance("image", 1)
+            if isinstance(result, Refusal):
+                refusals[at] = result
+                if plan.settings.on_bad_image == "fail":
+                    raise _bad_image(plan, int(rows[names.index(list(place)[at])]), result)
+                continue
+            pixels, digest = result
+            same_as[at] = first_with.setdefault(digest, at)
+            if same_as[at] == at:
+                yield at, pixels
+
+    def batches() -> Iterator[Pixels]:
+        source = pictures()
+        while batch := list(islice(source, plan.image_batch)):
+            asked.append([at for at, _ in batch])
+            yield np.stack([pixels for _, pixels in batch])
+
+    for found in encoder.encode_image_batches(batches()):
+        values[asked.popleft()] = found
+    status = np.full(len(place), Status.OK, np.uint8)
+    for at, refusal in refusals.items():
+        status[at] = refusal.status
+    index = np.array([place[name] for name in names], np.int64)
+    advance("image", len(names) - len(place))
+    return Encoded(
+        embeddings=values[same_as][index],
+        status=status[index],
+        truncated=np.zeros(len(rows), np.uint8),
+        refusals={i: refusals[at] for i, at in enumerate(index.tolist()) if at in refusals},
+    )
+
+
+def _encode_captions(plan: Plan, encoder: Encoder, rows: IntArray, advance: Advance) -> Encoded:
+    """Encode each distinct caption once, short ones together with short ones."""
+    assert plan.table.captions is not None, "the plan has no text without captions"
+    captions = [plan.table.captions[row] for row in rows]
+    distinct = list(dict.fromkeys(caption for caption in captions if caption.strip()))
+    place = {caption: at for at, caption in enumerate(distinct)}
+    values = np.full((len(distinct) + 1, encoder.text_dim), np.nan, plan.settings.dtype)
+    cut = np.zeros(len(distinct) + 1, np.uint8)  # the last entry stands for empty captions
+    if distinct:
+        tokenized = encoder.tokenize(distinct)
+        cut[:-1] = tokenized.truncated
+        order = np.argsort(tokenized.lengths, kind="stable")
+        for start in range(0, len(order), plan.text_batch):
+            part = order[start : start + plan.text_batch]
+            values[part] = encoder.encode_tokens(tokenized.tokens[part])
+            advance("text", len(part))
+    advance("text", len(captions) - len(distinct))
+    index = np.array([place.get(caption, -1) for caption in captions], np.int64)
+    empty = Refusal(Status.EMPTY, "the caption is empty")
+    return Encoded(
+        embeddings=values[index],
+        status=np.where(index < 0, Status.EMPTY, Status.OK).astype(np.uint8),
+        truncated=cut[index],
+        refusals={int(i): empty for i in np.flatnonzero(index < 0)},
+    )
+
+
+def _problems(
+    plan: Plan, rows: IntArray, modality: str, refusals: dict[int, Refusal]
+) -> list[FailedRow]:
+    return [
+        FailedRow(
+            row=int(rows[at]),
+            id=plan.table.ids[rows[at]],
+            modality=modality,
+            status=refusal.status,
+            reason=refusal.reason,
+        )
+        for at, refusal in refusals.items()
+    ]
+
+
+def _bad_image(plan: Plan, row: int, refusal: Refusal) -> ExtractError:
+    return ExtractError(
+        "every image must be readable under --on-bad-image fail",
+        f"row {row} ({plan.table.ids[row]}) of {plan.table.source}: {refusal.reason}",
+        "mend the file, or use --on-bad-image record",
+    )

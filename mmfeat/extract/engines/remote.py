@@ -1,0 +1,88 @@
+"""The encoder of a Ray cluster: this process, which may have no GPU, only knows what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+import ray
+
+from mmfeat.config import ExtractSettings
+from mmfeat.core.cluster import Share, join_cluster, plain_errors, share_out
+from mmfeat.extract.encoders.base import Encoder, Pixels, Tokenized, Tokens
+from mmfeat.extract.engines.local import load_here
+from mmfeat.extract.images.decoding import MOST_WORKERS
+from mmfeat.types import FloatArray
+
+
+class RemoteEncoder(Encoder):
+    """An encoder of the cluster's machines: described here, loaded there when it is to encode."""
+
+    def __init__(self, settings: ExtractSettings) -> None:
+        join_cluster(settings.ray_address)
+        share = share_for(settings)
+        self._settings = for_machines(settings, share)
+        self._options: dict[str, Any] = {"num_cpus": share.cpus, "num_gpus": share.gpus}
+        describe = ray.remote(max_calls=1, **self._options)(_describe)  # frees what it loaded
+        with plain_errors():
+            vars(self).update(ray.get(describe.remote(self._settings)))
+
+    def encode_images(self, pixels: Pixels) -> FloatArray:
+        """Give embeddings (b, d) of `pixels` (b, height, width, 3)."""
+        return cast("FloatArray", self._ask("encode_images", pixels))
+
+    def tokenize(self, captions: Sequence[str]) -> Tokenized:
+        """Turn captions into tokens (b, context)."""
+        return cast("Tokenized", self._ask("tokenize", captions))
+
+    def encode_tokens(self, tokens: Tokens) -> FloatArray:
+        """Give embeddings (b, d) of `tokens` (b, context)."""
+        return cast("FloatArray", self._ask("encode_tokens", tokens))
+
+    def release(self) -> None:
+        """Give back what the loaded encoder holds of the cluster, until it is to encode again."""
+        vars(self).pop("_loaded", None)
+
+    @cached_property
+    def _loaded(self) -> Any:
+        return ray.remote(_Loaded).options(**self._options).remote(self._settings)
+
+    def _ask(self, method: str, argument: Any) -> Any:
+        with plain_errors():
+            return ray.get(self._loaded.call.remote(method, argument))
+
+
+class _Loaded:
+    """The encoder itself, in an actor."""
+
+    def __init__(self, settings: ExtractSettings) -> None:
+        self._encoder = load_here(settings)
+
+    def call(self, method: str, argument: Any) -> Any:
+        return getattr(self._encoder, method)(argument)
+
+
+def _describe(settings: ExtractSettings) -> dict[str, Any]:
+    encoder = load_here(settings)
+    return {name: getattr(encoder, name) for name in Encoder.__annotations__}
+
+
+def share_for(settings: ExtractSettings) -> Share:
+    """What each actor gets; errors as in `share_out`."""
+    gpus = 0.0 if settings.device == "cpu" else settings.num_gpus_per_actor
+    return share_out(workers=settings.actors, gpus=gpus)
+
+
+def for_machines(settings: ExtractSettings, share: Share) -> ExtractSettings:
+    """The settings by which an actor loads the encoder and decodes, wherever it is."""
+    weights = Path(settings.pretrained)
+    most = max(min(int(share.cpus), MOST_WORKERS), 1)
+    return replace(
+        settings,
+        pretrained=str(weights.resolve()) if weights.is_file() else settings.pretrained,
+        device="cpu" if settings.device == "auto" and not share.gpus else settings.device,
+        workers=most if settings.workers < 0 else settings.workers,
+    )

@@ -1,0 +1,84 @@
+"""Several processes make the shards of one store: each claims one, makes it, claims the next.
+
+A claim is a lock file beside the shard that dies with its process, so nothing but the folder
+joins the processes: torchrun starts them, on one machine or on several that share the folder (by
+a file system whose `flock` holds between machines, as NFS since Linux 2.6.12). That of rank 0
+locks the store and merges; the others help it and may come late or die.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mmfeat.core.lock import LockHeld, locked
+from mmfeat.extract.encoders.base import Encoder
+from mmfeat.extract.engines.base import Advance, Engine
+from mmfeat.extract.engines.local import decode_task, image_names, load_here, make_shard
+from mmfeat.extract.images.decoding import Decoder
+from mmfeat.extract.plan import Plan, Shard
+from mmfeat.store.parts import find_store
+from mmfeat.store.shards import check_shard
+
+SECONDS_BETWEEN_LOOKS = 0.2
+
+
+def is_helper() -> bool:
+    """Whether torchrun started this process beside that of rank 0."""
+    return int(os.environ.get("RANK", "0")) > 0
+
+
+def make_shards(
+    plan: Plan, encoder: Encoder, shards: Sequence[Shard], parts: Path, advance: Advance
+) -> None:
+    """Make what nobody else does, and wait for the others."""
+    while shards := _make_free(plan, encoder, shards, parts, advance):
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+
+
+def help_with(plan: Plan, encoder: Encoder, parts: Path, out: Path) -> None:
+    """Make shards of the store `out` until others have claimed all that is left."""
+
+    def is_over() -> bool:
+        return find_store(out) is not None
+
+    _make_free(plan, encoder, plan.shards, parts, lambda _modality, _n: None, is_over=is_over)
+    if is_over():
+        shutil.rmtree(parts, ignore_errors=True)  # it may hold our last claim
+
+
+def _make_free(
+    plan: Plan,
+    encoder: Encoder,
+    shards: Sequence[Shard],
+    parts: Path,
+    advance: Advance,
+    *,
+    is_over: Callable[[], bool] = lambda: False,
+) -> list[Shard]:
+    """Make every shard that nobody has claimed; give those that others are making."""
+    claimed = []
+    with Decoder(decode_task(plan, encoder), workers=plan.settings.workers) as decoder:
+        for shard in shards:
+            path = shard.path(parts)
+            try:
+                with locked(path.with_suffix(".claim")):
+                    if path.exists():
+                        check_shard(path, plan.provenance)
+                        for modality in plan.modalities:
+                            advance(modality, shard.n_rows)
+                    elif is_over():
+                        break
+                    else:
+                        names = image_names(plan, shard.rows, since=shard.start)
+                        decoded = decoder.decode(names)
+                        make_shard(plan, encoder, shard, parts, decoded=decoded, advance=advance)
+            except LockHeld:
+                claimed.append(shard)
+    return claimed
+
+
+TORCHRUN = Engine(load_encoder=load_here, make_shards=make_shards)

@@ -1,0 +1,130 @@
+"""From the bytes of a picture to the pixels that the model wants; this file is torch-free.
+
+What is done with unusual pictures:
+
+- EXIF orientation is applied: the model sees what a person sees.
+- Palette, grey and CMYK become RGB before resizing; 16-bit grey is scaled to 8 bits.
+- Transparency is laid over white.
+- Of animated pictures, the first frame counts.
+- Everything is as Pillow decodes it; `fast` lets JPEG skip detail that resizing would discard.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from hashlib import sha256
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from mmfeat.extract.encoders.base import Pixels, Preprocessing
+from mmfeat.extract.images.guard import Refusal
+from mmfeat.store.layout import Status
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "MPO")
+WIDE_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")
+ORIENTATION = 0x0112  # the EXIF tag
+LONG_STRIP = 64  # from this ratio of the sides on, the whole picture is never resized
+Decoded = tuple[Pixels, bytes] | Refusal  # pixels (height, width, 3) and a digest of the file
+
+
+def decode_image(
+    content: bytes | Refusal, *, preprocessing: Preprocessing, max_pixels: int, fast: bool
+) -> Decoded:
+    """Check, decode and resize the bytes of one image; a bad one comes back as its `Refusal`."""
+    if isinstance(content, Refusal):
+        return content
+    Image.MAX_IMAGE_PIXELS = None  # max_pixels is checked below, before anything is decoded
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Pillow, about metadata of the file
+            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+                width, height = image.size
+                if width * height > max_pixels:
+                    return Refusal(
+                        Status.TOO_LARGE,
+                        f"the image has {width} x {height} pixels; {max_pixels} are allowed",
+                    )
+                if fast:
+                    _draft(image, preprocessing.size)
+                pixels = _resize(to_rgb(image), preprocessing)
+    except UnidentifiedImageError:
+        return Refusal(Status.CORRUPT, f"it is none of {', '.join(FORMATS)}")
+    except MemoryError:
+        return Refusal(Status.TOO_LARGE, "the image does not fit into memory")
+    except Exception as error:  # Pillow's decoders raise anything on broken files
+        return Refusal(Status.CORRUPT, " ".join(f"it cannot be decoded: {error}".split()))
+    return pixels, sha256(content).digest()
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Turn the first frame of any picture into upright RGB."""
+    if image.getexif().get(ORIENTATION, 1) != 1:  # exif_transpose copies even what is upright
+        image = ImageOps.exif_transpose(image)
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    if image.mode in WIDE_MODES:
+        values = np.asarray(image).astype(np.int64)
+        if values.max() > 255 or image.mode != "I":
+            values = values >> 8
+        return Image.fromarray(values.clip(0, 255).astype(np.uint8)).convert("RGB")
+    if image.mode == "F":
+        values = np.nan_to_num(np.asarray(image), nan=0.0, posinf=255.0, neginf=0.0)
+        return Image.fromarray(values.clip(0, 255).astype(np.uint8)).convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        clear = image.convert("RGBA")
+        white = Image.new("RGBA", clear.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, clear).convert("RGB")
+    return image.convert("RGB")
+
+
+def _draft(image: Image.Image, size: tuple[int, int]) -> None:
+    """Let the JPEG decoder shrink by 2, 4 or 8, to no less than what is needed."""
+    factor = max(min(image.size) / max(size), 1.0)
+    image.draft("RGB", (int(image.size[0] / factor), int(image.size[1] / factor)))
+
+
+def _resize(image: Image.Image, preprocessing: Preprocessing) -> Pixels:
+    """Resize and crop as open_clip's evaluation transform does."""
+    target = preprocessing.size[::-1]  # (width, height), as Pillow has it
+    method = Image.Resampling[preprocessing.interpolation.upper()]
+    scaled = _scaled_size(image.size, target, preprocessing.resize_mode)
+    image = _resize_and_crop(image, scaled, target, method)
+    if image.size != target:
+        padded = Image.new("RGB", target, (preprocessing.fill,) * 3)
+        left, top = ((t - side) // 2 for t, side in zip(target, image.size, strict=True))
+        padded.paste(image, (left, top))
+        image = padded
+    return np.asarray(image)
+
+
+def _scaled_size(size: tuple[int, int], target: tuple[int, int], mode: str) -> tuple[int, int]:
+    """The size of the whole picture after resizing and before cropping, (width, height)."""
+    if mode == "squash":
+        return target
+    if mode == "shortest" and target[0] == target[1]:  # torchvision's Resize rounds down
+        shorter = min(size)
+        width, height = (target[0] * side // shorter for side in size)
+        return width, height
+    ratios = [side / wanted for side, wanted in zip(size, target, strict=True)]
+    ratio = max(ratios) if mode == "longest" else min(ratios)
+    width, height = (max(round(side / ratio), 1) for side in size)
+    return width, height
+
+
+def _resize_and_crop(
+    image: Image.Image,
+    scaled: tuple[int, int],
+    target: tuple[int, int],
+    method: Image.Resampling,
+) -> Image.Image:
+    """Resize to `scaled`, but compute only its centre of the size `target`."""
+    width, height = (min(pair) for pair in zip(scaled, target, strict=True))
+    left, top = round((scaled[0] - width) / 2), round((scaled[1] - height) / 2)
+    if max(scaled[0] / width, scaled[1] / height) < LONG_STRIP:
+        whole = image.resize(scaled, method)
+        return whole.crop((left, top, left + width, top + height))
+    x, y = image.size[0] / scaled[0], image.size[1] / scaled[1]
+    box = (left * x, top * y, (left + width) * x, (top + height) * y)
+    return image.resize((width, height), method, box=box)

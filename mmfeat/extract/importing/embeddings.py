@@ -1,0 +1,174 @@
+"""Embeddings that exist already become a store, rows aligned with the table.
+
+Read are `.npy`, `.npz`, `.pt` (tensors only), `.parquet` (a column of lists), and the folder that
+clip-retrieval writes (`img_emb/*.npy`, `text_emb/*.npy`, `metadata/*.parquet`). Where the source
+names its rows, they are joined by id; where it does not, its rows must be as many as the table's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmfeat.errors import ExtractError
+from mmfeat.extract.importing.arrays import NamedArray, read_array
+from mmfeat.extract.lock import sole_writer
+from mmfeat.extract.summary import ExtractSummary, summarise
+from mmfeat.store.layout import BLOCK_ROWS, SCHEMA, Block, FailedRow, Status
+from mmfeat.store.parts import find_store
+from mmfeat.store.reader import FeatureStore
+from mmfeat.store.shards import check_same
+from mmfeat.store.write import Rows, write_store
+from mmfeat.types import Embeddings, Prompts, Table
+
+
+def import_embeddings(
+    table: Table,
+    *,
+    image: Path | None,
+    text: Path | None,
+    out: Path,
+    encoder_name: str,
+    prompts: Path | None = None,
+    rows_per_file: int = 0,
+) -> ExtractSummary:
+    """Write the store `out` from image and text embeddings, one row per row of `table`.
+
+    A row with a value that is not finite, or that the source lacks, is NaN with the status
+    ``missing``. Numbers are kept as float16 where the source has float16, else as float32.
+    `prompts` has one row per label, in the order of `table.labels` or with the labels as ids.
+    With `rows_per_file` the store is one of many files (see `mmfeat.store.parts`).
+    Raises `ExtractError` where a source cannot be read or does not fit the table.
+    """
+    sources = {
+        name: Path(path) for name, path in (("image", image), ("text", text)) if path is not None
+    }
+    if not sources:
+        raise ExtractError(
+            "import needs embeddings", "neither --image nor --text was named", "name one of them"
+        )
+    arrays = {
+        modality: _aligned(read_array(path, modality=modality), table, path)
+        for modality, path in sources.items()
+    }
+    half = all(array.dtype == np.float16 for array in arrays.values())
+    dtype = "float16" if half else "float32"
+    provenance: dict[str, Any] = {
+        "schema": SCHEMA,
+        "encoder": {
+            "name": encoder_name,
+            "imported": {m: [array.shape[1], str(array.dtype)] for m, array in arrays.items()},
+        },
+        "sources_sha256": {m: _sha256(array) for m, array in arrays.items()},
+        "modalities": list(arrays),
+        "dtype": dtype,
+        "table_sha256": table.sha256,
+        "n_rows": table.n_rows,
+        **({"rows_per_file": rows_per_file} if rows_per_file else {}),
+    }
+    embedded = None if prompts is None else _prompts(prompts, table)
+    if embedded is not None:
+        provenance["sources_sha256"]["prompts"] = _sha256(embedded.embeddings)
+    with sole_writer(out):
+        if find_store(out) is not None:
+            with FeatureStore.open(out) as store:
+                check_same(store.provenance, provenance, out)
+            return summarise(out, already_complete=True, notes=table.notes)
+        write_store(
+            out,
+            rows=Rows.of(table),
+            widths={modality: array.shape[1] for modality, array in arrays.items()},
+            dtype=dtype,
+            provenance=provenance,
+            blocks=_blocks(table, arrays, dtype),
+            prompts=embedded,
+        )
+    return summarise(out, notes=table.notes)
+
+
+def _aligned(source: NamedArray, table: Table, path: Path) -> Embeddings:
+    """Put the rows of a source into the table's order; rows it lacks are NaN."""
+    values = source.values
+    if source.ids is None:
+        if len(values) != table.n_rows:
+            raise ExtractError(
+                "embeddings without ids must have one row per row of the table",
+                f"{path} has {len(values)}, {table.source} has {table.n_rows}",
+                "import the embeddings of this table, or a source that names its rows",
+            )
+        return values
+    row_of = {name: row for row, name in enumerate(source.ids)}
+    rows = np.array(
+        [row_of.get(id_, row_of.get(Path(id_).stem, -1)) for id_ in table.ids], np.int64
+    )
+    if (rows < 0).all():
+        raise ExtractError(
+            "the source must name the ids of the table",
+            f"{path} names e.g. {source.ids[0]!r}, {table.source} e.g. {table.ids[0]!r}",
+            "check --id-col, or that the source belongs to the table",
+        )
+    aligned = values[rows]
+    aligned[rows < 0] = np.nan
+    return aligned
+
+
+def _prompts(path: Path, table: Table) -> Prompts | None:
+    """One embedding per label; a table without labels has none."""
+    if table.targets is None:
+        return None
+    source = read_array(path, modality="text")
+    named = source.ids is None or set(table.labels) <= set(source.ids)
+    if not named or (source.ids is None and len(source.values) != len(table.labels)):
+        raise ExtractError(
+            "embeddings of prompts must be one per label of the table",
+            f"{path} has {len(source.values)}, {table.source} has {len(table.labels)} labels",
+            "bring them into the order of the labels, or name their rows",
+        )
+    at = range(len(table.labels)) if source.ids is None else map(source.ids.index, table.labels)
+    values = np.ascontiguousarray(source.values[list(at)])
+    if not np.isfinite(values).all():
+        raise ExtractError(
+            "embeddings of prompts must be finite", f"{path} has others", "write it again"
+        )
+    return Prompts(labels=table.labels, texts=table.labels, embeddings=values)
+
+
+def _blocks(table: Table, arrays: dict[str, Embeddings], dtype: str) -> Iterator[Block]:
+    for start in range(0, table.n_rows, BLOCK_ROWS):
+        stop = min(start + BLOCK_ROWS, table.n_rows)
+        embeddings, status, problems = {}, {}, []
+        for modality, array in arrays.items():
+            with np.errstate(over="ignore"):  # what does not fit becomes inf, and is told below
+                values = np.array(array[start:stop], dtype=dtype)
+            bad = ~np.isfinite(values).all(axis=1)
+            values[bad] = np.nan
+            embeddings[modality] = values
+            status[modality] = np.where(bad, Status.MISSING, Status.OK).astype(np.uint8)
+            problems += [
+                FailedRow(
+                    row=start + int(at),
+                    id=table.ids[start + int(at)],
+                    modality=modality,
+                    status=Status.MISSING,
+                    reason="the source has no embedding of this row, or none that is finite here",
+                )
+                for at in np.flatnonzero(bad)
+            ]
+        problems.sort(key=lambda p: (p.row, p.modality))
+        yield Block(
+            embeddings=embeddings,
+            status=status,
+            truncated=np.zeros(stop - start, np.uint8),
+            problems=tuple(problems),
+        )
+
+
+def _sha256(array: Embeddings) -> str:
+    digest = hashlib.sha256(f"{array.shape} {array.dtype}".encode())
+    for start in range(0, len(array), BLOCK_ROWS):
+        digest.update(np.ascontiguousarray(array[start : start + BLOCK_ROWS]).data)
+    return digest.hexdigest()

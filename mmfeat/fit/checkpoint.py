@@ -1,0 +1,36 @@
+"""Fitted heads of the folds, kept on disk so that an interrupted fit goes on where it stopped."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mmfeat.fit.heads.base import Head
+from mmfeat.types import Fused, IntArray, Matrix, Targets
+
+
+def fold_checkpoints(
+    head: Head,
+    keep: Path | None,
+    *,
+    fused: Fused[Matrix],
+    y: Targets,
+    splits: Sequence[IntArray],
+) -> Iterator[Head]:
+    """Yield the fitted head of every fold, from `keep` where an earlier call left it."""
+    done = 0
+    if keep is not None:
+        while done < len(splits) and (keep / str(done) / "head.json").exists():
+            done += 1
+        if head.folds_together and done < len(splits):
+            done = 0
+        for fold in range(done):
+            yield type(head).load(keep / str(fold))
+    if done == len(splits):
+        return
+    for fold, fitted in enumerate(head.fit_folds(fused, y, splits[done:]), start=done):
+        if keep is not None:
+            shutil.rmtree(keep / str(fold), ignore_errors=True)
+            fitted.save(keep / str(fold))  # head.json is written last
+        yield fitted

@@ -1,0 +1,253 @@
+"""Stage two: a cross-validated fit of one head and one fusion becomes a run.
+
+1. the folds of this table, number and seed are read, or made and saved;
+2. every fold is scored by a model that never saw it; each fold's scores are kept beside the
+   run, so that an interrupted fit goes on at the fold it was in;
+3. the final model is refitted on all rows;
+4. scores, model and metrics are written, `DONE` last.
+"""
+
+from __future__ import annotations
+
+import logging
+import platform
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmfeat import metrics
+from mmfeat.config import FitSettings
+from mmfeat.core.files import write_json
+from mmfeat.core.memory import bytes_of, peak_memory, reset_peak
+from mmfeat.core.plugins import check_name
+from mmfeat.errors import ConfigError, FitError, RunError
+from mmfeat.fit.ensemble import NAME as ENSEMBLE
+from mmfeat.fit.ensemble import Ensemble
+from mmfeat.fit.fusion.fuse import count_missing
+from mmfeat.fit.heads import ALL_HEADS
+from mmfeat.fit.model import Model, ReusedSource
+from mmfeat.fit.recipes import RECIPES
+from mmfeat.fit.training_data import Training, shared_folds, warn_missing
+from mmfeat.runs.run import Run, RunConfig, write_scores
+from mmfeat.runs.workspace import Workspace
+from mmfeat.types import IntArray, Scores
+
+AnyModel = Model | Ensemble
+log = logging.getLogger(__name__)
+fold_log = logging.getLogger(f"{__name__}.folds")
+
+
+def plan_run(
+    options: FitSettings,
+    *,
+    features: tuple[str, ...] = (),
+    settings: dict[str, str] | None = None,
+    recipe: str | None = None,
+    workspace: Workspace | None = None,
+) -> RunConfig:
+    """Make the config of a run; raise an error for an unknown name or a pair without sense.
+
+    An ensemble finds its runs in `workspace`, and takes split, features and folds from them.
+    """
+    max_memory = None if options.max_memory is None else bytes_of(options.max_memory)
+    extra: dict[str, str] = {}
+    if recipe is not None:
+        chosen = RECIPES[check_name(recipe, RECIPES, "recipe")]
+        options = replace(options, head=chosen.head, fusion=chosen.fusion, loss=chosen.loss)
+        extra = dict(chosen.settings)
+    extra.update(settings or {})
+    check_name(options.head, ALL_HEADS, "head")
+    if options.head == ENSEMBLE and workspace is not None:
+        if features:
+            raise ConfigError(
+                "an ensemble has the features of its runs",
+                f"--features {','.join(features)} was given",
+                "leave it out",
+            )
+        return Ensemble.build(workspace, extra).plan(extra)
+    model = Model.build(
+        head=options.head, fusion=options.fusion, loss=options.loss, seed=0, settings=extra
+    )
+    return RunConfig(
+        split=options.split,
+        features=features,
+        head=options.head,
+        fusion=options.fusion,
+        loss=options.loss if model.uses_loss else None,
+        folds=options.folds,
+        seed=options.seed,
+        settings=extra,
+        max_memory=max_memory,
+    )
+
+
+def fit(
+    workspace: Workspace,
+    config: RunConfig,
+    training: Training,
+    *,
+    name: str | None = None,
+    on_fit: Callable[[int, int], None] | None = None,
+) -> Run:
+    """Fit `config` on `training` and return the finished run.
+
+    A finished run of the same config and stores is taken as it is. `on_fit` is told after each
+    fitted head how many of the folds' heads there are, and how many there will be; what it
+    raises ends the fit, which the same call takes up again. Raises `RunError` where `name`
+    belongs to another config, and `FitError` where the data cannot be fitted.
+    """
+    model = _build(workspace, config)
+    if isinstance(model, Ensemble):
+        training = replace(training, digest=model.digest(training.digest))
+    run = Run(workspace.run(name or config.name(training.digest)))
+    if _is_same(run, config, training):
+        if run.is_done:
+            log.info("run %s is finished already", run.name)
+            run.finish()  # it is the newest again
+            return run
+        log.info("run %s goes on where it stopped", run.name)
+    write_json(run.folder / "provenance.json", _provenance(training))
+    write_json(run.folder / "config.json", asdict(config))  # last: it says that there is a run
+    folds = shared_folds(workspace, config, training)
+    warn_missing(count_missing(training.features), training.features.n_rows)
+    if isinstance(model, Model) and model.can_take:
+        model.taken = _finished_sources(workspace, config, model, training)
+    reset_peak()
+    started = time.perf_counter()
+    scores = _out_of_fold(run.folder / "folds", model, training, folds, on_fit)
+    seconds = {"cross_validation": time.perf_counter() - started}
+    started = time.perf_counter()
+    model.fit(training.features)
+    seconds["refit"] = time.perf_counter() - started
+    if isinstance(model, Model) and model.taken:  # the cost of a run is that of its parts, too
+        seconds["taken"] = sum(source.seconds for source in model.taken.values())
+    _write_run(run, model, scores, seconds)
+    return run
+
+
+def _build(workspace: Workspace, config: RunConfig) -> AnyModel:
+    if config.head == ENSEMBLE:
+        return Ensemble.build(workspace, config.settings)
+    return build_model(config)
+
+
+def build_model(config: RunConfig) -> Model:
+    """Make the model that `config` describes, not fitted yet."""
+    return Model.build(
+        head=config.head,
+        fusion=config.fusion,
+        loss=config.loss or FitSettings().loss,
+        seed=config.seed,
+        settings=config.settings,
+    )
+
+
+def _finished_sources(
+    workspace: Workspace, config: RunConfig, model: Model, training: Training
+) -> dict[str, ReusedSource]:
+    """The sources of a decision-level fusion that are finished runs of their own.
+
+    Same machine, rows, folds and seed give the same head, so that fitting it again is waste.
+    """
+    found = {}
+    for source, head in model.heads.items():
+        alone = replace(config, fusion=source, loss=config.loss if head.uses_loss else None)
+        run = Run(workspace.run(alone.name(training.digest)))
+        if run.is_done and _is_same(run, alone, training):
+            other = Model.load(run.folder / "head")
+            if other.heads[source] == head:
+                found[source] = ReusedSource(
+                    head=other.fitted[0].heads[source],
+                    scores=run.scores().probabilities,
+                    seconds=sum(run.metrics()["seconds"].values()),
+                )
+    if found:
+        log.info("taken from finished runs: %s", ", ".join(found))
+    return found
+
+
+def _is_same(run: Run, config: RunConfig, training: Training) -> bool:
+    """Whether the run folder holds this very run; raise `RunError` where it holds another."""
+    if not (run.folder / "config.json").exists():
+        return False
+    stored = {**asdict(run.config()), "digest": _stored_digest(run)}
+    asked = {**asdict(config), "digest": training.digest}
+    for key, value in asked.items():
+        if stored[key] != value:
+            raise RunError(
+                f"a run is never overwritten: {run.name!r} exists with another {key}",
+                f"stored is {stored[key]!r}, asked for is {value!r}",
+                "choose another --name, or remove that folder",
+            )
+    return True
+
+
+def _stored_digest(run: Run) -> str | None:
+    if not (run.folder / "provenance.json").exists():
+        return None
+    digest: str | None = run.provenance().get("digest")
+    return digest
+
+
+def _provenance(training: Training) -> dict[str, Any]:
+    packages = ("mmfeat", "torch", "numpy", "scikit-learn", "lightgbm")
+    return {
+        "digest": training.digest,
+        "stores": training.provenance,
+        "versions": {"python": platform.python_version(), **{p: version(p) for p in packages}},
+    }
+
+
+def _out_of_fold(
+    keep: Path,
+    model: AnyModel,
+    training: Training,
+    folds: IntArray,
+    on_fit: Callable[[int, int], None] | None,
+) -> Scores:
+    """Score every row by a model that never saw its fold; what is fitted is kept in `keep`."""
+    features, targets = training.features, training.targets
+    oof = np.full(targets.shape, np.nan, dtype=np.float32)
+    for fold, rows, probabilities in model.cross_validate(
+        features, folds, keep=keep, on_fit=on_fit
+    ):
+        oof[rows] = probabilities
+        fold_log.info("fold %d of %d is scored", fold + 1, int(folds.max()) + 1)
+    if not np.isfinite(oof).all():
+        raise FitError(
+            "a head gives every row finite scores",
+            f"{int((~np.isfinite(oof)).any(axis=1).sum())} rows have others",
+            "lower the learning rate or the decay, and look at the features' scale",
+        )
+    return Scores(
+        ids=features.ids, labels=features.labels, probabilities=oof, targets=targets, folds=folds
+    )
+
+
+def _write_run(run: Run, model: AnyModel, scores: Scores, seconds: dict[str, float]) -> None:
+    assert scores.targets is not None, "a fit has targets"
+    write_scores(run.folder / "scores.h5", scores)
+    shutil.rmtree(run.folder / "head", ignore_errors=True)
+    model.save(run.folder / "head")
+    write_json(run.folder / "history.json", model.history)
+    half = (scores.probabilities >= 0.5).astype(np.uint8)
+    document = {
+        "oof": {
+            "at_0.5": metrics.summarise(scores.probabilities, half, scores.targets),
+            "per_class": metrics.per_class(
+                scores.probabilities, half, scores.targets, scores.labels
+            ),
+        },
+        "seconds": {name: round(value, 3) for name, value in seconds.items()},
+        "bytes": sum(p.stat().st_size for p in (run.folder / "head").rglob("*") if p.is_file()),
+        "peak_memory": peak_memory(),  # of the process, the features among it
+    }
+    write_json(run.folder / "metrics.json", document)
+    run.finish()
+    shutil.rmtree(run.folder / "folds", ignore_errors=True)

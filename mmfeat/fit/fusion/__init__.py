@@ -1,0 +1,1 @@
+"""Fusions: embeddings of several modalities become one matrix for a head."""

@@ -1,0 +1,135 @@
+"""Nearest neighbours by cosine: the cache model that any trained head must beat.
+
+As in Tip-Adapter (Zhang et al., arXiv:2111.03930, eq. 4) a neighbour at cosine s weighs
+exp(−sharpness (1 − s)); a class's share among the weights is its probability, drawn to the
+class's rate by `prior` pseudo-neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch  # turns float16 into float32 twenty times as fast as numpy
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+from mmfeat.fit.heads.base import Head
+from mmfeat.fit.heads.options import check_range
+from mmfeat.fit.heads.space import Range, Space
+from mmfeat.types import FloatArray, Fused, IntArray, Matrix, Targets
+
+ROWS_AT_ONCE = 64  # whose neighbours are sorted out, among all rows of the cache
+COSINES_AT_ONCE = 512  # rows, for which the cache is turned into float32 once
+CACHED_AT_ONCE = 1024  # of its rows at a time
+
+Cache = NDArray[np.float16]
+
+
+@dataclass(kw_only=True)
+class KNN(Head):
+    """Weighted vote of the nearest training rows.
+
+    Options: number of `neighbours`, `sharpness` of their weights, `prior` weight of the rates.
+    """
+
+    name: ClassVar[str] = "knn"
+    relative_cost: ClassVar[float] = 0.3
+    reads_parts: ClassVar[bool] = True
+
+    neighbours: int = 50
+    sharpness: float = 10.0
+    prior: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range("neighbours", self.neighbours, 1, 1e9)
+        check_range("sharpness", self.sharpness, 0, 1e6)
+        check_range("prior", self.prior, 1e-6, 1e9)
+
+        self._cache: Cache | None = None
+
+    def search_space(self) -> Space:
+        """Few neighbours or many, all alike or the nearest most."""
+        return {
+            "neighbours": Range(self.neighbours, 5, 500, log=True, whole=True),
+            "sharpness": Range(self.sharpness, 1.0, 100.0, log=True),
+            "prior": Range(self.prior, 0.1, 10.0, log=True),
+        }
+
+    def fit_folds(
+        self, fused: Fused[Matrix], y: Targets, splits: Sequence[IntArray]
+    ) -> Iterator[Self]:
+        """Yield one copy per split; all of them remember the same rows, once."""
+        cache = remembered(fused.values)
+        for rows in splits:
+            head = replace(self)
+            head._cache = cache
+            yield head._learn(fused, y, rows)
+
+    def _fit(self, x: Matrix, y: Targets, rows: IntArray, blocks: tuple[int, ...]) -> None:
+        self._cache = remembered(x) if self._cache is None else self._cache
+        self._chosen, self._targets = rows, y[rows]
+
+    def _predict(self, x: FloatArray) -> FloatArray:
+        assert self._cache is not None, "it was fitted"
+        targets = self._targets.astype(np.float32)
+        rates = self.rates_[self.learnable_].astype(np.float32)
+        n_votes = min(self.neighbours, len(targets))
+        scores = np.empty((len(x), targets.shape[1]), dtype=np.float32)
+        for start, against in self._against(x):
+            nearest = np.argpartition(against, n_votes - 1, axis=1)[:, :n_votes]
+            found = -np.take_along_axis(against, nearest, axis=1)
+            weights = np.exp(self.sharpness * (found - found.max(axis=1, keepdims=True)))
+            votes = np.einsum("bn,bnk->bk", weights, targets[nearest])
+            total = weights.sum(axis=1, keepdims=True) + self.prior
+            scores[start : start + ROWS_AT_ONCE] = (votes + self.prior * rates) / total
+        return scores.clip(0, 1)
+
+    def _against(self, x: FloatArray) -> Iterator[tuple[int, FloatArray]]:
+        """Yield minus the cosines of some rows of `x` with the cache's, and the first of them."""
+        assert self._cache is not None, "it was fitted"
+        n_cached, width = len(self._chosen), x.shape[1]
+        cached = torch.empty(min(CACHED_AT_ONCE, n_cached), width)
+        against = np.empty((min(COSINES_AT_ONCE, len(x)), n_cached), dtype=np.float32)
+        for first in range(0, len(x), COSINES_AT_ONCE):
+            rows = -unit(x[first : first + COSINES_AT_ONCE])
+            for start in range(0, n_cached, CACHED_AT_ONCE):
+                chosen = self._chosen[start : start + CACHED_AT_ONCE]
+                part = cached[: len(chosen)].copy_(torch.from_numpy(self._cache[chosen])).numpy()
+                place = slice(start, start + len(chosen))
+                np.matmul(rows, part.T, out=against[: len(rows), place])
+            for start in range(0, len(rows), ROWS_AT_ONCE):
+                stop = min(start + ROWS_AT_ONCE, len(rows))
+                yield first + start, against[start:stop]
+
+    def _save_state(self, folder: Path) -> None:
+        assert self._cache is not None, "it was fitted"
+        state: dict[str, NDArray[Any]] = {
+            "rows": self._cache[self._chosen],
+            "targets": self._targets,
+        }
+        save_file(state, folder / "cache.safetensors")
+
+    def _load_state(self, folder: Path) -> None:
+        state = load_file(folder / "cache.safetensors")
+        self._cache, self._targets = state["rows"], state["targets"]
+        self._chosen = np.arange(len(self._cache))
+
+
+def remembered(x: Matrix) -> Cache:
+    """Rows of length 1 in half precision."""
+    cache = np.empty(x.shape, dtype=np.float16)
+    for start in range(0, len(x), ROWS_AT_ONCE):
+        cache[start : start + ROWS_AT_ONCE] = unit(x[start : start + ROWS_AT_ONCE])
+    return cache
+
+
+def unit(x: FloatArray) -> FloatArray:
+    """Rows of length 1; rows of zeros stay."""
+    lengths = np.linalg.norm(x, axis=1, keepdims=True)
+    out: FloatArray = x / np.maximum(lengths, 1e-30)
+    return out

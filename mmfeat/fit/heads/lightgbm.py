@@ -1,0 +1,275 @@
+"""Boosted trees, one set per class: the matrix is binned once and every class shares it.
+
+Boosters of different classes grow side by side, each on few threads, which uses small cores
+better than many threads on one tree. Each thread has a copy of the binned matrix, a byte per
+number, because LightGBM keeps the labels inside. A stream is binned slice by slice into one
+matrix, for all threads. Few bins do not make it smaller: where LightGBM packs them, four bits a
+number, it keeps as much memory that they were filled through (`buf_` of its `DenseBin`).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import lightgbm
+import numpy as np
+from lightgbm.basic import LightGBMError
+from numpy.typing import NDArray
+
+from mmfeat.core.memory import give_back_freed, large_blocks_mapped
+from mmfeat.errors import FitError
+from mmfeat.fit.heads.base import Head
+from mmfeat.fit.heads.options import check_choice, check_range
+from mmfeat.fit.heads.space import Choice, Range, Space
+from mmfeat.fit.heads.streaming import BLOCK_ROWS
+from mmfeat.types import FloatArray, IntArray, Matrix, Stream, Targets
+
+SET_ASIDE = 10  # one row in so many decides when to stop
+MIN_SET_ASIDE = 20
+MAX_WEIGHT = 20.0
+BUFFERS = 32  # of a stream, of 16 bytes a number: as many rows of one byte are half of --max-memory
+BIN_ROWS = 5000  # that bins are found on: LightGBM copies these, 12 bytes a number
+
+log = logging.getLogger(__name__)
+# LightGBM prints, and forgets `verbosity` for a Sequence.
+lightgbm.register_logger(log, info_method_name="debug", warning_method_name="debug")
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Turn what LightGBM raises, for instance where memory runs out, into `FitError`."""
+    try:
+        yield
+    except LightGBMError as error:
+        raise FitError(
+            "LightGBM must get what it needs",
+            f"it says {error}",
+            "if memory ran out, fit fewer rows, or the head logreg, mlp or gmlp",
+        ) from error
+
+
+@dataclass(kw_only=True)
+class LightGBM(Head):
+    """One-vs-rest gradient boosting.
+
+    Options: at most `trees` per class, stopped `patience` trees after the best on rows set
+    validation (0: never); `leaves`, `lr`, `bins`, `min_rows` in a leaf; each tree sees the share
+    `features` of the columns; `weights` balanced lets positives weigh up to 20 times;
+    `threads` 0 takes all cores, or OMP_NUM_THREADS of them.
+    """
+
+    name: ClassVar[str] = "lightgbm"
+    relative_cost: ClassVar[float] = 20.0
+    streams: ClassVar[bool] = True
+    reads_parts: ClassVar[bool] = True
+
+    trees: int = 150
+    patience: int = 10
+    leaves: int = 7
+    lr: float = 0.1
+    bins: int = 63
+    min_rows: int = 20
+    features: float = 0.2
+    weights: str = "none"
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("weights", self.weights, ("none", "balanced"))
+        check_range("trees", self.trees, 1, 1e9)
+        check_range("patience", self.patience, 0, 1e9)
+        check_range("leaves", self.leaves, 2, 131072)
+        check_range("lr", self.lr, 1e-9, 1e3)
+        check_range("bins", self.bins, 2, 65535)
+        check_range("min_rows", self.min_rows, 0, 1e9)
+        check_range("features", self.features, 1e-9, 1)
+        check_range("threads", self.threads, 0, 1024)
+        self._boosters: list[lightgbm.Booster] = []
+        self._counts = np.empty(0)  # trees of each class, (k,); NaN where it is constant
+        self._planned: NDArray[np.float64] | None = None
+
+    def search_space(self) -> Space:
+        """The trees' size and share of the data; their number is found by stopping early."""
+        return {
+            "lr": Range(self.lr, 0.03, 0.3, log=True),
+            "leaves": Range(self.leaves, 4, 63, log=True, whole=True),
+            "min_rows": Range(self.min_rows, 5, 100, log=True, whole=True),
+            "features": Range(self.features, 0.05, 1.0, log=True),
+            "weights": Choice(self.weights, ("none", "balanced")),
+        }
+
+    def for_refit(self, folds: Sequence[Self]) -> Self:
+        """Give this head with each class's mean number of trees over the folds."""
+        head = replace(self)
+        nothing = np.full(len(folds[0].rates_), np.nan)  # of a fold without learnable classes
+        found = np.stack([fold._counts if fold._counts.size else nothing for fold in folds])
+        known = np.isfinite(found).any(axis=0)
+        counts = np.full(found.shape[1], float(self.trees))
+        counts[known] = np.nanmean(found[:, known], axis=0)
+        head._planned = counts.round().clip(1)
+        return head
+
+    @plain_errors()
+    def _fit(self, x: Matrix, y: Targets, rows: IntArray, blocks: tuple[int, ...]) -> None:
+        if isinstance(x, np.ndarray) or x.in_memory:
+            n_workers = min(self.threads or available_threads(), y.shape[1])  # each has a copy
+            self._grow(x, y, rows, n_workers)
+        else:
+            self._check_memory(x)
+            with large_blocks_mapped():  # the bins of the folds would leave gaps
+                self._grow(x, y, rows, 1)
+
+    def _grow(self, x: Matrix, y: Targets, rows: IntArray, n_workers: int) -> None:
+        planned = np.full(y.shape[1], float(self.rounds or self.trees))
+        if self._planned is not None:
+            planned = self._planned[self.learnable_]
+        n_validation = len(rows) // SET_ASIDE
+        if (
+            self.rounds
+            or self._planned is not None
+            or not self.patience
+            or n_validation < MIN_SET_ASIDE
+        ):
+            n_validation = 0
+        order = np.random.default_rng(self.seed).permutation(rows)
+        train, validation = np.sort(order[n_validation:]), np.sort(order[:n_validation])
+        params = self._params((self.threads or available_threads()) // n_workers)
+        data = lightgbm.Dataset(
+            ChosenRows(x, train), label=np.zeros(len(train)), params=params
+        ).construct()
+        give_back_freed()  # the sample that bins were found on
+        judge = None
+        if n_validation:
+            judge = data.create_valid(
+                ChosenRows(x, validation), label=np.zeros(n_validation), params=params
+            ).construct()
+
+        def boost(worker: int) -> list[lightgbm.Booster]:
+            own, own_judge = (copied(part, params) if worker else part for part in (data, judge))
+            return [
+                self._boost(
+                    own,
+                    own_judge,
+                    y[train, label],
+                    y[validation, label],
+                    params | {"num_iterations": int(planned[label])},
+                )
+                for label in range(worker, len(planned), n_workers)
+            ]
+
+        with ThreadPoolExecutor(n_workers) as pool:
+            grown = list(pool.map(boost, range(n_workers)))
+        give_back_freed()
+        self._boosters = [grown[i % n_workers][i // n_workers] for i in range(len(planned))]
+        self._counts = np.full(len(self.rates_), np.nan)
+        self._counts[self.learnable_] = [booster.num_trees() for booster in self._boosters]
+        self.rounds_ = max(1, round(float(np.nanmean(self._counts))))
+
+    def _check_memory(self, x: Stream) -> None:
+        """Raise `FitError` where all rows, as the refit has them, are too many for the stream."""
+        n_bytes = 1 if self.bins < 256 else 2  # a number
+        most = BUFFERS * x.buffer_rows // n_bytes
+        if len(x) > most:
+            raise FitError(
+                "LightGBM has bins of all rows in memory, in half of --max-memory at most",
+                f"{len(x):,} rows × {x.shape[1]:,} numbers at {n_bytes} B each are"
+                f" {len(x) * x.shape[1] * n_bytes / 2**20:,.0f} MiB",
+                f"fit {most:,} rows or fewer, use logreg, mlp or gmlp, or raise --max-memory"
+                f" to {len(x) / most + 0.05:.1f} times what it is",
+            )
+
+    def _boost(
+        self, data: Any, judge: Any, labels: Targets, judged: Targets, params: dict[str, Any]
+    ) -> lightgbm.Booster:
+        data.set_label(labels.astype(np.float32))
+        positives = int(labels.sum())
+        if self.weights == "balanced" and positives:
+            ratio = (len(labels) - positives) / positives
+            params["scale_pos_weight"] = min(max(ratio, 1 / MAX_WEIGHT), MAX_WEIGHT)
+        callbacks, valid = [], []
+        if judge is not None:
+            judge.set_label(judged.astype(np.float32))
+            valid = [judge]
+            callbacks = [lightgbm.early_stopping(self.patience, verbose=False)]
+        n_trees = params.pop("num_iterations")
+        booster = lightgbm.train(
+            params, data, num_boost_round=n_trees, valid_sets=valid, callbacks=callbacks
+        )
+        best = booster.best_iteration if judge is not None else -1
+        return lightgbm.Booster(model_str=booster.model_to_string(num_iteration=best))
+
+    def _params(self, n_threads: int) -> dict[str, Any]:
+        return {
+            "objective": "binary",
+            "learning_rate": self.lr,
+            "num_leaves": self.leaves,
+            "max_bin": self.bins,
+            "bin_construct_sample_cnt": BIN_ROWS,
+            "min_data_in_leaf": self.min_rows,
+            "feature_fraction": self.features,
+            "num_threads": n_threads,
+            "seed": self.seed,
+            # What `seed` makes of it for arrays; LightGBM forgets that for a Sequence.
+            "data_random_seed": ((214013 * self.seed + 2531011) % 2**32 >> 16) % 2**15 % 32767,
+            "deterministic": True,
+            "force_col_wise": True,
+            "feature_pre_filter": False,
+            "verbosity": -1,
+        }
+
+    def _predict(self, x: FloatArray) -> FloatArray:
+        n_threads = self.threads or available_threads()
+        scores = [booster.predict(x, num_threads=n_threads) for booster in self._boosters]
+        return np.stack(scores, axis=1).astype(np.float32)
+
+    def _save_state(self, folder: Path) -> None:
+        for number, booster in enumerate(self._boosters):
+            booster.save_model(str(folder / f"class-{number:04d}.txt"))
+
+    def _load_state(self, folder: Path) -> None:
+        files = sorted(folder.glob("class-*.txt"))
+        self._boosters = [lightgbm.Booster(model_file=str(file)) for file in files]
+        self._counts = np.full(len(self.rates_), np.nan)
+        self._counts[self.learnable_] = [booster.num_trees() for booster in self._boosters]
+
+
+class ChosenRows(lightgbm.Sequence):  # type: ignore[misc]
+    """The chosen `rows`, ascending, read a slice at a time while LightGBM bins them."""
+
+    batch_size = BLOCK_ROWS
+
+    def __init__(self, x: Matrix, rows: IntArray) -> None:
+        self._x, self._rows = x, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int | slice | list[int]) -> NDArray[np.floating]:
+        rows = np.atleast_1d(self._rows[index])
+        cuts = np.searchsorted(rows, np.arange(rows[0], rows[-1], BLOCK_ROWS)[1:])  # far apart
+        parts = [
+            self._x[int(part[0]) : int(part[-1]) + 1][part - part[0]]
+            for part in np.split(rows, cuts)
+            if len(part)
+        ]
+        return np.concatenate(parts) if np.ndim(self._rows[index]) else parts[0][0].astype(float)
+
+
+def copied(data: Any, params: dict[str, Any]) -> Any:
+    """A copy of a binned matrix, not binned again; None stays."""
+    if data is None:
+        return None
+    return data.subset(np.arange(data.num_data()), params=params).construct()
+
+
+def available_threads() -> int:
+    """OMP_NUM_THREADS, or the cores that this process may use."""
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    return int(given) if given.isdecimal() else len(os.sched_getaffinity(0))

@@ -1,0 +1,96 @@
+"""The problems of `mmfeat.fit.heads.solvers.lbfgs` on rows that do not fit into memory.
+
+Value and slope come from one pass over the rows, where rows in memory would keep their logits
+from one step to the next: as many products, and no array of n × p.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmfeat.fit.heads.solvers.lbfgs import Line, Point, Problems, gram_matrix, log_loss, logits
+from mmfeat.fit.heads.streaming import in_order
+from mmfeat.types import Stream
+
+
+class StreamedProblems(Problems):
+    """Rows `x`, (n, d), with targets (n, k) and folds (n, f): problem j is (fold_of, class_of)[j].
+
+    `y` and `inside`, whether a row belongs to a fold's training rows, are uint8 and bool.
+    """
+
+    def __init__(
+        self,
+        x: Stream,
+        gram: Tensor,
+        y: Tensor,
+        inside: Tensor,
+        *,
+        fold_of: Tensor,
+        class_of: Tensor,
+    ) -> None:
+        self.x, self.gram, self.y, self.inside = x, gram, y, inside
+        self.fold_of, self.class_of = fold_of, class_of
+
+    def part(self, columns: Tensor) -> StreamedProblems:
+        """The chosen problems alone."""
+        return StreamedProblems(
+            self.x,
+            self.gram,
+            self.y,
+            self.inside,
+            fold_of=self.fold_of[columns],
+            class_of=self.class_of[columns],
+        )
+
+    def at(self, w: Tensor, ridge: Tensor) -> Point:
+        """Value and slope at `w`, by one pass."""
+        value, slope = torch.zeros(w.shape[1], dtype=torch.float64), torch.zeros_like(w)
+        for x, y, m in self._blocks():
+            z = logits(x, w)
+            value += (log_loss(z, y) * m).sum(dim=0).double().cpu()
+            rest = z.sigmoid_().sub_(y).mul_(m)
+            slope[:-1].addmm_(x.T, rest)
+            slope[-1] += rest.sum(dim=0)
+        slope[:-1] += ridge * w[:-1]
+        return Point(w, value.to(w) + ridge / 2 * w[:-1].square().sum(dim=0), slope)
+
+    def along(self, point: Point, step: Tensor, ridge: Tensor) -> Line:
+        """Every length takes a pass; nearly always the first is taken."""
+        return _StreamedLine(self, point, step, ridge)
+
+    def left_out(self, w: Tensor) -> Tensor:
+        """The log-loss of the rows that the masks leave out, by one pass."""
+        total = torch.zeros(w.shape[1], dtype=torch.float64)
+        for x, y, m in self._blocks():
+            total += (log_loss(logits(x, w), y) * (1 - m)).sum(dim=0).double().cpu()
+        return total
+
+    def _blocks(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        for rows, x in in_order(self.x, np.arange(len(self.x))):
+            y, m = self.y[rows][:, self.class_of], self.inside[rows][:, self.fold_of]
+            yield torch.from_numpy(x).to(self.gram.device), y.float(), m.float()
+
+
+class _StreamedLine(Line):
+    def __init__(self, problems: StreamedProblems, point: Point, step: Tensor, ridge: Tensor):
+        self._problems, self._point, self._step, self._ridge = problems, point, step, ridge
+
+    def value(self, length: Tensor) -> Tensor:
+        self._end = self._problems.at(self._point.w + length * self._step, self._ridge)
+        return self._end.value
+
+    def end(self) -> Point:
+        return self._end
+
+
+def streamed_gram(x: Stream, device: torch.device) -> Tensor:
+    """The Gram matrix of `mmfeat.fit.heads.solvers.lbfgs.gram_matrix`, summed in float64."""
+    total = torch.zeros(x.shape[1] + 1, x.shape[1] + 1, dtype=torch.float64)
+    for _, part in in_order(x, np.arange(len(x))):
+        total += gram_matrix(torch.from_numpy(part).to(device)).cpu()
+    return total.float().to(device)

@@ -1,0 +1,111 @@
+"""Passes over rows that do not fit into memory: in their order, or shuffled.
+
+A shuffled pass takes short blocks of neighbouring rows in random order, as many as may be in
+memory at once, and shuffles the rows among them: what a shuffle of all rows would do, unless
+rows that stand far apart are still alike. Files are read in blocks, never row by row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmfeat.core.memory import give_back_freed
+from mmfeat.types import FloatArray, IntArray, Matrix, Stream
+
+BLOCK_ROWS = 1024  # neighbours that stay together until the shuffle among blocks
+ROWS_AT_ONCE = 2048  # of a pass in order
+
+
+@dataclass(frozen=True)
+class Shared:
+    """A `mmfeat.types.Stream` with several readers, each of whom holds a share of its rows."""
+
+    stream: Stream
+    readers: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n, d)."""
+        return self.stream.shape
+
+    @property
+    def buffer_rows(self) -> int:
+        """How many rows each reader may have in memory at once."""
+        return max(1, self.stream.buffer_rows // self.readers)
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether it gives any rows, by an index array."""
+        return self.stream.in_memory
+
+    def __len__(self) -> int:
+        return len(self.stream)
+
+    def __getitem__(self, rows: slice | IntArray, /) -> FloatArray:
+        return self.stream[rows]
+
+
+def in_memory(x: Matrix) -> bool:
+    """Whether any rows of `x` are at hand, in any order: ``x[rows]``."""
+    return isinstance(x, np.ndarray) or x.in_memory
+
+
+def in_order(x: Matrix, rows: IntArray) -> Iterator[tuple[slice, FloatArray]]:
+    """Yield the chosen `rows` of `x`, in ascending order, with where they stand in `rows`.
+
+    The next rows are read while the caller works on these.
+    """
+    with ThreadPoolExecutor(1) as reader:
+        parts = _parts(x, rows)
+        coming = reader.submit(next, parts, None)
+        while (part := coming.result()) is not None:
+            coming = reader.submit(next, parts, None)
+            yield part
+    give_back_freed()  # what the reader's thread had
+
+
+def _parts(x: Matrix, rows: IntArray) -> Iterator[tuple[slice, FloatArray]]:
+    for start in range(0, len(x), ROWS_AT_ONCE):
+        low, high = np.searchsorted(rows, (start, start + ROWS_AT_ONCE)).tolist()
+        if low < high:
+            part = x[start : start + ROWS_AT_ONCE]
+            whole = high - low == len(part)
+            yield slice(low, high), part if whole else part[rows[low:high] - start]
+
+
+def shuffled(
+    x: Stream, rows: IntArray, *, n_batches: int, permute: Callable[[int], IntArray]
+) -> Iterator[tuple[IntArray, FloatArray]]:
+    """Yield the chosen `rows`, ascending, of `x` in so many batches, with the rows they are.
+
+    `permute` draws a permutation of so many numbers.
+    """
+    sizes = np.diff(np.linspace(0, len(rows), n_batches + 1).astype(np.int64)).tolist()
+    edges = np.arange(0, len(x) + BLOCK_ROWS, BLOCK_ROWS)
+    bounds = np.searchsorted(rows, edges).tolist()
+    names = np.empty(0, dtype=np.int64)
+    values: FloatArray = np.empty((0, x.shape[1]), dtype=np.float32)
+    n_blocks = max(1, x.buffer_rows // BLOCK_ROWS)
+    order = permute(len(edges) - 1)
+    for first in range(0, len(order), n_blocks):
+        blocks = order[first : first + n_blocks].tolist()
+        found = [rows[bounds[block] : bounds[block + 1]] for block in blocks]
+        names = np.concatenate([names, *found])
+        held, values = values, np.empty((len(names), x.shape[1]), dtype=np.float32)
+        end = len(held)
+        values[:end] = held
+        for block, chosen in zip(blocks, found, strict=True):
+            start = int(edges[block])
+            part = x[start : start + BLOCK_ROWS] if len(chosen) else values[:0]
+            values[end : end + len(chosen)] = part[chosen - start]
+            end += len(chosen)
+        mixed, done = permute(len(names)), 0
+        while sizes and sizes[0] <= len(names) - done:
+            batch = mixed[done : done + sizes.pop(0)]
+            done += len(batch)
+            yield names[batch], values[batch]
+        names, values = names[mixed[done:]], values[mixed[done:]]

@@ -1,0 +1,1 @@
+"""What the torch heads share: batches, layers, training."""

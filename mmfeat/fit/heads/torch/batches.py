@@ -1,0 +1,131 @@
+"""Where a torch head's batches come from: rows on the device, or a stream of them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmfeat.fit.heads.streaming import in_memory, in_order, shuffled
+from mmfeat.types import FloatArray, IntArray, Matrix, Stream, Targets
+
+ROWS_AT_ONCE = 512  # that are standardised and scored at once, so that memory stays flat
+
+Batch = tuple[Tensor, Tensor]  # rows (b, d) and targets (b, k), float32
+
+
+class Batches(ABC):
+    """Chosen rows with their targets."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """The number of rows."""
+
+    @property
+    @abstractmethod
+    def rates(self) -> Tensor:
+        """The share of positives of each class, (k,)."""
+
+    @abstractmethod
+    def shuffled(self, n_batches: int, draws: torch.Generator) -> Iterator[Batch]:
+        """All rows once, in a new order, in so many batches."""
+
+    @abstractmethod
+    def in_order(self) -> Iterator[Batch]:
+        """All rows once, always in the same order, a few at once."""
+
+
+class Source:
+    """All rows (n, d) and targets (n, k) of a fit; `chosen` ones become batches."""
+
+    def __init__(self, x: Matrix, y: Targets, device: torch.device) -> None:
+        self._x, self._y, self._device = x, y, device
+        if in_memory(x):
+            self._values = _OnHost(x) if device.type == "cpu" else on_device(x, device)
+            self._targets = torch.from_numpy(y.astype(np.float32)).to(device)
+
+    def chosen(self, rows: Tensor) -> Batches:
+        """Batches of these rows, (m,) on the device."""
+        if in_memory(self._x):
+            return _InMemory(self._values, self._targets, rows)
+        assert not isinstance(self._x, np.ndarray)
+        return _Streamed(self._x, self._y, np.sort(rows.cpu().numpy()), self._device)
+
+
+@dataclass(frozen=True)
+class _OnHost:
+    """Rows of `x` as they are asked for: what is fused then is never there as a whole."""
+
+    x: Matrix
+
+    def __getitem__(self, rows: Tensor) -> Tensor:
+        return torch.from_numpy(self.x[rows.numpy()])
+
+
+def on_device(x: Matrix, device: torch.device) -> Tensor:
+    """All rows of `x`, (n, d), on the device."""
+    values = torch.empty(x.shape, device=device)
+    for at, part in in_order(x, np.arange(len(x))):
+        values[at].copy_(torch.from_numpy(part))
+    return values
+
+
+@dataclass(frozen=True)
+class _InMemory(Batches):
+    values: Tensor | _OnHost
+    targets: Tensor
+    rows: Tensor
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def rates(self) -> Tensor:
+        return self.targets[self.rows].mean(dim=0)
+
+    def shuffled(self, n_batches: int, draws: torch.Generator) -> Iterator[Batch]:
+        order = torch.randperm(len(self.rows), device=self.rows.device, generator=draws)
+        for rows in self.rows[order].tensor_split(n_batches):
+            yield self.values[rows], self.targets[rows]
+
+    def in_order(self) -> Iterator[Batch]:
+        for rows in torch.split(self.rows, ROWS_AT_ONCE):
+            yield self.values[rows], self.targets[rows]
+
+
+@dataclass(frozen=True)
+class _Streamed(Batches):
+    values: Stream
+    targets: Targets
+    rows: IntArray
+    device: torch.device
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def rates(self) -> Tensor:
+        rates = self.targets[self.rows].mean(axis=0, dtype=np.float64)
+        return torch.from_numpy(rates).float().to(self.device)
+
+    def shuffled(self, n_batches: int, draws: torch.Generator) -> Iterator[Batch]:
+        def permute(n: int) -> IntArray:
+            order: IntArray = torch.randperm(n, device=draws.device, generator=draws).cpu().numpy()
+            return order
+
+        for rows, values in shuffled(self.values, self.rows, n_batches=n_batches, permute=permute):
+            yield self._batch(rows, values)
+
+    def in_order(self) -> Iterator[Batch]:
+        for at, values in in_order(self.values, self.rows):
+            for start in range(0, len(values), ROWS_AT_ONCE):
+                part = slice(start, start + ROWS_AT_ONCE)
+                yield self._batch(self.rows[at][part], values[part])
+
+    def _batch(self, rows: IntArray, values: FloatArray) -> Batch:
+        targets = torch.from_numpy(self.targets[rows].astype(np.float32))
+        return torch.from_numpy(values).to(self.device), targets.to(self.device)

@@ -1,0 +1,294 @@
+"""How every torch head trains: rows on the device or streamed, batches by index, AdamW.
+
+1. columns are standardised with the mean and deviation of the training rows;
+2. the rate falls to zero over the whole schedule, which no number in the fold decides; with
+   `patience`, every tenth row is set aside instead, the epoch with the lowest loss there is
+   kept, and training stops so many epochs after it;
+3. a refit for `rounds` epochs walks the same schedule, on all rows.
+
+Matrix products run in bfloat16 where the hardware multiplies it natively; parameters, losses
+and scores stay in float32.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from threading import Event, Lock
+from typing import ClassVar, Self, cast
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from mmfeat.errors import FitError
+from mmfeat.fit.heads.base import Head
+from mmfeat.fit.heads.options import check_choice, check_range, choose_device
+from mmfeat.fit.heads.space import Choice, Range, Space
+from mmfeat.fit.heads.streaming import Shared, in_memory
+from mmfeat.fit.heads.torch.batches import ROWS_AT_ONCE, Batches, Source
+from mmfeat.fit.heads.torch.dropout import Dropout
+from mmfeat.fit.heads.torch.optimiser import constant, cosine, make_optimizer
+from mmfeat.fit.heads.torch.standardise import Standardise
+from mmfeat.fit.heads.torch.threads import fits_at_once, side_by_side, threads_for
+from mmfeat.fit.losses import Loss, make_loss
+from mmfeat.types import FloatArray, Fused, IntArray, Matrix, Targets
+
+log = logging.getLogger(__name__)
+
+SET_ASIDE = 10  # one row in so many decides when to stop
+MIN_SET_ASIDE = 20  # on fewer rows than this, stopping early is guesswork
+
+# Without `epochs`: so many, or as many as make so many steps where rows are few, up to a limit.
+EPOCHS, STEPS, MOST_EPOCHS = 12, 400, 100
+
+SEEDED = Lock()  # held while torch's own random state is in use, which all threads share
+
+
+@dataclass(kw_only=True)
+class TorchHead(Head):
+    """A head whose module maps (b, d) to logits of shape (b, k) or (members, b, k).
+
+    Options: `epochs` is the most it trains and the length of the `schedule`, cosine or
+    constant (none: more where rows are few); `batch` rows make a step (0: all of them);
+    `decay` acts on matrices only; `patience` stops early (0: never); `ema` averages the weights by
+    this factor per step (0: off).
+    """
+
+    uses_loss: ClassVar[bool] = True
+    learns_fusion: ClassVar[bool] = True
+    streams: ClassVar[bool] = True
+    reads_parts: ClassVar[bool] = True
+
+    loss: str = "bce"
+    smoothing: float = 0.0
+    learned_fusion: str = "none"
+    epochs: int | None = None
+    batch: int = 256
+    lr: float = 2e-3
+    decay: float = 0.01
+    schedule: str = "cosine"
+    patience: int = 0
+    ema: float = 0.0
+    precision: str = "auto"
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.epochs_ = 0  # after `fit`: the length of the schedule
+        self._stop = Event()  # set where nobody waits for this fit any more
+        check_choice("schedule", self.schedule, ("cosine", "constant"))
+        check_choice("precision", self.precision, ("auto", "fp32", "bf16"))
+        check_choice("device", self.device, ("auto", "cpu", "cuda"))
+        check_choice("learned_fusion", self.learned_fusion, ("none", "gated", "bilinear"))
+        check_range("epochs", 1 if self.epochs is None else self.epochs, 1, 1e9)
+        check_range("batch", self.batch, 0, math.inf)
+        check_range("patience", self.patience, 0, math.inf)
+        check_range("lr", self.lr, 0, math.inf)
+        check_range("decay", self.decay, 0, math.inf)
+        check_range("ema", self.ema, 0, 1)
+        check_range("smoothing", self.smoothing, 0, 1)
+
+    def fit_folds(
+        self, fused: Fused[Matrix], y: Targets, splits: Sequence[IntArray]
+    ) -> Iterator[Self]:
+        """Yield one fitted copy per split; on a CPU, several are fitted at once."""
+        if choose_device(self.device).type != "cpu":
+            yield from super().fit_folds(fused, y, splits)
+            return
+        x = fused.values
+        if not isinstance(x, np.ndarray) and not x.in_memory:
+            fused = replace(fused, values=Shared(x, fits_at_once()))
+        stop, fits = Event(), []
+        for rows in splits:
+            head = replace(self)
+            head._stop = stop
+            fits.append(partial(head._learn, fused, y, rows))
+        yield from side_by_side(fits, stop=stop)
+
+    def search_space(self) -> Space:
+        """How every torch head trains; the number of epochs is found by stopping early."""
+        return {
+            "lr": Range(self.lr, 2e-4, 2e-2, log=True),
+            "decay": Range(self.decay, 1e-4, 1.0, log=True),
+            "batch": Choice(self.batch, (128, 256, 512, 1024)),
+            "smoothing": Range(self.smoothing, 0.0, 0.1),
+        }
+
+    @abstractmethod
+    def _module(self, blocks: tuple[int, ...], n_classes: int) -> nn.Module:
+        """Make the untrained module for rows of these blocks."""
+
+    def _fit(self, x: Matrix, y: Targets, rows: IntArray, blocks: tuple[int, ...]) -> None:
+        device = choose_device(self.device)
+        if not self.batch and not in_memory(x):
+            raise FitError(
+                "rows that are streamed go by batches",
+                "batch=0 makes one of all rows",
+                "give --set batch=256, or leave out --max-memory",
+            )
+        draws = torch.Generator(device).manual_seed(self.seed)
+        order = torch.randperm(len(rows), device=device, generator=draws)
+        order = torch.from_numpy(rows).to(device)[order]
+        n_validation = len(order) // SET_ASIDE
+        if self.rounds is not None or not self.patience or n_validation < MIN_SET_ASIDE:
+            n_validation = 0
+        source = Source(x, y, device)
+        train, validation = source.chosen(order[n_validation:]), source.chosen(order[:n_validation])
+        self._network = self._build(blocks, y.shape[1]).to(device)
+        cast(Standardise, self._network[0]).learn(train)
+        with threads_for(self._network, batch=self.batch or len(train)):
+            self._train(train, validation, draws)
+
+    def _build(self, blocks: tuple[int, ...], n_classes: int) -> nn.Sequential:
+        with seeded(self.seed):
+            return nn.Sequential(Standardise(sum(blocks)), self._module(blocks, n_classes))
+
+    def _train(self, train: Batches, validation: Batches, draws: torch.Generator) -> None:
+        """Train `_network` on the rows `train`; keep the epoch that is best on `aside`."""
+        rates = train.rates.clamp(0.5 / len(train), 1 - 0.5 / len(train))
+        loss = make_loss(self.loss, rates=rates, smoothing=self.smoothing)
+        network = self._network
+        average = get_ema_multi_avg_fn(self.ema)  # type: ignore[no-untyped-call]
+        averaged = (
+            AveragedModel(network, multi_avg_fn=average, use_buffers=True) if self.ema else None
+        )
+        judged = averaged.module if averaged is not None else network
+        for dropout in (part for part in network.modules() if isinstance(part, Dropout)):
+            dropout.generator = draws
+        optimizer = make_optimizer(network, lr=self.lr, decay=self.decay)
+        steps = math.ceil(len(train) / (self.batch or len(train)))
+        self.epochs_ = self.epochs or min(max(EPOCHS, math.ceil(STEPS / steps)), MOST_EPOCHS)
+        pace = constant if self.schedule == "constant" else cosine(steps * self.epochs_)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, pace)
+        best, kept = math.inf, snapshot(judged)
+        self.rounds_, self.history_ = 0, {}
+        for epoch in range(1, (self.rounds or self.epochs_) + 1):
+            network.train()
+            total = torch.zeros((), device=rates.device)
+            for rows, targets in train.shuffled(steps, draws):
+                if self._stop.is_set():
+                    raise CancelledError
+                with self._precision(rows.device):
+                    logits = network(rows)
+                value = mean_loss(loss, logits, targets)
+                optimizer.zero_grad()
+                value.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                scheduler.step()
+                if averaged is not None:
+                    averaged.update_parameters(network)
+                total += value.detach()
+            if not math.isfinite(total.item()) or not is_finite(judged):
+                self._complain(epoch)
+                break
+            self._record("train", total.item() / steps)
+            if len(validation):
+                now = self._loss_on(validation, judged, loss)
+                self._record("aside", now)
+            else:
+                now = -epoch  # the last epoch is the one to keep
+            if now < best:
+                best, kept, self.rounds_ = now, snapshot(judged), epoch
+            elif epoch - self.rounds_ >= self.patience:
+                break
+        network.load_state_dict(kept)
+        network.eval()
+
+    def _loss_on(self, validation: Batches, network: nn.Module, loss: Loss) -> float:
+        parts = [(self._logits(network, rows), targets) for rows, targets in validation.in_order()]
+        logits, targets = (torch.cat(part, dim=-2) for part in zip(*parts, strict=True))
+        return mean_loss(loss, logits, targets).item()
+
+    def _record(self, rows: str, loss: float) -> None:
+        self.history_.setdefault(rows, []).append(round(loss, 6) if math.isfinite(loss) else None)
+
+    def _complain(self, epoch: int) -> None:
+        setting = f"loss={self.loss} lr={self.lr} batch={self.batch} precision={self.precision}"
+        if not self.rounds_:
+            raise FitError(
+                "the loss of a head stays finite",
+                f"it does not in epoch {epoch} with {setting}",
+                "lower it with --set lr=..., or choose another loss",
+            )
+        log.warning(
+            "the loss is not finite in epoch %d with %s; epoch %d is kept",
+            epoch,
+            setting,
+            self.rounds_,
+        )
+
+    def for_refit(self, folds: Sequence[Self]) -> Self:
+        """Give this head with the epochs that the folds found, on the schedule they walked."""
+        head = super().for_refit(folds)
+        walked = [fold.epochs_ for fold in folds if fold.epochs_]
+        return replace(head, epochs=round(np.mean(walked))) if walked else head
+
+    def _precision(self, device: torch.device) -> torch.autocast:
+        wanted = self.precision == "bf16" or (self.precision == "auto" and has_bfloat16(device))
+        return torch.autocast(device.type, dtype=torch.bfloat16, enabled=wanted)
+
+    @torch.no_grad()
+    def _logits(self, network: nn.Module, rows: Tensor) -> Tensor:
+        network.eval()
+        with self._precision(rows.device):
+            parts = [network(part).float() for part in torch.split(rows, ROWS_AT_ONCE)]
+        return torch.cat(parts, dim=-2)
+
+    def _predict(self, x: FloatArray) -> FloatArray:
+        device = next(self._network.parameters()).device
+        parts = torch.split(torch.from_numpy(np.ascontiguousarray(x)), ROWS_AT_ONCE)
+        scores = [self._logits(self._network, part.to(device)).sigmoid().cpu() for part in parts]
+        joined = torch.cat(scores, dim=-2)
+        return (joined.mean(dim=0) if joined.ndim == 3 else joined).numpy()
+
+    def _save_state(self, folder: Path) -> None:
+        state = {key: value.contiguous().cpu() for key, value in self._network.state_dict().items()}
+        save_file(state, folder / "weights.safetensors")
+
+    def _load_state(self, folder: Path) -> None:
+        self._network = self._build(self.blocks_, int(self.learnable_.sum()))
+        self._network.load_state_dict(load_file(folder / "weights.safetensors"))
+        self._network.eval().to(choose_device("auto"))
+
+
+def mean_loss(loss: Loss, logits: Tensor, targets: Tensor) -> Tensor:
+    """The loss in float32; of members, (members, b, k), the mean."""
+    logits = logits.float()
+    if logits.ndim == 2:
+        return loss(logits, targets)
+    return torch.stack([loss(member, targets) for member in logits]).mean()
+
+
+def snapshot(network: nn.Module) -> dict[str, Tensor]:
+    """A copy of all weights and buffers."""
+    return {key: value.detach().clone() for key, value in network.state_dict().items()}
+
+
+def is_finite(network: nn.Module) -> bool:
+    """Whether every weight is a finite number."""
+    return all(bool(torch.isfinite(p).all()) for p in network.parameters())
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed torch on the CPU inside the block, and leave the caller's random state as it was."""
+    with SEEDED, torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 matrices natively."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return bool(torch.cpu.get_capabilities().get("amx_bf16", False))

@@ -1,0 +1,102 @@
+"""Losses of multilabel heads: (logits, targets) -> scalar, safe for logits of any size.
+
+Written with the methods of the tensors they are given, so that listing them loads no torch.
+Logits have shape (n, k); targets have shape (n, k), in [0, 1] (label smoothing makes them soft).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from mmfeat.core.plugins import Plugin, resolve
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Loss = Callable[["Tensor", "Tensor"], "Tensor"]
+
+LOSSES: dict[str, Plugin] = {
+    "bce": Plugin("mmfeat.fit.losses:bce", "binary cross-entropy"),
+    "bce-weighted": Plugin(
+        "mmfeat.fit.losses:bce_weighted", "with rare classes' positives up to ×20"
+    ),
+    "focal": Plugin("mmfeat.fit.losses:focal", "easy rows count less, gamma 3 (Lin et al. 2017)"),
+    "asymmetric": Plugin(
+        "mmfeat.fit.losses:asymmetric", "gamma 4 and 1, margin 0.05 (Ridnik 2021)"
+    ),
+    "twoway": Plugin("mmfeat.fit.losses:twoway", "ranks within rows and classes (Kobayashi 2023)"),
+}
+MAX_POSITIVE_WEIGHT = 20.0
+NOTHING = -100.0  # the logit of an entry that is left out of a log-sum-exp
+
+
+def make_loss(name: str, *, rates: Tensor, smoothing: float = 0.0) -> Loss:
+    """Return the loss `name` for classes whose shares of positives are `rates`, (k,) in (0, 1).
+
+    `smoothing` s replaces targets y by y (1 − s) + s / 2. Raises `PluginError` for another name.
+    """
+    loss: Loss = resolve(name, LOSSES, "loss")
+    if name == "bce-weighted":
+        weights = ((1 - rates) / rates).clamp(1 / MAX_POSITIVE_WEIGHT, MAX_POSITIVE_WEIGHT)
+        loss = partial(bce_weighted, weights=weights)
+    if not smoothing:
+        return loss
+    return lambda logits, targets: loss(logits, targets * (1 - smoothing) + smoothing / 2)
+
+
+def bce(logits: Tensor, targets: Tensor) -> Tensor:
+    """Mean binary cross-entropy."""
+    return (softplus(logits) - logits * targets).mean()
+
+
+def bce_weighted(logits: Tensor, targets: Tensor, *, weights: Tensor) -> Tensor:
+    """Mean binary cross-entropy with positives of each class times `weights`, of shape (k,)."""
+    return (weights * targets * softplus(-logits) + (1 - targets) * softplus(logits)).mean()
+
+
+def focal(logits: Tensor, targets: Tensor, *, gamma: float = 3.0) -> Tensor:
+    """Mean focal loss, arXiv:1708.02002 eq. 4 without alpha."""
+    return asymmetric(logits, targets, gamma_positive=gamma, gamma_negative=gamma, margin=0.0)
+
+
+def asymmetric(
+    logits: Tensor,
+    targets: Tensor,
+    *,
+    gamma_positive: float = 1.0,
+    gamma_negative: float = 4.0,
+    margin: float = 0.05,
+) -> Tensor:
+    """Mean asymmetric loss, arXiv:2009.14119 eq. 7: negatives below `margin` cost nothing."""
+    negative = (-logits).sigmoid()  # 1 − p, exact where p is near 1
+    positive_part = negative**gamma_positive * softplus(-logits)
+    if margin:
+        shifted = (negative + margin).clamp(max=1.0)
+        negative_part = (1 - shifted) ** gamma_negative * -shifted.log()
+    else:
+        negative_part = logits.sigmoid() ** gamma_negative * softplus(logits)
+    return (targets * positive_part + (1 - targets) * negative_part).mean()
+
+
+def twoway(logits: Tensor, targets: Tensor, *, temperature: float = 4.0) -> Tensor:
+    """Two-way loss, Kobayashi (CVPR 2023) eq. 7: rank positives above negatives.
+
+    Once within each row and once within each class of the batch; rows and classes without a
+    positive are left out. A soft target y stands among the positives with the weight y and among
+    the negatives with 1 − y. The scores rank well; they are not calibrated to 0.5.
+    """
+    weakest = (targets.log() - logits / temperature).masked_fill(targets <= 0, NOTHING)
+    strongest = ((1 - targets).log() + logits).masked_fill(targets >= 1, NOTHING)
+    total = logits.new_zeros(())
+    for axis in (0, 1):
+        gap = temperature * weakest.logsumexp(axis) + strongest.logsumexp(axis)
+        counts = (targets > 0.5).any(axis)
+        total = total + (softplus(gap) * counts).sum() / counts.sum().clamp(min=1)
+    return total
+
+
+def softplus(x: Tensor) -> Tensor:
+    """log(1 + exp(x)), exact for any x."""
+    return x.logaddexp(x.new_zeros(()))

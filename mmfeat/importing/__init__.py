@@ -1,7 +1,0 @@
-"""Embeddings that exist already, of any encoder, become a feature store."""
-
-from __future__ import annotations
-
-from mmfeat.importing.embeddings import import_embeddings
-
-__all__ = ["import_embeddings"]

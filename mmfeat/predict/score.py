@@ -1,0 +1,142 @@
+"""Score a submission against the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmfeat import metrics
+from mmfeat.errors import SubmissionError
+from mmfeat.metrics.sets import row_f1
+from mmfeat.tables.sheet import (
+    Columns,
+    Sheet,
+    label_columns,
+    named,
+    read_numbers,
+    read_sets,
+    read_sheet,
+    same_ids,
+)
+from mmfeat.types import FloatArray, Targets
+
+N_WORST = 10
+N_RESAMPLES = 200  # for the intervals of average precision
+
+
+def score_submission(
+    submission: Path,
+    truth: Path,
+    *,
+    labels: Sequence[str] | None = None,
+    n_worst: int = N_WORST,
+    zero_division: float = 0.0,
+    id_col: str = "ImageID",
+    label_col: str = "Labels",
+    label_sep: str = " ",
+) -> dict[str, Any]:
+    """Score `submission` against `truth`, both of any format, in any order of rows.
+
+    Returns every metric of `mmfeat.metrics.METRICS` (None where it needs probabilities and the
+    submission has label sets), `per_class`, `worst` (the rows of the lowest F1), `rows`,
+    `zero_division` and `notes`. The classes are `labels`, or the labels that occur in the
+    truth. Raises `SubmissionError` for a missing column, ids that are not exactly the truth's,
+    and labels that the truth does not know.
+    """
+    columns = Columns(id_col=id_col, label_col=label_col, label_sep=label_sep)
+    found, wanted = read_sheet(submission), read_sheet(truth)
+    ids, order = found.ids(columns), wanted.ids(columns)
+    same_ids(ids, order, what=str(submission), where=str(truth))
+    if not order:
+        raise SubmissionError("a truth has rows", f"{truth} has none", "check the path")
+    true_sets = dict(zip(order, read_sets(wanted, columns), strict=True))
+    sets = dict(zip(ids, read_sets(found, columns), strict=True))
+    names = list(labels) if labels is not None else _classes(wanted, true_sets.values(), columns)
+    targets = _matrix(true_sets, order, names, str(truth))
+    predicted = _matrix(sets, order, names, str(submission))
+    probabilities = _probabilities(found, ids, order, names, columns)
+    absent = metrics.without_positives(targets, names)
+    return {
+        **metrics.summarise(
+            probabilities,
+            predicted,
+            targets,
+            names=tuple(metrics.METRICS),
+            zero_division=zero_division,
+        ),
+        "per_class": metrics.per_class(
+            probabilities,
+            predicted,
+            targets,
+            names,
+            zero_division=zero_division,
+            n_resamples=N_RESAMPLES,
+        ),
+        "worst": _worst(order, sets, true_sets, row_f1(predicted, targets), n_worst),
+        "rows": len(order),
+        "zero_division": zero_division,
+        "notes": [f"no positives, left out of means: {', '.join(absent)}"] if absent else [],
+    }
+
+
+def _classes(wanted: Sheet, sets: Any, columns: Columns) -> list[str]:
+    """The truth's labels: numbers by value, names by alphabet, columns as they stand."""
+    if columns.label_col not in wanted.header:
+        return label_columns(wanted, columns)
+    names = {name for row in sets for name in row}
+    return sorted(
+        names, key=lambda name: (not name.isdecimal(), int(name) if name.isdecimal() else 0, name)
+    )
+
+
+def _matrix(
+    sets: dict[str, tuple[str, ...]], order: Sequence[str], names: Sequence[str], source: str
+) -> Targets:
+    at = {name: j for j, name in enumerate(names)}
+    matrix = np.zeros((len(order), len(names)), dtype=np.uint8)
+    for i, row_id in enumerate(order):
+        for name in sets[row_id]:
+            if name not in at:
+                raise SubmissionError(
+                    f"the labels are {named(names)}",
+                    f"{source}, id {row_id!r} has {name!r}",
+                    "mend it, or name all labels of the task with --labels",
+                )
+            matrix[i, at[name]] = 1
+    return matrix
+
+
+def _probabilities(
+    found: Sheet, ids: Sequence[str], order: Sequence[str], names: Sequence[str], columns: Columns
+) -> FloatArray | None:
+    """The submission's probabilities, where it has any between 0 and 1."""
+    if columns.label_col in found.header or not set(names) <= set(found.header):
+        return None
+    values = np.array(read_numbers(found, names), dtype=np.float32)
+    if np.isin(values, (0, 1)).all():
+        return None
+    at = {name: i for i, name in enumerate(ids)}
+    return values[[at[name] for name in order]]
+
+
+def _worst(
+    order: Sequence[str],
+    sets: dict[str, tuple[str, ...]],
+    true_sets: dict[str, tuple[str, ...]],
+    f1: Any,
+    n_worst: int,
+) -> list[dict[str, Any]]:
+    """The rows of the lowest F1, and of equal F1 those with the most wrong labels."""
+    wrong = np.array([len(set(sets[name]) ^ set(true_sets[name])) for name in order])
+    return [
+        {
+            "id": order[i],
+            "f1": float(f1[i]),
+            "true": list(true_sets[order[i]]),
+            "predicted": list(sets[order[i]]),
+        }
+        for i in np.lexsort((-wrong, f1))[:n_worst]
+    ]

@@ -1,0 +1,1 @@
+"""The artifact of stage two: workspace, run folder, folds."""

@@ -1,0 +1,119 @@
+"""Multilabel-stratified folds: every fold sees each class about equally often.
+
+Iterative stratification (Sechidis, Tsoumakas, Vlahavas, ECML PKDD 2011):
+
+1. take the class with the fewest rows left;
+2. give each of its rows to the fold that wants that class most; among equals, to the fold
+   that wants most rows; among those, at random;
+3. repeat until no class is left, then share out the rows without labels.
+
+A last pass moves rows so that every fold has a positive wherever a class has enough of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from mmfeat.core.files import write_json
+from mmfeat.errors import FitError, RunError
+from mmfeat.types import Embeddings, FeatureRows, IntArray, Targets
+
+ROWS_AT_ONCE = 8192  # that are read at once, so that memory stays flat
+
+
+def make_folds(targets: Targets, *, n_folds: int, seed: int) -> IntArray:
+    """Assign each row of `targets`, (n, k) of 0 and 1, to a fold: (n,) int64 in [0, n_folds).
+
+    The same targets, number and seed give the same folds. Every fold gets a positive of every
+    class that has at least `n_folds`, unless rows with several labels make that impossible.
+    Raises `FitError` for fewer rows than folds, or fewer than two folds.
+    """
+    n_rows = len(targets)
+    if not 2 <= n_folds <= n_rows:
+        raise FitError(
+            "cross-validation needs at least 2 folds and a row for each",
+            f"{n_folds} folds of {n_rows} rows were asked for",
+            "choose another number of --folds, or give more rows",
+        )
+    rng = np.random.default_rng(seed)
+    folds = np.full(n_rows, -1, dtype=np.int64)
+    order = rng.permutation(n_rows)  # rows of a class are taken in a random order
+    luck = rng.random((n_rows, n_folds))
+    labels_of = [np.flatnonzero(row) for row in targets]
+    wanted = np.tile(targets.sum(axis=0) / n_folds, (n_folds, 1))  # (folds, k)
+    room = np.full(n_folds, n_rows / n_folds)
+
+    def give(row: int, fold: int) -> None:
+        folds[row] = fold
+        wanted[fold, labels_of[row]] -= 1
+        room[fold] -= 1
+
+    while (left := folds < 0).any():
+        counts = targets[left].sum(axis=0)
+        if not counts.any():
+            break
+        rarest = int(np.where(counts > 0, counts, n_rows + 1).argmin())
+        for row in order[(left & (targets[:, rarest] > 0))[order]]:
+            want = wanted[:, rarest]
+            give(row, max(range(n_folds), key=lambda f: (want[f], room[f], luck[row, f])))
+    for row in order[(folds < 0)[order]]:
+        give(row, max(range(n_folds), key=lambda f: (room[f], luck[row, f])))
+    _complete(folds, targets, n_folds)
+    return folds
+
+
+def count_leaks(features: FeatureRows, folds: IntArray) -> int:
+    """Count the rows whose embeddings occur, bit for bit, in another fold as well."""
+    keys = np.empty(len(folds), np.uint64)
+    for start in range(0, len(folds), ROWS_AT_ONCE):
+        part = features.part(slice(start, start + ROWS_AT_ONCE))
+        arrays = [np.ascontiguousarray(array) for array in (*part.image, *part.text)]
+        for row, embeddings in enumerate(zip(*arrays, strict=True), start):
+            keys[row] = _digest(embeddings)
+    _, twins = np.unique(keys, return_inverse=True)
+    lowest, highest = np.full(len(folds), folds.max()), np.zeros(len(folds), np.int64)
+    np.minimum.at(lowest, twins, folds)
+    np.maximum.at(highest, twins, folds)
+    return int((lowest < highest)[twins].sum())
+
+
+def _digest(arrays: Iterable[Embeddings]) -> int:
+    total = hashlib.blake2b(digest_size=8)
+    for array in arrays:
+        total.update(array.data)
+    return int.from_bytes(total.digest(), "little")
+
+
+def save_folds(path: Path, folds: IntArray) -> None:
+    """Replace `path` by the folds as JSON, atomically."""
+    write_json(path, {"n_folds": int(folds.max()) + 1, "folds": folds.tolist()})
+
+
+def load_folds(path: Path) -> IntArray:
+    """Read what `save_folds` wrote; raise `RunError` where it is broken."""
+    try:
+        return np.array(json.loads(path.read_text())["folds"], dtype=np.int64)
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError("folds are saved as JSON", f"{path}: {error}", "remove the file") from error
+
+
+def _complete(folds: IntArray, targets: Targets, n_folds: int) -> None:
+    """Move rows, rarest class first, until no class with enough positives misses a fold."""
+    support = targets.sum(axis=0)
+    counts = np.stack([targets[folds == fold].sum(axis=0) for fold in range(n_folds)])
+    for label in np.argsort(support, kind="stable"):
+        if support[label] < n_folds:
+            continue
+        for fold in np.flatnonzero(counts[:, label] == 0):
+            for row in np.flatnonzero(targets[:, label]):
+                held = (targets[row] > 0) & (support >= n_folds)
+                if (counts[folds[row], held] >= 2).all():
+                    counts[folds[row]] -= targets[row]
+                    counts[fold] += targets[row]
+                    folds[row] = fold
+                    break

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+# In a process of its own: a large one has free memory that a block can take without growing.
+CODE = """
+from mmfeat.core.memory import peak_memory, reset_peak
+size = 64 * 2**20
+reset_peak()
+before = peak_memory()
+block = bytearray(b"1" * size)
+assert peak_memory() >= before + 0.9 * size
+del block
+assert peak_memory() >= before + 0.9 * size
+reset_peak()
+assert peak_memory() < before + 0.9 * size
+"""
+
+
+def test_the_peak_is_of_what_came_after_the_reset() -> None:
+    subprocess.run([sys.executable, "-c", CODE], check=True)
+
+
+# Without, blocks are cut from the heap, and its end is held by what came after.
+GAPS = """
+from mmfeat.core.memory import STATUS, large_blocks_mapped
+
+def kib_of_data():
+    lines = STATUS.read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmData"))
+
+def round_trip():
+    blocks = [bytearray(2**19) for _ in range(100)]
+    return [bytearray(50_000) for _ in range(20)]
+
+before, kept = kib_of_data(), []
+with large_blocks_mapped():
+    for _ in range(2):
+        kept += round_trip()
+assert kib_of_data() < before + 10 * 2**10
+kept += round_trip()
+assert kib_of_data() > before + 40 * 2**10  # as ever
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator, and /proc")
+def test_large_blocks_leave_no_gaps() -> None:
+    subprocess.run([sys.executable, "-c", GAPS], check=True)

@@ -1,0 +1,436 @@
+"""Every method against brute force on small cases, and what holds for all of them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from sklearn.metrics import fbeta_score
+
+from mmfeat.decide.thresholds import METHODS, OBJECTIVES, TuningData, choose_thresholds, value_of
+from mmfeat.decide.thresholds.band import find_band
+from mmfeat.decide.thresholds.cuts import list_corners, list_cuts
+from mmfeat.decide.thresholds.pooled import best_common, best_common_of_rows, best_global
+from mmfeat.decide.thresholds.samples import rows_used
+from mmfeat.decide.thresholds.separable import resampled
+from mmfeat.errors import ConfigError, PluginError
+from mmfeat.types import FloatArray, Targets
+
+PAIRS = [(o, m) for o, entry in OBJECTIVES.items() for m in entry.methods]
+
+
+@st.composite
+def problems(
+    draw: st.DrawFn, *, max_rows: int = 8, max_labels: int = 3, min_positives: int = 0
+) -> TuningData:
+    """Small problems with many ties, classes without positives and constant scores."""
+    n, k = draw(st.integers(2, max_rows)), draw(st.integers(1, max_labels))
+    cells = draw(
+        st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=n * k, max_size=n * k)
+    )
+    scores = np.array([s / 6 for s, _ in cells], dtype=np.float32).reshape(n, k)
+    truth = np.array([t for _, t in cells], dtype=np.uint8).reshape(n, k)
+    return TuningData(probabilities=scores, targets=truth, min_positives=min_positives)
+
+
+def larger(seed: int = 0, n: int = 400, k: int = 4) -> TuningData:
+    """Learnable scores; the last class is rare."""
+    rng = np.random.default_rng(seed)
+    rates = np.linspace(0.5, 0.01, k)
+    targets = (rng.random((n, k)) < rates).astype(np.uint8)
+    logits = 2.5 * targets + rng.normal(size=(n, k)) + np.log(rates / (1 - rates))
+    return TuningData(probabilities=(1 / (1 + np.exp(-logits))).astype(np.float32), targets=targets)
+
+
+def every_cut(scores: FloatArray) -> list[float]:
+    """A threshold for every outcome there is, found without sorting cleverness."""
+    return [*sorted({float(s) for s in scores.ravel()}), 1.5]
+
+
+def by_class(
+    problem: TuningData, score: Callable[[Targets, Targets], float]
+) -> NDArray[np.float64]:
+    """The best value of each class over every cut."""
+    return np.array(
+        [
+            max(score(y, (p >= t).astype(np.uint8)) for t in every_cut(p))
+            for p, y in zip(problem.probabilities.T, problem.targets.T, strict=True)
+        ]
+    )
+
+
+def all_thresholds(problem: TuningData, value: Callable[[Targets, Targets], float]) -> float:
+    """The best value over all combinations of cuts."""
+    cuts = [every_cut(p) for p in problem.probabilities.T]
+    return max(
+        value(problem.targets, (problem.probabilities >= np.array(t)).astype(np.uint8))
+        for t in itertools.product(*cuts)
+    )
+
+
+def micro(y: Targets, p: Targets) -> float:
+    size = int(y.sum()) + int(p.sum())
+    return 2 * int((y & p).sum()) / size if size else 0.0
+
+
+def samples(y: Targets, p: Targets) -> float:
+    return float(np.mean([micro(true, found) for true, found in zip(y, p, strict=True)]))
+
+
+@settings(max_examples=150, deadline=None)
+@given(problems(), st.sampled_from([0.5, 1.0, 2.0]))
+def test_exact_is_the_best_of_all_cuts(problem: TuningData, beta: float) -> None:
+    problem = TuningData(
+        probabilities=problem.probabilities, targets=problem.targets, beta=beta, min_positives=0
+    )
+    chosen = problem.predict(choose_thresholds(problem, objective="f-beta", method="exact"))
+    best = by_class(
+        problem, lambda y, p: float(fbeta_score(y, p, beta=beta, average="binary", zero_division=0))
+    )
+    for j in np.flatnonzero(problem.support):
+        found = fbeta_score(problem.targets[:, j], chosen[:, j], beta=beta, zero_division=0)
+        assert found == pytest.approx(best[j])
+
+
+@settings(max_examples=100, deadline=None)
+@given(problems())
+def test_smoothed_is_the_best_of_all_cuts_of_the_smoothed_f1(problem: TuningData) -> None:
+    def smooth(y: Targets, p: Targets) -> float:
+        return (1 + 2 * int((y & p).sum())) / (1 + int(y.sum()) + int(p.sum()))
+
+    best = by_class(problem, smooth)
+    for j in np.flatnonzero(problem.support):
+        cuts = list_cuts(problem.probabilities[:, j], problem.targets[:, j])
+        alone = TuningData(
+            probabilities=problem.probabilities[:, [j]],
+            targets=problem.targets[:, [j]],
+            min_positives=0,
+        )
+        threshold = choose_thresholds(alone, objective="macro-f1", method="smoothed")
+        chosen = alone.predict(threshold)[:, 0]
+        half = (problem.probabilities[:, j] >= 0.5).astype(np.uint8)
+        truth = problem.targets[:, j]
+        kept_half = micro(truth, chosen) == pytest.approx(micro(truth, half))
+        assert smooth(truth, chosen) == pytest.approx(best[j]) or kept_half
+        assert len(cuts.thresholds) == len(np.unique(problem.probabilities[:, j])) + 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(problems(max_rows=10, max_labels=1), st.integers(0, 3))
+def test_bootstrap_draws_are_those_of_weighted_rows(problem: TuningData, seed: int) -> None:
+    """The best cut of each resample, by looping over cuts with the same draws as weights."""
+    scores, truth = problem.probabilities[:, 0], problem.targets[:, 0]
+    if not truth.any():
+        return
+    cuts = list_cuts(scores, truth)
+    found = resampled(cuts, seed=seed, n_resamples=7)
+    rng = np.random.default_rng(seed)
+    steps = sorted({float(s) for s in scores[truth == 1]}, reverse=True)
+    above = [np.inf, *steps[:-1]]
+    positives = [int(truth[scores == s].sum()) for s in steps]
+    negatives = [
+        int((1 - truth)[(scores >= s) & (scores < a)].sum())
+        for s, a in zip(steps, above, strict=True)
+    ]
+    right = rng.poisson(positives, (7, len(steps)))
+    wrong = rng.poisson(negatives, (7, len(steps)))
+    expected = []
+    for r, w in zip(right, wrong, strict=True):
+        if r.sum() == 0:
+            continue
+        values = [
+            r[: i + 1].sum() / (r.sum() + r[: i + 1].sum() + w[: i + 1].sum())
+            for i in range(len(r))
+        ]
+        expected.append(steps[int(np.argmax(values))])
+    # the threshold of a resample predicts the rows down to the score found by the loop
+    assert [float(scores[scores >= t].min()) for t in found] == expected
+
+
+@settings(max_examples=100, deadline=None)
+@given(problems())
+def test_one_threshold_for_all_is_the_best_there_is(problem: TuningData) -> None:
+    if not problem.support.any():
+        return
+    cuts = every_cut(problem.probabilities)
+
+    def best(value: Callable[[Targets], float]) -> float:
+        return max(value((problem.probabilities >= t).astype(np.uint8)) for t in cuts)
+
+    common: list[tuple[str, NDArray[np.float64] | float]] = [
+        ("micro-f1", choose_thresholds(problem, objective="micro-f1", method="global")),
+        ("macro-f1", best_common(problem)),
+        ("samples-f1", best_common_of_rows(problem)),
+    ]
+    for objective, found in common:
+        value = value_of(
+            objective, problem, problem.predict(np.broadcast_to(found, problem.n_labels))
+        )
+        expected = best(lambda p, name=objective: value_of(name, problem, p))  # type: ignore[misc]
+        assert value == pytest.approx(expected)
+
+
+@settings(max_examples=60, deadline=None)
+@given(problems(max_rows=6))
+def test_dinkelbach_is_the_best_of_all_thresholds(problem: TuningData) -> None:
+    if problem.support.any():
+        chosen = choose_thresholds(problem, objective="micro-f1", method="dinkelbach")
+        found = micro(problem.targets, problem.predict(chosen))
+        assert found == pytest.approx(all_thresholds(problem, micro))
+
+
+@settings(max_examples=60, deadline=None)
+@given(problems(max_rows=6))
+def test_no_single_change_improves_on_coordinate(problem: TuningData) -> None:
+    if not problem.support.any():
+        return
+    chosen = choose_thresholds(problem, objective="samples-f1", method="coordinate")
+    reached = samples(problem.targets, problem.predict(chosen))
+    for j in range(problem.n_labels):
+        for cut in every_cut(problem.probabilities[:, j]):
+            other = chosen.copy()
+            other[j] = cut
+            value = samples(problem.targets, problem.predict(other))
+            assert value <= reached + 1e-9
+
+
+@settings(max_examples=60, deadline=None)
+@given(problems())
+def test_micromacro_is_the_best_cut_of_the_sum_class_after_class(problem: TuningData) -> None:
+    from mmfeat.decide.thresholds.separable import micromacro  # noqa: PLC0415
+
+    chosen = problem.predict(micromacro(problem))
+    hits = total = 0
+    for n, j in enumerate(np.argsort(-problem.support, kind="stable"), start=1):
+        y, p = problem.targets[:, j].astype(int), problem.probabilities[:, j]
+        if not y.any():
+            continue
+
+        def value(
+            sets: NDArray[np.integer],
+            n: int = n,
+            y: NDArray[np.int64] = y,
+            before: tuple[int, int] = (hits, total),
+        ) -> float:
+            tp, size = int((y & sets).sum()), int(y.sum() + sets.sum())
+            return 2 * (before[0] + tp) / (before[1] + size) + 2 * tp / size / n
+
+        mine = chosen[:, j].astype(int)
+        assert value(mine) == pytest.approx(max(value((p >= t).astype(int)) for t in every_cut(p)))
+        hits, total = hits + int((y & mine).sum()), total + int(y.sum() + mine.sum())
+
+
+@settings(max_examples=100, deadline=None)
+@given(problems(), st.sampled_from([0.3, 0.6, 1.0]))
+def test_floors_are_met_at_the_smallest_cost(problem: TuningData, floor: float) -> None:
+    problem = TuningData(
+        probabilities=problem.probabilities, targets=problem.targets, floor=floor, min_positives=0
+    )
+    if not problem.support.any():
+        return
+    for objective in ("precision-at-least", "recall-at-least"):
+        chosen = problem.predict(choose_thresholds(problem, objective=objective))
+        for j in np.flatnonzero(problem.support):
+            p, y = problem.probabilities[:, j], problem.targets[:, j].astype(int)
+            outcomes = []
+            for t in every_cut(p):
+                sets = (p >= t).astype(int)
+                tp = int((sets & y).sum())
+                outcomes.append((tp / max(sets.sum(), 1), tp / y.sum()))
+            mine = chosen[:, j].astype(int)
+            tp = int((mine & y).sum())
+            precision, recall = tp / max(mine.sum(), 1), tp / y.sum()
+            if objective == "recall-at-least":
+                assert recall >= floor
+                assert precision == max(a for a, b in outcomes if b >= floor)
+            elif any(a >= floor for a, _ in outcomes):
+                assert precision >= floor
+                assert recall == max(b for a, b in outcomes if a >= floor)
+            else:
+                assert precision == max(a for a, _ in outcomes)
+
+
+@pytest.mark.parametrize(("objective", "method"), PAIRS)
+@settings(max_examples=40, deadline=None)
+@given(problem=problems(max_rows=14, max_labels=4, min_positives=3), seed=st.integers(0, 99))
+def test_tuned_is_never_below_half_and_knows_no_order(
+    objective: str, method: str, problem: TuningData, seed: int
+) -> None:
+    chosen = choose_thresholds(problem, objective=objective, method=method)
+    assert chosen.shape == (problem.n_labels,) and np.isfinite(chosen).all()
+    assert ((chosen >= 0) & (chosen <= np.nextafter(1, 2))).all()
+    half = problem.predict(np.full(problem.n_labels, 0.5))
+    tuned = value_of(objective, problem, problem.predict(chosen))
+    assert tuned >= value_of(objective, problem, half) - 1e-12
+    order = np.random.default_rng(seed).permutation(len(problem.targets))
+    again = choose_thresholds(problem.rows(order), objective=objective, method=method)
+    np.testing.assert_array_equal(chosen, again)
+
+
+@pytest.mark.parametrize(("objective", "method"), PAIRS)
+def test_larger_problems_gain_and_know_no_order(objective: str, method: str) -> None:
+    problem = larger()
+    chosen = choose_thresholds(problem, objective=objective, method=method)
+    half = problem.predict(np.full(problem.n_labels, 0.5))
+    gain = value_of(objective, problem, problem.predict(chosen)) - value_of(
+        objective, problem, half
+    )
+    assert gain == 0 if method == "fixed" else gain > 0
+    order = np.random.default_rng(1).permutation(len(problem.targets))
+    again = choose_thresholds(problem.rows(order), objective=objective, method=method)
+    np.testing.assert_array_equal(chosen, again)
+
+
+def test_rare_classes_share_the_best_common_threshold() -> None:
+    problem = larger()
+    assert problem.rare.tolist() == [False, False, False, True]
+    chosen = choose_thresholds(problem, objective="macro-f1")
+    assert chosen[3] in (best_common(problem), 0.5)
+    assert choose_thresholds(problem, objective="samples-f1")[3] == best_common_of_rows(problem)
+
+
+def test_equal_worth_is_equal_in_any_order_of_the_rows() -> None:
+    p = [[1, 0], [1, 1], [1, 0], [0, 0], [1, 0], [0, 1], [1, 1], *[[0, 1]] * 3, [1, 1], [0, 1]]
+    y = [
+        [1, 0],
+        [0, 1],
+        [1, 0],
+        [0, 0],
+        *[[1, 0], [1, 1]],
+        [1, 0],
+        *[[0, 1]] * 2,
+        [1, 0],
+        *[[0, 1]] * 2,
+    ]
+    problem = TuningData(
+        probabilities=(np.array(p) / 2).astype(np.float32),
+        targets=np.array(y, dtype=np.uint8),
+        min_positives=3,
+    )
+    chosen = choose_thresholds(problem, objective="samples-f1")
+    turned = problem.rows(np.random.default_rng(0).permutation(len(p)))
+    np.testing.assert_array_equal(chosen, choose_thresholds(turned, objective="samples-f1"))
+
+
+def test_ties_constant_scores_and_one_sided_classes() -> None:
+    scores = np.array([[0.7, 0.7, 0.2], [0.7, 0.7, 0.2], [0.7, 0.1, 0.9]], dtype=np.float32)
+    truth = np.array([[1, 1, 0], [0, 1, 0], [0, 1, 0]], dtype=np.uint8)
+    problem = TuningData(probabilities=scores, targets=truth, min_positives=1)
+    chosen = choose_thresholds(problem, objective="macro-f1", method="exact")
+    # constant scores: all or nothing, and all finds the positive; the threshold is below them
+    assert chosen[0] == pytest.approx(0.35)
+    # only positives: everything is predicted, below the lowest score
+    assert chosen[1] == pytest.approx(0.05)
+    # no positives: the threshold of the other classes together
+    assert chosen[2] == best_common(problem)
+    none = TuningData(probabilities=scores, targets=np.zeros_like(truth))
+    for objective in OBJECTIVES:
+        assert choose_thresholds(none, objective=objective).tolist() == [0.5] * 3
+
+
+@settings(max_examples=100, deadline=None)
+@given(problems(), st.integers(1, 7))
+def test_corners_are_the_cuts_that_can_be_best(problem: TuningData, chunk: int) -> None:
+    for p, y in zip(problem.probabilities.T, problem.targets.T, strict=True):
+        cuts = list_cuts(p, y)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("mmfeat.metrics.ranked.CHUNK", chunk)
+            corners = list_corners(p, y)
+        kept = np.append(0, np.flatnonzero(np.diff(cuts.hits)) + 1)
+        for name in ("thresholds", "chosen", "hits"):
+            np.testing.assert_array_equal(getattr(corners, name), getattr(cuts, name)[kept])
+        if y.any():
+            assert corners.best(corners.f_beta()) == cuts.best(cuts.f_beta())
+
+
+@settings(max_examples=100, deadline=None)
+@given(problems(), st.integers(1, 9))
+def test_the_common_threshold_is_that_of_all_scores_at_once(problem: TuningData, some: int) -> None:
+    expected = best_common(problem), best_common_of_rows(problem)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mmfeat.decide.thresholds.pooled.AT_ONCE", 4 * some)
+        patch.setattr("mmfeat.decide.thresholds.pooled.ROWS_AT_ONCE", some)
+        assert (best_common(problem), best_common_of_rows(problem)) == expected
+
+
+@settings(max_examples=100, deadline=None)
+@given(problems(min_positives=1), st.integers(0, 99))
+def test_the_best_global_cut_lies_in_the_band(problem: TuningData, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    p = problem.probabilities * np.float32(rng.choice([1, 1e-3, 0.99])) ** rng.integers(1, 4)
+    spread = replace(problem, probabilities=p.astype(np.float32))
+    expected = best_global(spread)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mmfeat.decide.thresholds.band.FEW", 0)
+        patch.setattr("mmfeat.decide.thresholds.band.CHUNK", 5)
+        np.testing.assert_array_equal(best_global(spread), expected)
+
+
+def test_the_band_of_many_scores_is_narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = larger(n=20_000)
+    expected = best_global(problem)
+    monkeypatch.setattr("mmfeat.decide.thresholds.band.FEW", 0)
+    scores = problem.probabilities.ravel()
+    band = find_band(scores, problem.targets.ravel())
+    assert ((scores >= band.low) & (scores < band.high)).mean() < 0.2
+    assert band.low < expected[0] < band.high
+    np.testing.assert_array_equal(best_global(problem), expected)
+
+
+def test_of_cuts_that_lie_close_together_some_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = larger(n=20_000, k=1)
+    every = resampled(list_cuts(problem.probabilities[:, 0], problem.targets[:, 0]))
+    monkeypatch.setattr("mmfeat.decide.thresholds.separable.MOST_PLACES", 64)
+    some = resampled(list_cuts(problem.probabilities[:, 0], problem.targets[:, 0]))
+    assert len(np.unique(some)) <= 64
+    worth = [
+        value_of("macro-f1", problem, problem.predict(np.median(found, keepdims=True)))
+        for found in (every, some)
+    ]
+    assert worth[1] == pytest.approx(worth[0], abs=2e-3)
+
+
+def test_samples_f1_of_many_rows_is_tuned_on_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = larger(n=20_000)
+    best = value(problem, "samples-f1", "coordinate")
+    monkeypatch.setattr("mmfeat.decide.thresholds.samples.MOST_CELLS", 20_000)
+    assert rows_used(problem) == 5_000
+    assert best - 0.005 < value(problem, "samples-f1", "coordinate") <= best
+
+
+def value(problem: TuningData, objective: str, method: str) -> float:
+    thresholds = choose_thresholds(problem, objective=objective, method=method)
+    return value_of(objective, problem, problem.predict(thresholds))
+
+
+def test_negative_zero_is_zero() -> None:
+    cuts = list_cuts(np.array([-0.0, 0.0, 0.5], dtype=np.float32), np.array([1, 0, 1]))
+    assert cuts.scores.tolist() == [0.5, 0.0] and cuts.chosen.tolist() == [0, 1, 3]
+
+
+def test_scores_of_one_leave_room_above() -> None:
+    cuts = list_cuts(np.ones(3, dtype=np.float32), np.array([0, 0, 1]))
+    assert cuts.thresholds[0] > 1 and cuts.thresholds.tolist()[1] == 0.5
+    assert cuts.chosen.tolist() == [0, 3] and cuts.at(1.0) == 1 and cuts.at(1.1) == 0
+
+
+def test_neighbouring_floats_are_parted() -> None:
+    high = 0.3
+    scores = np.array([high, np.nextafter(high, 0)])
+    cuts = list_cuts(scores, np.array([1, 0]))
+    assert [(scores >= t).sum() for t in cuts.thresholds] == [0, 1, 2]
+
+
+def test_unknown_names_list_the_valid_ones() -> None:
+    problem = larger()
+    with pytest.raises(PluginError, match="macro-f1"):
+        choose_thresholds(problem, objective="f1")
+    with pytest.raises(ConfigError, match="bootstrap, exact"):
+        choose_thresholds(problem, objective="macro-f1", method="global")
+    assert {m for _, m in PAIRS} == set(METHODS)

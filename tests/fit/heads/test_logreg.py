@@ -1,0 +1,111 @@
+"""Logistic regression: the optimum, the path, and choices that do not look at their fold."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+
+from mmfeat.errors import ConfigError
+from mmfeat.fit.heads.logreg import LogReg, average_precision
+from mmfeat.types import Fused
+
+N_ROWS, WIDTH, N_LABELS = 300, 10, 3
+
+
+def draw(*, noise: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(N_ROWS, WIDTH)).astype(np.float32)
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    logits = x @ rng.normal(size=(WIDTH, N_LABELS)) * 6 - 1
+    y = (logits + noise * rng.logistic(size=logits.shape) > 0).astype(np.uint8)
+    return x, y
+
+
+def splits_of(n_folds: int) -> list[np.ndarray]:
+    folds = np.arange(N_ROWS) % n_folds
+    return [np.flatnonzero(folds != fold) for fold in range(n_folds)]
+
+
+@pytest.mark.parametrize("strength", [0.1, 10.0, 1000.0])
+def test_the_optimum_is_that_of_scikit_learn(strength: float) -> None:
+    x, y = draw()
+    ours = LogReg(C=strength, tolerance=1e-9).fit(x, y, blocks=(WIDTH,)).predict(x)
+    for label in range(N_LABELS):
+        theirs = LogisticRegression(C=strength, tol=1e-10, max_iter=5000).fit(x, y[:, label])
+        np.testing.assert_allclose(ours[:, label], theirs.predict_proba(x)[:, 1], atol=1e-3)
+
+
+def test_separable_classes_converge() -> None:
+    x, _ = draw()
+    y = (x[:, :1] > 0).astype(np.uint8)
+    scores = LogReg(C=1e4).fit(x, y, blocks=(WIDTH,)).predict(x)
+    assert ((scores > 0.5) == y).all()
+
+
+def test_folds_solved_together_equal_folds_solved_alone() -> None:
+    x, y = draw()
+    head = LogReg(C=10.0, tolerance=1e-9)
+    for fold, rows in zip(
+        head.fit_folds(Fused(values=x, blocks=(WIDTH,)), y, splits_of(3)), splits_of(3), strict=True
+    ):
+        alone = LogReg(C=10.0, tolerance=1e-9).fit(x[rows], y[rows], blocks=(WIDTH,))
+        np.testing.assert_allclose(fold.predict(x), alone.predict(x), atol=1e-3)
+
+
+@pytest.mark.parametrize("criterion", ["log-loss", "ap"])
+@pytest.mark.parametrize("choose", ["shared", "per-class"])
+def test_the_chosen_strength_is_as_good_as_any_on_the_path(criterion: str, choose: str) -> None:
+    x, y = draw(noise=3.0)
+
+    def loss(**options: object) -> float:
+        head = LogReg(**options)  # type: ignore[arg-type]
+        scores = np.empty(y.shape, dtype=np.float32)
+        for fold, rows in zip(
+            head.fit_folds(Fused(values=x, blocks=(WIDTH,)), y, splits_of(5)),
+            splits_of(5),
+            strict=True,
+        ):
+            out = np.setdiff1d(np.arange(N_ROWS), rows)
+            scores[out] = fold.predict(x[out])
+        p = scores.clip(1e-6, 1 - 1e-6)
+        return float(-(y * np.log(p) + (1 - y) * np.log(1 - p)).mean())
+
+    fixed = [loss(C=C) for C in (0.1, 1.0, 10.0, 1000.0)]
+    assert loss(criterion=criterion, choose=choose) < min(fixed) + 0.01
+
+
+def test_the_choice_for_a_fold_does_not_see_its_labels() -> None:
+    x, y = draw(noise=3.0)
+    splits = splits_of(3)
+    out = np.setdiff1d(np.arange(N_ROWS), splits[0])
+    first = next(LogReg(choose="per-class").fit_folds(Fused(values=x, blocks=(WIDTH,)), y, splits))
+    costs = [h._costs for h in LogReg().fit_folds(Fused(values=x, blocks=(WIDTH,)), y, splits)]
+    others = np.sum(costs[1:], axis=0).argmin(axis=1)
+    path = np.logspace(-1, 3, 9)
+    for label in range(N_LABELS):
+        alone = LogReg(C=path[others[label]]).fit(x[splits[0]], y[splits[0]], blocks=(WIDTH,))
+        np.testing.assert_allclose(
+            first.predict(x[out])[:, label], alone.predict(x[out])[:, label], atol=5e-3
+        )
+
+
+def test_average_precision_of_a_known_ranking() -> None:
+    scores = torch.tensor([[0.9], [0.8], [0.7], [0.1]])
+    targets = torch.tensor([[1.0], [0.0], [1.0], [0.0]])
+    assert average_precision(scores, targets).item() == pytest.approx((1 + 2 / 3) / 2)
+
+
+@pytest.mark.parametrize("options", [{"C": -1.0}, {"choose": "best"}, {"criterion": "f1"}])
+def test_wrong_options_are_told(options: dict[str, object]) -> None:
+    with pytest.raises(ConfigError):
+        LogReg(**options)  # type: ignore[arg-type]
+
+
+def test_a_single_split_chooses_by_folds_of_its_own() -> None:
+    x, y = draw(noise=3.0)
+    rows = np.arange(200)
+    (fold,) = LogReg().fit_folds(Fused(values=x, blocks=(WIDTH,)), y, [rows])
+    alone = LogReg().fit(x[rows], y[rows], blocks=(WIDTH,))
+    np.testing.assert_array_equal(fold.predict(x), alone.predict(x))

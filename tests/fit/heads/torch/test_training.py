@@ -1,0 +1,159 @@
+"""Training of torch heads: early stopping, schedules, averaging, losses that blow up."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mmfeat.errors import ConfigError, FitError
+from mmfeat.fit.heads.gmlp import GMLP, TokenGate
+from mmfeat.fit.heads.mlp import MLP
+from mmfeat.fit.heads.torch.batches import Source
+from mmfeat.fit.heads.torch.standardise import Standardise
+
+N_ROWS, WIDTH = 260, 6
+
+
+def draw() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(N_ROWS, WIDTH)).astype(np.float32)
+    y = (x[:, :2] + rng.normal(size=(N_ROWS, 2)) > 0).astype(np.uint8)
+    return x, y
+
+
+def make(**options: object) -> MLP:
+    return MLP(**{"hidden": (32,), "batch": 32, "lr": 1e-2, **options})  # type: ignore[arg-type]
+
+
+def test_early_stopping_keeps_the_best_epoch() -> None:
+    x, y = draw()
+    head = make(dropout=0.0, epochs=60, patience=3, lr=3e-2).fit(x, y, blocks=(WIDTH,))
+    assert head.rounds_ is not None
+    assert 1 <= head.rounds_ < 57
+
+
+def test_it_remembers_the_losses_of_every_epoch(tmp_path: Path) -> None:
+    x, y = draw()
+    head = make(epochs=60, patience=3, lr=3e-2).fit(x, y, blocks=(WIDTH,))
+    assert head.rounds_ is not None
+    train, validation = head.history_["train"], head.history_["aside"]
+    assert len(train) == len(validation) == head.rounds_ + 3
+    assert min(loss for loss in validation if loss is not None) == validation[head.rounds_ - 1]
+    head.save(tmp_path)
+    assert MLP.load(tmp_path).history_ == head.history_
+    refitted = make(rounds=4, epochs=10).fit(x, y, blocks=(WIDTH,))
+    assert list(refitted.history_) == ["train"]
+
+
+def test_a_refit_trains_exactly_as_long() -> None:
+    x, y = draw()
+    head = make(rounds=4, epochs=10).fit(x, y, blocks=(WIDTH,))
+    assert head.rounds_ == 4
+    assert (
+        head.predict(x) != make(rounds=5, epochs=10).fit(x, y, blocks=(WIDTH,)).predict(x)
+    ).any()
+
+
+def test_settled_takes_the_mean_of_the_folds() -> None:
+    folds = [make(), make()]
+    folds[0].rounds_, folds[1].rounds_ = 4, 7
+    assert make().for_refit(folds).rounds == 6  # 5.5, rounded to even
+
+
+def test_fitting_leaves_the_random_state_alone() -> None:
+    x, y = draw()
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    make(epochs=2).fit(x, y, blocks=(WIDTH,))
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_loss_that_is_never_finite_is_told() -> None:
+    x, y = draw()
+    with pytest.raises(FitError, match=r"epoch 1 .*lr=1e\+30"):
+        make(lr=1e30, schedule="constant", epochs=3).fit(x, y, blocks=(WIDTH,))
+
+
+def test_a_loss_that_breaks_later_keeps_the_last_good_epoch(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = draw()
+    calls = iter([True, True, False])
+    monkeypatch.setattr("mmfeat.fit.heads.torch.training.is_finite", lambda network: next(calls))
+    with caplog.at_level(logging.WARNING):
+        head = make(rounds=10).fit(x, y, blocks=(WIDTH,))
+    assert head.rounds_ == 2
+    assert "epoch 3" in caplog.text
+    assert np.isfinite(head.predict(x)).all()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"ema": 0.9},
+        {"batch": 0, "epochs": 60},
+        {"schedule": "constant"},
+        {"precision": "bf16"},
+        {"smoothing": 0.1},
+        {"members": 3},
+        {"preset": "guo-decision", "hidden": None, "patience": 4},
+    ],
+)
+def test_every_option_trains(options: dict[str, object]) -> None:
+    x, y = draw()
+    head = make(**{"epochs": 20, "dropout": 0.1, **options}).fit(x[:200], y[:200], blocks=(WIDTH,))
+    assert ((head.predict(x[200:]) > 0.5) == y[200:]).mean() > 0.6  # the labels are noisy
+
+
+def test_members_differ_and_share_their_matrices() -> None:
+    x, y = draw()
+    head = make(members=4, epochs=2).fit(x, y, blocks=(WIDTH,))
+    logits = head._network(torch.from_numpy(x))
+    assert logits.shape == (4, N_ROWS, 2)
+    assert not torch.allclose(logits[0], logits[1])
+    n_shared = sum(p.numel() for p in make(members=1).fit(x, y, blocks=(6,))._network.parameters())
+    assert sum(p.numel() for p in head._network.parameters()) < 2.5 * n_shared
+
+
+def test_the_paper_variant_of_gmlp_gates_channels() -> None:
+    x, y = draw()
+    head = GMLP(tokens=1, gate="channel", epochs=10, lr=1e-2).fit(x, y, blocks=(WIDTH,))
+    assert np.isfinite(head.predict(x)).all()
+    with pytest.raises(ConfigError, match="tokens"):
+        GMLP(gate="channel")
+
+
+def test_gmlp_mixes_across_tokens() -> None:
+    x, y = draw()
+    head = GMLP(tokens=3, width=8, epochs=3, lr=1e-2).fit(x, y, blocks=(4, 2))
+    block = next(m for m in head._network.modules() if isinstance(m, TokenGate))
+    block.eval()
+    tokens = torch.randn(6, 1, 8)
+    changed = tokens.clone()
+    changed[0] += torch.randn(8)
+    moved = (block(tokens) - block(changed)).abs().amax(dim=-1)
+    assert (moved[1:] > 0).all()  # every token sees a change of the first
+
+
+def test_standardised_columns_have_mean_zero_and_deviation_one() -> None:
+    rows = torch.randn(500, 3) * torch.tensor([1e4, 1e-4, 0.0]) + torch.tensor([3e4, 0.0, 7.0])
+    layer = Standardise(3)
+    source = Source(rows.numpy(), np.zeros((500, 1), np.uint8), torch.device("cpu"))
+    layer.learn(source.chosen(torch.arange(500)))
+    out = layer(rows)
+    torch.testing.assert_close(out.mean(dim=0), torch.zeros(3), atol=1e-3, rtol=0)
+    torch.testing.assert_close(
+        out.std(dim=0, correction=0), torch.tensor([1.0, 1.0, 0.0]), atol=1e-3, rtol=0
+    )
+
+
+def test_a_missing_gpu_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    x, y = draw()
+    with pytest.raises(ConfigError, match="GPU"):
+        make(device="cuda").fit(x, y, blocks=(WIDTH,))

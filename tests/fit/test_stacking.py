@@ -1,0 +1,93 @@
+"""Decision-level fusions: what each stacker computes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmfeat.fit.stacking import SOURCES, Stacker, fill_missing_modality, logit
+from mmfeat.types import Features
+
+N_ROWS, N_LABELS = 80, 2
+
+
+def draw() -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Scores of sources of which the text is right more often than the image."""
+    rng = np.random.default_rng(0)
+    y = (rng.random((N_ROWS, N_LABELS)) < 0.4).astype(np.uint8)
+    scores = {}
+    for source, noise in (("image", 3.0), ("text", 1.0), ("concat", 1.0)):
+        logits = 4.0 * y - 2 + noise * rng.normal(size=y.shape)
+        scores[source] = (1 / (1 + np.exp(-logits))).astype(np.float32)
+    return scores, y
+
+
+def build(fusion: str, **settings: str) -> Stacker:
+    return Stacker.build(fusion, settings=settings, seed=0, loss="bce")
+
+
+def sources_of(fusion: str) -> dict[str, np.ndarray]:
+    return {source: draw()[0][source] for source in SOURCES[fusion]}
+
+
+def test_late_mean_is_the_mean() -> None:
+    scores = sources_of("late-mean")
+    np.testing.assert_allclose(
+        build("late-mean").predict(scores), (scores["image"] + scores["text"]) / 2, rtol=1e-6
+    )
+
+
+def test_late_stack_trusts_the_better_source() -> None:
+    scores, y = sources_of("late-stack"), draw()[1]
+    stacker = build("late-stack").fit(scores, y)
+    assert stacker.decision is not None
+    weights = stacker.decision._weights  # type: ignore[attr-defined]
+    for label in range(N_LABELS):
+        assert weights[N_LABELS + label, label] > weights[label, label]
+
+
+@pytest.mark.parametrize("fusion", ["late-sum", "mixed"])
+def test_sums_are_decided_by_an_mlp_of_the_paper(fusion: str) -> None:
+    stacker = build(fusion, epochs="20")
+    assert stacker.decision is not None
+    assert stacker.decision.preset == "guo-decision"  # type: ignore[attr-defined]
+    scores, y = sources_of(fusion), draw()[1]
+    answers = stacker.fit(scores, y).predict(scores)
+    assert ((answers > 0.5) == y).mean() > 0.75
+    # Only the sum of the scores is seen: swapping the sources changes nothing.
+    swapped = dict(zip(scores, reversed(scores.values()), strict=True))
+    np.testing.assert_allclose(stacker.predict(swapped), answers, atol=2e-2)
+
+
+@pytest.mark.parametrize("fusion", SOURCES)
+def test_combiners_are_saved(fusion: str, tmp_path: Path) -> None:
+    settings = {"epochs": "2"} if fusion in ("late-sum", "mixed") else {}
+    scores, y = sources_of(fusion), draw()[1]
+    stacker = build(fusion, **settings).fit(scores, y)
+    stacker.save(tmp_path)
+    loaded = build(fusion, **settings).load(tmp_path)
+    np.testing.assert_array_equal(loaded.predict(scores), stacker.predict(scores))
+
+
+def test_a_missing_modality_borrows_the_other_ones_scores() -> None:
+    image, text = np.ones((3, 4), dtype=np.float16), np.ones((3, 4), dtype=np.float16)
+    image[0], text[1] = np.nan, np.nan
+    features = Features(
+        ids=("a", "b", "c"), image=(image,), text=(text,), targets=None, labels=("1",)
+    )
+    scores = {
+        "image": np.array([[0.1], [0.2], [0.3]], dtype=np.float32),
+        "text": np.array([[0.7], [0.8], [0.9]], dtype=np.float32),
+    }
+    lent = fill_missing_modality(scores, features)
+    np.testing.assert_allclose(lent["image"].ravel(), [0.7, 0.2, 0.3])
+    np.testing.assert_allclose(lent["text"].ravel(), [0.7, 0.2, 0.9])
+    np.testing.assert_allclose(scores["image"].ravel(), [0.1, 0.2, 0.3])  # not in place
+
+
+def test_logits_of_certain_scores_are_cut() -> None:
+    np.testing.assert_allclose(
+        logit(np.array([[0.0, 0.5, 1.0]], dtype=np.float32)), [[-15, 0, 15]], atol=1e-6
+    )

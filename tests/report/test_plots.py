@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+from PIL import Image
+
+from mmfeat.report.curves import read_curves
+from mmfeat.report.plots import PLOTS, draw_all
+from mmfeat.report.svg import VARIABLES, inline, write_figure
+from mmfeat.runs.workspace import Workspace
+from tests.support.made_up import make_run
+
+ODD = ("<script>alert(1)</script>", '$\\frac$ &"', "שלום\x1b\n", "🙂" * 30)
+
+
+@pytest.mark.parametrize("labels", [("a", "b", "c"), ODD, tuple(f"label {j}" for j in range(40))])
+def test_every_plot_is_drawn_as_one_sound_svg(
+    workspace: Workspace, labels: tuple[str, ...]
+) -> None:
+    figures = draw_all(read_curves(make_run(workspace, "r", labels=labels)))
+    assert set(figures) == set(PLOTS)
+    for name, figure in figures.items():
+        text = inline(figure, title=f"{name} <&>", name=name)
+        root = ElementTree.fromstring(text)
+        assert (root.tag, root.get("role"), root.get("aria-label")) == ("svg", "img", f"{name} <&>")
+        assert {element.tag for element in root.iter()}.isdisjoint({"script", "style", "metadata"})
+        assert not [colour for colour in VARIABLES if colour in text]
+        assert "var(--ink)" in text or "var(--soft)" in text
+        ids = [element.get("id") for element in root.iter() if element.get("id")]
+        assert len(ids) == len(set(ids))
+        assert set(re.findall(r"url\(#(\w+)\)", text)) <= set(ids)
+
+
+def test_labels_are_text_on_the_plot(workspace: Workspace) -> None:
+    curves = read_curves(make_run(workspace, "r", labels=ODD))
+    root = ElementTree.fromstring(inline(draw_all(curves)["precision-recall"], title="", name="x"))
+    texts = [element.text for element in root.iter("text")]
+    assert {"<script>al…", '$\\frac$ &"', "שלום", "🙂" * 10 + "…"} <= set(texts)
+
+
+def test_the_same_run_gives_the_same_bytes(workspace: Workspace, tmp_path: Path) -> None:
+    run = make_run(workspace, "r")
+    pages = [
+        [inline(figure, title=name, name=name) for name, figure in draw_all(curves).items()]
+        for curves in (read_curves(run), read_curves(run))
+    ]
+    assert pages[0] == pages[1]
+    for folder in ("one", "two"):
+        write_figure(draw_all(read_curves(run))["reliability"], tmp_path / folder / "reliability")
+    for suffix in (".svg", ".png"):
+        one, two = (tmp_path / folder / f"reliability{suffix}" for folder in ("one", "two"))
+        assert one.read_bytes() == two.read_bytes()
+    with Image.open(tmp_path / "one" / "reliability.png") as picture:
+        assert picture.width > 800
+
+
+def test_what_a_run_lacks_is_not_drawn(workspace: Workspace) -> None:
+    run = make_run(workspace, "r", labels=("a",), rates=(0.5,), objective=None)
+    (run.folder / "history.json").unlink()
+    assert set(PLOTS) - set(draw_all(read_curves(run))) == {"nested-tuned", "together", "training"}
+    empty = make_run(workspace, "e", labels=("a", "b"), rates=(0.0, 0.0), objective=None)
+    assert "precision-recall" not in draw_all(read_curves(empty))

@@ -1,0 +1,99 @@
+"""Folds: stratified, complete, deterministic, saved."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mmfeat.errors import FitError, RunError
+from mmfeat.runs.folds import count_leaks, load_folds, make_folds, save_folds
+from mmfeat.types import Features
+
+
+def draw(n_rows: int, n_labels: int, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    rates = rng.random(n_labels) ** 3 * 0.5
+    return (rng.random((n_rows, n_labels)) < rates).astype(np.uint8)
+
+
+@given(
+    n_rows=st.integers(20, 120),
+    n_labels=st.integers(1, 8),
+    n_folds=st.integers(2, 6),
+    seed=st.integers(0, 10_000),
+)
+def test_every_row_has_a_fold_and_folds_are_even(
+    n_rows: int, n_labels: int, n_folds: int, seed: int
+) -> None:
+    targets = draw(n_rows, n_labels, seed)
+    folds = make_folds(targets, n_folds=n_folds, seed=seed)
+    sizes = np.bincount(folds, minlength=n_folds)
+    assert folds.dtype == np.int64
+    assert sizes.sum() == n_rows
+    assert sizes.min() > 0.5 * n_rows / n_folds - 2
+    np.testing.assert_array_equal(folds, make_folds(targets, n_folds=n_folds, seed=seed))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_fold_gets_a_positive_of_every_class_that_has_enough(seed: int) -> None:
+    targets = draw(300, 20, seed)
+    folds = make_folds(targets, n_folds=5, seed=seed)
+    enough = targets.sum(axis=0) >= 5
+    for fold in range(5):
+        assert (targets[folds == fold].sum(axis=0)[enough] >= 1).all()
+
+
+def test_classes_are_spread_better_than_by_chance() -> None:
+    targets = draw(2000, 10)
+    shares = targets.mean(axis=0)
+
+    def spread(folds: np.ndarray) -> float:
+        return float(np.std([targets[folds == f].mean(axis=0) - shares for f in range(5)]))
+
+    chance = np.random.default_rng(1).permutation(2000) % 5
+    assert spread(make_folds(targets, n_folds=5, seed=0)) < spread(chance) / 5
+
+
+def test_another_seed_gives_other_folds() -> None:
+    targets = draw(200, 5)
+    one, other = (make_folds(targets, n_folds=5, seed=seed) for seed in (0, 1))
+    assert (one != other).any()
+
+
+def test_rows_without_labels_are_shared_out() -> None:
+    folds = make_folds(np.zeros((10, 3), dtype=np.uint8), n_folds=5, seed=0)
+    np.testing.assert_array_equal(np.bincount(folds), [2] * 5)
+
+
+@pytest.mark.parametrize(("n_rows", "n_folds"), [(3, 5), (0, 2), (9, 1)])
+def test_too_few_rows_are_told(n_rows: int, n_folds: int) -> None:
+    with pytest.raises(FitError, match=f"{n_folds} folds of {n_rows} rows"):
+        make_folds(np.zeros((n_rows, 2), dtype=np.uint8), n_folds=n_folds, seed=0)
+
+
+def test_folds_are_saved_and_read(tmp_path: Path) -> None:
+    folds = make_folds(draw(50, 4), n_folds=5, seed=0)
+    save_folds(tmp_path / "folds.json", folds)
+    np.testing.assert_array_equal(load_folds(tmp_path / "folds.json"), folds)
+
+
+def test_broken_folds_are_told(tmp_path: Path) -> None:
+    (tmp_path / "folds.json").write_text('{"folds": ')
+    with pytest.raises(RunError, match="JSON"):
+        load_folds(tmp_path / "folds.json")
+
+
+def test_twins_across_folds_are_counted() -> None:
+    rows = np.arange(12, dtype=np.float16).reshape(6, 2)
+    rows[4] = rows[0]
+    rows[5] = rows[1]
+    ids = tuple("abcdef")
+    features = Features(ids=ids, image=(rows,), text=(), targets=None, labels=())
+    folds = np.array([0, 1, 0, 1, 1, 1])
+    assert count_leaks(features, folds) == 2  # rows 0 and 4; 1 and 5 share a fold
+    assert count_leaks(replace(features, text=(np.arange(6)[:, None] / 2,)), folds) == 0

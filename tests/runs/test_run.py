@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mmfeat.core.files import write_json
+from mmfeat.errors import ConfigError, RunError
+from mmfeat.runs.run import Run, RunConfig, find_run, list_runs, read_scores, write_scores
+from mmfeat.runs.workspace import Workspace
+from mmfeat.types import Scores
+
+CONFIG: dict[str, Any] = {
+    "split": "train",
+    "head": "knn",
+    "fusion": "concat",
+    "loss": None,
+    "folds": 5,
+    "seed": 0,
+}
+
+
+def make_run(workspace: Workspace, name: str, *, done: bool = True, tuned: bool = False) -> Run:
+    run = Run(workspace.run(name))
+    write_json(run.folder / "config.json", CONFIG)
+    if tuned:
+        write_json(run.folder / "thresholds.json", {})
+    if done:
+        run.finish()
+    return run
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path / "work")
+
+
+def test_scores_come_back_as_they_were(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    scores = Scores(
+        ids=("a", "ß"),
+        labels=("x", "y", "z"),
+        probabilities=rng.random((2, 3)).astype(np.float32),
+        targets=np.array([[0, 1, 0], [1, 1, 0]], np.uint8),
+        folds=np.array([1, 0]),
+    )
+    write_scores(tmp_path / "scores.h5", scores)
+    back = read_scores(tmp_path / "scores.h5")
+    assert (back.ids, back.labels) == (scores.ids, scores.labels)
+    for name in ("probabilities", "targets", "folds"):
+        np.testing.assert_array_equal(getattr(back, name), getattr(scores, name))
+
+
+def test_broken_scores_are_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "scores.h5").write_text("no HDF5")
+    with pytest.raises(RunError, match="fit the run again"):
+        read_scores(tmp_path / "scores.h5")
+
+
+def test_a_flipped_bit_of_scores_is_noticed(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    scores = Scores(
+        ids=tuple(f"{i}.jpg" for i in range(40)),
+        labels=("x", "y"),
+        probabilities=rng.random((40, 2)).astype(np.float32),
+        targets=rng.integers(0, 2, (40, 2), np.uint8),
+        folds=rng.integers(0, 3, 40),
+    )
+    path = tmp_path / "scores.h5"
+    write_scores(path, scores)
+    whole = path.read_bytes()
+    noticed = 0
+    for at in rng.integers(0, len(whole), 200):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << rng.integers(8)]) + whole[at + 1 :])
+        try:
+            back = read_scores(path)
+        except RunError:
+            noticed += 1
+        else:  # a byte that holds nothing
+            assert (back.ids, back.labels) == (scores.ids, scores.labels)
+            assert np.array_equal(back.probabilities, scores.probabilities)
+            assert np.array_equal(back.targets, scores.targets)  # type: ignore[arg-type]
+    assert noticed > 10
+
+
+def test_a_config_comes_back_as_it_was(workspace: Workspace) -> None:
+    config = RunConfig(**CONFIG, features=("a", "b"), settings={"k": "3"})
+    run = Run(workspace.run("r"))
+    write_json(run.folder / "config.json", vars(config))
+    assert run.config() == config
+    assert config.name("digest") == config.name("digest") != config.name("other")
+
+
+def test_the_newest_finished_run_is_found(workspace: Workspace) -> None:
+    make_run(workspace, "first", tuned=True)
+    make_run(workspace, "second")
+    make_run(workspace, "third", done=False)
+    assert find_run(workspace, None).name == "second"
+    assert find_run(workspace, None, tuned=True).name == "first"
+    assert [run.name for run in list_runs(workspace)] == ["second", "first", "third"]
+
+
+def test_what_is_missing_is_named(workspace: Workspace) -> None:
+    with pytest.raises(RunError, match="mmfeat fit"):
+        find_run(workspace, None)
+    make_run(workspace, "whole")
+    make_run(workspace, "half", done=False)
+    with pytest.raises(RunError, match="tune-thresholds"):
+        find_run(workspace, None, tuned=True)
+    with pytest.raises(RunError, match="tune-thresholds"):
+        find_run(workspace, "whole", tuned=True)
+    with pytest.raises(RunError, match="DONE"):
+        find_run(workspace, "half")
+    with pytest.raises(RunError, match="whole"):
+        find_run(workspace, "other")
+
+
+@pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden", "nul\0"])
+def test_a_run_stays_in_its_folder(workspace: Workspace, name: str) -> None:
+    with pytest.raises(ConfigError, match="plain word"):
+        workspace.run(name)
+
+
+@pytest.mark.parametrize("text", ["{", json.dumps({"head": "knn", "unknown": 1})])
+def test_a_broken_config_is_one_clear_error(workspace: Workspace, text: str) -> None:
+    run = make_run(workspace, "r")
+    (run.folder / "config.json").write_text(text)
+    with pytest.raises(RunError, match=r"config\.json"):
+        run.config()

@@ -1,0 +1,1 @@
+"""Fixtures and fakes that the tests and some benchmarks share."""

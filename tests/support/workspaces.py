@@ -1,0 +1,55 @@
+"""Workspaces with made-up stores, and the type of the command line as a function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from typer.testing import Result
+
+from mmfeat.config import DataSettings
+from mmfeat.extract.importing import import_embeddings
+from mmfeat.runs.workspace import Workspace
+from mmfeat.tables import read_table
+
+Mmfeat = Callable[..., Result]
+
+
+def import_split(
+    workspace: Workspace,
+    split: str,
+    *,
+    n_rows: int = 60,
+    seed: int = 0,
+    encoder: str = "made-up",
+    features: str | None = None,
+    rows_per_file: int = 0,
+) -> Path:
+    """Make a store of `n_rows` × (8 + 8) numbers that tell three labels, without a model."""
+    rng = np.random.default_rng(seed)
+    targets = (rng.random((n_rows, 3)) < (0.6, 0.4, 0.2)).astype(np.uint8)
+    targets[:, 0] |= ~targets.any(axis=1)
+    folder = workspace.root / "sources"
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays = {}
+    for modality in ("image", "text"):
+        signal = targets @ np.random.default_rng(1).normal(size=(3, 8))
+        arrays[modality] = folder / f"{modality}.npy"
+        np.save(arrays[modality], (signal + rng.normal(size=(n_rows, 8))).astype(np.float16))
+    lines = [
+        f"{split}{row}.jpg,{' '.join(f'l{j}' for j in np.flatnonzero(targets[row]))}"
+        for row in range(n_rows)
+    ]
+    table = folder / f"{split}.csv"
+    table.write_text("\n".join(["ImageID,Labels", *lines]) + "\n")
+    out = workspace.store(split, features)
+    import_embeddings(
+        read_table(table, data=DataSettings()),
+        image=arrays["image"],
+        text=arrays["text"],
+        out=out,
+        encoder_name=encoder,
+        rows_per_file=rows_per_file,
+    )
+    return out
