@@ -22,7 +22,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from mmfeat.errors import ConfigError
+from mmfeat.core.checks import check_choice
 from mmfeat.types import BoolArray, FloatArray, IntArray, Targets
 
 Values = NDArray[np.float64]
@@ -69,14 +69,6 @@ def fill_empty(predicted: Targets, probabilities: FloatArray, *, empty: str) -> 
     filled = predicted.copy()
     filled[rows, probabilities[rows].argmax(axis=1)] = 1
     return filled
-
-
-def check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
-    """Raise `ConfigError` unless `value` is one of `choices`."""
-    if value not in choices:
-        raise ConfigError(
-            f"{option} takes {' or '.join(choices)}", f"it is {value!r}", "choose one of them"
-        )
 
 
 def _most_labels(ranked: Values) -> IntArray:

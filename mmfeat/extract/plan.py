@@ -18,6 +18,7 @@ from PIL import features
 
 from mmfeat.config import ExtractSettings
 from mmfeat.core.address import Address
+from mmfeat.core.checks import check_choice
 from mmfeat.errors import ExtractError
 from mmfeat.extract.encoders.base import Encoder
 from mmfeat.extract.images.sources import Images, open_images
@@ -84,9 +85,9 @@ def make_plan(
     Raises `ExtractError` for a setting out of range, a folder or address of images that is not
     there or not to be read, and captions that are asked for alone of a table that has none.
     """
-    _check_choice("--dtype", settings.dtype, DTYPES)
-    _check_choice("--decode", settings.decode, DECODES)
-    _check_choice("--on-bad-image", settings.on_bad_image, ON_BAD_IMAGE)
+    check_choice("--dtype", settings.dtype, DTYPES)
+    check_choice("--decode", settings.decode, DECODES)
+    check_choice("--on-bad-image", settings.on_bad_image, ON_BAD_IMAGE)
     for name, value, least in (
         ("--shard-rows", settings.shard_rows, 1),
         ("--rows-per-file", settings.rows_per_file, 0),
@@ -143,7 +144,7 @@ def machinery(encoder: Encoder, settings: ExtractSettings) -> dict[str, Any]:
 def _modalities(table: Table, settings: ExtractSettings) -> tuple[str, ...]:
     asked = settings.modalities
     for name in asked:
-        _check_choice("--modalities", name, MODALITIES)
+        check_choice("--modalities", name, MODALITIES)
     kept = tuple(
         m for m in MODALITIES if m in asked and (m != "text" or table.captions is not None)
     )
@@ -154,10 +155,3 @@ def _modalities(table: Table, settings: ExtractSettings) -> tuple[str, ...]:
             "name the column with --text-col, or use --modalities image",
         )
     return kept
-
-
-def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ExtractError(
-            f"{option} is one of {', '.join(choices)}", f"{value!r} is not", "choose one of them"
-        )

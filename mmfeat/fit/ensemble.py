@@ -21,11 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from mmfeat.core.checks import check_choice
 from mmfeat.core.files import write_json
 from mmfeat.errors import ConfigError, FitError, RunError
 from mmfeat.fit.heads.base import History
-from mmfeat.fit.heads.options import check_choice
-from mmfeat.fit.stacking import logit
+from mmfeat.fit.stacking import float32_logits
 from mmfeat.runs.run import Run, RunConfig, find_run
 from mmfeat.runs.workspace import Workspace
 from mmfeat.types import FeatureRows, FloatArray, IntArray, Targets
@@ -180,7 +180,7 @@ def mix(parts: FloatArray, weights: Weights, average: str) -> FloatArray:
     if average == "probability":
         mixed: FloatArray = (parts * shares).sum(axis=0)
         return mixed.clip(0, 1)
-    logits = (logit(parts) * shares).sum(axis=0)
+    logits = (float32_logits(parts) * shares).sum(axis=0)
     sigmoid: FloatArray = 1 / (1 + np.exp(-logits))
     return sigmoid
 
@@ -201,7 +201,7 @@ def fit_weights(parts: FloatArray, targets: Targets, *, average: str) -> Weights
         return float((np.logaddexp(0, z) - targets * z).mean()), slope
 
     if average == "logit":
-        told, loss = logit(parts).astype(np.float64), of_logits
+        told, loss = float32_logits(parts).astype(np.float64), of_logits
     else:  # the probability of what came out
         told = np.where(targets, parts, 1 - parts).clip(SMALLEST, 1).astype(np.float64)
         loss = of_probabilities

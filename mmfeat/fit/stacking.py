@@ -13,6 +13,7 @@ mean is made of what is there.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Self
 
 import numpy as np
 
+from mmfeat.core.numeric import logit
 from mmfeat.core.plugins import resolve
 from mmfeat.fit.fusion.fuse import present
 from mmfeat.fit.heads import HEADS
@@ -32,7 +34,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "late-stack": ("image", "text"),
     "mixed": ("image", "text", "concat"),
 }
-MAX_LOGIT = 15.0  # of a probability that is rounded to 0 or 1
+SMALLEST = 1 / (1 + math.exp(15))  # probability: rounded ones may be 0 or 1
 
 
 class Stacker:
@@ -92,7 +94,7 @@ class Stacker:
 
     def _inputs(self, scores: Mapping[str, FloatArray]) -> FloatArray:
         if self.fusion == "late-stack":
-            return np.hstack([logit(part) for part in scores.values()])
+            return np.hstack([float32_logits(part) for part in scores.values()])
         total: FloatArray = np.sum(list(scores.values()), axis=0, dtype=np.float32)
         return total
 
@@ -113,9 +115,6 @@ def fill_missing_modality(
     return lent
 
 
-def logit(probabilities: FloatArray) -> FloatArray:
-    """log(p / (1 − p)), cut at ±15."""
-    p = probabilities.astype(np.float64)
-    with np.errstate(divide="ignore"):
-        logits = np.log(p) - np.log1p(-p)
-    return logits.clip(-MAX_LOGIT, MAX_LOGIT).astype(np.float32)
+def float32_logits(probabilities: FloatArray) -> FloatArray:
+    """Logits in float32, clipped to [−15, 15], of probabilities of any shape."""
+    return logit(probabilities, smallest=SMALLEST).astype(np.float32)

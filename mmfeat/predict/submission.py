@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from mmfeat.core.checks import check_choice
 from mmfeat.core.files import replacing
-from mmfeat.decide.expected_f1 import check_choice
 from mmfeat.errors import SubmissionError
 from mmfeat.tables.sheet import (
     FORMATS,

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmfeat.fit.stacking import SOURCES, Stacker, fill_missing_modality, logit
+from mmfeat.fit.stacking import SOURCES, Stacker, fill_missing_modality, float32_logits
 from mmfeat.types import Features
 
 N_ROWS, N_LABELS = 80, 2
@@ -89,5 +89,5 @@ def test_a_missing_modality_borrows_the_other_ones_scores() -> None:
 
 def test_logits_of_certain_scores_are_cut() -> None:
     np.testing.assert_allclose(
-        logit(np.array([[0.0, 0.5, 1.0]], dtype=np.float32)), [[-15, 0, 15]], atol=1e-6
+        float32_logits(np.array([[0.0, 0.5, 1.0]], dtype=np.float32)), [[-15, 0, 15]], atol=1e-6
     )

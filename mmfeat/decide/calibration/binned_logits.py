@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mmfeat.metrics.probability import SMALLEST
+from mmfeat.core.numeric import sigmoid
 from mmfeat.types import Targets
 
 Values = NDArray[np.float64]
@@ -44,7 +44,10 @@ class BinnedLogits:
 
     @classmethod
     def of(cls, folds: Iterable[tuple[Values, Targets]]) -> BinnedLogits:
-        """Sum up each fold's logits, from `logit`, and truth, 0 or 1, both of shape (n,)."""
+        """Sum up each fold's logits, of probabilities clipped by `SMALLEST`, and truth, 0 or 1.
+
+        Both have the shape (n,).
+        """
         return cls(np.stack([_sums(logits, truth) for logits, truth in folds]))
 
     def rows(self, folds: Sequence[int]) -> tuple[Values, Targets, Values]:
@@ -69,15 +72,3 @@ def _sums(logits: Values, truth: Targets) -> Values:
     moments = (None, places, places**2)
     found = [np.bincount(bins, weights=each, minlength=2 * N_BINS) for each in moments]
     return np.array(found, dtype=np.float64).reshape(3, 2, N_BINS)
-
-
-def logit(probabilities: NDArray[np.floating]) -> Values:
-    """ln(p / (1 − p)), of probabilities kept away from 0 and 1 by `SMALLEST`."""
-    clipped = np.clip(probabilities.astype(np.float64), SMALLEST, 1 - SMALLEST)
-    values: Values = np.log(clipped) - np.log1p(-clipped)
-    return values
-
-
-def sigmoid(logits: Values) -> Values:
-    """1 / (1 + exp(−logits)), for any logits."""
-    return 0.5 * (1 + np.tanh(logits / 2))

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmfeat.core.numeric import logit, sigmoid
 from mmfeat.core.parallel import thread_map
-from mmfeat.decide.calibration.binned_logits import BinnedLogits, logit, sigmoid
+from mmfeat.decide.calibration.binned_logits import BinnedLogits
 from mmfeat.decide.calibration.isotonic import Steps
 from mmfeat.metrics.probability import SMALLEST, cell_log_loss, class_calibration_error
 from mmfeat.metrics.ranked import rising_order
@@ -117,7 +118,7 @@ def _means(classes: Sequence[Reliability]) -> dict[str, float]:
 
 def fit_platt(p: Scores, truth: Targets, weights: Values | None = None) -> Calibrator | None:
     """Logistic regression on the logit (Platt 1999); None where it would not rise."""
-    found = logistic(logit(p)[:, None], truth, weights)
+    found = logistic(logit(p, smallest=SMALLEST)[:, None], truth, weights)
     return Calibrator("platt", tuple(found.tolist())) if found[0] > 0 else None
 
 
@@ -156,7 +157,7 @@ class _Fitting:
         self.rows = [_Part.of(*each) for each in zip(self.p, self.truth, strict=True)]
         self.condensed, self.few = None, self.rows
         if len(p) > MANY:
-            logits = map(logit, self.p)
+            logits = (logit(p, smallest=SMALLEST) for p in self.p)
             self.condensed = BinnedLogits.of(zip(logits, self.truth, strict=True))
             self.few = [_Part.of(*self.condensed.rows((fold,))) for fold in self.folds]
         self.counts = np.array([np.bincount(each, minlength=2) for each in self.truth])
@@ -247,7 +248,7 @@ def _beta_features(p: Scores) -> Values:
 
 
 FEATURES: dict[str, Callable[[Scores], Values]] = {
-    "platt": lambda p: logit(p)[:, None],
+    "platt": lambda p: logit(p, smallest=SMALLEST)[:, None],
     "beta": _beta_features,
 }
 

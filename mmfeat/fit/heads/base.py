@@ -18,9 +18,9 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from mmfeat.core.checks import check_range
 from mmfeat.core.files import write_json
 from mmfeat.errors import ConfigError, FitError
-from mmfeat.fit.heads.options import check_range
 from mmfeat.fit.heads.space import Space
 from mmfeat.fit.heads.streaming import in_order
 from mmfeat.types import FloatArray, Fused, IntArray, Matrix, Targets

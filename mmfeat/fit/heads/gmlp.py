@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mmfeat.core.checks import check_choice, check_range
 from mmfeat.errors import ConfigError
-from mmfeat.fit.heads.options import check_choice, check_range
 from mmfeat.fit.heads.space import Choice, Range, Space
 from mmfeat.fit.heads.torch.dropout import Dropout
 from mmfeat.fit.heads.torch.fusing import fuse_blocks

@@ -17,8 +17,8 @@ import torch  # turns float16 into float32 twenty times as fast as numpy
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
+from mmfeat.core.checks import check_range
 from mmfeat.fit.heads.base import Head
-from mmfeat.fit.heads.options import check_range
 from mmfeat.fit.heads.space import Range, Space
 from mmfeat.types import FloatArray, Fused, IntArray, Matrix, Targets
 

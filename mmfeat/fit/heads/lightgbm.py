@@ -23,10 +23,10 @@ import numpy as np
 from lightgbm.basic import LightGBMError
 from numpy.typing import NDArray
 
+from mmfeat.core.checks import check_choice, check_range
 from mmfeat.core.memory import give_back_freed, large_blocks_mapped
 from mmfeat.errors import FitError
 from mmfeat.fit.heads.base import Head
-from mmfeat.fit.heads.options import check_choice, check_range
 from mmfeat.fit.heads.space import Choice, Range, Space
 from mmfeat.fit.heads.streaming import BLOCK_ROWS
 from mmfeat.types import FloatArray, IntArray, Matrix, Stream, Targets

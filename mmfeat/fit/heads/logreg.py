@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
+from mmfeat.core.checks import check_choice, check_range
 from mmfeat.core.memory import give_back_freed
 from mmfeat.errors import FitError
 from mmfeat.fit.heads.base import Head
-from mmfeat.fit.heads.options import check_choice, check_range, choose_device
+from mmfeat.fit.heads.options import choose_device
 from mmfeat.fit.heads.solvers.lbfgs import Problems, ProblemsInMemory, gram_matrix, logits, minimise
 from mmfeat.fit.heads.solvers.lbfgs_streamed import StreamedProblems, streamed_gram
 from mmfeat.fit.heads.space import Choice, Range, Space

@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from mmfeat.fit.heads.options import check_choice, check_range
+from mmfeat.core.checks import check_choice, check_range
 from mmfeat.fit.heads.space import Choice, Range, Space
 from mmfeat.fit.heads.torch.dropout import Dropout
 from mmfeat.fit.heads.torch.fusing import fuse_blocks

@@ -1,29 +1,14 @@
-"""Checks of options that several heads share."""
+"""The option `device`, which several heads share."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mmfeat.core.checks import check_choice
 from mmfeat.errors import ConfigError
 
 if TYPE_CHECKING:
     import torch
-
-
-def check_choice(key: str, value: str, choices: tuple[str, ...]) -> None:
-    """Raise `ConfigError` unless `value` is one of `choices`."""
-    if value not in choices:
-        raise ConfigError(
-            f"{key} is one of {', '.join(choices)}", f"{value!r} is not", "choose one"
-        )
-
-
-def check_range(key: str, value: float, low: float, high: float) -> None:
-    """Raise `ConfigError` unless low <= value <= high."""
-    if not low <= value <= high:
-        raise ConfigError(
-            f"{key} lies between {low} and {high}", f"it is {value}", f"choose another {key}"
-        )
 
 
 def choose_device(name: str) -> torch.device:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from mmfeat.decide.calibration.binned_logits import sigmoid
+from mmfeat.core.numeric import sigmoid
 from mmfeat.decide.calibration.calibration import logistic
 from mmfeat.fit.heads.base import Head
 from mmfeat.types import FloatArray, IntArray, Targets

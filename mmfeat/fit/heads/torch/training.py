@@ -30,9 +30,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from mmfeat.core.checks import check_choice, check_range
 from mmfeat.errors import FitError
 from mmfeat.fit.heads.base import Head
-from mmfeat.fit.heads.options import check_choice, check_range, choose_device
+from mmfeat.fit.heads.options import choose_device
 from mmfeat.fit.heads.space import Choice, Range, Space
 from mmfeat.fit.heads.streaming import Shared, in_memory
 from mmfeat.fit.heads.torch.batches import ROWS_AT_ONCE, Batches, Source
