@@ -114,5 +114,5 @@ def test_empty_rows_get_their_top_label_or_stay_blank() -> None:
     assert fill_empty(predicted, p, empty="top1").tolist() == [[0, 1, 0], [1, 0, 0]]
     assert fill_empty(predicted, p, empty="blank") is predicted
     assert predicted[0].sum() == 0
-    with pytest.raises(ConfigError, match="top1 or blank"):
+    with pytest.raises(ConfigError, match="top1, blank"):
         fill_empty(predicted, p, empty="top2")

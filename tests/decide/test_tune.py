@@ -238,7 +238,7 @@ def test_decide_refuses_what_does_not_fit_and_broken_documents() -> None:
     decision = tune(scores(n=60), objective="macro-f1")
     with pytest.raises(RunError, match="4 labels"):
         decision.decide(np.zeros((2, 3), dtype=np.float32))
-    with pytest.raises(MmfeatError, match="thresholds or expected-f1"):
+    with pytest.raises(MmfeatError, match="thresholds, expected-f1"):
         decision.decide(np.zeros((2, 4), dtype=np.float32), decode="best")
     with pytest.raises(RunError, match="row 1 has none for 'dog'"):
         decision.decide(np.array([[0.1, 0.2, 0, 0], [0, np.nan, 0, 0]], dtype=np.float32))
