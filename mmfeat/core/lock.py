@@ -1,12 +1,18 @@
-"""A lock file that dies with the process that holds it."""
+"""A lock file that is freed when the process that holds it ends, however it ends.
+
+`filelock` locks it with flock(2): the kernel frees the lock of a dead process, so the file itself
+means nothing. What is added here is the process that holds it, for the message of the others, and
+that the file is removed.
+"""
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import Timeout, UnixFileLock
 
 
 class LockHeld(Exception):  # noqa: N818 - no error yet: its catcher says what it means
@@ -19,30 +25,24 @@ class LockHeld(Exception):  # noqa: N818 - no error yet: its catcher says what i
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock file `path`; raise `LockHeld` while another live process holds it.
-
-    The kernel frees the lock when its holder dies, however it dies; the file itself means nothing.
-    """
+    """Hold the lock file `path`; raise `LockHeld` while another live process holds it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = _lock(path)
+    # without flock a lock file would outlive its process: then there is an error instead
+    lock = UnixFileLock(path, blocking=False, fallback_to_soft=False)
     try:
+        lock.acquire()
+    except Timeout:
+        raise LockHeld(_holder(path)) from None
+    try:
+        path.write_text(f"{os.getpid()}\n", encoding="ascii")
         yield
     finally:
         path.unlink(missing_ok=True)
-        os.close(descriptor)
+        lock.release()
 
 
-def _lock(path: Path) -> int:
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
-            os.close(descriptor)
-            raise LockHeld(holder) from None
-        if path.exists() and os.fstat(descriptor).st_ino == path.stat().st_ino:
-            os.ftruncate(descriptor, 0)
-            os.write(descriptor, f"{os.getpid()}\n".encode("ascii"))
-            return descriptor
-        os.close(descriptor)  # the last holder removed the file just before we locked it
+def _holder(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii").strip() or "unknown"
+    except FileNotFoundError:  # it has just freed the lock
+        return "unknown"

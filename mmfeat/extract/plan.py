@@ -82,8 +82,8 @@ def make_plan(
 ) -> Plan:
     """Check the settings against the table and fix batches and provenance.
 
-    Raises `ExtractError` for a setting out of range, a folder or address of images that is not
-    there or not to be read, and captions that are asked for alone of a table that has none.
+    Raises `ConfigError` for an unknown choice, and `ExtractError` for a setting out of range, a
+    folder or address of images that cannot be read, and a table without any modality to encode.
     """
     check_choice("--dtype", settings.dtype, DTYPES)
     check_choice("--decode", settings.decode, DECODES)

@@ -1,13 +1,38 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from mmfeat.core.lock import LockHeld, locked
+
+HOLD = """
+import os, sys, time
+from pathlib import Path
+from mmfeat.core.lock import locked
+
+with locked(Path(sys.argv[1])):
+    {inside}
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def holder(path: Path, *, inside: str = "") -> subprocess.Popen[str]:
+    """Start a process that holds the lock until it is killed."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD.format(inside=inside), str(path)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None and process.stdout.readline() == "held\n"
+    return process
 
 
 def test_a_lock_is_held_once_and_names_its_holder(tmp_path: Path) -> None:
@@ -19,13 +44,45 @@ def test_a_lock_is_held_once_and_names_its_holder(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-def test_a_lock_dies_with_its_process(tmp_path: Path) -> None:
+def test_a_lock_is_freed_when_its_process_is_killed(tmp_path: Path) -> None:
     path = tmp_path / "x.lock"
-    code = (
-        "import os, sys; from pathlib import Path; from mmfeat.core.lock import locked\n"
-        "with locked(Path(sys.argv[1])): os._exit(9)"
-    )
-    subprocess.run([sys.executable, "-c", code, path], check=False)
+    process = holder(path)
+    with pytest.raises(LockHeld, match=str(process.pid)), locked(path):
+        pass
+    process.send_signal(signal.SIGKILL)
+    process.wait()
     assert path.exists()
     with locked(path):
         pass
+
+
+def test_a_forked_process_does_not_keep_the_lock(tmp_path: Path) -> None:
+    path, name = tmp_path / "x.lock", tmp_path / "child"
+    fork = f"child = os.fork() or time.sleep(60); Path({str(name)!r}).write_text(str(child))"
+    process = holder(path, inside=fork)
+    process.kill()
+    process.wait()
+    try:
+        with locked(path):
+            pass
+    finally:
+        os.kill(int(name.read_text()), signal.SIGKILL)
+
+
+def test_of_many_threads_one_at_a_time_has_the_lock(tmp_path: Path) -> None:
+    path, inside, most = tmp_path / "x.lock", [], []
+
+    def work(_: int) -> int:
+        try:
+            with locked(path):
+                inside.append(1)
+                most.append(len(inside))
+                time.sleep(0.001)
+                inside.pop()
+        except LockHeld:
+            return 0
+        return 1
+
+    with ThreadPoolExecutor(8) as pool:
+        done = sum(pool.map(work, range(200)))
+    assert done > 0 and max(most) == 1
