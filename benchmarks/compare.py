@@ -136,7 +136,7 @@ def theirs(workspace: Workspace, runs: tuple[Run, ...], total: float) -> list[st
     y = targets_of(features)
     folds = make_folds(y, n_folds=N_FOLDS, seed=0)
     rows, rest = np.flatnonzero(folds != 0), np.flatnonzero(folds == 0)
-    configs = {(run.config().head, run.config().fusion): run for run in runs}
+    configs = {(run.config.head, run.config.fusion): run for run in runs}
     lines = [
         "",
         "| the same fits otherwise, one fold | one modality | both |",
@@ -181,7 +181,7 @@ def scikit_knn(fused: InMemory, y: Targets, rows: IntArray, rest: IntArray, run:
 
 def plain_torch(fused: InMemory, y: Targets, rows: IntArray, rest: IntArray, run: Run) -> None:
     """The same network, batch and epochs out of a data loader."""
-    config: RunConfig = run.config()
+    config: RunConfig = run.config
     (head,) = build_model(config).heads.values()
     assert isinstance(head, TorchHead)
     torch.manual_seed(0)
@@ -204,7 +204,7 @@ def plain_torch(fused: InMemory, y: Targets, rows: IntArray, rest: IntArray, run
 
 def epochs_of(run: Run) -> int:
     """The epochs that our first fold walked, those after the best included."""
-    folds = next(iter(run.history().values()))
+    folds = next(iter(run.history.values()))
     return len(next(iter(folds[0].values())))
 
 

@@ -41,7 +41,7 @@ from mmfeat.predict.predict import predict_scores, write_predictions
 from mmfeat.runs.run import Run, find_run, write_scores
 from mmfeat.runs.workspace import Workspace
 from mmfeat.tables import read_table
-from mmfeat.types import FloatArray, Scores, Targets
+from mmfeat.types import FloatArray, OutOfFold, Predictions, Targets
 
 LIMIT = 2 * 2**30  # bytes
 CHOICES = tuple(
@@ -67,7 +67,7 @@ def make_scores(folder: Path, n_rows: int, n_labels: int) -> None:
         p[:, j] = 1 / (1 + np.exp(-logits - rng.normal(0, 0.5, n_rows)))
     write_scores(
         folder / "scores.h5",
-        Scores(
+        OutOfFold(
             ids=tuple(map(str, range(n_rows))),
             labels=tuple(map(str, range(n_labels))),
             probabilities=p,
@@ -98,8 +98,8 @@ def make_workspace(folder: Path, n_rows: int) -> None:
             encoder_name="made-up",
         )
     run = fit(space, plan_run(FitSettings(head="logreg", folds=2)), load_training(space, "train"))
-    run.write_decision(tune(run.scores()))
-    labels = ",".join(run.labels())
+    run.write_decision(tune(run.oof))
+    labels = ",".join(run.labels)
     (folder / "labels.csv").write_text("\n".join(["ImageID,Labels", *(f"{n}," for n in names)]))
     zeros = ",0" * N_LABELS
     (folder / "multihot.csv").write_text(
@@ -120,8 +120,7 @@ def measure(folder: Path, what: str, *options: str) -> dict[str, float]:
 
     resource.setrlimit(resource.RLIMIT_DATA, (LIMIT, LIMIT))
     if what == "choose":
-        scores = Run(folder).scores()
-        assert scores.targets is not None
+        scores = Run(folder).oof
         problem = TuningData(probabilities=scores.probabilities, targets=scores.targets)
         objective, method = options
         timed(
@@ -130,7 +129,7 @@ def measure(folder: Path, what: str, *options: str) -> dict[str, float]:
         )
     elif what == "tune":
         run = Run(folder)
-        scores = timed("reading", run.scores)
+        scores = timed("reading", lambda: run.oof)
         decision = timed("deciding", lambda: tune(scores, objective=options[0]))
         timed("writing", lambda: run.write_decision(decision))
     else:
@@ -141,17 +140,17 @@ def measure(folder: Path, what: str, *options: str) -> dict[str, float]:
     return {**seconds, "peak": float(peak_memory())}
 
 
-def write(run: Run, scores: Scores, folder: Path, how: str) -> None:
+def write(run: Run, scores: Predictions, folder: Path, how: str) -> None:
     """The file that `mmfeat predict` writes (csv, jsonl, parquet), or `mmfeat submit`."""
     if how not in FORMATS:
         path = folder / f"predictions.{how}"
-        write_predictions(path, scores, run.decision(), empty="top1")
+        write_predictions(path, scores, run.decision, empty="top1")
         return
     write_submission(
         folder / f"submission-{how}.csv",
         ids=scores.ids,
         labels=scores.labels,
-        predicted=run.decision().decide(scores.probabilities, empty="top1"),
+        predicted=run.decision.decide(scores.probabilities, empty="top1"),
         probabilities=scores.probabilities,
         sample=folder / ("labels.csv" if how == "labels" else "multihot.csv"),
         format=how,

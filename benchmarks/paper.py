@@ -70,7 +70,7 @@ def main() -> None:
     truth = Solution.read(folder / "solution.csv")
     judged: dict[Cell, dict[int, Judged]] = defaultdict(dict)
     for run in outcome.runs:
-        config = run.config()
+        config = run.config
         judged[cell_of(config)][config.seed] = Judged(run, workspace, truth)
     in_order = {cell: judged[cell] for cell in map(cell_of, cells)}  # not as they ended
     write_section("paper", report(in_order, options))
@@ -102,7 +102,7 @@ class Judged:
         self.targets = truth.aligned(scores)
         self.scores = scores
         self.half: Targets = (scores.probabilities >= 0.5).astype(np.uint8)
-        self.tuned = run.decision().decide(scores.probabilities)
+        self.tuned = run.decision.decide(scores.probabilities)
 
     def worth(self, predicted: Targets) -> float:
         """Macro-F1."""

@@ -27,7 +27,7 @@ from mmfeat.fit.ensemble import Weights, fit_weights, mix
 from mmfeat.fit.fusion.fuse import FUSIONS, fuse
 from mmfeat.fit.model import Model
 from mmfeat.runs.folds import make_folds
-from mmfeat.types import Features, FloatArray, IntArray, Scores, Targets
+from mmfeat.types import Features, FloatArray, IntArray, OutOfFold, Targets
 
 AVERAGE = "probability"
 
@@ -46,7 +46,7 @@ def reference(train: Features, judge: Features) -> str:
     return f"| scikit-learn, logistic regression, C = 10, one fit | {scores} | | | {seconds:.0f} |"
 
 
-def row_of(name: str, oof: Scores, judged: FloatArray, truth: Targets, seconds: float) -> str:
+def row_of(name: str, oof: OutOfFold, judged: FloatArray, truth: Targets, seconds: float) -> str:
     """One line: at 0.5; macro-F1 with out-of-fold thresholds; samples-F1 decoded."""
     plain = metrics.summarise(judged, (judged >= 0.5).astype(np.uint8), truth)
     tuned = tune(oof, objective="macro-f1").decide(judged)
@@ -98,7 +98,7 @@ def main() -> None:
     train, judge = split(read_coco18(arguments.data))
     assert train.targets is not None
     assert judge.targets is not None
-    truth = judge.targets
+    targets, truth = train.targets, judge.targets
     folds = make_folds(train.targets, n_folds=arguments.folds, seed=0)
     oof: dict[str, FloatArray] = {}
     judged: dict[str, FloatArray] = {}
@@ -114,12 +114,12 @@ def main() -> None:
         reference(train, judge),
     ]
 
-    def scores(values: FloatArray) -> Scores:
-        return Scores(
+    def scores(values: FloatArray) -> OutOfFold:
+        return OutOfFold(
             ids=train.ids,
             labels=train.labels,
             probabilities=values,
-            targets=train.targets,
+            targets=targets,
             folds=folds,
         )
 

@@ -15,7 +15,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ from mmfeat.decide.thresholds import OBJECTIVES, TuningData, choose_thresholds, 
 from mmfeat.decide.tune import tune
 from mmfeat.fit.fusion.fuse import fuse
 from mmfeat.metrics import summarise
-from mmfeat.types import Scores
+from mmfeat.types import FloatArray, OutOfFold, Targets
 
 N_TUNE = 25_000
 N_FOLDS = 5
@@ -115,7 +115,15 @@ def speed(shapes: list[tuple[int, int]]) -> str:
     return "\n".join(lines)
 
 
-def fit_scores(folder: Path) -> tuple[Scores, Scores]:
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """Scores (n, k) of rows that had no part in the tuning, and their truth."""
+
+    probabilities: FloatArray
+    targets: Targets
+
+
+def fit_scores(folder: Path) -> tuple[OutOfFold, Judged]:
     """Out-of-fold scores of the tuning rows, and the scores of the rows to judge on."""
     features = read_coco18(folder)
     x, targets, labels = fuse(features, "text").values, features.targets, features.labels
@@ -132,24 +140,23 @@ def fit_scores(folder: Path) -> tuple[Scores, Scores]:
         judged[:, j] = head.predict_proba(x[N_TUNE:])[:, 1]
     ids = tuple(str(i) for i in range(len(x)))
     return (
-        Scores(
+        OutOfFold(
             ids=ids[:N_TUNE],
             labels=labels,
             probabilities=oof,
             targets=targets[:N_TUNE],
             folds=folds,
         ),
-        Scores(ids=ids[N_TUNE:], labels=labels, probabilities=judged, targets=targets[N_TUNE:]),
+        Judged(probabilities=judged, targets=targets[N_TUNE:]),
     )
 
 
-def quality(tuning: Scores, judging: Scores) -> str:
+def quality(tuning: OutOfFold, judging: Judged) -> str:
     lines = [
         "| objective | method | tuned on its rows | nested | judged at 0.5 | judged tuned | "
         "with top1 |",
         "|---|---|---:|---:|---:|---:|---:|",
     ]
-    assert judging.targets is not None
     half = (judging.probabilities >= 0.5).astype(np.uint8)
     for objective, key in OBJECTIVE_KEYS.items():
         for method in OBJECTIVES[objective].methods:
@@ -168,9 +175,8 @@ def quality(tuning: Scores, judging: Scores) -> str:
     return "\n".join(lines)
 
 
-def small(tuning: Scores, judging: Scores) -> str:
+def small(tuning: OutOfFold, judging: Judged) -> str:
     """Gain over 0.5 on unseen rows, for the default of each objective and few tuning rows."""
-    assert tuning.targets is not None and tuning.folds is not None and judging.targets is not None
     lines = ["| objective | gain on unseen rows, mean | least | greatest |", "|---|---:|---:|---:|"]
     for objective, key in OBJECTIVE_KEYS.items():
         gains = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
@@ -198,11 +198,40 @@ class Fused(Generic[Values_co]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scores:
-    """Probabilities of shape (n, k) in [0, 1], with the truth and the folds where known."""
+class Predictions:
+    """Scores of rows by a final model; nothing is known about their labels.
+
+    Attributes
+    ----------
+    ids, labels
+        Names of the rows and of the columns.
+    probabilities
+        Of shape (n, k), float32 in [0, 1].
+    """
 
     ids: tuple[str, ...]
     labels: tuple[str, ...]
     probabilities: FloatArray
-    targets: Targets | None = None
-    folds: IntArray | None = field(default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutOfFold:
+    """Scores of labelled rows, each by a model that never saw the row.
+
+    Attributes
+    ----------
+    ids, labels
+        Names of the rows and of the columns.
+    probabilities
+        Of shape (n, k), float32 in [0, 1].
+    targets
+        Of shape (n, k), 0 or 1.
+    folds
+        Of shape (n,): the fold in which a row was held out, in [0, K).
+    """
+
+    ids: tuple[str, ...]
+    labels: tuple[str, ...]
+    probabilities: FloatArray
+    targets: Targets
+    folds: IntArray

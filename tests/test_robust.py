@@ -50,7 +50,7 @@ def make_training(n_rows: int = N_ROWS, n_labels: int = N_LABELS) -> Training:
 def scores_of(training: Training, folder: Path, head: str, **settings: str) -> np.ndarray:
     """Out-of-fold probabilities of a run from end to end, metrics and all."""
     config = plan_run(FitSettings(head=head, folds=2), settings={**QUICK.get(head, {}), **settings})
-    scores = fit(Workspace(folder), config, training).scores().probabilities
+    scores = fit(Workspace(folder), config, training).oof.probabilities
     assert ((scores >= 0) & (scores <= 1)).all()
     return scores
 

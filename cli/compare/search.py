@@ -78,7 +78,7 @@ def search(
     elif given:
         raise typer.BadParameter(f"the run {run} says what it is; leave out {', '.join(given)}")
     else:
-        begin = find_run(space, run).config()
+        begin = find_run(space, run).config
     fixed = settings_pairs(pairs or [])
     tracker = Tracker(track, space)
     plan = plan_search(

@@ -52,7 +52,7 @@ def tune_thresholds(
     found = find_run(space, run)
     note(f"tuning {found.name} for {options.objective}")
     decision = tune(
-        found.scores(),
+        found.oof,
         objective=options.objective,
         method=options.method,
         beta=beta,

@@ -71,7 +71,7 @@ def fit(
     )
     training = load_training(space, config.split, config.features, config.max_memory)
     run = fit_run(space, config, training, name=name)
-    metrics = run.metrics()
+    metrics = run.metrics
     note(f"run {run.name}: {sum(metrics['seconds'].values()):.1f} s, {metrics['bytes']:,} bytes")
     print_table(("out of fold, threshold 0.5", "value"), list(metrics["oof"]["at_0.5"].items()))
     tracker.track(run)

@@ -67,7 +67,7 @@ def predict(
     write_predictions(
         path,
         scores,
-        found.decision(),
+        found.decision,
         empty=options.empty,
         decode=options.decode,
         label_sep=settings.data.label_sep,

@@ -70,7 +70,7 @@ def submit(
     found = find_run(space, run, tuned=True)
     path = out or space.submissions / f"{found.name}-{options.split}.csv"
     if check:
-        print(check_submission(path, wanted, labels=found.scores().labels, **names))
+        print(check_submission(path, wanted, labels=found.oof.labels, **names))
         return
     note(f"predicting {options.split} with {found.name}")
     scores = predict_scores(found, space, options.split)
@@ -78,7 +78,7 @@ def submit(
         path,
         ids=scores.ids,
         labels=scores.labels,
-        predicted=found.decision().decide(
+        predicted=found.decision.decide(
             scores.probabilities, empty=options.empty, decode=options.decode
         ),
         probabilities=scores.probabilities,

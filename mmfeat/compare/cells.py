@@ -80,15 +80,15 @@ def run_cell(
         run=run.name,
         at_half=worth["at_0.5"],
         nested=worth["nested"],
-        seconds=sum(run.metrics()["seconds"].values()),
+        seconds=sum(run.metrics["seconds"].values()),
     )
 
 
 def _decide(run: Run, objective: str) -> dict[str, float]:
     """Tune the run unless it is; give its objective at 0.5 and on held-out folds."""
-    tuned = run.has_thresholds and run.decision().objective == objective
-    if not tuned or run.held_out() is None:
-        run.write_decision(tune(run.scores(), objective=objective, method=None))
-    estimates = run.decision().oof
+    tuned = run.has_thresholds and run.decision.objective == objective
+    if not tuned or run.held_out is None:
+        run.write_decision(tune(run.oof, objective=objective, method=None))
+    estimates = run.decision.oof
     worth = {name: estimates[name][objective.replace("-", "_")] for name in ("at_0.5", "nested")}
     return {name: math.nan if value is None else value for name, value in worth.items()}

@@ -24,7 +24,7 @@ from mmfeat.decide.thresholds import TuningData
 from mmfeat.decide.tune import tune
 from mmfeat.errors import RunError
 from mmfeat.runs.run import Run, RunConfig
-from mmfeat.types import IntArray, Scores, Targets
+from mmfeat.types import IntArray, OutOfFold, Targets
 
 TAILS = (0.025, 0.975)
 
@@ -108,7 +108,7 @@ def make_leaderboard(runs: Sequence[Run], *, objective: str) -> Leaderboard:
     """
     if not runs:
         return Leaderboard(objective=objective, entries=())
-    first = runs[0].scores()
+    first = runs[0].oof
     cells: dict[str, list[_Judged]] = {}
     for run in runs:
         one = _judge(run, objective, first)
@@ -192,32 +192,31 @@ class _Judged:
         return value
 
 
-def _judge(run: Run, objective: str, first: Scores) -> _Judged:
-    scores, decision = run.scores(), run.decision()
+def _judge(run: Run, objective: str, first: OutOfFold) -> _Judged:
+    scores, decision = run.oof, run.decision
     same = scores.ids == first.ids and scores.labels == first.labels
-    if not same or not np.array_equal(scores.targets, first.targets):  # type: ignore[arg-type]
+    if not same or not np.array_equal(scores.targets, first.targets):
         raise RunError(
             "runs that are compared have the same rows, labels and targets",
             f"{run.name} differs from the first of them",
             "compare runs of one table",
         )
-    held_out = run.held_out() if decision.objective == objective else None
+    held_out = run.held_out if decision.objective == objective else None
     if held_out is None:
         decision = tune(scores, objective=objective, method=None)
         held_out = decision.held_out
-    assert held_out is not None and scores.folds is not None, "a run is fitted across folds"
+    assert held_out is not None, "tune gives them"
     return _Judged(
         name=run.name,
-        config=run.config(),
-        metrics=run.metrics(),
+        config=run.config,
+        metrics=run.metrics,
         decision=decision,
         held_out=held_out,
         folds=scores.folds,
     )
 
 
-def _problem(scores: Scores, decision: Decision) -> TuningData:
-    assert scores.targets is not None, "a run is fitted on targets"
+def _problem(scores: OutOfFold, decision: Decision) -> TuningData:
     return TuningData(
         probabilities=scores.probabilities,
         targets=scores.targets,

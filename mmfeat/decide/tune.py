@@ -32,15 +32,14 @@ from mmfeat.decide.thresholds import (
 )
 from mmfeat.decide.thresholds.samples import MOST_CELLS, drawn_rows, rows_used
 from mmfeat.errors import ConfigError, RunError
-from mmfeat.types import IntArray, Scores, Targets
+from mmfeat.types import IntArray, OutOfFold, Targets
 
 TRUSTED = 0.05  # mean calibration error up to which expected F1 is believed
 DRAWING = ("coordinate", "expected-f1")  # methods that look at some of very many rows
-N_FOLDS = 5  # where the scores come without folds
 
 
 def tune(
-    scores: Scores,
+    scores: OutOfFold,
     *,
     objective: str = "macro-f1",
     method: str | None = None,
@@ -48,14 +47,15 @@ def tune(
     beta: float = 2.0,
     floor: float = 0.9,
 ) -> Decision:
-    """Decide how `scores`, which need targets and should have folds, become label sets.
+    """Decide how out-of-fold `scores` become label sets.
 
     `beta` is of the objective f-beta, `floor` of precision-at-least and recall-at-least.
     Raises `PluginError` or `ConfigError` for an objective, method or option that there is not,
-    and `RunError` where the scores have no targets or are no probabilities.
+    and `RunError` where the scores are not probabilities, or come from one fold.
     """
     name = method_of(objective, method)
-    targets = _checked_targets(scores)
+    _check(scores)
+    targets, folds = scores.targets, scores.folds
     problem = TuningData(
         probabilities=scores.probabilities,
         targets=targets,
@@ -63,10 +63,10 @@ def tune(
         floor=_checked("floor", floor, low=0.0, high=1.0),
         seed=seed,
     )
-    folds, notes = _folds(scores, seed)
     calibration = fit_calibration(
         problem.probabilities, targets, folds, nested=name == "expected-f1"
     )
+    notes: list[str] = []
     decision = Decision(
         labels=scores.labels,
         thresholds=_chosen(problem, objective, name),
@@ -186,15 +186,6 @@ def _decode(
     return None, [f"thresholds are used in place of expected-f1: {reason}"]
 
 
-def _folds(scores: Scores, seed: int) -> tuple[IntArray, list[str]]:
-    """The folds of the scores, or drawn ones where there are none."""
-    if scores.folds is not None and len(np.unique(scores.folds)) > 1:
-        return scores.folds, []
-    n_rows = len(scores.probabilities)
-    drawn = np.random.default_rng(seed).permutation(n_rows) % min(N_FOLDS, n_rows)
-    return drawn, ["the scores have no folds; nested uses folds drawn at random"]
-
-
 def _notes(decision: Decision, problem: TuningData, tuned: Targets) -> list[str]:
     labels = np.array(decision.labels)
     notes = []
@@ -239,11 +230,11 @@ def _verdict(objective: str, worth: dict[str, float], gain: list[float]) -> str:
     return f"tuning does not pay: {told}"
 
 
-def _checked_targets(scores: Scores) -> Targets:
+def _check(scores: OutOfFold) -> None:
     p, targets = scores.probabilities, scores.targets
-    remedy = "fit the run again on a split with labels"
-    if targets is None:
-        raise RunError("thresholds are tuned on scores with labels", "there are none", remedy)
+    remedy = "fit the run again"
+    if len(np.unique(scores.folds)) < 2:
+        raise RunError("out-of-fold scores come from two folds or more", "there is one", remedy)
     if p.shape != targets.shape or p.shape[1:] != (len(scores.labels),) or len(p) < 2:
         raise RunError(
             "scores and targets have one row per id and one column per label, two rows at least",
@@ -257,7 +248,6 @@ def _checked_targets(scores: Scores) -> Targets:
             f"the row {scores.ids[row]!r} has {p[row, column]} for {scores.labels[column]!r}",
             remedy,
         )
-    return targets
 
 
 def _checked(option: str, value: float, *, low: float, high: float) -> float:

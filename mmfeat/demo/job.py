@@ -21,7 +21,7 @@ from mmfeat.predict.predict import predict_scores
 from mmfeat.runs.run import Run
 from mmfeat.runs.workspace import Workspace
 from mmfeat.tables import read_table
-from mmfeat.types import Scores, Targets
+from mmfeat.types import Predictions, Targets
 
 N_TRAIN, N_TEST = 6000, 3000
 COMMANDS = (
@@ -98,7 +98,7 @@ class Solution:
         assert table.targets is not None  # the demo wrote it with labels
         return cls(table.ids, table.labels, table.targets)
 
-    def aligned(self, scores: Scores) -> Targets:
+    def aligned(self, scores: Predictions) -> Targets:
         """The targets with rows and columns as in `scores`."""
         rows = {name: i for i, name in enumerate(self.ids)}
         columns = {name: j for j, name in enumerate(self.labels)}
@@ -109,10 +109,10 @@ class Solution:
         return aligned
 
 
-def judge(run: Run, scores: Scores, truth: Solution) -> dict[str, float | None]:
+def judge(run: Run, scores: Predictions, truth: Solution) -> dict[str, float | None]:
     """Each objective on the truth, at 0.5 and with thresholds tuned for it out of fold."""
     targets = truth.aligned(scores)
-    oof = run.scores()
+    oof = run.oof
     judged: dict[str, float | None] = {}
     for objective in OBJECTIVES:
         key = objective.replace("-", "_")

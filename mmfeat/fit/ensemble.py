@@ -79,7 +79,7 @@ class Ensemble:
 
     def plan(self, settings: Mapping[str, str]) -> RunConfig:
         """The config of its run: split, folds and seed of the first run, the features of all."""
-        configs = [run.config() for run in self.members.values()]
+        configs = [run.config for run in self.members.values()]
         # One run without a named feature set makes the unnamed one the ensemble's.
         features = dict.fromkeys(name for config in configs for name in config.features)
         return RunConfig(
@@ -222,7 +222,7 @@ def fit_weights(parts: FloatArray, targets: Targets, *, average: str) -> Weights
 
 def _scores(run: Run, features: FeatureRows, folds: IntArray) -> FloatArray:
     """Out-of-fold probabilities of `run`; raise `RunError` unless they belong to `features`."""
-    scores = run.scores()
+    scores = run.oof
     pairs: dict[str, tuple[Any, Any]] = {
         "ids": (scores.ids, features.ids),
         "labels": (scores.labels, features.labels),

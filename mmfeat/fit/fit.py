@@ -36,7 +36,7 @@ from mmfeat.fit.recipes import RECIPES
 from mmfeat.fit.training_data import Training, shared_folds, warn_missing
 from mmfeat.runs.run import Run, RunConfig, write_scores
 from mmfeat.runs.workspace import Workspace
-from mmfeat.types import IntArray, Scores
+from mmfeat.types import IntArray, OutOfFold
 
 AnyModel = Model | Ensemble
 log = logging.getLogger(__name__)
@@ -164,8 +164,8 @@ def _finished_sources(
             if other.heads[source] == head:
                 found[source] = ReusedSource(
                     head=other.fitted[0].heads[source],
-                    scores=run.scores().probabilities,
-                    seconds=sum(run.metrics()["seconds"].values()),
+                    scores=run.oof.probabilities,
+                    seconds=sum(run.metrics["seconds"].values()),
                 )
     if found:
         log.info("taken from finished runs: %s", ", ".join(found))
@@ -176,7 +176,7 @@ def _is_same(run: Run, config: RunConfig, training: Training) -> bool:
     """Whether the run folder holds this very run; raise `RunError` where it holds another."""
     if not (run.folder / "config.json").exists():
         return False
-    stored = {**asdict(run.config()), "digest": _stored_digest(run)}
+    stored = {**asdict(run.config), "digest": _stored_digest(run)}
     asked = {**asdict(config), "digest": training.digest}
     for key, value in asked.items():
         if stored[key] != value:
@@ -191,7 +191,7 @@ def _is_same(run: Run, config: RunConfig, training: Training) -> bool:
 def _stored_digest(run: Run) -> str | None:
     if not (run.folder / "provenance.json").exists():
         return None
-    digest: str | None = run.provenance().get("digest")
+    digest: str | None = run.provenance.get("digest")
     return digest
 
 
@@ -210,7 +210,7 @@ def _out_of_fold(
     training: Training,
     folds: IntArray,
     on_fit: Callable[[int, int], None] | None,
-) -> Scores:
+) -> OutOfFold:
     """Score every row by a model that never saw its fold; what is fitted is kept in `keep`."""
     features, targets = training.features, training.targets
     oof = np.full(targets.shape, np.nan, dtype=np.float32)
@@ -225,13 +225,12 @@ def _out_of_fold(
             f"{int((~np.isfinite(oof)).any(axis=1).sum())} rows have others",
             "lower the learning rate or the decay, and look at the features' scale",
         )
-    return Scores(
+    return OutOfFold(
         ids=features.ids, labels=features.labels, probabilities=oof, targets=targets, folds=folds
     )
 
 
-def _write_run(run: Run, model: AnyModel, scores: Scores, seconds: dict[str, float]) -> None:
-    assert scores.targets is not None, "a fit has targets"
+def _write_run(run: Run, model: AnyModel, scores: OutOfFold, seconds: dict[str, float]) -> None:
     write_scores(run.folder / "scores.h5", scores)
     shutil.rmtree(run.folder / "head", ignore_errors=True)
     model.save(run.folder / "head")

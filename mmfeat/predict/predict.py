@@ -29,19 +29,19 @@ from mmfeat.fit.training_data import warn_missing
 from mmfeat.runs.run import Run
 from mmfeat.runs.workspace import Workspace
 from mmfeat.store import FeatureStore, Status, open_features, read_features
-from mmfeat.types import FeatureRows, Features, FloatArray, Scores, Table
+from mmfeat.types import FeatureRows, Features, FloatArray, Predictions, Table
 
 ROWS_AT_ONCE = 2**14  # whose embeddings, or texts, are in memory
 FeatureSets = tuple[str, ...]  # of a run; see `Workspace.stores`
 Score = Callable[[Mapping[FeatureSets, Features]], FloatArray]
 
 
-def predict_scores(run: Run, workspace: Workspace, split: str) -> Scores:
+def predict_scores(run: Run, workspace: Workspace, split: str) -> Predictions:
     """Score every row of `split` with the final model of a finished run.
 
     Raises `RunError` where the split was extracted by another encoder than the run's.
     """
-    labels = run.labels()
+    labels = run.labels
     with ExitStack() as stack:
         stores: dict[FeatureSets, FeatureRows] = {}
         score = _load(run, workspace, split, stores, stack)
@@ -62,7 +62,7 @@ def predict_scores(run: Run, workspace: Workspace, split: str) -> Scores:
             probabilities[rows] = score(parts)
     for counts in missing.values():
         warn_missing(counts, len(order))
-    return Scores(ids=order, labels=labels, probabilities=probabilities)
+    return Predictions(ids=order, labels=labels, probabilities=probabilities)
 
 
 def _load(
@@ -73,7 +73,7 @@ def _load(
     stack: ExitStack,
 ) -> Score:
     """What scores some rows; `stores` gets what it reads, which `stack` closes."""
-    config = run.config()
+    config = run.config
     if config.head == ENSEMBLE:
         ensemble = Ensemble.load(run.folder / "head")
         members = [
@@ -81,7 +81,7 @@ def _load(
         ]
         return lambda parts: ensemble.mix([member(parts) for member in members])
     paths = workspace.stores(split, config.features)
-    for path, fitted in zip(paths, run.provenance()["stores"], strict=True):
+    for path, fitted in zip(paths, run.provenance["stores"], strict=True):
         with FeatureStore.open(path) as store:
             _check_encoder(store.provenance["encoder"], fitted["encoder"], run, source=str(path))
     if config.features not in stores:
@@ -121,7 +121,7 @@ def extract_for(
 
     Raises `RunError` where the run joins several feature sets or used imported embeddings.
     """
-    origins = [origin["encoder"] for origin in run.provenance()["stores"]]
+    origins = [origin["encoder"] for origin in run.provenance["stores"]]
     if len(origins) > 1 or "weights_sha256" not in origins[0]:
         names = " and ".join(origin["name"] for origin in origins)
         raise RunError(
@@ -151,7 +151,7 @@ def read_statuses(run: Run, workspace: Workspace, split: str) -> dict[str, list[
 
     With several feature sets their names stand in front, e.g. ``clip_image_status``.
     """
-    features = run.config().features
+    features = run.config.features
     prefixes = [f"{name}_" for name in features] if len(features) > 1 else [""]
     found = {}
     for prefix, path in zip(prefixes, workspace.stores(split, features), strict=True):
@@ -163,7 +163,7 @@ def read_statuses(run: Run, workspace: Workspace, split: str) -> dict[str, list[
 
 def write_predictions(
     path: Path,
-    scores: Scores,
+    scores: Predictions,
     decision: Decision,
     *,
     empty: str,

@@ -15,12 +15,12 @@ def commands_of(run: Run) -> tuple[str, ...]:
     """`mmfeat fit …`, and `mmfeat tune-thresholds …` where the run has thresholds."""
     lines = [_line(["fit", *_fit_options(run)])]
     if run.has_thresholds:
-        lines.append(_line(["tune-thresholds", run.name, *_tune_options(run.decision())]))
+        lines.append(_line(["tune-thresholds", run.name, *_tune_options(run.decision)]))
     return tuple(lines)
 
 
 def _fit_options(run: Run) -> Iterable[str]:
-    config = run.config()
+    config = run.config
     yield from ("--split", config.split)
     if config.features:
         yield from ("--features", ",".join(config.features))
@@ -30,7 +30,7 @@ def _fit_options(run: Run) -> Iterable[str]:
     yield from ("--folds", str(config.folds), "--seed", str(config.seed))
     for key, value in config.settings.items():
         yield from ("--set", f"{key}={value}")
-    if run.name != config.name(str(run.provenance().get("digest"))):
+    if run.name != config.name(str(run.provenance.get("digest"))):
         yield from ("--name", run.name)
 
 

@@ -88,8 +88,7 @@ class RunCurves:
 
 def read_curves(run: Run) -> RunCurves:
     """Compute the curves of a finished run; raise `RunError` where its files are broken."""
-    scores, decision = run.scores(), run.decision()
-    assert scores.targets is not None, "a run is fitted on targets"
+    scores, decision = run.oof, run.decision
     problem = TuningData(
         probabilities=scores.probabilities,
         targets=scores.targets,
@@ -160,7 +159,7 @@ def _history(run: Run) -> Losses:
                 {rows: np.array(losses, dtype=np.float64) for rows, losses in fold.items()}
                 for fold in folds
             ]
-            for part, folds in run.history().items()
+            for part, folds in run.history.items()
         }
     except (TypeError, ValueError, AttributeError) as error:
         raise RunError(

@@ -46,9 +46,9 @@ class RunFacts:
     @classmethod
     def read(cls, run: Run) -> RunFacts:
         """Read the files of a finished run; raise `RunError` where one is broken."""
-        metrics, thresholds = run.metrics(), None
+        metrics, thresholds = run.metrics, None
         if run.has_thresholds:
-            thresholds = run.decision().to_json()
+            thresholds = run.decision.to_json()
         try:
             sum(metrics["seconds"].values(), start=metrics["bytes"])  # as the leaderboard does
             measures, classes = metrics["oof"]["at_0.5"].keys(), metrics["oof"]["per_class"]
@@ -57,10 +57,10 @@ class RunFacts:
             raise _broken(run.name, error) from error
         return cls(
             name=run.name,
-            config=run.config(),
+            config=run.config,
             metrics=metrics,
             thresholds=thresholds,
-            provenance=run.provenance(),
+            provenance=run.provenance,
             commands=commands_of(run),
             measures=tuple(measures),
             n_classes=len(classes),

@@ -19,7 +19,7 @@ from mmfeat.report.thumbnails import Thumbnails
 from mmfeat.runs.run import Run
 from mmfeat.runs.workspace import Workspace
 from mmfeat.store import FeatureStore
-from mmfeat.types import Scores, Targets
+from mmfeat.types import OutOfFold, Targets
 
 log = logging.getLogger(__name__)
 
@@ -85,8 +85,7 @@ def make_gallery(
     run: Run, workspace: Workspace, *, images: Path | str | None, max_thumbnails: int
 ) -> Gallery:
     """Choose the rows of a finished run; without `images`, no pictures are looked for."""
-    scores, decision = run.scores(), run.decision()
-    assert scores.targets is not None, "a run is fitted on targets"
+    scores, decision = run.oof, run.decision
     predicted = decision.decide(scores.probabilities)
     doubts = find_doubts(scores.probabilities, predicted, scores.targets)
     kinds: dict[tuple[int, int], list[str]] = {}
@@ -112,10 +111,9 @@ def make_gallery(
     return Gallery(run=run.name, cards=tuple(cards), method=doubts.method, labels=scores.labels)
 
 
-def _mistakes(scores: Scores, predicted: Targets) -> dict[str, list[tuple[int, int]]]:
+def _mistakes(scores: OutOfFold, predicted: Targets) -> dict[str, list[tuple[int, int]]]:
     """The cells (row, class) of each kind of mistake, the surest of every class."""
     p, targets = scores.probabilities, scores.targets
-    assert targets is not None
     per_kind = max(1, min(PER_KIND, MAX_ROWS // (2 * len(scores.labels))))
     found: dict[str, list[tuple[int, int]]] = {"false-positive": [], "false-negative": []}
     for j in range(len(scores.labels)):
@@ -129,10 +127,9 @@ def _mistakes(scores: Scores, predicted: Targets) -> dict[str, list[tuple[int, i
     return found
 
 
-def _order(scores: Scores, kinds: dict[tuple[int, int], list[str]]) -> list[int]:
+def _order(scores: OutOfFold, kinds: dict[tuple[int, int], list[str]]) -> list[int]:
     """The rows of the page, the surest mistake first."""
     targets = scores.targets
-    assert targets is not None
     worst: dict[int, float] = {}
     for row, j in kinds:
         off = abs(float(scores.probabilities[row, j]) - float(targets[row, j]))
@@ -141,11 +138,10 @@ def _order(scores: Scores, kinds: dict[tuple[int, int], list[str]]) -> list[int]
 
 
 def _cells(
-    scores: Scores, predicted: Targets, kinds: dict[tuple[int, int], list[str]], row: int
+    scores: OutOfFold, predicted: Targets, kinds: dict[tuple[int, int], list[str]], row: int
 ) -> tuple[Cell, ...]:
     """The labels of a row: those it is shown for, the other true ones, then the probable ones."""
     p, targets = scores.probabilities[row], scores.targets
-    assert targets is not None
     at_stake = (targets[row] | predicted[row]).astype(bool) | (p >= UNSURE)
     chosen = [int(j) for j in np.argsort(-p, kind="stable") if at_stake[j] or (row, j) in kinds]
     chosen.sort(key=lambda j: ((row, j) not in kinds, not targets[row, j]))
@@ -167,7 +163,7 @@ def _captions_and_paths(
     run: Run, workspace: Workspace, ids: Sequence[str]
 ) -> tuple[Sequence[str], Sequence[str]]:
     """Captions and image paths of the run's rows; empty where its store is gone or another."""
-    config = run.config()
+    config = run.config
     path = workspace.stores(config.split, config.features)[0]
     try:
         with FeatureStore.open(path) as store:

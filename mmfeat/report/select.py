@@ -10,7 +10,7 @@ from mmfeat.errors import MmfeatError, RunError
 from mmfeat.report.facts import RunFacts
 from mmfeat.runs.run import Run, find_run, list_runs
 from mmfeat.runs.workspace import Workspace
-from mmfeat.types import Scores
+from mmfeat.types import OutOfFold
 
 
 def select_runs(
@@ -24,7 +24,7 @@ def select_runs(
         return [find_run(workspace, name) for name in dict.fromkeys(names)], ()
     runs: list[Run] = []
     left_out: list[str] = []
-    first: Scores | None = None
+    first: OutOfFold | None = None
     for run in list_runs(workspace):
         try:
             scores = _read(run)
@@ -43,17 +43,17 @@ def select_runs(
     return runs, tuple(left_out)
 
 
-def _read(run: Run) -> Scores:
+def _read(run: Run) -> OutOfFold:
     """The scores of a run whose files can all be read; raise `RunError` for any other."""
     if not run.is_done:
         raise RunError("only finished runs are read", "it has no DONE", "fit it again to its end")
     RunFacts.read(run)
-    return run.scores()
+    return run.oof
 
 
-def _same_rows(one: Scores, other: Scores) -> bool:
+def _same_rows(one: OutOfFold, other: OutOfFold) -> bool:
     return (
         one.ids == other.ids
         and one.labels == other.labels
-        and np.array_equal(one.targets, other.targets)  # type: ignore[arg-type]
+        and np.array_equal(one.targets, other.targets)
     )

@@ -22,7 +22,7 @@ from mmfeat.report.select import select_runs
 from mmfeat.report.svg import inline, write_figure
 from mmfeat.runs.run import Run
 from mmfeat.runs.workspace import Workspace
-from mmfeat.types import Scores
+from mmfeat.types import OutOfFold
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ def write_report(
         title=_title(workspace.root.resolve()),
         board=board,
         entries=tuple(entries),
-        overview=_overview(best.scores(), n_entries=len(entries), n_runs=len(runs)),
+        overview=_overview(best.oof, n_entries=len(entries), n_runs=len(runs)),
         gallery=make_gallery(
             best, workspace, images=options.images, max_thumbnails=options.max_thumbnails
         ),
@@ -96,8 +96,7 @@ def _title(root: Path) -> str:
     return root.parent.name if root.name == Settings().workspace else root.name
 
 
-def _overview(scores: Scores, *, n_entries: int, n_runs: int) -> tuple[tuple[str, str], ...]:
-    assert scores.targets is not None, "a run is fitted on targets"
+def _overview(scores: OutOfFold, *, n_entries: int, n_runs: int) -> tuple[tuple[str, str], ...]:
     return (
         (f"{len(scores.ids):,}", "rows"),
         (f"{len(scores.labels):,}", "labels"),

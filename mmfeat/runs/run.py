@@ -20,7 +20,7 @@ from mmfeat.decide.decision import Decision
 from mmfeat.errors import RunError
 from mmfeat.runs.workspace import Workspace
 from mmfeat.store.layout import Checksum
-from mmfeat.types import Scores, Targets
+from mmfeat.types import OutOfFold, Targets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +68,7 @@ class Run:
         """Whether `tune-thresholds` has decided on it."""
         return (self.folder / "thresholds.json").is_file()
 
+    @property
     def config(self) -> RunConfig:
         """Read `config.json`."""
         document = self._json("config.json")
@@ -79,6 +80,7 @@ class Run:
         except TypeError as error:
             raise _broken(self.folder / "config.json", str(error)) from error
 
+    @property
     def provenance(self) -> dict[str, Any]:
         """Read `provenance.json`: digests of the stores it was fitted on, library versions."""
         document = self._json("provenance.json")
@@ -86,26 +88,31 @@ class Run:
             raise _broken(self.folder / "provenance.json", "it names no stores")
         return document
 
+    @property
     def metrics(self) -> dict[str, Any]:
         """Read `metrics.json`."""
         return self._json("metrics.json")
 
+    @property
     def history(self) -> dict[str, Any]:
         """Read `history.json`: losses by part, fold, rows and epoch; empty where there is none."""
         return self._json("history.json") if (self.folder / "history.json").is_file() else {}
 
+    @property
     def decision(self) -> Decision:
         """Read `thresholds.json`; 0.5 for every label where nothing was tuned."""
         if not self.has_thresholds:
-            labels = self.labels()
+            labels = self.labels
             halves = (0.5,) * len(labels)
             return Decision(labels=labels, thresholds=halves, objective="none", method="fixed")
         return Decision.from_json(self._json("thresholds.json"))
 
-    def scores(self) -> Scores:
+    @property
+    def oof(self) -> OutOfFold:
         """Read the out-of-fold scores, `scores.h5`."""
         return read_scores(self.folder / "scores.h5")
 
+    @property
     def labels(self) -> tuple[str, ...]:
         """Read the labels alone of `scores.h5`, which may be large."""
         path = self.folder / "scores.h5"
@@ -124,6 +131,7 @@ class Run:
                 file.attrs["decision"] = _digest(document)
         write_json(self.folder / "thresholds.json", document)
 
+    @property
     def held_out(self) -> Targets | None:
         """The label sets behind `nested`, (n, k); None where they are not those of this decision.
 
@@ -190,21 +198,19 @@ def find_run(workspace: Workspace, name: str | None, *, tuned: bool = False) -> 
     return run
 
 
-def write_scores(path: Path, scores: Scores) -> None:
+def write_scores(path: Path, scores: OutOfFold) -> None:
     """Replace `path` by an HDF5 file of ids, labels, folds, oof (float32), targets, and a sum."""
     text = h5py.string_dtype("utf-8")
     with replacing(path) as partial, h5py.File(partial, "w") as file:
         file.create_dataset("ids", data=np.array(scores.ids, dtype=object), dtype=text)
         file.create_dataset("labels", data=np.array(scores.labels, dtype=object), dtype=text)
         file.create_dataset("oof", data=scores.probabilities.astype(np.float32))
-        if scores.folds is not None:
-            file.create_dataset("folds", data=scores.folds.astype(np.int64))
-        if scores.targets is not None:
-            file.create_dataset("targets", data=scores.targets.astype(np.uint8))
+        file.create_dataset("folds", data=scores.folds.astype(np.int64))
+        file.create_dataset("targets", data=scores.targets.astype(np.uint8))
         file.attrs["sha256"] = _sum(_scores_in(file))
 
 
-def read_scores(path: Path) -> Scores:
+def read_scores(path: Path) -> OutOfFold:
     """Read what `write_scores` wrote; raise `RunError` where the file is missing or broken."""
     try:
         with h5py.File(path, "r") as file:
@@ -216,21 +222,21 @@ def read_scores(path: Path) -> Scores:
     return scores
 
 
-def _scores_in(file: h5py.File) -> Scores:
-    return Scores(
+def _scores_in(file: h5py.File) -> OutOfFold:
+    return OutOfFold(
         ids=tuple(file["ids"].asstr()[:]),
         labels=tuple(file["labels"].asstr()[:]),
         probabilities=file["oof"][:],
-        folds=file["folds"][:] if "folds" in file else None,
-        targets=file["targets"][:] if "targets" in file else None,
+        folds=file["folds"][:],
+        targets=file["targets"][:],
     )
 
 
-def _sum(scores: Scores) -> str:
+def _sum(scores: OutOfFold) -> str:
     checksum = Checksum()
     checksum.add_texts((*scores.ids, *scores.labels))
     for array in (scores.probabilities, scores.folds, scores.targets):
-        checksum.add(np.array([]) if array is None else array)
+        checksum.add(array)
     return checksum.hex
 
 
@@ -240,11 +246,11 @@ def summarise_run(run: Run) -> dict[str, Any]:
     row |= dict.fromkeys(metrics.HEADLINE)
     row["run"] = run.name
     try:
-        config = run.config()
+        config = run.config
         row |= {"head": config.head, "fusion": config.fusion, "loss": config.loss or "-"}
-        row["thresholds"] = run.decision().objective if run.has_thresholds else "-"
+        row["thresholds"] = run.decision.objective if run.has_thresholds else "-"
         if run.is_done:
-            oof = run.metrics()["oof"]["at_0.5"]
+            oof = run.metrics["oof"]["at_0.5"]
             row |= {name: oof.get(name) for name in metrics.HEADLINE}
     except (RunError, KeyError, TypeError, AttributeError):
         row["status"] = "broken"
@@ -259,8 +265,7 @@ def measure_run(run: Run, *, n_resamples: int = 200) -> dict[str, Any]:
     Thresholds were chosen on these rows; the honest estimate of what they are worth is
     `nested` in thresholds.json. `ap_interval` is the 95 % bootstrap interval of the AP.
     """
-    scores, decision = run.scores(), run.decision()
-    assert scores.targets is not None, "a run is fitted on targets"
+    scores, decision = run.oof, run.decision
     predicted = decision.decide(scores.probabilities)
     return {
         "run": run.name,

@@ -44,9 +44,9 @@ class Record:
 
 def read_record(run: Run, workspace: Workspace, curves: Mapping[str, Curve]) -> Record:
     """Collect what is known of a finished run; raise `RunError` where its files are broken."""
-    config = asdict(run.config())
+    config = asdict(run.config)
     settings = config.pop("settings")
-    identity = json.dumps([run.name, config, settings, run.provenance().get("digest")])
+    identity = json.dumps([run.name, config, settings, run.provenance.get("digest")])
     names = ("config.json", "metrics.json", "thresholds.json", "history.json")
     files = [*(run.folder / name for name in names), workspace.root / "report.html"]
     return Record(
@@ -57,16 +57,16 @@ def read_record(run: Run, workspace: Workspace, curves: Mapping[str, Curve]) -> 
             **{f"set.{key}": value for key, value in settings.items()},
         },
         metrics=dict(_metrics(run)),
-        curves={**_losses(run.history()), **curves},
+        curves={**_losses(run.history), **curves},
         files=tuple(path for path in files if path.is_file()),
     )
 
 
 def _metrics(run: Run) -> Iterator[tuple[str, float]]:
-    document = run.metrics()
+    document = run.metrics
     tables = {"at_0.5": document["oof"]["at_0.5"], "seconds": document["seconds"]}
     if run.has_thresholds:
-        tables |= run.decision().oof
+        tables |= run.decision.oof
     for table, values in tables.items():
         for name, value in values.items():
             if value is not None:  # no class has positives

@@ -94,7 +94,7 @@ def test_events_tell_what_became_of_every_cell(workspace: Workspace) -> None:
     assert {event.cell.name("") for event in finished} == {cell.name("") for cell in cells}
     assert [run.name for run in outcome.runs] == [event.run for event in finished]
     for event in finished:
-        oof = Run(workspace.run(event.run)).decision().oof
+        oof = Run(workspace.run(event.run)).decision.oof
         assert event.nested == oof["nested"]["macro_f1"]
         assert event.at_half == oof["at_0.5"]["macro_f1"]
         steps = [e for e in events if e.state == "running" and e.cell == event.cell]
@@ -182,8 +182,8 @@ def test_a_comparison_side_by_side_gives_the_same_runs(workspace: Workspace) -> 
     assert {run.name for run in side_by_side.runs} == {run.name for run in alone.runs}
     for run in side_by_side.runs:
         twin = Run(other.run(run.name))
-        assert run.metrics()["oof"] == twin.metrics()["oof"]
-        assert run.decision().to_json() == twin.decision().to_json()
+        assert run.metrics["oof"] == twin.metrics["oof"]
+        assert run.decision.to_json() == twin.decision.to_json()
 
 
 def test_a_process_that_dies_is_told_in_one_error(workspace: Workspace) -> None:

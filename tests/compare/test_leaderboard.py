@@ -35,12 +35,12 @@ def test_entries_say_what_the_runs_say_best_first(workspace: Workspace) -> None:
     assert nested == sorted(nested, reverse=True)
     for entry in board.entries:
         (run,) = (runs[name] for name in entry.runs)
-        oof = run.decision().oof
+        oof = run.decision.oof
         assert (entry.at_half, entry.tuned, entry.nested) == tuple(
             oof[how]["samples_f1"] for how in ("at_0.5", "tuned", "nested")
         )
         assert entry.interval[0] <= entry.nested <= entry.interval[1]
-        assert entry.bytes == run.metrics()["bytes"]
+        assert entry.bytes == run.metrics["bytes"]
         assert entry.peak_memory is not None and entry.peak_memory > 2**20
         assert entry.deviation is None
     best = board.entries[0]
@@ -51,8 +51,7 @@ def test_a_clearly_worse_run_is_not_tied_and_an_equal_one_is(workspace: Workspac
     runs = fitted(workspace, heads=("logreg",))
     board = make_leaderboard(runs, objective="macro-f1")
     best = Run(workspace.run(board.entries[0].runs[0]))
-    scores = best.scores()
-    assert scores.targets is not None
+    scores = best.oof
     for name, probabilities in (
         ("twin", scores.probabilities),
         ("guess", np.random.default_rng(0).random(scores.probabilities.shape)),
@@ -91,9 +90,7 @@ def test_runs_that_differ_only_in_their_seed_are_one_entry(workspace: Workspace)
     board = make_leaderboard(runs, objective="samples-f1")
     assert [len(entry.runs) for entry in board.entries] == [3, 3]
     entry = board.entries[0]
-    values = [
-        Run(workspace.run(name)).decision().oof["nested"]["samples_f1"] for name in entry.runs
-    ]
+    values = [Run(workspace.run(name)).decision.oof["nested"]["samples_f1"] for name in entry.runs]
     assert entry.nested == pytest.approx(np.mean(values))  # type: ignore[arg-type]
     assert entry.deviation == pytest.approx(np.std(values, ddof=1))  # type: ignore[arg-type]
 
@@ -103,7 +100,7 @@ def test_runs_tuned_for_something_else_are_left_as_they_are(workspace: Workspace
     before = [(run.folder / "thresholds.json").read_bytes() for run in runs]
     board = make_leaderboard(runs, objective="micro-f1")
     assert [(run.folder / "thresholds.json").read_bytes() for run in runs] == before
-    decision = tune(Run(workspace.run(board.entries[0].runs[0])).scores(), objective="micro-f1")
+    decision = tune(Run(workspace.run(board.entries[0].runs[0])).oof, objective="micro-f1")
     assert board.entries[0].nested == decision.oof["nested"]["micro_f1"]
 
 

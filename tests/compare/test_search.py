@@ -67,10 +67,8 @@ def test_the_first_trial_is_the_start_and_the_best_becomes_a_run(
     run = fit_best(workspace, plan(neighbours="7"), training, trials)
     assert run.name.startswith("search-knn-concat-")
     assert run.name.endswith(f"-trial{best.number}")
-    assert run.config().settings == best.settings
-    scores = run.scores()
-    assert scores.targets is not None
-    assert scores.folds is not None
+    assert run.config.settings == best.settings
+    scores = run.oof
     value, by_fold = nested_value(
         scores.probabilities, scores.targets, scores.folds, objective="samples-f1"
     )
@@ -84,7 +82,7 @@ def test_a_trial_is_worth_what_tuning_calls_nested(
     macro = plan_search(START, objective="macro-f1")
     (trial,) = run_trials(workspace, macro, training, trials=1)
     run = fit_best(workspace, macro, training, [trial])
-    decision = tune(run.scores(), objective="macro-f1", method="bootstrap")
+    decision = tune(run.oof, objective="macro-f1", method="bootstrap")
     assert trial.value == pytest.approx(decision.oof["nested"]["macro_f1"])
 
 

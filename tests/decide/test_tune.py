@@ -12,18 +12,18 @@ from mmfeat.decide.thresholds.tuning_data import TuningData
 from mmfeat.decide.tune import tune
 from mmfeat.errors import ConfigError, MmfeatError, PluginError, RunError
 from mmfeat.metrics import summarise
-from mmfeat.types import Scores, Targets
+from mmfeat.types import OutOfFold, Targets
 
 LABELS = ("cat", "dog", "bird", "fish")
 
 
-def scores(seed: int = 0, n: int = 500, bias: float = 0.0) -> Scores:
+def scores(seed: int = 0, n: int = 500, bias: float = 0.0) -> OutOfFold:
     """Learnable scores; `bias` shifts the logits away from calibration."""
     rng = np.random.default_rng(seed)
     rates = np.array([0.6, 0.3, 0.1, 0.05])
     targets = (rng.random((n, 4)) < rates).astype(np.uint8)
     logits = 2.5 * targets - 1.25 + rng.normal(size=(n, 4)) + np.log(rates / (1 - rates)) + bias
-    return Scores(
+    return OutOfFold(
         ids=tuple(map(str, range(n))),
         labels=LABELS,
         probabilities=(1 / (1 + np.exp(-logits))).astype(np.float32),
@@ -32,8 +32,7 @@ def scores(seed: int = 0, n: int = 500, bias: float = 0.0) -> Scores:
     )
 
 
-def truth(given: Scores) -> Targets:
-    assert given.targets is not None
+def truth(given: OutOfFold) -> Targets:
     return given.targets
 
 
@@ -66,7 +65,6 @@ def test_estimates_are_those_of_the_label_sets(objective: str) -> None:
 
 def test_nested_is_decided_by_the_other_folds() -> None:
     given = scores(bias=-1)
-    assert given.folds is not None
     predicted = np.zeros_like(truth(given))
     for fold in range(5):
         inside = given.folds == fold
@@ -179,9 +177,7 @@ def test_the_spread_is_that_of_the_draws_of_the_thresholds() -> None:
     assert [row["spread"] for row in drawn.per_class] == [row["spread"] for row in other.per_class]
 
 
-def test_scores_without_folds_get_some_and_one_class_without_any_positive_works() -> None:
-    decision = tune(replace(scores(), folds=None), objective="macro-f1")
-    assert any("folds drawn at random" in note for note in decision.notes)
+def test_targets_without_any_positive_work() -> None:
     given = scores(n=20)
     none = tune(replace(given, targets=np.zeros_like(truth(given))), objective="samples-f1")
     assert none.oof["nested"]["macro_f1"] is None
@@ -224,8 +220,8 @@ def test_bad_input_is_told() -> None:
         tune(given, objective="recall-at-least", floor=1.5)
     with pytest.raises(ConfigError, match="beta"):
         tune(given, objective="f-beta", beta=float("nan"))
-    with pytest.raises(RunError, match="labels"):
-        tune(replace(given, targets=None), objective="macro-f1")
+    with pytest.raises(RunError, match="two folds or more"):
+        tune(replace(given, folds=np.zeros_like(given.folds)), objective="macro-f1")
     broken = given.probabilities.copy()
     broken[3, 1] = np.nan
     with pytest.raises(RunError, match="'3' has nan for 'dog'"):

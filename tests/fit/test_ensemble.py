@@ -84,10 +84,9 @@ def test_an_ensemble_is_a_run_like_any_other(
     workspace: Workspace, runs: dict[str, Run], average: str, weights: str
 ) -> None:
     run = fit_ensemble(workspace, average=average, weights=weights)
-    scores = run.scores()
-    assert scores.targets is not None
+    scores = run.oof
     assert ((scores.probabilities >= 0) & (scores.probabilities <= 1)).all()
-    own = [log_loss(r.scores().probabilities, scores.targets) for r in runs.values()]
+    own = [log_loss(r.oof.probabilities, scores.targets) for r in runs.values()]
     assert log_loss(scores.probabilities, scores.targets) < max(own)
     saved = json.loads((run.folder / "head/ensemble.json").read_text())["weights"]
     shares = np.array([saved[name] for name in runs])
@@ -105,8 +104,7 @@ def test_the_weights_of_a_fold_do_not_see_its_labels(
     workspace: Workspace, runs: dict[str, Run]
 ) -> None:
     training = load_training(workspace, "train")
-    scores = runs["a"].scores()
-    assert scores.folds is not None
+    scores = runs["a"].oof
     inside = np.flatnonzero(scores.folds == 1)
     answers = []
     for flip in (False, True):
@@ -114,7 +112,7 @@ def test_the_weights_of_a_fold_do_not_see_its_labels(
         if flip:
             targets[inside] = 1 - targets[inside]
             for run in runs.values():  # their scores stay, their targets follow
-                write_scores(run.folder / "scores.h5", replace(run.scores(), targets=targets))
+                write_scores(run.folder / "scores.h5", replace(run.oof, targets=targets))
         ensemble = Ensemble.build(workspace, {"runs": "a,b,c"})
         features = replace(training.features, targets=targets)
         folds = ensemble.cross_validate(features, scores.folds)
@@ -158,7 +156,7 @@ def test_ensembles_of_ensembles_and_of_feature_sets(
         training = load_training(workspace, "train", (name,))
         fit(workspace, plan_run(MADE, features=(name,)), training, name=f"of-{name}")
     both = fit_ensemble(workspace, "both", runs="of-x,of-y")
-    assert both.config().features == ("x", "y")
+    assert both.config.features == ("x", "y")
     assert predict_scores(both, workspace, "test").probabilities.shape == (20, 3)
     fit_ensemble(workspace)
     nested = fit_ensemble(workspace, "nested", runs="e,both")
@@ -206,7 +204,7 @@ def test_the_command_line_makes_and_uses_one(
     result = mmfeat("fit", *at, "--head", "ensemble", "--set", "runs=a,b")
     assert result.exit_code == 0, result.stderr
     assert "weights: a 0." in result.stderr
-    assert find_run(workspace, None).config().head == "ensemble"
+    assert find_run(workspace, None).config.head == "ensemble"
     for command in ("tune-thresholds", "submit", "predict", "runs"):
         result = mmfeat(command, *at)
         assert result.exit_code == 0, (command, result.stderr)

@@ -29,8 +29,7 @@ KNN_FIT = FitSettings(head="knn", folds=3)
 def test_out_of_fold_scores_come_from_models_that_never_saw_the_row(workspace: Workspace) -> None:
     training = load_training(workspace, "train")
     run = fit(workspace, plan_run(KNN_FIT), training)
-    scores = run.scores()
-    assert scores.folds is not None
+    scores = run.oof
     features = features_of(training)
     for fold in range(3):
         inside, outside = np.flatnonzero(scores.folds != fold), np.flatnonzero(scores.folds == fold)
@@ -44,7 +43,7 @@ def test_out_of_fold_scores_come_from_models_that_never_saw_the_row(workspace: W
 def test_all_runs_share_the_folds(workspace: Workspace) -> None:
     training = load_training(workspace, "train")
     folds = [
-        fit(workspace, plan_run(replace(KNN_FIT, fusion=fusion)), training).scores().folds
+        fit(workspace, plan_run(replace(KNN_FIT, fusion=fusion)), training).oof.folds
         for fusion in ("image", "text")
     ]
     np.testing.assert_array_equal(folds[0], folds[1])
@@ -55,9 +54,9 @@ def test_all_runs_share_the_folds(workspace: Workspace) -> None:
 
 def test_a_run_keeps_the_losses_of_its_folds(workspace: Workspace) -> None:
     training = load_training(workspace, "train")
-    assert fit(workspace, plan_run(KNN_FIT), training).history() == {}
+    assert fit(workspace, plan_run(KNN_FIT), training).history == {}
     options = FitSettings(head="mlp", fusion="late-sum", folds=3)
-    history = fit(workspace, plan_run(options, settings={"epochs": "2"}), training).history()
+    history = fit(workspace, plan_run(options, settings={"epochs": "2"}), training).history
     assert list(history) == ["image", "text", "decision"]
     for folds in history.values():
         assert len(folds) == 3
@@ -80,7 +79,7 @@ def test_an_interrupted_fit_keeps_its_folds(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config, training = plan_run(KNN_FIT), load_training(workspace, "train")
-    whole = fit(workspace, config, training, name="whole").scores().probabilities
+    whole = fit(workspace, config, training, name="whole").oof.probabilities
     fitted: list[int] = []
     original = KNN._fit
 
@@ -97,7 +96,7 @@ def test_an_interrupted_fit_keeps_its_folds(
         find_run(workspace, "cut")
     run = fit(workspace, config, training, name="cut")
     assert len(fitted) == 3 + 1 + 1  # two folds and the third that died; that fold; the refit
-    np.testing.assert_array_equal(run.scores().probabilities, whole)
+    np.testing.assert_array_equal(run.oof.probabilities, whole)
     assert not (run.folder / "folds").exists()
 
 
@@ -111,7 +110,7 @@ def test_a_row_without_embeddings_is_counted_and_fitted(
     with caplog.at_level(logging.WARNING, logger="mmfeat"):
         run = fit(workspace, plan_run(KNN_FIT), broken)
     assert "2 of 60 rows have no image embedding" in caplog.text
-    assert np.isfinite(run.scores().probabilities).all()
+    assert np.isfinite(run.oof.probabilities).all()
 
 
 def test_a_recipe_sets_what_goes_together() -> None:
@@ -156,7 +155,7 @@ def test_several_feature_sets_are_joined(workspace: Workspace) -> None:
     training = load_training(workspace, "train", ("a", "b"))
     assert len(features_of(training).image) == len(features_of(training).text) == 2
     run = fit(workspace, plan_run(KNN_FIT, features=("a", "b")), training)
-    assert [origin["encoder"]["name"] for origin in run.provenance()["stores"]] == ["a", "b"]
+    assert [origin["encoder"]["name"] for origin in run.provenance["stores"]] == ["a", "b"]
     config = json.loads((run.folder / "config.json").read_text())
     assert config["features"] == ["a", "b"]
 
@@ -183,13 +182,13 @@ def test_finished_runs_are_taken_as_sources_with_the_same_result(
     monkeypatch.setattr("mmfeat.fit.model.fold_checkpoints", lambda *a, **o: calls.append(a))
     taken = fit(workspace, config, training, name="taken")
     assert not calls
-    np.testing.assert_array_equal(taken.scores().probabilities, whole.scores().probabilities)
+    np.testing.assert_array_equal(taken.oof.probabilities, whole.oof.probabilities)
     np.testing.assert_array_equal(
         Model.load(taken.folder / "head").predict(test),
         Model.load(whole.folder / "head").predict(test),
     )
-    cost = sum(sum(source.metrics()["seconds"].values()) for source in sources)
-    assert taken.metrics()["seconds"]["taken"] == pytest.approx(cost, abs=1e-3)
+    cost = sum(sum(source.metrics["seconds"].values()) for source in sources)
+    assert taken.metrics["seconds"]["taken"] == pytest.approx(cost, abs=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -201,4 +200,4 @@ def test_other_runs_are_no_sources(workspace: Workspace, other: dict[str, Any]) 
     image = plan_run(FitSettings(head="logreg", fusion="image", folds=3))
     fit(workspace, image, training)
     late = replace(image, fusion="late-mean", **other)
-    assert "taken" not in fit(workspace, late, training).metrics()["seconds"]
+    assert "taken" not in fit(workspace, late, training).metrics["seconds"]

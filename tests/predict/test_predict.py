@@ -19,7 +19,7 @@ from mmfeat.predict.predict import predict_scores, read_statuses, write_predicti
 from mmfeat.runs.run import Run
 from mmfeat.runs.workspace import Workspace
 from mmfeat.tables import read_table
-from mmfeat.types import Scores
+from mmfeat.types import Predictions
 from tests.support.workspaces import import_split
 
 
@@ -48,11 +48,11 @@ def test_another_encoder_is_refused(workspace: Workspace, run: Run) -> None:
 def test_every_format_holds_the_same(
     workspace: Workspace, run: Run, tmp_path: Path, suffix: str
 ) -> None:
-    run.write_decision(tune(run.scores(), objective="macro-f1"))
+    run.write_decision(tune(run.oof, objective="macro-f1"))
     scores = predict_scores(run, workspace, "test")
     statuses = read_statuses(run, workspace, "test")
     path = tmp_path / f"out{suffix}"
-    write_predictions(path, scores, run.decision(), empty="top1", statuses=statuses)
+    write_predictions(path, scores, run.decision, empty="top1", statuses=statuses)
     reader = {
         ".csv": pd.read_csv,
         ".tsv": lambda p: pd.read_csv(p, sep="\t"),
@@ -63,7 +63,7 @@ def test_every_format_holds_the_same(
     assert list(frame["id"]) == list(scores.ids)
     assert set(frame["image_status"]) == {"ok"}
     np.testing.assert_allclose(frame[["l0", "l1", "l2"]], scores.probabilities, atol=1e-6)
-    decided = run.decision().decide(scores.probabilities, empty="top1")
+    decided = run.decision.decide(scores.probabilities, empty="top1")
     for text, row in zip(frame["labels"], decided, strict=True):
         assert text.split() == [f"l{j}" for j in np.flatnonzero(row)]
 
@@ -73,7 +73,7 @@ def test_an_unknown_format_is_one_clear_error(
 ) -> None:
     scores = predict_scores(run, workspace, "test")
     with pytest.raises(ConfigError, match=r"\.csv"):
-        write_predictions(tmp_path / "out.xlsx", scores, run.decision(), empty="top1")
+        write_predictions(tmp_path / "out.xlsx", scores, run.decision, empty="top1")
     assert not list(tmp_path.glob("out*"))
 
 
@@ -138,7 +138,7 @@ def test_slices_are_written_as_the_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, n_rows: int
 ) -> None:
     rng = np.random.default_rng(0)
-    scores = Scores(
+    scores = Predictions(
         ids=tuple(f'{row}, "é".jpg' for row in range(n_rows)),
         labels=("cat", "id"),
         probabilities=rng.random((n_rows, 2), dtype=np.float32),

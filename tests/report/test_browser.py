@@ -231,7 +231,7 @@ def test_nothing_in_any_field_runs(browser: Browser, tmp_path: Path) -> None:
     run = make_run(
         workspace, name, labels=labels, ids=ids, settings={HOSTILE: HOSTILE}, head=HOSTILE
     )
-    provenance = run.provenance()
+    provenance = run.provenance
     provenance["stores"][0]["encoder"][HOSTILE] = HOSTILE
     provenance["versions"][HOSTILE] = HOSTILE
     write_json(run.folder / "provenance.json", provenance)

@@ -17,8 +17,7 @@ def run(workspace: Workspace) -> Run:
 
 
 def test_f1_and_precision_are_those_of_the_rows(run: Run) -> None:
-    scores, curves = run.scores(), read_curves(run)
-    assert scores.targets is not None
+    scores, curves = run.oof, read_curves(run)
     for j, curve in enumerate(curves.classes):
         p, y = scores.probabilities[:, [j]], scores.targets[:, [j]]
         expected = [class_scores((p >= t).astype(np.uint8), y).f1[0] for t in GRID]
@@ -34,7 +33,7 @@ def test_f1_and_precision_are_those_of_the_rows(run: Run) -> None:
 
 
 def test_the_cut_its_band_and_its_f1_are_those_of_the_thresholds(run: Run) -> None:
-    for curve, row in zip(read_curves(run).classes, run.decision().per_class, strict=True):
+    for curve, row in zip(read_curves(run).classes, run.decision.per_class, strict=True):
         assert curve.label == row["label"] and curve.threshold == row["threshold"]
         assert curve.f1_tuned == row["f1_tuned"] and curve.f1_nested == row["f1_nested"]
         assert curve.f1_there == pytest.approx(row["f1_tuned"])
@@ -43,8 +42,7 @@ def test_the_cut_its_band_and_its_f1_are_those_of_the_thresholds(run: Run) -> No
 
 def test_bins_hold_every_cell_and_give_the_calibration_error(workspace: Workspace) -> None:
     run = make_run(workspace, "one", labels=("a",), n_rows=400)
-    scores, bins = run.scores(), read_curves(run).bins
-    assert scores.targets is not None
+    scores, bins = run.oof, read_curves(run).bins
     mean, share, count = bins.T
     assert count.sum() == 400
     error = (np.abs(mean - share) * count).sum() / 400
@@ -52,11 +50,10 @@ def test_bins_hold_every_cell_and_give_the_calibration_error(workspace: Workspac
 
 
 def test_pairs_and_sizes_are_counted(run: Run) -> None:
-    scores, curves = run.scores(), read_curves(run)
-    assert scores.targets is not None
+    scores, curves = run.oof, read_curves(run)
     y = scores.targets.astype(bool)
     assert curves.together_true[0, 1] == (y[:, 0] & y[:, 1]).sum() / (y[:, 0] | y[:, 1]).sum()
-    predicted = run.decision().decide(scores.probabilities)
+    predicted = run.decision.decide(scores.probabilities)
     for sizes, sets in ((curves.sizes_true, y), (curves.sizes_predicted, predicted)):
         assert sizes.sum() == 400
         assert sizes @ np.arange(len(sizes)) == sets.sum()

@@ -46,8 +46,7 @@ def draw(run: Run, *, max_thumbnails: int = 100) -> Gallery:
 
 
 def test_it_shows_the_surest_mistakes_of_every_class(run: Run) -> None:
-    scores, predicted = run.scores(), run.decision().decide(run.scores().probabilities)
-    assert scores.targets is not None
+    scores, predicted = run.oof, run.decision.decide(run.oof.probabilities)
     found = {(card.id, cell.column): cell for card in draw(run).cards for cell in card.cells}
     for j in range(3):
         p, y = scores.probabilities[:, j], scores.targets[:, j]

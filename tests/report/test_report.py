@@ -150,14 +150,14 @@ def test_commands_repeat_a_run(project: Path, mmfeat: Mmfeat) -> None:
     assert mmfeat("tune-thresholds", "two words", "--objective", "micro-f1").exit_code == 0
     workspace = Workspace(project / "artifacts")
     run = find_run(workspace, "two words")
-    config, decision = run.config(), run.decision()
+    config, decision = run.config, run.decision
     commands = [shlex.split(line) for line in commands_of(run)]
     assert [words[:2] for words in commands] == [["mmfeat", "fit"], ["mmfeat", "tune-thresholds"]]
     (run.folder / "DONE").unlink()
     for words in commands:
         assert mmfeat(*words[1:]).exit_code == 0
-    assert run.config() == config
-    assert replace(run.decision(), notes=()) == replace(decision, notes=())
+    assert run.config == config
+    assert replace(run.decision, notes=()) == replace(decision, notes=())
 
 
 def test_the_command_writes_page_and_figures(project: Path, mmfeat: Mmfeat) -> None:

@@ -11,7 +11,7 @@ from mmfeat.core.files import write_json
 from mmfeat.errors import ConfigError, RunError
 from mmfeat.runs.run import Run, RunConfig, find_run, list_runs, read_scores, write_scores
 from mmfeat.runs.workspace import Workspace
-from mmfeat.types import Scores
+from mmfeat.types import OutOfFold
 
 CONFIG: dict[str, Any] = {
     "split": "train",
@@ -40,7 +40,7 @@ def workspace(tmp_path: Path) -> Workspace:
 
 def test_scores_come_back_as_they_were(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    scores = Scores(
+    scores = OutOfFold(
         ids=("a", "ß"),
         labels=("x", "y", "z"),
         probabilities=rng.random((2, 3)).astype(np.float32),
@@ -62,7 +62,7 @@ def test_broken_scores_are_one_clear_error(tmp_path: Path) -> None:
 
 def test_a_flipped_bit_of_scores_is_noticed(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    scores = Scores(
+    scores = OutOfFold(
         ids=tuple(f"{i}.jpg" for i in range(40)),
         labels=("x", "y"),
         probabilities=rng.random((40, 2)).astype(np.float32),
@@ -82,7 +82,7 @@ def test_a_flipped_bit_of_scores_is_noticed(tmp_path: Path) -> None:
         else:  # a byte that holds nothing
             assert (back.ids, back.labels) == (scores.ids, scores.labels)
             assert np.array_equal(back.probabilities, scores.probabilities)
-            assert np.array_equal(back.targets, scores.targets)  # type: ignore[arg-type]
+            assert np.array_equal(back.targets, scores.targets)
     assert noticed > 10
 
 
@@ -90,7 +90,7 @@ def test_a_config_comes_back_as_it_was(workspace: Workspace) -> None:
     config = RunConfig(**CONFIG, features=("a", "b"), settings={"k": "3"})
     run = Run(workspace.run("r"))
     write_json(run.folder / "config.json", vars(config))
-    assert run.config() == config
+    assert run.config == config
     assert config.name("digest") == config.name("digest") != config.name("other")
 
 
@@ -129,4 +129,4 @@ def test_a_broken_config_is_one_clear_error(workspace: Workspace, text: str) -> 
     run = make_run(workspace, "r")
     (run.folder / "config.json").write_text(text)
     with pytest.raises(RunError, match=r"config\.json"):
-        run.config()
+        print(run.config)

@@ -12,7 +12,7 @@ from mmfeat.core.files import write_json
 from mmfeat.decide.tune import tune
 from mmfeat.runs.run import Run, RunConfig, write_scores
 from mmfeat.runs.workspace import Workspace
-from mmfeat.types import Scores
+from mmfeat.types import OutOfFold
 
 FOLDS = 3
 STORE = {"encoder": {"name": "made-up"}, "digest": "0" * 64, "n_rows": 0}
@@ -41,7 +41,7 @@ def make_run(
     shares = np.linspace(0.6, 0.1, k) if rates is None else rates
     targets = (rng.random((n_rows, k)) < shares).astype(np.uint8)
     logits = 4.0 * targets - 2.5 + np.random.default_rng(1).normal(0, 2 * noise, (n_rows, k))
-    scores = Scores(
+    scores = OutOfFold(
         ids=tuple(ids or [f"{row}.jpg" for row in range(n_rows)]),
         labels=tuple(labels),
         probabilities=(1 / (1 + np.exp(-logits))).astype(np.float32),

@@ -51,7 +51,7 @@ def run(workspace: Workspace) -> Run:
     """A tuned run with a report, and with the losses of a head that trains in epochs."""
     config = plan_run(FitSettings(head="knn", folds=3), settings={"neighbours": "9"})
     made = fit(workspace, config, load_training(workspace, "train"), name="mine")
-    made.write_decision(tune(made.scores()))
+    made.write_decision(tune(made.oof))
     write_json(made.folder / "history.json", LOSSES)
     write_text(workspace.root / "report.html", "<h1>report</h1>")
     return made
@@ -61,10 +61,10 @@ def test_a_record_holds_what_is_known(run: Run, workspace: Workspace) -> None:
     record = read_record(run, workspace, {"search/macro-f1": [0.5, None]})
     assert record.parameters["head"] == "knn"
     assert record.parameters["set.neighbours"] == "9"
-    oof = run.decision().oof
+    oof = run.decision.oof
     for table in ("at_0.5", "tuned", "nested"):
         assert record.metrics[f"{table}/macro_f1"] == oof[table]["macro_f1"]
-    assert record.metrics["bytes"] == run.metrics()["bytes"]
+    assert record.metrics["bytes"] == run.metrics["bytes"]
     assert record.curves[CURVE] == [0.8, None, 0.6]
     assert record.curves["search/macro-f1"] == [0.5, None]
     assert [path.name for path in record.files] == [
@@ -78,7 +78,7 @@ def test_a_run_that_was_not_tuned_has_no_more(run: Run, workspace: Workspace) ->
         (run.folder / name).unlink()
     (workspace.root / "report.html").unlink()
     record = read_record(run, workspace, {})
-    assert record.metrics["at_0.5/map"] == run.metrics()["oof"]["at_0.5"]["map"]
+    assert record.metrics["at_0.5/map"] == run.metrics["oof"]["at_0.5"]["map"]
     assert not any(name.startswith("nested") for name in record.metrics)
     assert record.curves == {}
     (run.folder / "metrics.json").write_text("no json")

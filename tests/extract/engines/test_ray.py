@@ -211,8 +211,8 @@ def test_a_comparison_on_the_cluster_gives_the_same_runs(workspace: Workspace) -
     assert {run.name for run in there.runs} == {run.name for run in here.runs}
     for run in there.runs:
         twin = Run(other.run(run.name))
-        assert run.metrics()["oof"] == twin.metrics()["oof"]
-        assert run.decision().to_json() == twin.decision().to_json()
+        assert run.metrics["oof"] == twin.metrics["oof"]
+        assert run.decision.to_json() == twin.decision.to_json()
     written = {run.name: (run.folder / "scores.h5").stat().st_mtime_ns for run in there.runs}
     again = run_cells(workspace, cells, objective="macro-f1", engine="ray", jobs=1)
     assert len(again.runs) == 3

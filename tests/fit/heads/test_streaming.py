@@ -190,13 +190,13 @@ def test_a_streamed_fit_finds_what_a_fit_in_memory_finds(workspace: Workspace, h
         )
         config = plan_run(options, settings=SETTINGS[head])
         run = fit(workspace, config, load(workspace, max_memory))
-        assert run.config().max_memory == max_memory
+        assert run.config.max_memory == max_memory
         found[max_memory] = run
-    whole, streamed = (run.scores().probabilities for run in found.values())
+    whole, streamed = (run.oof.probabilities for run in found.values())
     assert found[None].name != found[LITTLE].name
     assert np.abs(whole - streamed).mean() < CLOSE[head] / 5
     assert np.quantile(np.abs(whole - streamed), 0.99) < CLOSE[head]
-    scores = [run.metrics()["oof"]["at_0.5"]["macro_f1"] for run in found.values()]
+    scores = [run.metrics["oof"]["at_0.5"]["macro_f1"] for run in found.values()]
     assert abs(scores[0] - scores[1]) < 0.02 and scores[1] > 0.7
     features = read_features([workspace.store("train")])
     again = Model.load(found[LITTLE].folder / "head").predict(features)
@@ -295,7 +295,7 @@ def test_stopping_early_works_on_a_stream(workspace: Workspace) -> None:
     settings = SETTINGS["mlp"] | {"patience": "2", "lr": "0.05"}
     config = plan_run(FitSettings(head="mlp", folds=2, max_memory=str(LITTLE)), settings=settings)
     run = fit(workspace, config, load(workspace, LITTLE))
-    assert all(fold["aside"] for fold in run.history()["concat"])
+    assert all(fold["aside"] for fold in run.history["concat"])
 
 
 def test_what_cannot_be_streamed_is_told(workspace: Workspace) -> None:
