@@ -22,7 +22,10 @@ def read_coco18(folder: Path) -> Features:
             sys.exit(f"error: this benchmark needs {path.name}; {path} is missing; name its folder")
     read = read_table(table, data=DataSettings())
     return Features(
-        ids=read.ids, image=(), text=(np.load(array),), targets=read.targets, labels=read.labels
+        ids=read.ids,
+        embeddings={"text": (np.load(array),)},
+        targets=read.targets,
+        labels=read.labels,
     )
 
 

@@ -33,7 +33,9 @@ def make_features(n_rows: int, width: int) -> tuple[Features, Targets]:
     targets = (rng.random((n_rows, N_LABELS)) < 0.1).astype(np.uint8)
     labels = tuple(map(str, range(N_LABELS)))
     ids = tuple(map(str, range(n_rows)))
-    return Features(ids=ids, image=(image,), text=(text,), targets=targets, labels=labels), targets
+    return Features(
+        ids=ids, embeddings={"image": (image,), "text": (text,)}, targets=targets, labels=labels
+    ), targets
 
 
 def memory(name: str) -> int:

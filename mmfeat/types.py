@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
@@ -107,9 +107,9 @@ class Features:
 
     Attributes
     ----------
-    image, text
-        The parts of each modality, one array of shape (n, d) per feature set that was joined,
-        not normalised; a row that failed is NaN. Empty where the split has no such modality.
+    embeddings
+        Per modality, one array of shape (n, d) for each feature set that was joined, not
+        normalised; a row that failed is NaN. A modality that the split lacks is absent.
     targets
         Of shape (n, k), 0 or 1; None where the table had no labels.
     prompts
@@ -118,8 +118,7 @@ class Features:
     """
 
     ids: tuple[str, ...]
-    image: tuple[Embeddings, ...]
-    text: tuple[Embeddings, ...]
+    embeddings: Mapping[str, tuple[Embeddings, ...]]
     targets: Targets | None
     labels: tuple[str, ...]
     prompts: tuple[FloatArray, ...] = ()
@@ -134,8 +133,10 @@ class Features:
         return replace(
             self,
             ids=tuple(self.ids[row] for row in rows),
-            image=tuple(part[rows] for part in self.image),
-            text=tuple(part[rows] for part in self.text),
+            embeddings={
+                modality: tuple(part[rows] for part in parts)
+                for modality, parts in self.embeddings.items()
+            },
             targets=None if self.targets is None else self.targets[rows],
         )
 
@@ -144,8 +145,10 @@ class Features:
         return replace(
             self,
             ids=self.ids[rows],
-            image=tuple(part[rows] for part in self.image),
-            text=tuple(part[rows] for part in self.text),
+            embeddings={
+                modality: tuple(part[rows] for part in parts)
+                for modality, parts in self.embeddings.items()
+            },
             targets=None if self.targets is None else self.targets[rows],
         )
 

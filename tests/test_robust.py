@@ -38,8 +38,7 @@ def make_training(n_rows: int = N_ROWS, n_labels: int = N_LABELS) -> Training:
     targets = (rng.random((n_rows, n_labels)) < 0.3).astype(np.uint8)
     features = Features(
         ids=tuple(f"{row}.jpg" for row in range(n_rows)),
-        image=(image,),
-        text=(text,),
+        embeddings={"image": (image,), "text": (text,)},
         targets=targets,
         labels=tuple(map(str, range(n_labels))),
         prompts=(rng.normal(size=(n_labels, WIDTH)).astype(np.float32),),
@@ -72,24 +71,24 @@ def one_positive(training: Training) -> None:
 
 
 def constant_column(training: Training) -> None:
-    features_of(training).image[0][:, 2] = 1.0
+    features_of(training).embeddings["image"][0][:, 2] = 1.0
 
 
 def constant_rows(training: Training) -> None:
-    features_of(training).image[0][:] = 1.0
+    features_of(training).embeddings["image"][0][:] = 1.0
 
 
 def failed_rows(training: Training) -> None:
-    features_of(training).image[0][:5] = np.nan
-    features_of(training).text[0][3:9] = np.nan
+    features_of(training).embeddings["image"][0][:5] = np.nan
+    features_of(training).embeddings["text"][0][3:9] = np.nan
 
 
 def all_failed(training: Training) -> None:
-    features_of(training).image[0][:] = np.nan
+    features_of(training).embeddings["image"][0][:] = np.nan
 
 
 def huge(training: Training) -> None:
-    features_of(training).image[0][:] *= np.float16(1e4)
+    features_of(training).embeddings["image"][0][:] *= np.float16(1e4)
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -141,7 +140,7 @@ def test_a_head_of_a_gpu_loads_without_one(name: str, tmp_path: Path) -> None:
     options = {} if name == "logreg" else {"epochs": 2}
     head: Head = resolve(name, HEADS, "head")(seed=0, **options)
     training = make_training()
-    x = features_of(training).image[0].astype(np.float32)
+    x = features_of(training).embeddings["image"][0].astype(np.float32)
     head.fit(x, training.targets, blocks=(WIDTH,))
     expected = head.predict(x)
     head.device = "cuda"  # type: ignore[attr-defined]
@@ -169,7 +168,8 @@ from mmfeat.types import Features
 folder = Path({str(tmp_path)!r})
 image, text = (np.load(folder / f"{{name}}.npy") for name in ("image", "text"))
 ids = tuple(map(str, range(len(image))))
-features = Features(ids=ids, image=(image,), text=(text,), targets=None, labels=())
+embeddings = {{"image": (image,), "text": (text,)}}
+features = Features(ids=ids, embeddings=embeddings, targets=None, labels=())
 scores = Model.load(folder / "head").predict(features)
 np.testing.assert_allclose(scores, np.load(folder / "expected.npy"), atol=1e-6)
 """

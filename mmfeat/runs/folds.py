@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +73,8 @@ def count_leaks(features: FeatureRows, folds: IntArray) -> int:
     keys = np.empty(len(folds), np.uint64)
     for start in range(0, len(folds), ROWS_AT_ONCE):
         part = features.part(slice(start, start + ROWS_AT_ONCE))
-        arrays = [np.ascontiguousarray(array) for array in (*part.image, *part.text)]
+        found = chain.from_iterable(part.embeddings.values())
+        arrays = [np.ascontiguousarray(array) for array in found]
         for row, embeddings in enumerate(zip(*arrays, strict=True), start):
             keys[row] = _digest(embeddings)
     _, twins = np.unique(keys, return_inverse=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +14,7 @@ import numpy as np
 from mmfeat.errors import StoreError
 from mmfeat.store.layout import MODALITIES
 from mmfeat.store.reader import FeatureStore
-from mmfeat.types import Features, FloatArray, Targets
+from mmfeat.types import Embeddings, Features, FloatArray, Targets
 
 
 def read_features(paths: Sequence[Path]) -> Features:
@@ -68,20 +68,15 @@ class StoredFeatures:
 
     def part(self, rows: slice) -> Features:
         """Read consecutive rows."""
-        read = {
-            modality: tuple(
-                store.embeddings(modality, rows)
-                for store in self.stores
-                if modality in store.modalities
-            )
-            for modality in MODALITIES
-        }
         return Features(
             ids=self.ids[rows],
+            embeddings=_side_by_side(
+                {modality: (store.embeddings(modality, rows),) for modality in store.modalities}
+                for store in self.stores
+            ),
             targets=None if self.targets is None else self.targets[rows],
             labels=self.labels,
             prompts=self.prompts,
-            **read,
         )
 
 
@@ -122,14 +117,24 @@ def _join(parts: Sequence[Features], paths: Sequence[Path]) -> Features:
     labelled = next((part for part in aligned if part.targets is not None), first)
     return Features(
         ids=first.ids,
-        image=tuple(array for part in aligned for array in part.image),
-        text=tuple(array for part in aligned for array in part.text),
+        embeddings=_side_by_side(part.embeddings for part in aligned),
         targets=labelled.targets,
         labels=labelled.labels,
         prompts=tuple(array for part in aligned for array in part.prompts)
         if all(part.prompts for part in aligned)
         else (),
     )
+
+
+def _side_by_side(
+    parts: Iterable[Mapping[str, tuple[Embeddings, ...]]],
+) -> dict[str, tuple[Embeddings, ...]]:
+    """Give each modality the arrays of every part that has it."""
+    joined: dict[str, tuple[Embeddings, ...]] = {}
+    for part in parts:
+        for modality, arrays in part.items():
+            joined[modality] = (*joined.get(modality, ()), *arrays)
+    return {modality: joined[modality] for modality in MODALITIES if modality in joined}
 
 
 def _align(part: Features, path: Path, first: Features, first_path: Path) -> Features:

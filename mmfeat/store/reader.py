@@ -259,8 +259,7 @@ class FeatureStore:
         wanted = self.modalities if embeddings else ()
         return Features(
             ids=beside.ids if beside is not None and self._has_ids(beside.ids) else self.ids,
-            image=(self.embeddings("image"),) if "image" in wanted else (),
-            text=(self.embeddings("text"),) if "text" in wanted else (),
+            embeddings={modality: (self.embeddings(modality),) for modality in wanted},
             targets=self.targets,
             labels=self.labels,
             prompts=() if prompts is None else (prompts.mean(self.labels),),

@@ -207,8 +207,7 @@ def make_features(*, prompts: bool = True) -> Features:
     image[4] = np.nan
     return Features(
         ids=tuple(map(str, range(90))),
-        image=(image,),
-        text=(text,),
+        embeddings={"image": (image,), "text": (text,)},
         targets=targets,
         labels=("a", "b", "c"),
         prompts=(vectors,) if prompts else (),

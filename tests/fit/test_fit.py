@@ -104,9 +104,11 @@ def test_a_row_without_embeddings_is_counted_and_fitted(
     workspace: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:
     training = load_training(workspace, "train")
-    image = features_of(training).image[0].copy()
+    image = features_of(training).embeddings["image"][0].copy()
     image[:2] = np.nan
-    broken = replace(training, features=replace(features_of(training), image=(image,)))
+    features = features_of(training)
+    embeddings = {**features.embeddings, "image": (image,)}
+    broken = replace(training, features=replace(features, embeddings=embeddings))
     with caplog.at_level(logging.WARNING, logger="mmfeat"):
         run = fit(workspace, plan_run(KNN_FIT), broken)
     assert "2 of 60 rows have no image embedding" in caplog.text
@@ -153,7 +155,8 @@ def test_several_feature_sets_are_joined(workspace: Workspace) -> None:
     for name in ("a", "b"):
         import_split(workspace, "train", features=name, encoder=name)
     training = load_training(workspace, "train", ("a", "b"))
-    assert len(features_of(training).image) == len(features_of(training).text) == 2
+    parts = {m: len(arrays) for m, arrays in features_of(training).embeddings.items()}
+    assert parts == {"image": 2, "text": 2}
     run = fit(workspace, plan_run(KNN_FIT, features=("a", "b")), training)
     assert [origin["encoder"]["name"] for origin in run.provenance["stores"]] == ["a", "b"]
     config = json.loads((run.folder / "config.json").read_text())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,7 @@ def make_features(*, shift: float = 0.0) -> Features:
     image[3], text[5] = np.nan, np.nan
     return Features(
         ids=tuple(f"{row}.jpg" for row in range(N_ROWS)),
-        image=(image,),
-        text=(text,),
+        embeddings={"image": (image,), "text": (text,)},
         targets=targets,
         labels=("1", "2", "3"),
         prompts=(np.eye(N_LABELS, WIDTH, dtype=np.float32),),
@@ -215,7 +215,7 @@ def test_in_sample_scores_are_a_choice_and_warn(
 
 def test_twins_across_folds_are_told(caplog: pytest.LogCaptureFixture) -> None:
     features = make_features()
-    for part in (*features.image, *features.text):
+    for part in chain.from_iterable(features.embeddings.values()):
         part[10:] = part[:35]
     with caplog.at_level(logging.WARNING):
         out_of_fold(make_model("knn", "concat"), features)

@@ -75,7 +75,10 @@ def test_a_missing_modality_borrows_the_other_ones_scores() -> None:
     image, text = np.ones((3, 4), dtype=np.float16), np.ones((3, 4), dtype=np.float16)
     image[0], text[1] = np.nan, np.nan
     features = Features(
-        ids=("a", "b", "c"), image=(image,), text=(text,), targets=None, labels=("1",)
+        ids=("a", "b", "c"),
+        embeddings={"image": (image,), "text": (text,)},
+        targets=None,
+        labels=("1",),
     )
     scores = {
         "image": np.array([[0.1], [0.2], [0.3]], dtype=np.float32),

@@ -93,7 +93,8 @@ def test_twins_across_folds_are_counted() -> None:
     rows[4] = rows[0]
     rows[5] = rows[1]
     ids = tuple("abcdef")
-    features = Features(ids=ids, image=(rows,), text=(), targets=None, labels=())
+    features = Features(ids=ids, embeddings={"image": (rows,)}, targets=None, labels=())
     folds = np.array([0, 1, 0, 1, 1, 1])
     assert count_leaks(features, folds) == 2  # rows 0 and 4; 1 and 5 share a fold
-    assert count_leaks(replace(features, text=(np.arange(6)[:, None] / 2,)), folds) == 0
+    embeddings = {**features.embeddings, "text": (np.arange(6)[:, None] / 2,)}
+    assert count_leaks(replace(features, embeddings=embeddings), folds) == 0

@@ -67,7 +67,7 @@ def everything(path: Path) -> dict[str, Any]:
             "widths": store.widths,
             "dtype": store.dtype,
             "n_rows": store.n_rows,
-            "features": store.features().image[0].tobytes(),
+            "features": store.features().embeddings["image"][0].tobytes(),
             "blocks": [
                 [block.n_rows, block.problems, *(v.tobytes() for _, v in block.arrays())]
                 for block in store.blocks(n_rows=6)
@@ -109,10 +109,12 @@ def test_each_file_is_a_store_by_itself(tmp_path: Path, table: Table) -> None:
 def test_stage_two_takes_either(tmp_path: Path, table: Table) -> None:
     one, many = tmp_path / "a.h5", tmp_path / "b.h5"
     joined = read_features([one, many])
-    np.testing.assert_array_equal(joined.image[0], joined.image[1])
+    left, right = joined.embeddings["image"]
+    np.testing.assert_array_equal(left, right)
     with open_features([one, many]) as stored:
         part = stored.part(slice(5, 16))
-    np.testing.assert_array_equal(part.image[0], part.image[1])
+    left, right = part.embeddings["image"]
+    np.testing.assert_array_equal(left, right)
     documents = [inspect_store(path) for path in (one, many)]
     assert [document.pop("files") for document in documents] == [1, 3]
     for document in documents:

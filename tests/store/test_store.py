@@ -82,7 +82,7 @@ def test_a_store_gives_back_what_was_written(tmp_path: Path) -> None:
         assert store.statuses["image"].tolist() == [1] * 3 + [3] + [1] * 8
         assert [p.reason for p in store.problems] == ["broken", "broken"]
         features = store.features()
-    assert features.image[0].shape == (N, WIDTH) and features.targets is not None
+    assert features.embeddings["image"][0].shape == (N, WIDTH) and features.targets is not None
     assert verify_store(path) == []
     with pytest.raises(StoreError, match="closed"):
         _ = store.ids
@@ -139,17 +139,19 @@ def test_stores_are_joined_by_id(tmp_path: Path) -> None:
         provenance={"schema": 1, "n_rows": N, "modalities": ["image"]},
         blocks=[
             Block(
-                embeddings={"image": features.image[0][order]},
+                embeddings={"image": features.embeddings["image"][0][order]},
                 status={"image": np.ones(N, np.uint8)},
                 truncated=np.zeros(N, np.uint8),
             )
         ],
     )
     joined = read_features([first, moved])
-    assert joined.ids == ids and len(joined.image) == 2 and len(joined.text) == 1
+    assert joined.ids == ids
+    assert {m: len(parts) for m, parts in joined.embeddings.items()} == {"image": 2, "text": 1}
     with pytest.raises(StoreError, match="rows in one order"), open_features([first, moved]):
         pass
-    assert np.array_equal(joined.image[0], joined.image[1])
+    one, other = joined.embeddings["image"]
+    assert np.array_equal(one, other)
 
 
 def test_equal_ids_of_several_stores_are_held_once(tmp_path: Path) -> None:
@@ -184,11 +186,11 @@ def test_features_that_stay_in_their_files_are_the_same(tmp_path: Path) -> None:
             part, expected = stored.part(rows), whole.part(rows)
             assert part.ids == expected.ids
             np.testing.assert_array_equal(part.targets, expected.targets)
-            for found, wanted in zip(
-                (*part.image, *part.text), (*expected.image, *expected.text), strict=True
-            ):
-                assert found.dtype == wanted.dtype
-                np.testing.assert_array_equal(found, wanted)
+            assert list(part.embeddings) == list(expected.embeddings)
+            for modality, arrays in expected.embeddings.items():
+                for found, wanted in zip(part.embeddings[modality], arrays, strict=True):
+                    assert found.dtype == wanted.dtype
+                    np.testing.assert_array_equal(found, wanted)
         for modality in ("image", "text"):
             np.testing.assert_array_equal(present(stored, modality), present(whole, modality))
 

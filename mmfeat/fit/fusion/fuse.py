@@ -8,7 +8,6 @@ lacks a modality has zeros there: it carries no information in `concat`, `produc
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -19,7 +18,6 @@ from mmfeat.errors import FitError
 from mmfeat.store import StoredFeatures
 from mmfeat.types import (
     BoolArray,
-    Embeddings,
     FeatureRows,
     Features,
     FloatArray,
@@ -186,7 +184,7 @@ def present(features: FeatureRows, modality: str) -> BoolArray:
     found = np.zeros(features.n_rows, dtype=bool)
     for start in range(0, features.n_rows, ROWS_AT_ONCE):
         rows = slice(start, start + ROWS_AT_ONCE)
-        for part in getattr(features.part(rows), modality):
+        for part in features.part(rows).embeddings.get(modality, ()):
             found[rows] |= np.isfinite(part).all(axis=1)
     return found
 
@@ -194,15 +192,11 @@ def present(features: FeatureRows, modality: str) -> BoolArray:
 def count_missing(features: FeatureRows) -> dict[str, int]:
     """Count the rows without an embedding, for each modality that the features have."""
     none = features.part(slice(0))
-    return {
-        modality: int((~present(features, modality)).sum())
-        for modality in ("image", "text")
-        if getattr(none, modality)
-    }
+    return {modality: int((~present(features, modality)).sum()) for modality in none.embeddings}
 
 
 def _width(features: Features, modality: str) -> int:
-    parts: Sequence[Embeddings] = getattr(features, modality)
+    parts = features.embeddings.get(modality, ())
     if not parts:
         raise FitError(
             f"this fusion needs {modality} embeddings",
@@ -216,7 +210,7 @@ def _join(features: Features, modality: str, normalise: bool, *, out: FloatArray
     """Write the parts of a modality side by side into `out`, (n, d)."""
     torch = sys.modules.get("torch")  # much faster at float16; heads without it need not load it
     end = 0
-    for part in getattr(features, modality):
+    for part in features.embeddings[modality]:
         start, end = end, end + part.shape[1]
         for first in range(0, len(part), ROWS_AT_ONCE):
             rows = slice(first, first + ROWS_AT_ONCE)

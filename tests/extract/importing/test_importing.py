@@ -69,7 +69,8 @@ def test_rows_without_ids_are_aligned_with_the_table(
     summary = import_embeddings(table, image=None, text=path, out=out, encoder_name="mini")
     assert summary.counts == {"text": {"ok": N}} and verify_store(out) == []
     features = read_features([out])
-    assert features.image == () and np.array_equal(features.text[0], values)
+    assert list(features.embeddings) == ["text"]
+    assert np.array_equal(features.embeddings["text"][0], values)
     assert features.labels == ("0", "1")
     with FeatureStore.open(out) as store:
         assert store.provenance["encoder"]["name"] == "mini" and store.dtype == "float16"
@@ -84,7 +85,8 @@ def test_rows_with_ids_are_joined(
     path = write(tmp_path, kind, values[order], ids)
     import_embeddings(table, image=path, text=path, out=tmp_path / "a.h5", encoder_name="x")
     features = read_features([tmp_path / "a.h5"])
-    assert np.array_equal(features.image[0], values) and np.array_equal(features.text[0], values)
+    for modality in ("image", "text"):
+        assert np.array_equal(features.embeddings[modality][0], values)
 
 
 def test_rows_that_the_source_lacks_are_missing(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -26,8 +27,10 @@ def make_features(*, image_dim: int = WIDTH, parts: int = 1, scale: float = 1.0)
 
     return Features(
         ids=tuple(f"{row}.jpg" for row in range(N_ROWS)),
-        image=tuple(draw(image_dim) for _ in range(parts)),
-        text=tuple(draw(WIDTH) for _ in range(parts)),
+        embeddings={
+            "image": tuple(draw(image_dim) for _ in range(parts)),
+            "text": tuple(draw(WIDTH) for _ in range(parts)),
+        },
         targets=None,
         labels=(),
     )
@@ -42,7 +45,7 @@ def unit(x: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("fusion", MATRIX)
 def test_every_fusion_equals_its_formula(fusion: str) -> None:
     features = make_features()
-    image, text = unit(features.image[0]), unit(features.text[0])
+    image, text = (unit(features.embeddings[modality][0]) for modality in ("image", "text"))
     both = np.hstack([image, text])
     expected = {
         "image": image,
@@ -67,20 +70,20 @@ def test_concat_has_one_block_per_modality() -> None:
 def test_parts_are_normalised_one_by_one() -> None:
     features = make_features(parts=2)
     values = fuse(features, "image").values
-    np.testing.assert_allclose(values[:, WIDTH:], unit(features.image[1]), atol=1e-6)
+    np.testing.assert_allclose(values[:, WIDTH:], unit(features.embeddings["image"][1]), atol=1e-6)
 
 
 def test_normalise_off_takes_the_embeddings_as_stored() -> None:
     features = make_features(scale=1e4)
     values = fuse(features, "image", normalise=False).values
-    np.testing.assert_array_equal(values, features.image[0].astype(np.float32))
+    np.testing.assert_array_equal(values, features.embeddings["image"][0].astype(np.float32))
 
 
 @pytest.mark.parametrize("fusion", MATRIX)
 def test_rows_that_lack_a_modality_are_finite(fusion: str) -> None:
     features = make_features()
-    features.image[0][3] = np.nan
-    features.text[0][3:5] = np.nan
+    features.embeddings["image"][0][3] = np.nan
+    features.embeddings["text"][0][3:5] = np.nan
     values = fuse(features, fusion).values
     assert np.isfinite(values).all()
     assert not values[3].any()  # neither modality: nothing is known about the row
@@ -89,29 +92,29 @@ def test_rows_that_lack_a_modality_are_finite(fusion: str) -> None:
 @pytest.mark.parametrize("fusion", ["sum", "mean", "max"])
 def test_a_lone_modality_stands_for_both(fusion: str) -> None:
     features = make_features()
-    features.image[0][2] = np.nan
+    features.embeddings["image"][0][2] = np.nan
     np.testing.assert_allclose(
-        fuse(features, fusion).values[2], unit(features.text[0])[2], atol=1e-6
+        fuse(features, fusion).values[2], unit(features.embeddings["text"][0])[2], atol=1e-6
     )
 
 
 @pytest.mark.parametrize("fusion", ["product", "absdiff"])
 def test_nothing_is_compared_with_a_missing_modality(fusion: str) -> None:
     features = make_features()
-    features.image[0][2] = np.nan
+    features.embeddings["image"][0][2] = np.nan
     assert not fuse(features, fusion).values[2].any()
 
 
 def test_missing_rows_are_counted() -> None:
     features = make_features(parts=2)
-    features.image[0][:2] = np.nan
-    features.image[1][1:3] = np.nan  # only row 1 lacks both parts
+    features.embeddings["image"][0][:2] = np.nan
+    features.embeddings["image"][1][1:3] = np.nan  # only row 1 lacks both parts
     assert count_missing(features) == {"image": 1, "text": 0}
 
 
 def test_infinite_embeddings_count_as_missing() -> None:
     features = make_features()
-    features.text[0][0, 0] = np.inf
+    features.embeddings["text"][0][0, 0] = np.inf
     assert count_missing(features)["text"] == 1
     assert np.isfinite(fuse(features, "concat").values).all()
 
@@ -124,7 +127,7 @@ def test_unequal_widths_are_told(fusion: str) -> None:
 
 def test_a_missing_modality_is_told() -> None:
     features = make_features()
-    only_text = Features(ids=features.ids, image=(), text=features.text, targets=None, labels=())
+    only_text = replace(features, embeddings={"text": features.embeddings["text"]})
     assert count_missing(only_text) == {"text": 0}
     with pytest.raises(FitError, match="needs image embeddings"):
         fuse(only_text, "concat")
@@ -147,8 +150,8 @@ def test_normalised_fusions_do_not_see_the_scale(scale: float, fusion: str) -> N
 @pytest.mark.parametrize("normalise", [True, False])
 def test_rows_are_the_same_without_torch(monkeypatch: pytest.MonkeyPatch, normalise: bool) -> None:
     features = make_features(parts=2)
-    features.image[1][0] = np.nan
-    features.image[1][1] = 1e-7  # less than float16 has in full
+    features.embeddings["image"][1][0] = np.nan
+    features.embeddings["image"][1][1] = 1e-7  # less than float16 has in full
     whole = fuse(features, "concat", normalise=normalise).values
     monkeypatch.delitem(sys.modules, torch.__name__)
     again = fuse(features, "concat", normalise=normalise).values

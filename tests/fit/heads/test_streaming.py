@@ -321,7 +321,8 @@ def test_another_process_opens_the_same_files(stored: StoredFeatures) -> None:
     again = pickle.loads(pickle.dumps(stored))
     assert again.ids == stored.ids and again.memory == stored.memory
     np.testing.assert_array_equal(
-        again.part(slice(5, 9)).image[0], stored.part(slice(5, 9)).image[0]
+        again.part(slice(5, 9)).embeddings["image"][0],
+        stored.part(slice(5, 9)).embeddings["image"][0],
     )
 
 
