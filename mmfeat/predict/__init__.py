@@ -1,15 +1,15 @@
-"""The Kaggle file: written as the sample has it, checked against it, scored, uploaded."""
+"""Scores of new rows, and the submission: written, checked, scored and uploaded."""
 
 from __future__ import annotations
 
+from mmfeat.predict.check import check_submission
 from mmfeat.predict.kaggle import to_kaggle
 from mmfeat.predict.score import score_submission
-from mmfeat.predict.submission import SubmissionReport, check_submission, write_submission
-from mmfeat.tables.sheet import FORMATS, Columns
+from mmfeat.predict.submission import SubmissionReport, write_submission
+from mmfeat.tables.label_sets import FORMATS
 
 __all__ = [
     "FORMATS",
-    "Columns",
     "SubmissionReport",
     "check_submission",
     "score_submission",

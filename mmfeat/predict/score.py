@@ -11,22 +11,17 @@ import numpy as np
 from mmfeat import metrics
 from mmfeat.errors import SubmissionError
 from mmfeat.metrics.sets import row_f1
-from mmfeat.tables.sheet import (
-    Columns,
-    Sheet,
-    label_columns,
-    named,
-    read_numbers,
-    read_sets,
-    read_sheet,
-    same_ids,
-)
+from mmfeat.predict.sheets import check_same_ids, name_some, submission_errors
+from mmfeat.tables.label_sets import label_columns, read_numbers, read_sets
+from mmfeat.tables.labels import indicator, sorted_labels
+from mmfeat.tables.sheet import Sheet, SheetColumns, read_sheet
 from mmfeat.types import FloatArray, Targets
 
 N_WORST = 10
 N_RESAMPLES = 200  # for the intervals of average precision
 
 
+@submission_errors()
 def score_submission(
     submission: Path,
     truth: Path,
@@ -46,10 +41,10 @@ def score_submission(
     truth. Raises `SubmissionError` for a missing column, ids that are not exactly the truth's,
     and labels that the truth does not know.
     """
-    columns = Columns(id_col=id_col, label_col=label_col, label_sep=label_sep)
+    columns = SheetColumns(id_col=id_col, label_col=label_col, label_sep=label_sep)
     found, wanted = read_sheet(submission), read_sheet(truth)
     ids, order = found.ids(columns), wanted.ids(columns)
-    same_ids(ids, order, what=str(submission), where=str(truth))
+    check_same_ids(ids, order, what=str(submission), where=str(truth))
     if not order:
         raise SubmissionError("a truth has rows", f"{truth} has none", "check the path")
     true_sets = dict(zip(order, read_sets(wanted, columns), strict=True))
@@ -82,35 +77,34 @@ def score_submission(
     }
 
 
-def _classes(wanted: Sheet, sets: Any, columns: Columns) -> list[str]:
-    """The truth's labels: numbers by value, names by alphabet, columns as they stand."""
+def _classes(wanted: Sheet, sets: Any, columns: SheetColumns) -> list[str]:
+    """The labels of the truth: those that occur, sorted, or its label columns in their order."""
     if columns.label_col not in wanted.header:
         return label_columns(wanted, columns)
-    names = {name for row in sets for name in row}
-    return sorted(
-        names, key=lambda name: (not name.isdecimal(), int(name) if name.isdecimal() else 0, name)
-    )
+    return list(sorted_labels({name for row in sets for name in row}))
 
 
 def _matrix(
     sets: dict[str, tuple[str, ...]], order: Sequence[str], names: Sequence[str], source: str
 ) -> Targets:
-    at = {name: j for j, name in enumerate(names)}
-    matrix = np.zeros((len(order), len(names)), dtype=np.uint8)
-    for i, row_id in enumerate(order):
-        for name in sets[row_id]:
-            if name not in at:
+    rows, known = [sets[row_id] for row_id in order], set(names)
+    for row_id, row in zip(order, rows, strict=True):
+        for name in row:
+            if name not in known:
                 raise SubmissionError(
-                    f"the labels are {named(names)}",
+                    f"the labels are {name_some(names)}",
                     f"{source}, id {row_id!r} has {name!r}",
-                    "mend it, or name all labels of the task with --labels",
+                    "correct it, or name all labels of the task with --labels",
                 )
-            matrix[i, at[name]] = 1
-    return matrix
+    return indicator(rows, names)
 
 
 def _probabilities(
-    found: Sheet, ids: Sequence[str], order: Sequence[str], names: Sequence[str], columns: Columns
+    found: Sheet,
+    ids: Sequence[str],
+    order: Sequence[str],
+    names: Sequence[str],
+    columns: SheetColumns,
 ) -> FloatArray | None:
     """The submission's probabilities, where it has any between 0 and 1."""
     if columns.label_col in found.header or not set(names) <= set(found.header):

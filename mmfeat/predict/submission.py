@@ -1,10 +1,10 @@
-"""Write a submission as the sample has it, and check one that exists."""
+"""Write a submission in the columns, order and delimiter of the sample."""
 
 from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress, islice
 from pathlib import Path
@@ -13,24 +13,14 @@ import numpy as np
 
 from mmfeat.core.checks import check_choice
 from mmfeat.core.files import replacing
-from mmfeat.errors import SubmissionError
-from mmfeat.tables.sheet import (
-    FORMATS,
-    Columns,
-    FileRows,
-    Sheet,
-    label_columns,
-    named,
-    read_numbers,
-    read_sets,
-    read_sheet,
-    same_ids,
-    split_cells,
-)
+from mmfeat.errors import SubmissionError, TableError
+from mmfeat.predict.sheets import check_same_ids, name_some, submission_errors
+from mmfeat.tables.label_sets import FORMATS, read_sets
+from mmfeat.tables.sheet import FileRows, Sheet, SheetColumns, read_sheet
 from mmfeat.types import FloatArray, IntArray, Targets
 
-ROWS_AT_ONCE = 4096  # that are texts in memory
-Texts = Callable[[IntArray], list[list[str]]]  # the cells of some rows of the scores
+ROWS_IN_MEMORY = 4096  # of the written file
+Cells = Callable[[IntArray], list[list[str]]]  # the cells to fill in, of some rows of the scores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +56,7 @@ class SubmissionReport:
         return "; ".join(part for part in parts if part)
 
 
+@submission_errors()
 def write_submission(
     path: Path,
     *,
@@ -78,6 +69,7 @@ def write_submission(
     id_col: str = "ImageID",
     label_col: str = "Labels",
     label_sep: str = " ",
+    rows_in_memory: int = ROWS_IN_MEMORY,
 ) -> SubmissionReport:
     """Replace `path` by the predictions, in the sample's columns, order and delimiter.
 
@@ -85,9 +77,9 @@ def write_submission(
     `probabilities` of the same shape for the format `probabilities`. Without `format` it is the
     sample's: `labels` where it has a column `label_col` (or there is no sample), else
     `multihot`. Columns of the sample that are no labels keep their texts. Raises
-    `SubmissionError` where ids are missing, in excess or double, or a column is missing.
+    `SubmissionError` for missing, additional and repeated ids and for a missing column.
     """
-    columns = Columns(id_col=id_col, label_col=label_col, label_sep=label_sep)
+    columns = SheetColumns(id_col=id_col, label_col=label_col, label_sep=label_sep)
     notes: list[str] = []
     if sample is None:
         how = _checked_format(format, "labels")
@@ -97,20 +89,24 @@ def write_submission(
     else:
         frame = read_sheet(sample)
         order = frame.ids(columns)
-        _check_double(ids)
-        same_ids(ids, order, what="the scores", where=str(sample))
+        _check_unique(ids)
+        check_same_ids(ids, order, what="the scores", where=str(sample))
         how = _checked_format(format, "labels" if label_col in frame.header else "multihot")
         if order != list(ids):
             notes.append(f"the order of the ids is taken from {sample}")
-    texts = _texts(how, labels, predicted, probabilities, columns)
-    names = _target(how, frame, labels, columns)
+    cells = _cells(how, labels, predicted, probabilities, columns)
+    names = _columns_to_fill(how, frame, labels, columns)
+    at = {name: row for row, name in enumerate(ids)}
+    id_place, places = frame.header.index(id_col), [frame.header.index(name) for name in names]
     with replacing(path) as partial:
         with partial.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, delimiter=frame.delimiter, lineterminator="\n")
             writer.writerow(frame.header)
-            at = {name: row for row, name in enumerate(ids)}
-            writer.writerows(_filled(frame, columns, at, texts, names))
-        written = FileRows(partial, frame.delimiter, len(frame.header))
+            left = iter(frame.rows)
+            while rows := list(islice(left, rows_in_memory)):
+                new = cells(np.array([at[row[id_place]] for row in rows]))
+                writer.writerows(_fill(rows, places, new))
+        written = FileRows(partial, frame.delimiter)
         changes = _changes(path, replace(frame, rows=written), columns) if path.exists() else ""
     return SubmissionReport(
         path=path,
@@ -118,63 +114,6 @@ def write_submission(
         empty=int((~predicted.any(axis=1)).sum()),
         labels_per_row=float(predicted.sum() / max(len(predicted), 1)),
         changes=changes,
-        notes=tuple(notes),
-    )
-
-
-def check_submission(
-    path: Path,
-    sample: Path | None,
-    *,
-    labels: Sequence[str] | None = None,
-    id_col: str = "ImageID",
-    label_col: str = "Labels",
-    label_sep: str = " ",
-) -> SubmissionReport:
-    """Check an existing submission against the sample: columns, ids, labels, numbers.
-
-    `labels` are the names allowed; None: any. Rows in another order than the sample's are noted.
-    Raises `SubmissionError` for whatever Kaggle would refuse.
-    """
-    if sample is None:
-        raise SubmissionError(
-            "a submission is checked against the sample", "none is named", "give --sample FILE"
-        )
-    columns = Columns(id_col=id_col, label_col=label_col, label_sep=label_sep)
-    found, wanted = read_sheet(path), read_sheet(sample)
-    if found.header != wanted.header:
-        raise SubmissionError(
-            f"the columns are those of {sample}: {', '.join(wanted.header)}",
-            f"{path} has {', '.join(found.header)}",
-            "write it again with `mmfeat submit --sample`",
-        )
-    notes = []
-    ids, order = found.ids(columns), wanted.ids(columns)
-    same_ids(ids, order, what=str(path), where=str(sample))
-    if ids != order:
-        notes.append("the rows are in another order than the sample's")
-    if found.delimiter != wanted.delimiter:
-        notes.append("the delimiter is another one than the sample's")
-    if label_col in found.header:
-        sets = split_cells(found, columns)
-    else:
-        read_numbers(found, label_columns(wanted, columns))
-        sets = read_sets(found, columns)
-    used = Counter(sets)
-    if labels is not None:
-        unknown = {name for names in used for name in names} - set(labels)
-        if unknown:
-            raise SubmissionError(
-                f"the labels are {named(labels)}",
-                f"{path} has {named(unknown)}",
-                "use the task's own names",
-            )
-    total = sum(len(names) * rows for names, rows in used.items())
-    return SubmissionReport(
-        path=path,
-        rows=len(ids),
-        empty=used[()],
-        labels_per_row=total / max(len(ids), 1),
         notes=tuple(notes),
     )
 
@@ -197,29 +136,31 @@ def _checked_format(format: str | None, default: str) -> str:
     return format
 
 
-def _check_double(ids: Sequence[str]) -> None:
-    double = [name for name, count in Counter(ids).items() if count > 1]
-    if double:
+def _check_unique(ids: Sequence[str]) -> None:
+    repeated = [name for name, count in Counter(ids).items() if count > 1]
+    if repeated:
         raise SubmissionError(
-            "every id of the scores is there once", f"double are {named(double)}", "mend the table"
+            "the ids of the scores must be unique",
+            f"repeated are {name_some(repeated)}",
+            "remove the repeated rows of the table",
         )
 
 
-def _texts(
+def _cells(
     how: str,
     labels: Sequence[str],
     predicted: Targets,
     probabilities: FloatArray | None,
-    columns: Columns,
-) -> Texts:
-    """What gives the texts of some rows, one per column of `_target`."""
+    columns: SheetColumns,
+) -> Cells:
+    """A function that gives the cells of some rows, one per column of `_columns_to_fill`."""
     if how == "labels":
         separator = columns.label_sep
-        torn = [name for name in labels if separator in name]
-        if torn:
+        split = [name for name in labels if separator in name]
+        if split:
             raise SubmissionError(
-                f"labels are separated by {separator!r} and must not hold it",
-                f"{named(torn)} would be torn apart",
+                f"labels are separated by {separator!r} and must not contain it",
+                f"{name_some(split)} would be split",
                 "choose another --label-sep or --format multihot",
             )
         return lambda rows: [
@@ -234,7 +175,9 @@ def _texts(
     return lambda rows: [[f"{value:.6g}" for value in row] for row in probabilities[rows].tolist()]
 
 
-def _target(how: str, frame: Sheet, labels: Sequence[str], columns: Columns) -> list[str]:
+def _columns_to_fill(
+    how: str, frame: Sheet, labels: Sequence[str], columns: SheetColumns
+) -> list[str]:
     """The columns to fill; raise where the frame lacks one."""
     names = [columns.label_col] if how == "labels" else list(labels)
     for name in names:
@@ -247,24 +190,19 @@ def _target(how: str, frame: Sheet, labels: Sequence[str], columns: Columns) -> 
     return names
 
 
-def _filled(
-    frame: Sheet, columns: Columns, at: Mapping[str, int], texts: Texts, names: Sequence[str]
-) -> Iterator[Sequence[str]]:
-    """The rows of the frame with `texts` in the columns `names`; `at` is each id's row there."""
-    places = [frame.header.index(name) for name in names]
-    place_of_id = frame.header.index(columns.id_col)
-    left = iter(frame.rows)
-    while rows := list(islice(left, ROWS_AT_ONCE)):
-        found = texts(np.array([at[row[place_of_id]] for row in rows]))
-        for row, cells in zip(rows, found, strict=True):
-            filled = list(row)
-            for place, cell in zip(places, cells, strict=True):
-                filled[place] = cell
-            yield filled
+def _fill(
+    rows: Sequence[Sequence[str]], places: Sequence[int], cells: Sequence[Sequence[str]]
+) -> Iterator[list[str]]:
+    """The rows with `cells` at the `places` of each."""
+    for row, new in zip(rows, cells, strict=True):
+        filled = list(row)
+        for place, cell in zip(places, new, strict=True):
+            filled[place] = cell
+        yield filled
 
 
-def _changes(path: Path, new: Sheet, columns: Columns) -> str:
-    """What writing `new` over the file at `path` changes, in words."""
+def _changes(path: Path, new: Sheet, columns: SheetColumns) -> str:
+    """What changes when `new` replaces the file at `path`, in words."""
     bits: dict[str, int] = {}  # of the labels
 
     def read(sheet: Sheet) -> dict[str, int]:
@@ -278,7 +216,7 @@ def _changes(path: Path, new: Sheet, columns: Columns) -> str:
 
     try:
         before = read(read_sheet(path))
-    except SubmissionError as error:
+    except TableError as error:
         return f"it replaces a file that was no submission ({error.found})"
     after = read(new)
     common = before.keys() & after.keys()

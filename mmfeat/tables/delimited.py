@@ -1,116 +1,139 @@
-"""csv and tsv, strictly; rows whose quotes the writer forgot to double are mended.
+"""Rows of delimited text, strictly; rows whose quotes the writer forgot to double are repaired.
 
-RFC 4180 wants a quote inside a quoted cell doubled. Where a row breaks that rule, it can still
-be read as long as the caption is its last column: everything after the other columns is caption.
+RFC 4180 wants a quote inside a quoted cell doubled. A row that breaks this rule can still be read
+where the caption is its last column: everything after the other columns is caption.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from mmfeat.errors import TableError
 from mmfeat.tables.columns import Columns
 from mmfeat.tables.encoding import decode_utf8
 
-LONGEST_ROW = 200  # lines that one quoted cell may run over when rows have to be mended
+DELIMITERS = (",", "\t", ";", "|")
+MAX_LISTED = 5  # rows that a note lists
+Repair = Callable[[str, Sequence[str], int], list[str] | None]  # line, header, row number
 csv.field_size_limit(1 << 30)
 
 
 def read_csv(content: bytes, path: str, text_col: str) -> Columns:
-    """Read comma-separated text; see `READERS`."""
-    return _read(content, path, text_col, ",")
+    """Read text whose cells are separated by a comma, tab, ; or |; see `READERS`."""
+    text = decode_utf8(content, path)
+    delimiter = find_delimiter(text.partition("\n")[0])
+    repaired: list[int] = []
 
+    def repair(line: str, header: Sequence[str], number: int) -> list[str] | None:
+        row = _caption_last(line, delimiter, header) if header[-1] == text_col else None
+        if row is not None:
+            repaired.append(number)
+        return row
 
-def read_tsv(content: bytes, path: str, text_col: str) -> Columns:
-    """Read tab-separated text; see `READERS`."""
-    return _read(content, path, text_col, "\t")
-
-
-def _read(content: bytes, path: str, text_col: str, separator: str) -> Columns:
-    lines = list(io.StringIO(decode_utf8(content, path), newline=""))
-    rows: list[list[str]] = []
-    mended: list[int] = []
-    at = _read_strictly(lines, 0, separator, rows)
-    while at < len(lines):
-        if not rows:
-            raise TableError(
-                "the first line must name the columns",
-                f"that of {path} is {lines[at][:80]!r}",
-                "mend its quotes",
-            )
-        row, used = _next_row(lines, at, separator, len(rows[0]))
-        if row is None:
-            row, used = _mended(lines[at], separator, rows, text_col), 1
-            if row is None:
-                raise TableError(
-                    f"every row must have the columns of the header ({len(rows[0])})",
-                    f"row {len(rows) - 1} (line {at + 1}) of {path} is {lines[at][:80]!r}",
-                    "double the quotes inside quoted cells, or make the caption the last column",
-                )
-            mended.append(len(rows) - 1)
-        rows.append(row)
-        at = _read_strictly(lines, at + used, separator, rows)
-    if not rows:
+    lines = io.StringIO(text, newline="")
+    rows = read_rows(lines, delimiter, source=path, strict=True, repair=repair)
+    header = next(rows, None)
+    if header is None:
         return Columns(values={}, n_rows=0)
-    header, body = rows[0], rows[1:]
-    repeated = next((name for name in header if header.count(name) > 1), None)
-    if repeated is not None:
-        raise TableError(
-            "column names must be unique", f"{path} has {repeated!r} twice", "rename one of them"
-        )
+    body = list(rows)
     columns: Sequence[Sequence[object]] = list(zip(*body, strict=True)) or [()] * len(header)
     return Columns(
-        values=dict(zip(header, columns, strict=True)), n_rows=len(body), notes=_note(mended)
+        values=dict(zip(header, columns, strict=True)), n_rows=len(body), notes=_note(repaired)
     )
 
 
-def _read_strictly(lines: list[str], at: int, separator: str, rows: list[list[str]]) -> int:
-    """Append rows from line `at` on; return the line of the first that breaks the rule."""
-    reader = csv.reader((lines[i] for i in range(at, len(lines))), delimiter=separator, strict=True)
-    good = 0
-    try:
-        for row in reader:
-            if row:
-                if rows and len(row) != len(rows[0]):
-                    return at + good
-                rows.append(row)
-            good = reader.line_num
-    except csv.Error:
-        return at + good
-    return len(lines)
+def find_delimiter(header: str) -> str:
+    """Find the delimiter that stands most often in the header line; a comma where none does."""
+    return max(DELIMITERS, key=header.count)
 
 
-def _next_row(
-    lines: list[str], at: int, separator: str, width: int
-) -> tuple[list[str] | None, int]:
-    """Parse the row that begins at line `at`, running on while a quoted cell is open."""
-    record = ""
-    for used in range(1, min(LONGEST_ROW, len(lines) - at) + 1):
-        record += lines[at + used - 1]
+def read_rows(
+    lines: Iterable[str],
+    delimiter: str,
+    *,
+    source: str,
+    strict: bool,
+    repair: Repair | None = None,
+) -> Iterator[list[str]]:
+    """Parse `lines` into rows: the header, then rows of as many cells; blank lines are skipped.
+
+    With `strict`, quotes must follow RFC 4180. `repair` is asked for the cells of a line that
+    cannot be parsed, and gives None where it cannot tell them either. Raises `TableError` for
+    repeated column names and rows that cannot be repaired.
+    """
+    source_lines = iter(lines)
+    ahead: deque[str] = deque()  # lines that were read beyond a broken row
+    record: list[str] = []  # the lines since the last whole row
+    header: list[str] | None = None
+    n_rows, n_lines = -1, 0  # whole rows below the header, and the lines of all whole rows
+
+    def feed() -> Iterator[str]:
+        while True:
+            line = ahead.popleft() if ahead else next(source_lines, None)
+            if line is None:
+                return
+            record.append(line)
+            yield line
+
+    while True:
+        row: list[str] = []
         try:
-            row = next(csv.reader((record,), delimiter=separator, strict=True))
+            for row in csv.reader(feed(), delimiter=delimiter, strict=strict):
+                if row:
+                    if header is None:
+                        header = _unique(row, source)
+                    elif len(row) != len(header):
+                        break
+                    n_rows += 1
+                    yield row
+                n_lines += len(record)
+                record.clear()
+            else:
+                return
         except csv.Error:
             row = []
-        if len(row) == width:
-            return row, used
-        if record.count('"') % 2 == 0:  # no cell is open: more lines cannot help
-            break
-    return None, 1
+        if header is None:
+            raise TableError(
+                "the first line must name the columns",
+                f"that of {source} is {record[0][:80]!r}",
+                "correct its quotes",
+            )
+        repaired = repair(record[0], header, n_rows) if repair is not None else None
+        if repaired is None:
+            found = f"has {len(row)}: {record[0][:80]!r}" if row else f"is {record[0][:80]!r}"
+            raise TableError(
+                f"every row must have the columns of the header ({len(header)})",
+                f"row {n_rows} (line {n_lines + 1}) of {source} {found}",
+                "double the quotes inside quoted cells, or make the caption the last column",
+            )
+        n_rows += 1
+        n_lines += 1
+        ahead.extendleft(reversed(record[1:]))
+        record.clear()
+        yield repaired
 
 
-def _mended(line: str, separator: str, rows: list[list[str]], text_col: str) -> list[str] | None:
+def _unique(header: list[str], source: str) -> list[str]:
+    repeated = next((name for name in header if header.count(name) > 1), None)
+    if repeated is not None:
+        raise TableError(
+            "column names must be unique", f"{source} has {repeated!r} twice", "rename one of them"
+        )
+    return header
+
+
+def _caption_last(line: str, delimiter: str, header: Sequence[str]) -> list[str] | None:
     """Split off the columns before the caption; it is all the rest, less its own quotes."""
-    if rows[0][-1] != text_col:
-        return None
     cells: list[str] = []
     rest = line.rstrip("\r\n")
-    for _ in rows[0][:-1]:
+    for _ in header[:-1]:
         if rest.startswith('"'):
-            cell, found, rest = rest[1:].partition(f'"{separator}')
+            cell, found, rest = rest[1:].partition(f'"{delimiter}')
         else:
-            cell, found, rest = rest.partition(separator)
+            cell, found, rest = rest.partition(delimiter)
         if not found:
             return None
         cells.append(cell.replace('""', '"'))
@@ -119,9 +142,10 @@ def _mended(line: str, separator: str, rows: list[list[str]], text_col: str) -> 
     return [*cells, rest.replace('""', '"')]
 
 
-def _note(mended: list[int]) -> tuple[str, ...]:
-    if not mended:
+def _note(repaired: list[int]) -> tuple[str, ...]:
+    if not repaired:
         return ()
-    rows = ", ".join(map(str, mended[:5])) + (", …" if len(mended) > 5 else "")
-    told = "1 row was" if len(mended) == 1 else f"{len(mended)} rows were"
-    return (f"{told} mended where the caption's quotes were not doubled (rows {rows})",)
+    rows = ", ".join(map(str, repaired[:MAX_LISTED]))
+    more = ", …" if len(repaired) > MAX_LISTED else ""
+    n = "1 row was" if len(repaired) == 1 else f"{len(repaired)} rows were"
+    return (f"{n} mended where the caption's quotes were not doubled (rows {rows}{more})",)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 from mmfeat.errors import TableError
 
 
 def decode_utf8(content: bytes, path: str) -> str:
-    """Decode UTF-8; raise `TableError` that names the first line that is not."""
+    """Decode UTF-8; raise `TableError` naming the first line that is not."""
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -17,3 +20,18 @@ def decode_utf8(content: bytes, path: str) -> str:
             " (it may be Latin-1 or UTF-16)",
             f"convert it, e.g. `iconv -f LATIN1 -t UTF-8 {path}`",
         ) from error
+
+
+def read_lines(path: Path) -> Iterator[str]:
+    """Read a UTF-8 file line by line, line ends included.
+
+    Raises `TableError` for a missing file and for anything but UTF-8.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield from file
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise TableError("the file must exist", f"{path} does not", "check the path") from error
+    except UnicodeDecodeError:
+        decode_utf8(path.read_bytes(), str(path))  # raises the error that names the line
+        raise

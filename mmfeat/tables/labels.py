@@ -30,18 +30,31 @@ def targets_from_text(cells: Sequence[object] | None, separator: str) -> Labelle
             continue
         text = cell if type(cell) is str else as_text([cell])[0]
         if text not in split:
-            parts = text.split() if separator == " " else text.split(separator)
-            split[text] = tuple(part.strip() for part in parts if part.strip())
+            split[text] = split_labels(text, separator)
         rows.append(split[text])
     labels = sorted_labels({label for labels in rows for label in labels})
     if not labels:
         return None, (), ("the label column is empty; the table counts as unlabelled",)
+    return indicator(rows, labels), labels, ()
+
+
+def split_labels(cell: str, separator: str) -> tuple[str, ...]:
+    """The labels in one cell, without the spaces around them; a space separates at any blank."""
+    parts = cell.split() if separator == " " else cell.split(separator)
+    return tuple(name for part in parts if (name := part.strip()))
+
+
+def indicator(rows: Sequence[Sequence[str]], labels: Sequence[str]) -> Targets:
+    """The targets (n, k) of the label sets of n rows, with a column for each of k `labels`.
+
+    Raises `KeyError` for a label that is not among `labels`.
+    """
     column = {label: i for i, label in enumerate(labels)}
     targets = np.zeros((len(rows), len(labels)), np.uint8)
     counts = np.fromiter(map(len, rows), np.int64, len(rows))
-    hits = np.fromiter((column[label] for labels in rows for label in labels), np.int64)
+    hits = np.fromiter((column[label] for names in rows for label in names), np.int64)
     targets[np.repeat(np.arange(len(rows)), counts), hits] = 1
-    return targets, labels, ()
+    return targets
 
 
 def targets_from_columns(columns: Columns, names: Sequence[str], path: Path) -> Labelled:

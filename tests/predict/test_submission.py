@@ -13,19 +13,14 @@ from mmfeat.predict import (
     SubmissionReport,
     check_submission,
     score_submission,
-    to_kaggle,
     write_submission,
 )
+from tests.support.files import fake_client, put
 from tests.support.workspaces import Mmfeat
 
 IDS = ("a.jpg", "b.jpg", "c.jpg")
 LABELS = ("1", "2", "10")
 PREDICTED = np.array([[1, 0, 1], [0, 1, 0], [0, 0, 0]], dtype=np.uint8)
-
-
-def put(path: Path, text: str) -> Path:
-    path.write_text(text, encoding="utf-8")
-    return path
 
 
 def write(path: Path, sample: Path | None = None, **options: object) -> SubmissionReport:
@@ -129,9 +124,8 @@ def test_multihot_and_probabilities_take_the_samples_columns(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("how", ["labels", "multihot", "probabilities"])
 def test_rows_written_some_at_a_time_are_those_written_all_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+    tmp_path: Path, how: str
 ) -> None:
-    monkeypatch.setattr("mmfeat.predict.submission.ROWS_AT_ONCE", 7)
     rng = np.random.default_rng(0)
     ids = [f'{row}, "x".jpg' if row % 5 == 0 else f"{row}.jpg" for row in range(50)]
     shares = rng.random((50, 3), dtype=np.float32)
@@ -165,6 +159,7 @@ def test_rows_written_some_at_a_time_are_those_written_all_at_once(
             predicted=predicted,
             probabilities=shares,
             format=how,
+            rows_in_memory=7,
         )
         assert (tmp_path / "out.csv").read_bytes() == expected.read_bytes()
         assert report.changes == changes
@@ -182,89 +177,6 @@ def test_a_second_run_says_what_changed(tmp_path: Path) -> None:
     assert "1 rows are new, 1 rows are gone" in report.changes
     put(out, "not a submission\n")
     assert "no submission" in write(out).changes
-
-
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
-        ("ImageID,Labels\na.jpg,1\nb.jpg,2\n", "lacks"),
-        ("ImageID,Labels\na.jpg,1\nb.jpg,2\nc.jpg,3\n", "has 3"),
-        ("ImageID,Labels\na.jpg,1 1\nb.jpg,2\nc.jpg,2\n", "row 2: '1 1'"),
-        ("ImageID,labels\na.jpg,1\nb.jpg,2\nc.jpg,1\n", "labels"),
-    ],
-)
-def test_check_finds_what_kaggle_would_refuse(tmp_path: Path, text: str, found: str) -> None:
-    sample = put(tmp_path / "s.csv", "ImageID,Labels\na.jpg,1\nb.jpg,1\nc.jpg,1\n")
-    with pytest.raises(SubmissionError, match=found):
-        check_submission(put(tmp_path / "x.csv", text), sample, labels=LABELS)
-
-
-def test_check_tells_another_order(tmp_path: Path) -> None:
-    sample = put(tmp_path / "s.csv", "ImageID,Labels\na.jpg,1\nb.jpg,1\n")
-    found = put(tmp_path / "x.csv", "ImageID,Labels\nb.jpg,1\na.jpg,\n")
-    report = check_submission(found, sample)
-    assert report.empty == 1 and "order" in str(report)
-
-
-def test_score_by_hand(tmp_path: Path) -> None:
-    truth = put(tmp_path / "t.csv", "ImageID,Labels,Usage\na.jpg,1 10,x\nb.jpg,2,x\nc.jpg,1,x\n")
-    found = put(tmp_path / "x.csv", "ImageID,Labels\nc.jpg,2\nb.jpg,2\na.jpg,1\n")
-    result = score_submission(found, truth)
-    # class 1: 1 of 2 found, class 2: 1 right of 2 predicted, class 10: none
-    assert [row["label"] for row in result["per_class"]] == ["1", "2", "10"]
-    assert [row["f1"] for row in result["per_class"]] == pytest.approx([2 / 3, 2 / 3, 0])
-    assert result["macro_f1"] == pytest.approx(4 / 9)
-    assert result["micro_f1"] == pytest.approx(4 / 7)
-    assert result["samples_f1"] == pytest.approx((2 / 3 + 1 + 0) / 3)
-    assert result["map"] is None and result["rows"] == 3
-    assert result["worst"][0] == {"id": "c.jpg", "f1": 0.0, "true": ["1"], "predicted": ["2"]}
-
-
-def test_score_refuses_what_does_not_fit_the_truth(tmp_path: Path) -> None:
-    truth = put(tmp_path / "t.csv", "ImageID,Labels\na.jpg,1\nb.jpg,2\n")
-    for text, found in [
-        ("ImageID,Labels\na.jpg,1\n", "lacks"),
-        ("ImageID,Labels\na.jpg,1\nb.jpg,3\n", "id 'b.jpg' has '3'"),
-        ("ImageID,Labels\na.jpg,1\na.jpg,2\n", "rows 2 and 3"),
-        ("ImageID\na.jpg\nb.jpg\n", "Labels"),
-        ("ImageID,Labels\n", "lacks 2 of 2"),
-    ]:
-        with pytest.raises(SubmissionError, match=found):
-            score_submission(put(tmp_path / "x.csv", text), truth)
-    empty = put(tmp_path / "e.csv", "ImageID,Labels\n")
-    with pytest.raises(SubmissionError, match="has none"):
-        score_submission(empty, empty)
-    named = score_submission(
-        put(tmp_path / "x.csv", "ImageID,Labels\na.jpg,1\nb.jpg,3\n"), truth, labels=["1", "2", "3"]
-    )
-    assert named["per_class"][2]["f1"] is None and named["macro_f1"] == 0.5
-    assert "left out of means: 3" in named["notes"][0]
-
-
-def fake_client(folder: Path, body: str) -> None:
-    client = put(folder / "kaggle", f"#!/bin/sh\n{body}\n")
-    client.chmod(0o755)
-
-
-def test_upload_through_a_fake_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fake_client(tmp_path, f'echo "$@" > {tmp_path}/asked; echo Successfully submitted')
-    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}/usr/bin{os.pathsep}/bin")
-    out = tmp_path / "out.csv"
-    assert to_kaggle(out, "scenes", "first try") == "Successfully submitted"
-    asked = (tmp_path / "asked").read_text().strip()
-    assert asked == f"competitions submit -c scenes -f {out} -m first try"
-
-
-def test_a_refusal_or_a_missing_client_is_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fake_client(tmp_path, "echo 403 - Forbidden >&2; exit 1")
-    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}/usr/bin{os.pathsep}/bin")
-    with pytest.raises(SubmissionError, match="403 - Forbidden"):
-        to_kaggle(tmp_path / "out.csv", "scenes", "x")
-    monkeypatch.setattr("shutil.which", lambda *_, **__: None)
-    with pytest.raises(SubmissionError, match="pip install kaggle"):
-        to_kaggle(tmp_path / "out.csv", "scenes", "x")
 
 
 def test_the_commands_agree_check_and_score(

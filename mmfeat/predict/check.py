@@ -1,0 +1,71 @@
+"""Check a submission that exists against the sample."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmfeat.errors import SubmissionError
+from mmfeat.predict.sheets import check_same_ids, name_some, submission_errors
+from mmfeat.predict.submission import SubmissionReport
+from mmfeat.tables.label_sets import label_columns, read_numbers, read_sets, split_cells
+from mmfeat.tables.sheet import SheetColumns, read_sheet
+
+
+@submission_errors()
+def check_submission(
+    path: Path,
+    sample: Path | None,
+    *,
+    labels: Sequence[str] | None = None,
+    id_col: str = "ImageID",
+    label_col: str = "Labels",
+    label_sep: str = " ",
+) -> SubmissionReport:
+    """Check an existing submission against the sample: columns, ids, labels, numbers.
+
+    `labels` are the names allowed; None: any. Rows in another order than the sample's are noted.
+    Raises `SubmissionError` for whatever Kaggle would refuse.
+    """
+    if sample is None:
+        raise SubmissionError(
+            "a submission is checked against the sample", "none is named", "give --sample FILE"
+        )
+    columns = SheetColumns(id_col=id_col, label_col=label_col, label_sep=label_sep)
+    found, wanted = read_sheet(path), read_sheet(sample)
+    if found.header != wanted.header:
+        raise SubmissionError(
+            f"the columns are those of {sample}: {', '.join(wanted.header)}",
+            f"{path} has {', '.join(found.header)}",
+            "write it again with `mmfeat submit --sample`",
+        )
+    notes = []
+    ids, order = found.ids(columns), wanted.ids(columns)
+    check_same_ids(ids, order, what=str(path), where=str(sample))
+    if ids != order:
+        notes.append("the rows are in another order than the sample's")
+    if found.delimiter != wanted.delimiter:
+        notes.append("the delimiter is another one than the sample's")
+    if label_col in found.header:
+        sets = split_cells(found, columns)
+    else:
+        read_numbers(found, label_columns(wanted, columns))
+        sets = read_sets(found, columns)
+    used = Counter(sets)
+    if labels is not None:
+        unknown = {name for names in used for name in names} - set(labels)
+        if unknown:
+            raise SubmissionError(
+                f"the labels are {name_some(labels)}",
+                f"{path} has {name_some(unknown)}",
+                "use the task's own names",
+            )
+    total = sum(len(names) * rows for names, rows in used.items())
+    return SubmissionReport(
+        path=path,
+        rows=len(ids),
+        empty=used[()],
+        labels_per_row=total / max(len(ids), 1),
+        notes=tuple(notes),
+    )

@@ -1,0 +1,88 @@
+"""The label sets of a sheet, in one of three formats.
+
+`labels` is one column of label names with a separator between them, `multihot` one column of 0
+and 1 per label, and `probabilities` the same with numbers from 0 to 1. Columns that are none of
+these are ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmfeat.errors import TableError
+from mmfeat.tables.labels import split_labels
+from mmfeat.tables.sheet import Sheet, SheetColumns
+
+FORMATS = ("labels", "multihot", "probabilities")
+
+
+def read_sets(sheet: Sheet, columns: SheetColumns) -> Iterator[tuple[str, ...]]:
+    """The labels of each row of a sheet of any format; of probabilities those from 0.5 on."""
+    if columns.label_col in sheet.header:
+        yield from split_cells(sheet, columns)
+        return
+    names = label_columns(sheet, columns)
+    for values in _numbers(sheet, names):
+        yield tuple(name for name, value in zip(names, values, strict=True) if value >= 0.5)
+
+
+def split_cells(sheet: Sheet, columns: SheetColumns) -> Iterator[tuple[str, ...]]:
+    """The labels in each cell of the label column; raise where a row repeats one."""
+    for line, cell in enumerate(sheet.column(columns.label_col), start=2):
+        names = split_labels(cell, columns.label_sep)
+        if len(set(names)) < len(names):
+            raise TableError(
+                "a row must not repeat a label",
+                f"{sheet.source}, row {line}: {cell!r}",
+                "remove the second one",
+            )
+        yield names
+
+
+def label_columns(sheet: Sheet, columns: SheetColumns) -> list[str]:
+    """The label columns of a multihot or probabilities sheet: those of numbers from 0 to 1.
+
+    The id column is never one. Raises `TableError` where there are none.
+    """
+    numeric = {i for i, name in enumerate(sheet.header) if name != columns.id_col}
+    for row in sheet.rows:
+        numeric -= {i for i in numeric if _share(row[i]) is None}
+    if not numeric:
+        raise TableError(
+            f"{sheet.source} needs a column {columns.label_col!r}, or one per label",
+            f"its columns are {', '.join(sheet.header)}",
+            "name the column with --label-col",
+        )
+    return [sheet.header[i] for i in sorted(numeric)]
+
+
+def read_numbers(sheet: Sheet, names: Sequence[str]) -> NDArray[np.float64]:
+    """The columns `names` as numbers from 0 to 1, (n, k); raise `TableError` for other cells."""
+    values = [np.array(row) for row in _numbers(sheet, names)]
+    return np.array(values).reshape(len(values), len(names))
+
+
+def _numbers(sheet: Sheet, names: Sequence[str]) -> Iterator[list[float]]:
+    at = [sheet.header.index(name) for name in names]
+    for line, row in enumerate(sheet.rows, start=2):
+        values = [_share(row[i]) for i in at]
+        valid = [value for value in values if value is not None]
+        if len(valid) < len(values):
+            wrong = values.index(None)
+            raise TableError(
+                f"the column {names[wrong]!r} of {sheet.source} holds numbers from 0 to 1",
+                f"row {line} has {row[at[wrong]]!r}",
+                "correct the cell",
+            )
+        yield valid
+
+
+def _share(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if 0 <= value <= 1 else None

@@ -1,0 +1,17 @@
+"""Small files that tests write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def put(path: Path, text: str) -> Path:
+    """Write `text` (UTF-8) to `path`, and return it."""
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def fake_client(folder: Path, body: str) -> None:
+    """Put a command `kaggle` into `folder`: a shell script."""
+    client = put(folder / "kaggle", f"#!/bin/sh\n{body}\n")
+    client.chmod(0o755)
