@@ -15,8 +15,8 @@ from mmfeat.tables.labels import targets_from_columns, targets_from_text
 from mmfeat.types import Table
 
 READERS: dict[str, Plugin] = {
-    ".csv": Plugin("mmfeat.tables.delimited:read_csv", "comma-separated text, UTF-8"),
-    ".tsv": Plugin("mmfeat.tables.delimited:read_csv", "tab-separated text, UTF-8"),
+    ".csv": Plugin("mmfeat.tables.delimited:read_csv", "delimited text, UTF-8"),
+    ".tsv": Plugin("mmfeat.tables.delimited:read_csv", "delimited text, UTF-8"),
     ".parquet": Plugin("mmfeat.tables.parquet:read_parquet", "Apache Parquet"),
     ".jsonl": Plugin("mmfeat.tables.jsonl:read_jsonl", "one JSON object a line, UTF-8"),
 }
