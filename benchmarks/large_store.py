@@ -25,12 +25,12 @@ import numpy as np
 
 from benchmarks.results import machine, write_section
 from mmfeat.core.memory import give_back_freed, peak_memory, reset_peak
-from mmfeat.store import FeatureStore, Status
+from mmfeat.store import SCHEMA, FeatureStore, Status
 from mmfeat.store.inspect import inspect_store
 from mmfeat.store.layout import BLOCK_ROWS, Block, FailedRow
 from mmfeat.store.shards import merge_shards
 from mmfeat.store.verify import verify_store
-from mmfeat.store.write import Rows, write_shard
+from mmfeat.store.writer import Rows, write_shard
 
 ID = "{:09d}.jpg"
 WIDTH, N_LABELS, FILES = 8, 20, 10
@@ -72,11 +72,9 @@ def blocks(ids: Names) -> Iterator[Block]:
                 "image": np.where(failed, Status.MISSING, Status.OK).astype(np.uint8),
                 "text": np.full(len(rows), Status.OK, np.uint8),
             },
-            truncated=np.zeros(len(rows), np.uint8),
-            problems=tuple(
+            failed=tuple(
                 FailedRow(
                     row=row,
-                    id=ids[row],
                     modality="image",
                     status=Status.MISSING,
                     reason="there is no such file",
@@ -98,7 +96,6 @@ def merge(path: Path, shards: Path, rows_per_file: int | None) -> tuple[float, f
     paths = sorted(shards.iterdir())
     with h5py.File(paths[-1], "r") as last:
         n_rows = (len(paths) - 1) * BLOCK_ROWS + len(last["text/status"])
-    every = np.arange(n_rows)
     targets = np.zeros((n_rows, N_LABELS), np.uint8)
     for label in range(N_LABELS):
         targets[label::N_LABELS, label] = 1
@@ -109,7 +106,7 @@ def merge(path: Path, shards: Path, rows_per_file: int | None) -> tuple[float, f
         targets=targets,
         labels=[f"label {i}" for i in range(N_LABELS)],
     )
-    provenance = {"schema": 1, "n_rows": n_rows, "modalities": ["image", "text"]}
+    provenance = {"schema": SCHEMA, "n_rows": n_rows, "modalities": ["image", "text"]}
     if rows_per_file is not None:
         provenance["rows_per_file"] = rows_per_file
     return measure(
@@ -120,7 +117,6 @@ def merge(path: Path, shards: Path, rows_per_file: int | None) -> tuple[float, f
             widths={"image": WIDTH, "text": WIDTH},
             dtype="float16",
             provenance=provenance,
-            first={"image": every, "text": every},
         )
     )
 

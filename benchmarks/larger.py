@@ -26,9 +26,9 @@ import numpy as np
 from benchmarks.results import machine, write_section
 from mmfeat.core.memory import bytes_of
 from mmfeat.runs.workspace import Workspace
-from mmfeat.store import Status
+from mmfeat.store import SCHEMA, Status
 from mmfeat.store.layout import Block
-from mmfeat.store.write import Rows, write_store
+from mmfeat.store.writer import Rows, write_store
 
 N_CLASSES, BLOCK_ROWS, TENTH = 20, 8192, 10
 LITTLE = "256MiB"  # twice the bins of LightGBM
@@ -115,7 +115,6 @@ def make_store(path: Path, *, n_rows: int, dim: int) -> None:
             yield Block(
                 embeddings={"image": values.astype(np.float16)},
                 status={"image": np.full(len(part), Status.OK, np.uint8)},
-                truncated=np.zeros(len(part), np.uint8),
             )
 
     write_store(
@@ -129,7 +128,7 @@ def make_store(path: Path, *, n_rows: int, dim: int) -> None:
         ),
         widths={"image": dim},
         dtype="float16",
-        provenance={"schema": 1, "n_rows": n_rows, "modalities": ["image"], "encoder": {}},
+        provenance={"schema": SCHEMA, "n_rows": n_rows, "modalities": ["image"], "encoder": {}},
         blocks=blocks(),
     )
 

@@ -30,9 +30,10 @@ from mmfeat.core.cluster import join_cluster
 from mmfeat.extract import extract_table, help_extract, load_encoder_for
 from mmfeat.extract.encoders import Encoder
 from mmfeat.extract.plan import make_plan
+from mmfeat.extract.repeats import Repeats
 from mmfeat.store.layout import Block
 from mmfeat.store.shards import merge_shards
-from mmfeat.store.write import Rows, write_shard
+from mmfeat.store.writer import Rows, write_shard
 from mmfeat.types import Table
 
 SHARD_ROWS = 106
@@ -205,7 +206,6 @@ def merge_rate(folder: Path, encoder: Encoder) -> float:
                 for modality in plan.modalities
             },
             status={modality: np.ones(shard.n_rows, np.uint8) for modality in plan.modalities},
-            truncated=np.zeros(shard.n_rows, np.uint8),
         )
         write_shard(shard.path(folder), block, provenance=plan.provenance, dtype="float16")
     started = time.perf_counter()
@@ -216,7 +216,7 @@ def merge_rate(folder: Path, encoder: Encoder) -> float:
         widths=dict.fromkeys(plan.modalities, WIDTH),
         dtype="float16",
         provenance=plan.provenance,
-        first=plan.first,
+        fill=Repeats(first=plan.first),
     )
     return MERGED_ROWS / (time.perf_counter() - started)
 

@@ -34,7 +34,7 @@ def inspect(
         ],
     )
     if document["truncated"]:
-        print(f"{document['truncated']} captions were cut to the model's context")
+        print(f"{document['truncated']} rows were cut to the model's context")
     if document["prompts"]:
         print(f"{document['prompts']} prompts of the labels")
     for problem in document["problems"]:
@@ -42,8 +42,9 @@ def inspect(
     if document["n_problems"] > len(document["problems"]):
         print(f"and {document['n_problems'] - len(document['problems'])} more")
     spreads = {f"norm of {m}": spread for m, spread in document["norms"].items()}
-    spreads["cosine of an image and its caption"] = document["cosine"]
-    spreads["cosine of an image and another caption"] = document["cosine_shuffled"]
+    pair = " and ".join(document["cosine_of"] or ())
+    spreads[f"cosine of {pair} of one row"] = document["cosine"]
+    spreads[f"cosine of {pair} of different rows"] = document["cosine_shuffled"]
     print_table(
         ("", "min", "median", "max"),
         [(name, *spread.values()) for name, spread in spreads.items() if spread],

@@ -27,6 +27,6 @@ NEVER: dict[str, tuple[str, ...]] = {
 }
 
 INNER: dict[str, tuple[tuple[str, ...], ...]] = {
-    "extract": (("images", "encoders"), ("plan",), ("engines",)),
+    "extract": (("images", "encoders", "repeats"), ("plan",), ("engines",)),
     "fit": (("losses", "recipes"), ("heads", "fusion")),
 }

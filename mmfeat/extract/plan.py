@@ -22,10 +22,11 @@ from mmfeat.core.checks import check_choice
 from mmfeat.errors import ExtractError
 from mmfeat.extract.encoders.base import Encoder
 from mmfeat.extract.images.sources import Images, open_images
-from mmfeat.store.layout import DTYPES, MODALITIES, SCHEMA
-from mmfeat.store.repeats import first_rows
+from mmfeat.extract.repeats import first_rows
+from mmfeat.store.layout import DTYPES, SCHEMA
 from mmfeat.types import IntArray, Table
 
+MODALITIES = ("image", "text")  # that encoders have
 DECODES = ("exact", "fast")
 ON_BAD_IMAGE = ("record", "fail")
 

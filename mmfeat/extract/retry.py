@@ -12,9 +12,10 @@ from mmfeat.extract.encoders.base import Encoder
 from mmfeat.extract.engines.local import decode_task, encode_rows, image_names
 from mmfeat.extract.images.decoding import Decoder
 from mmfeat.extract.plan import Plan
+from mmfeat.extract.repeats import Repeats
 from mmfeat.store.layout import Block, FailedRow, Status
 from mmfeat.store.reader import FeatureStore
-from mmfeat.store.write import Rows, write_store
+from mmfeat.store.writer import Rows, write_store
 
 
 def retry(plan: Plan, encoder: Encoder, out: Path) -> None:
@@ -35,7 +36,7 @@ def retry(plan: Plan, encoder: Encoder, out: Path) -> None:
                 dtype=store.dtype,
                 provenance=store.provenance,
                 blocks=_patched(replace(plan, modalities=("image",)), encoder, store, decoder),
-                first=plan.first,
+                fill=Repeats(first=plan.first),
                 prompts=store.prompts,
             )
 
@@ -57,7 +58,6 @@ def _patched(
         )
         block.embeddings["image"][failed] = again.embeddings["image"]
         block.status["image"][failed] = again.status["image"]
-        kept = [p for p in block.problems if p.modality != "image"]
-        problems = sorted((*kept, *again.problems), key=FailedRow.place)
-        yield replace(block, problems=tuple(problems))
-        start += len(block.truncated)
+        kept = [f for f in block.failed if f.modality != "image"]
+        yield replace(block, failed=tuple(sorted((*kept, *again.failed), key=FailedRow.place)))
+        start += block.n_rows

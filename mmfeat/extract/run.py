@@ -16,13 +16,14 @@ from mmfeat.extract.engines.torchrun import help_with
 from mmfeat.extract.lock import sole_writer
 from mmfeat.extract.plan import Plan, Shard, make_plan
 from mmfeat.extract.prompts import LabelPrompts, add_prompts
+from mmfeat.extract.repeats import Repeats
 from mmfeat.extract.retry import retry
 from mmfeat.extract.shared import fetch_shards, remove_shards, share
 from mmfeat.extract.summary import ExtractSummary, summarise
 from mmfeat.store.parts import find_store
 from mmfeat.store.reader import FeatureStore
 from mmfeat.store.shards import check_same, merge_shards, read_finished
-from mmfeat.store.write import Rows
+from mmfeat.store.writer import Rows
 from mmfeat.tables import read_prompts
 from mmfeat.types import Table
 
@@ -99,7 +100,7 @@ def _extract(plan: Plan, encoder: Encoder, out: Path, progress: Progress | None)
         widths={modality: widths[modality] for modality in plan.modalities},
         dtype=plan.settings.dtype,
         provenance=plan.provenance,
-        first=plan.first,
+        fill=Repeats(first=plan.first),
     )
 
 

@@ -18,7 +18,9 @@ class ExtractSummary:
     counts
         Per modality: rows by status, e.g. ``{"image": {"ok": 10, "missing": 2}}``.
     truncated
-        Captions that were longer than the tower's context and were cut.
+        Per modality that has a context of limited length: rows that were cut to it.
+    failed
+        Every row without an embedding, and why.
     already_complete
         Whether the store was there before and nothing had to be done.
     notes
@@ -29,24 +31,25 @@ class ExtractSummary:
     n_rows: int
     counts: dict[str, dict[str, int]]
     widths: dict[str, int]
-    problems: tuple[FailedRow, ...]
-    truncated: int
+    failed: tuple[FailedRow, ...]
+    truncated: dict[str, int]
     already_complete: bool
     notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """One line per modality, the first problems, and the notes."""
+        """One line per modality, the first failed rows, and the notes."""
         lines = [
             f"{self.path}: {self.n_rows} rows" + (", already complete" * self.already_complete)
         ]
         for modality, counts in self.counts.items():
             told = ", ".join(f"{count} {status}" for status, count in counts.items())
             lines.append(f"  {modality} ({self.widths[modality]} numbers): {told}")
-        if self.truncated:
-            lines.append(f"  {self.truncated} captions were cut to the model's context")
-        lines += [f"  row {p.row} ({p.id}): {p.modality}: {p.reason}" for p in self.problems[:5]]
-        if len(self.problems) > 5:
-            lines.append(f"  and {len(self.problems) - 5} more: see `mmfeat inspect`")
+        for modality, n_cut in self.truncated.items():
+            if n_cut:
+                lines.append(f"  {modality}: {n_cut} rows were cut to the model's context")
+        lines += [f"  row {f.row} ({f.id}): {f.modality}: {f.reason}" for f in self.failed[:5]]
+        if len(self.failed) > 5:
+            lines.append(f"  and {len(self.failed) - 5} more: see `mmfeat inspect`")
         lines += [f"  {note}" for note in self.notes]
         return "\n".join(lines)
 
@@ -61,8 +64,8 @@ def summarise(
             n_rows=store.n_rows,
             counts=store.counts,
             widths=store.widths,
-            problems=store.problems,
-            truncated=int(store.truncated.sum()),
+            failed=store.failed,
+            truncated={m: int(flags.sum()) for m, flags in store.truncated.items()},
             already_complete=already_complete,
             notes=notes,
         )

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from mmfeat.store.join import StoredFeatures, open_features, read_features
-from mmfeat.store.layout import MODALITIES, SCHEMA, FailedRow, Status
+from mmfeat.store.layout import SCHEMA, FailedRow, Status
 from mmfeat.store.reader import FeatureStore, read_provenance
 
 __all__ = [
-    "MODALITIES",
     "SCHEMA",
     "FailedRow",
     "FeatureStore",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from itertools import chain, islice
+from collections.abc import Collection, Iterator
+from itertools import chain
 from pathlib import Path
 from sys import intern
 from typing import Any
@@ -14,23 +14,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmfeat.errors import StoreError
-from mmfeat.store.guard import check_store, plain_errors
-from mmfeat.store.layout import FailedRow, Status, store_digest
-from mmfeat.store.texts import text_blocks
+from mmfeat.store.guard import check_file, plain_errors
+from mmfeat.store.layout import BLOCK_ROWS, Block, FailedRow, Status, store_digest
+from mmfeat.store.texts import BLOCK_BYTES, cut_offsets, decode_texts
+from mmfeat.types import IntArray
 
 ALL = slice(None)
 CACHE_BYTES = 1 << 16
+TEXT_ROWS = 1 << 16  # whose offsets are read at once
+STORE = ("ids", "image_paths", "failed")
+SHARD = ("failed",)  # which has only blocks
 
 
 class StoreFile:
     """What a file holds, by the names of `mmfeat.store.layout`; errors are `StoreError`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, required: Collection[str] = STORE) -> None:
         with plain_errors(path):
             self._file = h5py.File(path, "r")
             try:
                 _limit_cache(self._file)
-                check_store(self._file, path)
+                self._outline = check_file(self._file, path, required=required)
             except BaseException:
                 self._file.close()
                 raise
@@ -45,14 +49,24 @@ class StoreFile:
         return name in self._open
 
     @property
-    def n_rows(self) -> int:
-        """The number of rows."""
-        return self.shape("ids")[0]
+    def names(self) -> frozenset[str]:
+        """The names of its datasets."""
+        return self._outline.names
 
     @property
-    def n_problems(self) -> int:
-        """The number of problems."""
-        return self.shape("problems")[0]
+    def modalities(self) -> tuple[str, ...]:
+        """The names of its modalities, in order."""
+        return self._outline.modalities
+
+    @property
+    def n_rows(self) -> int:
+        """The number of rows."""
+        return self._outline.sizes["rows"]
+
+    @property
+    def n_failed(self) -> int:
+        """The number of entries of `failed`."""
+        return self._outline.sizes["failed rows"]
 
     def shape(self, name: str) -> tuple[int, ...]:
         """The shape of a dataset."""
@@ -65,57 +79,105 @@ class StoreFile:
         return dtype
 
     def numbers(self, name: str, rows: slice = ALL) -> NDArray[Any]:
-        """Read rows of a dataset of numbers."""
+        """Read rows of a dataset."""
         with plain_errors(self.path):
             values: NDArray[Any] = self._open[name][rows]
         return values
 
     def numbers_into(self, out: NDArray[Any], name: str, rows: slice) -> None:
-        """Read rows of a dataset of numbers into an array of their shape."""
+        """Read rows of a dataset into an array of their shape."""
         with plain_errors(self.path):
             self._open[name].read_direct(out, rows)
 
-    def text_blocks(self, name: str) -> Iterator[list[str]]:
-        """Read a dataset of texts, some rows at a time."""
-        dataset = self._open[name]
+    def text_blocks(
+        self, name: str, rows: slice = ALL, *, block_bytes: int = BLOCK_BYTES
+    ) -> Iterator[list[str]]:
+        """Read consecutive rows of a text dataset, about `block_bytes` at a time."""
+        n_bytes, n_texts = self.shape(f"{name}/bytes")[0], self.shape(f"{name}/offsets")[0] - 1
+        wanted = range(n_texts)[rows]
+        for start in range(wanted.start, wanted.stop, TEXT_ROWS):
+            stop = min(start + TEXT_ROWS, wanted.stop)
+            offsets = self.numbers(f"{name}/offsets", slice(start, stop + 1))
+            with plain_errors(self.path):
+                parts = list(cut_offsets(offsets, n_bytes, block_bytes=block_bytes))
+            for part in parts:
+                data = self.numbers(f"{name}/bytes", slice(int(part[0]), int(part[-1])))
+                with plain_errors(self.path):
+                    texts = decode_texts(data, part)
+                yield texts
+
+    def texts(self, name: str, rows: slice = ALL) -> list[str]:
+        """Read consecutive rows of a text dataset."""
+        return list(chain.from_iterable(self.text_blocks(name, rows)))
+
+    def failed(self, which: slice = ALL, *, start: int = 0) -> list[FailedRow]:
+        """Read entries of `failed`, with ids where the file has them; `start` is added to rows."""
+        at = self.numbers("failed/row", which)
+        columns = zip(
+            at.tolist(),
+            self.texts("failed/modality", which),
+            self.numbers("failed/status", which).tolist(),
+            self.texts("failed/reason", which),
+            self._ids_at(at),
+            strict=True,
+        )
         with plain_errors(self.path):
-            for rows in text_blocks(dataset, self.path):
-                yield [value.decode("utf-8") for value in dataset[rows]]
+            return [
+                FailedRow(
+                    row=start + row,
+                    modality=intern(modality),
+                    status=Status(status),
+                    reason=intern(reason),  # many rows have the same
+                    id=id_,
+                )
+                for row, modality, status, reason, id_ in columns
+            ]
 
-    def texts(self, name: str) -> list[str]:
-        """Read a dataset of texts."""
-        return list(chain.from_iterable(self.text_blocks(name)))
+    def block(self, rows: slice, failed: tuple[FailedRow, ...]) -> Block:
+        """Read all modalities of consecutive rows; `failed` are theirs."""
 
-    def problem_blocks(self, *, start: int = 0) -> Iterator[list[FailedRow]]:
-        """Read the problems, some at a time, their rows counted from `start`."""
-        file = self._open
-        with plain_errors(self.path):
-            for which in text_blocks(file["problems"], self.path):
-                yield read_problems(file, which, start=start)
+        def read(name: str) -> dict[str, NDArray[Any]]:
+            names = {m: f"{m}/{name}" for m in self.modalities}
+            return {m: self.numbers(n, rows) for m, n in names.items() if n in self.names}
 
-    def problems(self, most: int, *, start: int = 0) -> list[FailedRow]:
-        """Read the first problems, their rows counted from `start`."""
-        blocks = self.problem_blocks(start=start)
-        return list(islice(chain.from_iterable(blocks), most))
+        return Block(
+            embeddings=read("embeddings"),
+            status=read("status"),
+            truncated=read("truncated"),
+            failed=failed,
+        )
 
     @property
     def provenance(self) -> dict[str, Any]:
         """What made the numbers."""
-        return self._attribute("provenance")
+        document: dict[str, Any] = json.loads(self._outline.provenance)
+        return document
 
     @property
     def checksums(self) -> dict[str, Any]:
         """The sha256 of every dataset and of the provenance, as they were written."""
-        return self._attribute("checksums")
+        document: dict[str, Any] = json.loads(self._outline.checksums)
+        return document
 
     @property
     def digest(self) -> str:
         """See `store_digest`."""
         return store_digest(self.provenance, self.checksums)
 
-    def _attribute(self, name: str) -> dict[str, Any]:
-        document: dict[str, Any] = json.loads(self._open.attrs[name])
-        return document
+    def _ids_at(self, rows: IntArray) -> list[str]:
+        """The ids of some rows, of which only the blocks with them are read."""
+        if "ids" not in self:
+            return [""] * len(rows)
+        outside = rows[(rows < 0) | (rows >= self.n_rows)]
+        if len(outside):
+            with plain_errors(self.path):
+                raise ValueError(f"row {outside[0]} failed, and there are {self.n_rows} rows")
+        found: dict[int, str] = {}
+        for number in np.unique(rows // BLOCK_ROWS).tolist():
+            start = number * BLOCK_ROWS
+            ids = self.texts("ids", slice(start, start + BLOCK_ROWS))
+            found |= {row: ids[row - start] for row in rows[rows // BLOCK_ROWS == number].tolist()}
+        return [found[row] for row in rows.tolist()]
 
     @property
     def _open(self) -> h5py.File:
@@ -127,22 +189,8 @@ class StoreFile:
 
 
 def _limit_cache(file: h5py.File) -> None:
-    """Keep little of the texts: HDF5 would keep up to 32 MiB of each file of a store of many."""
+    """Keep little in memory: HDF5 would keep up to 32 MiB of each file of a store of many."""
     config = file.id.get_mdc_config()
     config.set_initial_size = True
     config.initial_size = config.min_size = config.max_size = CACHE_BYTES
     file.id.set_mdc_config(config)
-
-
-def read_problems(file: h5py.File, which: slice = ALL, *, start: int = 0) -> list[FailedRow]:
-    """Read the table of problems of a file or a shard, their rows counted from `start`."""
-    return [
-        FailedRow(
-            row=start + int(row),
-            id=id_.decode("utf-8"),
-            modality=intern(modality.decode("utf-8")),
-            status=Status(int(status)),
-            reason=intern(reason.decode("utf-8")),  # many rows have the same
-        )
-        for row, id_, modality, status, reason in file["problems"][which]
-    ]

@@ -9,28 +9,31 @@ from __future__ import annotations
 import errno
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 
 from mmfeat.errors import StoreError
 from mmfeat.store.layout import (
-    DTYPES,
-    MODALITIES,
-    PROBLEM,
+    ARRAYS,
+    MODALITY_NAME,
+    OPTIONAL,
+    RESERVED,
     SCHEMA,
-    TEXT,
+    TEXTS,
+    Array,
     canonical_json,
+    in_order,
+    modality_arrays,
     text_sha256,
 )
 
-GROUPS = (*MODALITIES, "labels", "prompts")
-ROW_TEXTS = ("ids", "image_paths", "captions")
-REQUIRED = ("ids", "image_paths", "problems")
-LARGEST_JSON = 1 << 24
+LARGEST_JSON = 1 << 24  # of an index; HDF5 itself has attributes of at most 64 KiB
 BROKEN = (
     OSError,
     RuntimeError,
@@ -40,6 +43,29 @@ BROKEN = (
     TypeError,
     AttributeError,
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outline:
+    """What a file was found to hold.
+
+    Attributes
+    ----------
+    provenance, checksums
+        Its attributes, as JSON.
+    names
+        Of its datasets.
+    modalities
+        In order.
+    sizes
+        By the names of dimensions of `mmfeat.store.layout`.
+    """
+
+    provenance: str
+    checksums: str
+    names: frozenset[str]
+    modalities: tuple[str, ...]
+    sizes: dict[str, int]
 
 
 @contextmanager
@@ -61,99 +87,124 @@ def plain_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
-def check_store(file: h5py.File, path: Path) -> None:
-    """Raise `StoreError` or `ValueError` where the layout is not that of `mmfeat.store.layout`."""
-    _check_links(file)
-    _check_attributes(file, path)
-    for name in REQUIRED:
-        if name not in file:
-            raise ValueError(f"it has no dataset {name!r}")
-    n_rows = file["ids"].shape[0] if file["ids"].ndim == 1 else -1
-    modalities = [m for m in MODALITIES if m in file]
+def check_file(file: h5py.File, path: Path, *, required: Collection[str]) -> Outline:
+    """Say what a file holds.
+
+    `required` names groups and texts that must be in it. Raises `StoreError` for a file of
+    another schema, and `ValueError` where the layout is not that of `mmfeat.store.layout`.
+    """
+    provenance, checksums = (_attribute(file, name, path) for name in ("provenance", "checksums"))
+    check_schema(json.loads(provenance).get("schema"), path)
+    datasets = _datasets(file)
+    sizes = _check_arrays(datasets, n_bytes=path.stat().st_size)
+    modalities = in_order(set(file) - RESERVED)
     if not modalities:
-        raise ValueError("it has neither image nor text embeddings")
-    for name in ROW_TEXTS:
-        if name in file:
-            _check_dataset(file[name], path, shape=(n_rows,), dtypes=(TEXT,))
-    floats = tuple(map(np.dtype, DTYPES))
-    for modality in modalities:
-        group = file[modality]
-        width = group["embeddings"].shape[-1]
-        _check_dataset(group["embeddings"], path, shape=(n_rows, width), dtypes=floats)
-        _check_dataset(group["status"], path, shape=(n_rows,), dtypes=(np.dtype("u1"),))
-    if "text" in modalities:
-        truncated = file["text/truncated"]
-        _check_dataset(truncated, path, shape=(n_rows,), dtypes=(np.dtype("u1"),))
-    if "labels" in file:
-        n_labels = file["labels/names"].shape[0]
-        targets = file["labels/targets"]
-        _check_dataset(file["labels/names"], path, shape=(n_labels,), dtypes=(TEXT,))
-        _check_dataset(targets, path, shape=(n_rows, n_labels), dtypes=(np.dtype("u1"),))
-    if "prompts" in file:
-        n_prompts, width = file["prompts/embeddings"].shape
-        for name in ("labels", "texts"):
-            _check_dataset(file[f"prompts/{name}"], path, shape=(n_prompts,), dtypes=(TEXT,))
-        _check_dataset(file["prompts/embeddings"], path, shape=(n_prompts, width), dtypes=floats)
-    n_problems = file["problems"].shape[0]
-    _check_dataset(file["problems"], path, shape=(n_problems,), dtypes=(PROBLEM,))
+        raise ValueError("it has no embeddings")
+    for name in (*required, *file):
+        _check_complete(name, datasets)
+    for name in TEXTS:
+        if f"{name}/offsets" in datasets:
+            offsets = datasets[f"{name}/offsets"]
+            if (offsets[0], offsets[-1]) != (0, sizes[f"bytes of {name}"]):
+                raise ValueError(f"the offsets of {name} are not those of its bytes")
+    return Outline(
+        provenance=provenance,
+        checksums=checksums,
+        names=frozenset(datasets),
+        modalities=modalities,
+        sizes=sizes,
+    )
 
 
-def _check_links(file: h5py.File) -> None:
-    for prefix in ("", *(f"{name}/" for name in GROUPS)):
-        if prefix and prefix[:-1] not in file:
-            continue
-        group = file[prefix] if prefix else file
-        if prefix and not isinstance(group, h5py.Group):
-            raise ValueError(f"{prefix[:-1]} is not a group")
-        for name in group:
-            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise ValueError(f"{prefix}{name} is a link that may leave the file")
-            is_group = isinstance(group[name], h5py.Group)
-            if is_group != (not prefix and name in GROUPS):
-                raise ValueError(f"{prefix}{name} is not part of a store")
-
-
-def _check_attributes(file: h5py.File, path: Path) -> None:
-    for name in ("provenance", "checksums"):
-        if name not in file.attrs:
-            raise ValueError(f"it has no attribute {name!r}")
-        if file.attrs.get_id(name).get_storage_size() > LARGEST_JSON:
-            raise ValueError(f"its attribute {name!r} is too large")
-        if not isinstance(file.attrs[name], str):
-            raise ValueError(f"its attribute {name!r} is not text")
-        document = json.loads(file.attrs[name])
-        if not isinstance(document, dict):
-            raise ValueError(f"its attribute {name!r} is not a JSON object")
-        text_sha256(canonical_json(document))  # refuses NaN and half characters
-    check_schema(json.loads(file.attrs["provenance"]).get("schema"), path)
+def _attribute(file: h5py.File, name: str, path: Path) -> str:
+    if name not in file.attrs:
+        raise ValueError(f"it has no attribute {name!r}")
+    attribute = file.attrs.get_id(name)
+    string = h5py.check_string_dtype(attribute.dtype)
+    if string is None or attribute.shape != ():
+        raise ValueError(f"its attribute {name!r} is not text")
+    if string.length is None:  # of variable length: not read, for a damaged one may take for ever
+        check_schema(1, path)
+    text = bytes(file.attrs[name]).decode("utf-8")
+    document = json.loads(text)
+    if not isinstance(document, dict):
+        raise ValueError(f"its attribute {name!r} is not a JSON object")
+    text_sha256(canonical_json(document))  # refuses NaN and half characters
+    return text
 
 
 def check_schema(schema: object, path: Path) -> None:
     """Raise `StoreError` where another version of mmfeat wrote the file."""
     if schema != SCHEMA:
         raise StoreError(
-            f"this version reads stores of schema {SCHEMA}",
+            f"this version of mmfeat reads stores of schema {SCHEMA}",
             f"{path} has schema {schema!r}",
-            "extract again, or use the version of mmfeat that wrote it",
+            "remove it and make it again with `mmfeat extract …` or `mmfeat import …`",
         )
 
 
-def _check_dataset(
-    dataset: h5py.Dataset, path: Path, *, shape: tuple[int, ...], dtypes: tuple[np.dtype, ...]
-) -> None:
-    name = dataset.name.lstrip("/")
-    if dataset.shape != shape:
-        raise ValueError(f"{name} has shape {dataset.shape}, not {shape}")
-    if dataset.dtype not in dtypes or not _same_strings(dataset.dtype, dtypes[0]):
-        raise ValueError(f"{name} has type {dataset.dtype}")
-    if dataset.external or dataset.is_virtual or dataset.chunks or dataset.compression:
-        raise ValueError(f"{name} is not stored plainly inside the file")
-    size = math.prod(shape) * dataset.id.get_type().get_size()
-    if size > path.stat().st_size:
-        raise ValueError(f"{name} claims {size} bytes, more than the file has")
+def _datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
+    """Give the datasets by name; only groups of the layout are looked into."""
+    groups = {prefix for name in ARRAYS for prefix in _prefixes(name)}
+    groups |= {name for name in file if MODALITY_NAME.fullmatch(name)} - RESERVED
+    found: dict[str, h5py.Dataset] = {}
+    waiting: list[tuple[str, h5py.Group]] = [("", file)]
+    while waiting:
+        prefix, group = waiting.pop()
+        for name in group:
+            path = f"{prefix}{name}"
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise ValueError(f"{path} is a link that may leave the file")
+            item = group[name]
+            if isinstance(item, h5py.Group) and path in groups:
+                waiting.append((f"{path}/", item))
+            elif isinstance(item, h5py.Dataset) and path not in groups:
+                found[path] = item
+            else:
+                raise ValueError(f"{path} is not part of a store")
+    return found
 
 
-def _same_strings(found: np.dtype, wanted: np.dtype) -> bool:
-    if wanted.names is None:
-        return bool(h5py.check_string_dtype(found) == h5py.check_string_dtype(wanted))
-    return all(_same_strings(found[name], wanted[name]) for name in wanted.names)
+def _prefixes(name: str) -> Iterator[str]:
+    parts = name.split("/")
+    for n in range(1, len(parts)):
+        yield "/".join(parts[:n])
+
+
+def _check_arrays(datasets: dict[str, h5py.Dataset], *, n_bytes: int) -> dict[str, int]:
+    """Check shapes, types and storage; give the sizes of dimensions."""
+    sizes: dict[str, int] = {}
+    for name, dataset in datasets.items():
+        wanted = _wanted(name)
+        if wanted is None:
+            raise ValueError(f"{name} is not part of a store")
+        shape = dataset.shape
+        if shape is None or len(shape) != len(wanted.dims):
+            raise ValueError(f"{name} has shape {shape}")
+        for dim, size in zip(wanted.dims, (shape[0] - wanted.extra, *shape[1:]), strict=True):
+            if size < 0 or sizes.setdefault(dim, size) != size:
+                raise ValueError(f"{name} is for {size} {dim}, the store has {sizes.get(dim)}")
+        if dataset.dtype not in tuple(map(np.dtype, wanted.dtypes)):
+            raise ValueError(f"{name} has type {dataset.dtype}")
+        if dataset.external or dataset.is_virtual or dataset.chunks or dataset.compression:
+            raise ValueError(f"{name} is not stored plainly inside the file")
+        n_bytes -= math.prod(shape) * dataset.id.get_type().get_size()
+        if n_bytes < 0:
+            raise ValueError(f"{name} and what is before it are larger than the file")
+    return sizes
+
+
+def _wanted(name: str) -> Array | None:
+    """What the layout says of a dataset; None where it has no such dataset."""
+    top = name.split("/", maxsplit=1)[0]
+    arrays = ARRAYS if top in RESERVED else modality_arrays(top)
+    return arrays.get(name)
+
+
+def _check_complete(name: str, datasets: dict[str, Any]) -> None:
+    """Raise `ValueError` where `name`, which is at the top of the file, lacks a dataset."""
+    arrays = ARRAYS if name in RESERVED else modality_arrays(name)
+    for wanted in arrays:
+        is_optional = wanted.rpartition("/")[2] in OPTIONAL
+        if wanted.startswith(f"{name}/") and not is_optional and wanted not in datasets:
+            raise ValueError(f"it has no dataset {wanted!r}")

@@ -10,38 +10,42 @@ from numpy.typing import NDArray
 
 from mmfeat.store.reader import FeatureStore
 
-FIRST_PROBLEMS = 10
+FIRST_FAILED = 10
 QUANTILES = {"min": 0.0, "median": 0.5, "max": 1.0}
-BLOCK = 1024
+BLOCK_ROWS = 1024
 MOST_BLOCKS = 64
 
 
-def inspect_store(path: Path) -> dict[str, Any]:
-    """Return JSON: rows, labels, widths, counts per status, problems, norms, cosines, provenance.
+def inspect_store(
+    path: Path, *, block_rows: int = BLOCK_ROWS, most_blocks: int = MOST_BLOCKS
+) -> dict[str, Any]:
+    """Return JSON: rows, labels, widths, counts per status, failed rows, norms, cosines, digest.
 
     `norms`, `cosine`, `cosine_shuffled` and `labels_per_row` are of `rows_looked_at` rows: all,
-    or blocks that are evenly spaced in a large store. Everything else is exact. `cosine` is that
-    of a row's own image and caption, and `cosine_shuffled` that of an image and the next row's
-    caption, for comparison: a model that understands both has the first higher. It is None where
-    the store lacks a modality or their widths differ.
+    or `most_blocks` blocks of `block_rows` that are evenly spaced in a large store. Everything
+    else is exact. `cosine` is that of the first two modalities of a row, `cosine_of`, e.g. of an
+    image and its own caption, and `cosine_shuffled` that of the first modality and the next row's
+    second: a model that understands both has the first higher. They are None where there is only
+    one modality, or the widths differ.
     """
     # what is zero or too large has no cosine or norm, and `_spread` leaves it out
     with FeatureStore.open(path) as store, np.errstate(all="ignore"):
         norms: dict[str, list[NDArray[np.float32]]] = {m: [] for m in store.modalities}
         paired: list[NDArray[np.float32]] = []
         shuffled: list[NDArray[np.float32]] = []
-        comparable = len(store.modalities) == 2 and len(set(store.widths.values())) == 1
+        pair = store.modalities[:2]
+        comparable = len(pair) == 2 and len({store.widths[m] for m in pair}) == 1
         looked_at = n_labelled = 0
-        for rows in sampled_blocks(store.n_rows):
+        for rows in sampled_blocks(store.n_rows, block_rows=block_rows, most_blocks=most_blocks):
             values = {m: store.embeddings(m, rows).astype(np.float32) for m in store.modalities}
             for modality, array in values.items():
                 norms[modality].append(np.linalg.norm(array, axis=1))
             if comparable:
-                image, text = _unit(values["image"]), _unit(values["text"])
-                paired.append((image * text).sum(axis=1))
-                shuffled.append((image * np.roll(text, 1, axis=0)).sum(axis=1))
+                first, second = (_unit(values[modality]) for modality in pair)
+                paired.append((first * second).sum(axis=1))
+                shuffled.append((first * np.roll(second, 1, axis=0)).sum(axis=1))
             if store.labels:
-                n_labelled += int(store.numbers("labels/targets", rows).sum())
+                n_labelled += int((store.numbers("labels/targets", rows) == 1).sum())
             looked_at += rows.stop - rows.start
         prompts = store.prompts
         return {
@@ -54,15 +58,16 @@ def inspect_store(path: Path) -> dict[str, Any]:
             "dtype": store.dtype,
             "widths": store.widths,
             "status": store.counts,
-            "truncated": int(np.count_nonzero(store.truncated)),
+            "truncated": sum(int(flags.sum()) for flags in store.truncated.values()),
             "prompts": 0 if prompts is None else len(prompts.texts),
             "problems": [
-                {"row": p.row, "id": p.id, "modality": p.modality, "status": p.status.label}
-                | {"reason": p.reason}
-                for p in store.first_problems(FIRST_PROBLEMS)
+                {"row": f.row, "id": f.id, "modality": f.modality, "status": f.status.label}
+                | {"reason": f.reason}
+                for f in store.first_failed(FIRST_FAILED)
             ],
-            "n_problems": store.n_problems,
+            "n_problems": store.n_failed,
             "norms": {m: _spread(parts) for m, parts in norms.items()},
+            "cosine_of": list(pair) if comparable else None,
             "cosine": _spread(paired),
             "cosine_shuffled": _spread(shuffled),
             "digest": store.digest,
@@ -70,12 +75,14 @@ def inspect_store(path: Path) -> dict[str, Any]:
         }
 
 
-def sampled_blocks(n_rows: int) -> list[slice]:
-    """Give blocks of all rows, or the evenly spaced ones that are looked at of a large store."""
-    starts = range(0, n_rows, BLOCK)
-    if len(starts) > MOST_BLOCKS:
-        starts = range(0, n_rows - BLOCK + 1, (n_rows - BLOCK) // (MOST_BLOCKS - 1))
-    return [slice(start, min(start + BLOCK, n_rows)) for start in starts]
+def sampled_blocks(
+    n_rows: int, *, block_rows: int = BLOCK_ROWS, most_blocks: int = MOST_BLOCKS
+) -> list[slice]:
+    """Give blocks of all rows, or at most `most_blocks` evenly spaced ones."""
+    starts = range(0, n_rows, block_rows)
+    if len(starts) > most_blocks:
+        starts = range(0, n_rows - block_rows + 1, (n_rows - block_rows) // (most_blocks - 1))
+    return [slice(start, min(start + block_rows, n_rows)) for start in starts]
 
 
 def _unit(values: NDArray[np.float32]) -> NDArray[np.float32]:

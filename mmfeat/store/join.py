@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from mmfeat.errors import StoreError
-from mmfeat.store.layout import MODALITIES
+from mmfeat.store.layout import in_order
 from mmfeat.store.reader import FeatureStore
 from mmfeat.types import Embeddings, Features, FloatArray, Targets
 
@@ -134,7 +134,7 @@ def _side_by_side(
     for part in parts:
         for modality, arrays in part.items():
             joined[modality] = (*joined.get(modality, ()), *arrays)
-    return {modality: joined[modality] for modality in MODALITIES if modality in joined}
+    return {modality: joined[modality] for modality in in_order(joined)}
 
 
 def _align(part: Features, path: Path, first: Features, first_path: Path) -> Features:

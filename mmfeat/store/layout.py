@@ -1,45 +1,115 @@
-"""What is in a feature store: names, codes and types, written down as data.
+"""What is in a feature store, schema 2: names, shapes, codes and types, written down as data.
 
-=================================  ===================  =========================================
-dataset                            shape, dtype         meaning
-=================================  ===================  =========================================
-ids, image_paths, captions         (n,) utf-8           as in the table, in its order
-image/embeddings, text/embeddings  (n, d) float16/32    not normalised; NaN where a row failed
-image/status, text/status          (n,) uint8           a `Status`
-text/truncated                     (n,) uint8           1: longer than the tower's context
-labels/targets, labels/names       (n, k) uint8, (k,)   absent without labels
-prompts/labels, prompts/texts      (p,) utf-8           absent unless label prompts were given
-prompts/embeddings                 (p, d) float16/32    of the text tower, not normalised
-problems                           (m,) compound        row, id, modality, status, reason
-=================================  ===================  =========================================
+===========================  ===================  ================================================
+dataset                      shape, dtype         meaning
+===========================  ===================  ================================================
+ids, image_paths             text, n              as in the table, in its order
+captions, groups             text, n              optional; related rows have the same group
+<modality>/embeddings        (n, d) float16/32    not normalised; NaN where a row failed
+<modality>/status            (n,) uint8           a `Status`
+<modality>/truncated         (n,) uint8           optional; 1: longer than the encoder's context
+labels/names                 text, k              absent without labels
+labels/targets               (n, k) uint8         0 or 1; 255 is reserved for unknown
+prompts/labels, prompts/texts  text, p            absent unless label prompts were given
+prompts/embeddings           (p, d) float16/32    of the text encoder, not normalised
+failed/row, failed/status    (m,) int64, uint8    every row without an embedding, sorted by row,
+failed/modality, failed/reason  text, m           then modality
+===========================  ===================  ================================================
 
-Attributes, JSON: `provenance` (what made the numbers) and `checksums` (sha256 per dataset, and of
-the provenance). A store is one such file, or many of them: see `mmfeat.store.parts`.
+A text dataset of n texts is a group: `bytes` (b,) uint8 holds them as UTF-8, one after another,
+and text i is bytes `offsets[i]` to `offsets[i + 1]` of `offsets` (n + 1,) int64. All datasets are
+contiguous and little-endian; there are no variable-length strings.
+
+A modality is any other group. Attributes, fixed-length strings of JSON: `provenance` (what made
+the numbers) and `checksums` (sha256 per dataset, and of the provenance). A store is one such
+file, or many of them: see `mmfeat.store.parts`. A shard is such a file without texts of the table.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from mmfeat.errors import StoreError
 from mmfeat.types import Embeddings
 
-SCHEMA = 1
-MODALITIES = ("image", "text")
+SCHEMA = 2
 DTYPES = ("float16", "float32")
-TEXT = h5py.string_dtype("utf-8")
-PROBLEM = np.dtype(
-    [("row", "<i8"), ("id", TEXT), ("modality", TEXT), ("status", "u1"), ("reason", TEXT)]
-)
 BLOCK_ROWS = 8192  # rows that are read or copied at once, so that memory stays flat
+
+
+@dataclass(frozen=True)
+class Array:
+    """A dataset: the names of its dimensions, equal names for equal sizes, and its types.
+
+    `extra` is how much longer the first dimension is than its name says.
+    """
+
+    dims: tuple[str, ...]
+    dtypes: tuple[str, ...]
+    extra: int = 0
+
+
+TEXTS = {
+    "ids": "rows",
+    "image_paths": "rows",
+    "captions": "rows",
+    "groups": "rows",
+    "labels/names": "labels",
+    "prompts/labels": "prompts",
+    "prompts/texts": "prompts",
+    "failed/modality": "failed rows",
+    "failed/reason": "failed rows",
+}
+ROW_TEXTS = tuple(name for name, dim in TEXTS.items() if dim == "rows")
+FLOATS = ("<f2", "<f4")
+ARRAYS = {
+    "labels/targets": Array(("rows", "labels"), ("|u1",)),
+    "prompts/embeddings": Array(("prompts", "width of prompts"), FLOATS),
+    "failed/row": Array(("failed rows",), ("<i8",)),
+    "failed/status": Array(("failed rows",), ("|u1",)),
+}
+for _name, _dim in TEXTS.items():
+    ARRAYS[f"{_name}/bytes"] = Array((f"bytes of {_name}",), ("|u1",))
+    ARRAYS[f"{_name}/offsets"] = Array((_dim,), ("<i8",), extra=1)
+RESERVED = frozenset(name.split("/")[0] for name in ARRAYS)
+MODALITY_NAME = re.compile(r"[a-z][a-z0-9_-]*")
+OPTIONAL = ("truncated",)  # of a modality
+ORDER = ("image", "text")  # these modalities come first, the others follow by name
+
+
+def modality_arrays(modality: str) -> dict[str, Array]:
+    """The datasets of one modality, by name."""
+    return {
+        f"{modality}/embeddings": Array(("rows", f"width of {modality}"), FLOATS),
+        f"{modality}/status": Array(("rows",), ("|u1",)),
+        f"{modality}/truncated": Array(("rows",), ("|u1",)),
+    }
+
+
+def in_order(modalities: Iterable[str]) -> tuple[str, ...]:
+    """Sort names of modalities: those of `ORDER`, then the others by name."""
+    names = set(modalities)
+    return (*(m for m in ORDER if m in names), *sorted(names.difference(ORDER)))
+
+
+def check_modality(name: str) -> None:
+    """Raise `StoreError` where `name` cannot be the name of a modality."""
+    if not MODALITY_NAME.fullmatch(name) or name in RESERVED:
+        raise StoreError(
+            "the name of a modality has small letters, digits, `-` and `_`, begins with a letter"
+            f" and is none of {', '.join(sorted(RESERVED))}",
+            f"it is {name!r}",
+            "choose another name, e.g. audio",
+        )
 
 
 class Status(IntEnum):
@@ -60,13 +130,16 @@ class Status(IntEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FailedRow:
-    """Why one row of one modality has no embedding."""
+    """Why one row of one modality has no embedding.
+
+    `id` is filled in where a store is read; a `Block` knows no ids.
+    """
 
     row: int
-    id: str
     modality: str
     status: Status
     reason: str
+    id: str = ""
 
     def place(self) -> tuple[int, str]:
         """Where it stands among others: they are sorted by row, then modality."""
@@ -75,7 +148,7 @@ class FailedRow:
 
 @dataclass
 class Checksum:
-    """The sha256 of a dataset, fed block by block; strings count with a NUL after each."""
+    """The sha256 of a dataset, fed block by block."""
 
     _hash: Any = field(default_factory=hashlib.sha256)
 
@@ -84,13 +157,8 @@ class Checksum:
         self._hash.update(np.ascontiguousarray(values).data)
 
     def add_texts(self, texts: Iterable[str]) -> None:
-        """Feed texts."""
+        """Feed texts, with a NUL after each."""
         self._hash.update("".join(f"{text}\0" for text in texts).encode("utf-8"))
-
-    def add_problems(self, problems: Iterable[FailedRow]) -> None:
-        """Feed problems."""
-        for p in problems:
-            self.add_texts((str(p.row), p.id, p.modality, str(int(p.status)), p.reason))
 
     @property
     def hex(self) -> str:
@@ -109,18 +177,20 @@ class Block:
     status
         Of shape (m,) uint8 per modality.
     truncated
-        Of shape (m,) uint8 for captions; all zero where there are none.
+        Of shape (m,) uint8, 0 or 1, per modality whose encoder has a context of limited length.
+    failed
+        The rows without an embedding, in order.
     """
 
-    embeddings: dict[str, Embeddings]
-    status: dict[str, NDArray[np.uint8]]
-    truncated: NDArray[np.uint8]
-    problems: tuple[FailedRow, ...] = ()
+    embeddings: Mapping[str, Embeddings]
+    status: Mapping[str, NDArray[np.uint8]]
+    truncated: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
+    failed: tuple[FailedRow, ...] = ()
 
     @property
     def n_rows(self) -> int:
         """The number of rows."""
-        return len(self.truncated)
+        return len(next(iter(self.status.values())))
 
     def part(self, rows: slice, *, start: int) -> Block:
         """Give some of its rows, not copied; `start` is the store's row that it begins with."""
@@ -128,25 +198,17 @@ class Block:
         return Block(
             embeddings={m: values[rows] for m, values in self.embeddings.items()},
             status={m: codes[rows] for m, codes in self.status.items()},
-            truncated=self.truncated[rows],
-            problems=tuple(p for p in self.problems if first <= p.row < last),
+            truncated={m: flags[rows] for m, flags in self.truncated.items()},
+            failed=tuple(f for f in self.failed if first <= f.row < last),
         )
 
     def arrays(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        """Give the name of each dataset with the array that goes into it."""
+        """Give the name of each dataset of a modality with the array that goes into it."""
         for modality, embeddings in self.embeddings.items():
             yield f"{modality}/embeddings", embeddings
             yield f"{modality}/status", self.status[modality]
-        if "text" in self.embeddings:
-            yield "text/truncated", self.truncated
-
-    def checksums(self) -> dict[str, str]:
-        """The sha256 of each dataset of a file that holds this block alone."""
-        sums = {name: Checksum() for name in ("problems", *dict(self.arrays()))}
-        sums["problems"].add_problems(self.problems)
-        for name, values in self.arrays():
-            sums[name].add(values)
-        return {name: checksum.hex for name, checksum in sums.items()}
+            if modality in self.truncated:
+                yield f"{modality}/truncated", self.truncated[modality]
 
 
 def text_sha256(text: str) -> str:

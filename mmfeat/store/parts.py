@@ -22,7 +22,7 @@ from mmfeat.core.files import sync, write_json
 from mmfeat.errors import StoreError
 from mmfeat.store.file import StoreFile
 from mmfeat.store.guard import LARGEST_JSON, check_schema, plain_errors
-from mmfeat.store.layout import MODALITIES, SCHEMA, store_digest
+from mmfeat.store.layout import SCHEMA, store_digest
 
 INDEX = "index.json"
 SUFFIX = ".h5"
@@ -172,7 +172,6 @@ def _read_index(path: Path) -> Any:
 
 def _outline(file: StoreFile) -> tuple[object, ...]:
     """What is the same in all files of a store."""
-    columns = ("captions", "labels/targets", *(f"{m}/embeddings" for m in MODALITIES))
-    kinds = {name: (file.shape(name)[1:], file.dtype(name)) for name in columns if name in file}
+    kinds = {name: (file.shape(name)[1:], file.dtype(name)) for name in file.names}
     labels = file.texts("labels/names") if "labels" in file else []
-    return kinds, labels, "prompts" in file, whole_provenance(file.provenance)
+    return kinds, labels, whole_provenance(file.provenance)

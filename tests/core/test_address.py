@@ -66,7 +66,7 @@ def test_images_at_an_address_give_the_bytes_of_the_folder(
     here = extract(table, tmp_path / "images", tmp_path / "here.h5", settings=options)
     there = extract(table, s3.upload(tmp_path / "images"), tmp_path / "s3.h5", settings=options)
     assert there.counts == here.counts
-    assert there.problems == here.problems
+    assert there.failed == here.failed
     assert (tmp_path / "s3.h5").read_bytes() == (tmp_path / "here.h5").read_bytes()
 
 

@@ -64,18 +64,18 @@ def test_every_row_is_there_with_a_status_and_a_reason(tmp_path: Path) -> None:
         "text": {"ok": 10, "empty": 2},
     }
     assert all(sum(counts.values()) == table.n_rows for counts in summary.counts.values())
-    assert [(p.row, p.modality) for p in summary.problems] == [
+    assert [(p.row, p.modality) for p in summary.failed] == [
         (2, "text"),
         (4, "image"),
         (7, "image"),
         (7, "text"),
     ]
-    assert summary.truncated == 2 and "2 captions were cut" in str(summary)
+    assert summary.truncated == {"text": 2} and "text: 2 rows were cut" in str(summary)
     assert verify_store(tmp_path / "a.h5") == []
     with FeatureStore.open(tmp_path / "a.h5") as store:
         assert store.ids == table.ids and store.captions == table.captions
         assert np.isnan(store.embeddings("image")[[4, 7]]).all()
-        assert np.array_equal(store.truncated.nonzero()[0], [4, 9])
+        assert np.array_equal(store.truncated["text"].nonzero()[0], [4, 9])
     assert not list(tmp_path.glob("*.parts")) and not list(tmp_path.glob("*.lock"))
 
 
@@ -111,8 +111,8 @@ def test_what_an_earlier_shard_has_is_not_encoded_again(tmp_path: Path, workers:
     summary = extract(table, tmp_path, tmp_path / "a.h5", encoder=encoder, settings=options)
     assert (encoder.n_images, encoder.n_captions) == (6, 3)
     assert summary.counts["image"] == {"ok": 18, "missing": 2}
-    assert summary.counts["text"] == {"ok": 16, "empty": 4} and summary.truncated == 4
-    assert [(p.row, p.id, p.modality) for p in summary.problems] == [
+    assert summary.counts["text"] == {"ok": 16, "empty": 4} and summary.truncated == {"text": 4}
+    assert [(p.row, p.id, p.modality) for p in summary.failed] == [
         (row, f"{row}.jpg", modality)
         for row in range(20)
         for modality, failed in (("image", row % 7 == 6), ("text", row % 5 == 2))
@@ -162,7 +162,7 @@ def test_a_mended_picture_is_encoded_once_for_all_its_rows(
 
 
 def in_blocks_of_four(store: FeatureStore) -> Iterator[Block]:
-    return BLOCKS(store, n_rows=4)
+    return BLOCKS(store, block_rows=4)
 
 
 def test_worker_processes_give_the_same_bytes(tmp_path: Path) -> None:
@@ -364,7 +364,7 @@ def test_failed_images_are_tried_again_and_nothing_else(tmp_path: Path) -> None:
     summary = extract(table, tmp_path, tmp_path / "a.h5", encoder=encoder, retry_failed=True)
     assert encoder.n_images == 1 and encoder.n_captions == 0
     assert summary.counts["image"] == {"ok": 11, "corrupt": 1}
-    assert [p.row for p in summary.problems if p.modality == "image"] == [3]
+    assert [p.row for p in summary.failed if p.modality == "image"] == [3]
     assert verify_store(tmp_path / "a.h5") == []
     with FeatureStore.open(tmp_path / "a.h5") as store:
         assert store.status("image")[3] == Status.CORRUPT

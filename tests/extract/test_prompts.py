@@ -184,11 +184,11 @@ def test_imported_prompts_must_fit(
         )
 
 
-@pytest.mark.parametrize("name", ["labels", "texts", "embeddings"])
+@pytest.mark.parametrize("name", ["labels/bytes", "texts/bytes", "embeddings"])
 def test_changed_prompts_are_found(tmp_path: Path, table: Table, listed: Path, name: str) -> None:
     out, _ = extract(table, tmp_path, listed)
     with h5py.File(out, "r+") as file:
-        file[f"prompts/{name}"][0] = 0.5 if name == "embeddings" else "other"
+        file[f"prompts/{name}"][0] = 1
     assert "prompts" in verify_store(out)[0]
 
 

@@ -60,17 +60,17 @@ def everything(path: Path) -> dict[str, Any]:
             "targets": store.targets.tolist() if store.targets is not None else None,
             "embeddings": {m: store.embeddings(m).tobytes() for m in store.modalities},
             "statuses": {m: codes.tolist() for m, codes in store.statuses.items()},
-            "truncated": store.truncated.tolist(),
-            "problems": store.problems,
-            "n_problems": store.n_problems,
-            "first": store.first_problems(3),
+            "truncated": {m: flags.tolist() for m, flags in store.truncated.items()},
+            "failed": store.failed,
+            "n_failed": store.n_failed,
+            "first": store.first_failed(3),
             "widths": store.widths,
             "dtype": store.dtype,
             "n_rows": store.n_rows,
             "features": store.features().embeddings["image"][0].tobytes(),
             "blocks": [
-                [block.n_rows, block.problems, *(v.tobytes() for _, v in block.arrays())]
-                for block in store.blocks(n_rows=6)
+                [block.n_rows, block.failed, *(v.tobytes() for _, v in block.arrays())]
+                for block in store.blocks(block_rows=6)
             ],
         }
 
@@ -102,7 +102,7 @@ def test_each_file_is_a_store_by_itself(tmp_path: Path, table: Table) -> None:
             assert store.ids == table.ids[start : start + 7]
             assert store.provenance["part"] == {"start": start, "n_rows": 20}
             failed = np.flatnonzero(store.status("image") != Status.OK).tolist()
-            assert [p.row for p in store.problems if p.modality == "image"] == failed
+            assert [p.row for p in store.failed if p.modality == "image"] == failed
         start += n_rows
 
 
@@ -379,7 +379,7 @@ def _other_file(folder: Path, index: dict[str, Any]) -> None:
 
 def _other_labels(folder: Path, index: dict[str, Any]) -> None:
     with h5py.File(folder / "00001.h5", "r+") as file:
-        file["labels/names"][0] = "other"
+        file["labels/names/bytes"][0] += 1
 
 
 @pytest.mark.parametrize(

@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from mmfeat import FeatureStore
 from mmfeat.errors import StoreError
 from mmfeat.fit.fusion.fuse import present
-from mmfeat.store import Status, open_features, read_features, read_provenance
+from mmfeat.store import SCHEMA, Status, open_features, read_features, read_provenance
 from mmfeat.store.inspect import inspect_store, sampled_blocks
 from mmfeat.store.layout import Block, FailedRow
 from mmfeat.store.verify import verify_store
-from mmfeat.store.write import Rows, write_store
+from mmfeat.store.writer import Rows, write_store
 from tests.support.workspaces import Mmfeat
 
 N, WIDTH = 12, 8
@@ -47,9 +47,8 @@ def make_store(
     block = Block(
         embeddings={"image": values, "text": values[:, ::-1].copy()},
         status={"image": status, "text": status},
-        truncated=np.zeros(n, np.uint8),
-        problems=tuple(
-            FailedRow(row=row, id=ids[row], modality=m, status=Status.CORRUPT, reason="broken")
+        failed=tuple(
+            FailedRow(row=row, modality=m, status=Status.CORRUPT, reason="broken")
             for row in failed
             for m in ("image", "text")
         ),
@@ -65,7 +64,7 @@ def make_store(
         ),
         widths={"image": WIDTH, "text": WIDTH},
         dtype=dtype,
-        provenance={"schema": 1, "n_rows": n, "modalities": ["image", "text"], "encoder": {}},
+        provenance={"schema": SCHEMA, "n_rows": n, "modalities": ["image", "text"], "encoder": {}},
         blocks=[block],
     )
     return path
@@ -77,10 +76,10 @@ def test_a_store_gives_back_what_was_written(tmp_path: Path) -> None:
         assert store.ids == store.image_paths == tuple(f"{i}.jpg" for i in range(N))
         assert store.captions is not None and store.captions[2] == "caption 2.jpg"
         assert store.labels == ("1", "2", "19") and store.modalities == ("image", "text")
-        assert store.image is not None and store.image.dtype == np.float16
+        assert store.embeddings("image").dtype == np.float16
         assert np.isnan(store.embeddings("text")[3]).all()
         assert store.statuses["image"].tolist() == [1] * 3 + [3] + [1] * 8
-        assert [p.reason for p in store.problems] == ["broken", "broken"]
+        assert [(f.id, f.reason) for f in store.failed] == [("3.jpg", "broken")] * 2
         features = store.features()
     assert features.embeddings["image"][0].shape == (N, WIDTH) and features.targets is not None
     assert verify_store(path) == []
@@ -136,12 +135,11 @@ def test_stores_are_joined_by_id(tmp_path: Path) -> None:
         ),
         widths={"image": WIDTH},
         dtype="float16",
-        provenance={"schema": 1, "n_rows": N, "modalities": ["image"]},
+        provenance={"schema": SCHEMA, "n_rows": N, "modalities": ["image"]},
         blocks=[
             Block(
                 embeddings={"image": features.embeddings["image"][0][order]},
                 status={"image": np.ones(N, np.uint8)},
-                truncated=np.zeros(N, np.uint8),
             )
         ],
     )
@@ -204,13 +202,9 @@ def test_inspect_counts_and_compares(tmp_path: Path) -> None:
     assert set(document["cosine"]) == set(document["norms"]["text"]) == {"min", "median", "max"}
 
 
-def test_inspect_looks_at_blocks_of_a_large_store(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mmfeat: Mmfeat
-) -> None:
+def test_inspect_looks_at_blocks_of_a_large_store(tmp_path: Path, mmfeat: Mmfeat) -> None:
     path = make_store(tmp_path / "a.h5", failed=(3, 6))
-    monkeypatch.setattr("mmfeat.store.inspect.BLOCK", 2)
-    monkeypatch.setattr("mmfeat.store.inspect.MOST_BLOCKS", 3)
-    document = inspect_store(path)
+    document = inspect_store(path, block_rows=2, most_blocks=3)
     assert document["rows_looked_at"] == 6
     assert document["status"]["image"] == {"ok": 10, "corrupt": 2}
     with FeatureStore.open(path) as store:
@@ -218,8 +212,9 @@ def test_inspect_looks_at_blocks_of_a_large_store(
     seen = norms[[0, 1, 5, 10, 11]]  # row 6 is NaN
     assert document["norms"]["image"]["max"] == pytest.approx(float(seen.max()))
     assert document["norms"]["image"]["median"] == pytest.approx(float(np.median(seen)))
-    assert "norms and cosines are of 6 rows" in mmfeat("inspect", path).stdout
-    monkeypatch.undo()
+    ids = tuple(f"{row}.jpg" for row in range(65_600))
+    large = make_store(tmp_path / "large.h5", ids=ids, captions=ids)
+    assert "norms and cosines are of 65536 rows" in mmfeat("inspect", large).stdout
     for n_rows in (0, 1, 1024, 65_536, 65_537, 65_599, 10_000_000):
         blocks = sampled_blocks(n_rows)
         assert sum(block.stop - block.start for block in blocks) == min(n_rows, 65_536)
@@ -234,8 +229,20 @@ def edit(name: str, row: int, value: object) -> Callable[[h5py.File], None]:
     return change
 
 
+def edit_text(name: str, row: int, value: bytes) -> Callable[[h5py.File], None]:
+    def change(file: h5py.File) -> None:
+        start, stop = file[f"{name}/offsets"][row : row + 2]
+        file[f"{name}/bytes"][start:stop] = np.frombuffer(value, np.uint8)
+
+    return change
+
+
+def set_attribute(file: h5py.File, name: str, value: bytes) -> None:
+    file.attrs.create(name, value, dtype=h5py.string_dtype("utf-8", len(value)))
+
+
 def edit_provenance(file: h5py.File) -> None:
-    file.attrs["provenance"] = '{"made": "up", ' + file.attrs["provenance"][1:]
+    set_attribute(file, "provenance", b'{"made": "up", ' + file.attrs["provenance"][1:])
 
 
 @pytest.mark.parametrize(
@@ -246,9 +253,9 @@ def edit_provenance(file: h5py.File) -> None:
         (edit("text/embeddings", 6, np.nan), "row 6 has the text status 1 but .* is NaN"),
         (edit("text/embeddings", 3, 1.0), "row 3 has the text status 3 but .* not NaN"),
         (edit("image/status", 0, 9), "unknown codes"),
-        (edit("image/status", 0, 2), "problems do not match"),
-        (edit("ids", 0, "1.jpg"), "ids are repeated"),
-        (edit("captions", 0, "other"), "captions is not what was written"),
+        (edit("image/status", 0, 2), "reasons do not match"),
+        (edit_text("ids", 0, b"1.jpg"), "ids are repeated"),
+        (edit_text("captions", 0, b"caption X.jpg"), "captions/bytes is not what was written"),
         (edit("labels/targets", 0, 2), "neither 0 nor 1"),
         (edit_provenance, "provenance is not what was written"),
     ],
@@ -302,7 +309,8 @@ def _external_storage(file: h5py.File) -> None:
 
 def _references(file: h5py.File) -> None:
     del file["ids"]
-    file.create_dataset("ids", (N,), h5py.ref_dtype)
+    file.create_dataset("ids/offsets", (N + 1,), h5py.ref_dtype)
+    file.create_dataset("ids/bytes", (1,), "u1")
 
 
 def _other_rows(file: h5py.File) -> None:
@@ -311,7 +319,7 @@ def _other_rows(file: h5py.File) -> None:
 
 
 def _other_schema(file: h5py.File) -> None:
-    file.attrs["provenance"] = json.dumps({"schema": 99})
+    set_attribute(file, "provenance", json.dumps({"schema": 99}).encode())
 
 
 def _no_provenance(file: h5py.File) -> None:
@@ -319,7 +327,7 @@ def _no_provenance(file: h5py.File) -> None:
 
 
 def _not_json(file: h5py.File) -> None:
-    file.attrs["checksums"] = "nonsense"
+    set_attribute(file, "checksums", b"nonsense")
 
 
 def _stranger(file: h5py.File) -> None:
@@ -385,7 +393,7 @@ def test_a_damaged_file_never_ends_in_another_error(tmp_path: Path) -> None:
         try:
             with FeatureStore.open(damaged) as store:
                 store.features()
-                assert store.problems is not None
+                assert store.failed is not None
         except StoreError:
             refused += 1
     assert refused > 0

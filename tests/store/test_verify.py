@@ -7,7 +7,7 @@ import tracemalloc
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import h5py
@@ -16,16 +16,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmfeat.errors import StoreError
-from mmfeat.store import FeatureStore, verify
-from mmfeat.store.heaps import has_endless_heap
+from mmfeat.core.unique import digests_of, has_repeats
+from mmfeat.store import SCHEMA, FeatureStore
 from mmfeat.store.inspect import inspect_store
-from mmfeat.store.texts import REFERENCE
-from mmfeat.store.unique import digests_of, has_repeats
 from mmfeat.store.verify import MOST_ROWS, verify_store
-from mmfeat.store.write import Rows, write_store
+from mmfeat.store.writer import Rows, write_store
 from tests.extract.test_extract import extract
-from tests.store.test_store import IDS, N, make_store
+from tests.store.test_store import IDS, N, make_store, set_attribute
 from tests.support.toy import SETTINGS, make_table
 from tests.support.workspaces import Mmfeat
 
@@ -44,9 +41,7 @@ def test_repeats_are_found_whatever_the_digest(
 ) -> None:
     texts = [text for block in blocks for text in block]
     digests = digests_of(texts, digest=digest)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mmfeat.store.unique.AT_ONCE", at_once)
-        found = has_repeats(digests, lambda: blocks, digest=digest)
+    found = has_repeats(digests, lambda: blocks, digest=digest, at_once=at_once)
     assert found == (len(set(texts)) < len(texts))
 
 
@@ -65,17 +60,10 @@ def test_texts_are_read_again_only_where_digests_are_equal() -> None:
 @pytest.mark.parametrize("weak", [same, len])
 @pytest.mark.parametrize(("last", "found"), [(IDS[-1], []), (IDS[0], ["ids are repeated"])])
 def test_ids_that_share_a_digest_are_compared(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    weak: Callable[[str], int],
-    last: str,
-    found: list[str],
+    tmp_path: Path, weak: Callable[[str], int], last: str, found: list[str]
 ) -> None:
-    for function in (digests_of, has_repeats):
-        monkeypatch.setattr(verify, function.__name__, partial(function, digest=weak))
-    monkeypatch.setattr("mmfeat.store.texts.BLOCK_ROWS", 5)
     path = make_store(tmp_path / "a.h5", ids=(*IDS[:-1], last))
-    assert verify_store(path) == found
+    assert verify_store(path, digest=weak) == found
 
 
 def test_a_folder_with_one_file_is_whole(tmp_path: Path) -> None:
@@ -93,7 +81,7 @@ def test_a_store_without_rows_is_whole(tmp_path: Path) -> None:
         rows=Rows(ids=(), image_paths=(), captions=(), targets=None, labels=()),
         widths={"image": 8, "text": 8},
         dtype="float16",
-        provenance={"schema": 1, "n_rows": 0, "modalities": ["image", "text"]},
+        provenance={"schema": SCHEMA, "n_rows": 0, "modalities": ["image", "text"]},
         blocks=[],
     )
     assert verify_store(path) == []
@@ -112,18 +100,16 @@ def change(path: Path, old: bytes, new: bytes) -> None:
 @pytest.mark.parametrize(
     ("new", "finding"),
     [
-        (b"caption X.jpg", "captions is not what was written: its sha256 differs"),
+        (b"caption X.jpg", "captions/bytes is not what was written: its sha256 differs"),
         (b"caption \xff.jpg", "can't decode byte 0xff"),
     ],
 )
 def test_a_damaged_text_of_a_middle_block_is_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new: bytes, finding: str
+    tmp_path: Path, new: bytes, finding: str
 ) -> None:
     path = make_store(tmp_path / "a.h5")
     change(path, b"caption 6.jpg", new)
-    monkeypatch.setattr("mmfeat.store.texts.BLOCK_ROWS", 5)
-    monkeypatch.setattr("mmfeat.store.verify.BLOCK_ROWS", 5)
-    (found,) = verify_store(path)
+    (found,) = verify_store(path, block_rows=5)
     assert finding in found
 
 
@@ -142,67 +128,34 @@ def test_rows_with_the_same_fault_are_told_so_many_times(tmp_path: Path) -> None
 def test_a_problem_of_a_row_that_is_not_there_is_found(tmp_path: Path, row: int) -> None:
     path = make_store(tmp_path / "a.h5")
     with h5py.File(path, "r+") as file:
-        problems = file["problems"][...]
-        problems["row"][0] = row
-        file["problems"][...] = problems
-    assert f"a problem is of row {row}, the store has {N} rows" in verify_store(path)
+        file["failed/row"][0] = row
+    (found,) = verify_store(path)
+    assert f"row {row} failed, and there are {N} rows" in found
 
 
 def test_a_row_takes_some_bytes_whatever_it_holds(tmp_path: Path) -> None:
     peaks = []
-    for n_rows in (20_000, 60_000):
+    for n_rows in (140_000, 200_000):
         ids = tuple(f"a rather long name of picture {row}.jpg" for row in range(n_rows))
         path = make_store(tmp_path / f"{n_rows}.h5", ids=ids)
         tracemalloc.start()
         assert verify_store(path) == []
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert peaks[1] - peaks[0] < 16 * 40_000
+    assert peaks[1] - peaks[0] < 16 * 60_000
 
 
-def test_blocks_of_texts_are_cut_by_bytes_and_rows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_blocks_of_texts_are_cut_by_bytes(tmp_path: Path) -> None:
     captions = ("", "x" * 50, "", "y" * 30, "z" * 30, "é" * 10, *"abcdef")
     path = make_store(tmp_path / "a.h5", captions=captions)
-    monkeypatch.setattr("mmfeat.store.texts.BLOCK_ROWS", 8)
-    monkeypatch.setattr("mmfeat.store.texts.BLOCK_BYTES", 60)
+    for block_bytes, lengths in ((60, [3, 2, 7]), (1, [1, 2, *[1] * 9]), (1 << 20, [12])):
+        with FeatureStore.open(path) as store:
+            blocks = list(store.text_blocks("captions", block_bytes=block_bytes))
+        assert tuple(chain.from_iterable(blocks)) == captions
+        assert [len(block) for block in blocks] == lengths
     with FeatureStore.open(path) as store:
-        assert [len(block) for block in store.text_blocks("captions")] == [3, 2, 3, 4]
-        assert store.captions == captions
-        problems = store.problems
-        assert [len(block) for block in store.problem_blocks()] == [2]
-    monkeypatch.setattr("mmfeat.store.texts.BLOCK_BYTES", 1)
-    with FeatureStore.open(path) as store:
-        assert store.captions == captions and store.problems == problems
-        assert [len(block) for block in store.problem_blocks()] == [1, 1]
-    assert verify_store(path) == []
-
-
-@pytest.mark.parametrize(
-    ("name", "at", "size"), [("captions", 0, REFERENCE), ("problems", 41, 41 + REFERENCE)]
-)
-def test_rows_that_point_to_one_large_text_are_refused_before_they_are_read(
-    tmp_path: Path, name: str, at: int, size: int
-) -> None:
-    path = make_store(tmp_path / "a.h5", failed=(3, 4, 5))
-    with h5py.File(path, "r+") as file:
-        first = file[name][0]
-        if name == "problems":
-            first["reason"] = "x" * 10_000
-        file[name][0] = first if name == "problems" else "x" * 10_000
-        start, n_rows = file[name].id.get_offset() + at, len(file[name])
-    content = bytearray(path.read_bytes())
-    for there in range(start + size, start + n_rows * size, size):
-        content[there : there + REFERENCE] = content[start : start + REFERENCE]
-    path.write_bytes(content)
-    with FeatureStore.open(path) as store:
-        tracemalloc.start()
-        with pytest.raises(StoreError, match=f"the texts of {name} are larger than the file"):
-            list(store.text_blocks(name) if name == "captions" else store.problem_blocks())
-        assert tracemalloc.get_traced_memory()[1] < 50_000
-        tracemalloc.stop()
-    assert any("larger than the file" in line for line in verify_store(path))
+        assert [len(block) for block in store.failed_blocks()] == [2]
+        assert [len(block) for block in store.failed_blocks(block_rows=1)] == [1, 1]
 
 
 @pytest.mark.parametrize("command", ["verify", "inspect"])
@@ -213,7 +166,7 @@ def test_json_that_has_no_digest_is_refused(
 ) -> None:
     path = make_store(tmp_path / "a.h5")
     with h5py.File(path, "r+") as file:
-        file.attrs[name] = f'{{"x": {value}, {file.attrs[name][1:]}'
+        set_attribute(file, name, f'{{"x": {value}, '.encode() + file.attrs[name][1:])
     result = mmfeat(command, path)
     assert result.exit_code == 1 and result.stderr.count("\n") == 1
     assert "HDF5 files as mmfeat wrote them" in result.stderr
@@ -243,32 +196,3 @@ def test_inspect_says_nothing_of_norms_that_are_none(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert inspect_store(path)["cosine"]["max"] <= 1.001
-
-
-@pytest.mark.parametrize("cut", [0, 5])
-def test_zeros_in_place_of_a_text_are_found_before_hdf5_reads_them_for_ever(
-    tmp_path: Path, mmfeat: Mmfeat, cut: int
-) -> None:
-    settings = replace(SETTINGS, rows_per_file=cut)
-    extract(make_table(tmp_path), tmp_path, tmp_path / "a.h5", settings=settings)
-    path = tmp_path / "a" / "00001.h5" if cut else tmp_path / "a.h5"
-    assert not has_endless_heap(path)
-    content = path.read_bytes()
-    heap = content.index(b"GCOL")
-    path.write_bytes(content[: heap + 16] + bytes(4080) + content[heap + 4096 :])
-    assert has_endless_heap(path)
-    result = mmfeat("verify", tmp_path / "a.h5")
-    assert result.exit_code == 1 and result.stderr.count("\n") == 1
-    assert f"{path}: there are zeros where a text should be" in result.stderr
-
-
-def test_a_heap_at_the_border_of_two_chunks_is_looked_at(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "x"
-    for chunk in range(8, 60):
-        monkeypatch.setattr("mmfeat.store.heaps.CHUNK", chunk)
-        path.write_bytes(b"x" * 40 + b"GCOL\1\0\0\0" + (32).to_bytes(8, "little") + bytes(16))
-        assert has_endless_heap(path)
-        path.write_bytes(b"x" * 40 + b"GCOL\1\0\0\0" + (32).to_bytes(8, "little"))
-        assert not has_endless_heap(path)

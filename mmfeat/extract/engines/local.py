@@ -20,9 +20,9 @@ from mmfeat.extract.images.decoding import Decoder, DecodeTask
 from mmfeat.extract.images.guard import Refusal
 from mmfeat.extract.images.read import Decoded
 from mmfeat.extract.plan import Plan, Shard
+from mmfeat.extract.repeats import OPEN
 from mmfeat.store.layout import Block, FailedRow, Status
-from mmfeat.store.repeats import OPEN
-from mmfeat.store.write import write_shard
+from mmfeat.store.writer import write_shard
 from mmfeat.types import Embeddings, IntArray
 
 
@@ -32,7 +32,7 @@ class Encoded:
 
     embeddings: Embeddings
     status: NDArray[np.uint8]
-    truncated: NDArray[np.uint8]
+    truncated: NDArray[np.uint8] | None  # None where the encoder takes inputs of any length
     refusals: dict[int, Refusal]
 
 
@@ -108,13 +108,13 @@ def encode_rows(
 ) -> Block:
     """Encode any rows of the table, in their order.
 
-    Rows that repeat one before row `since` are left open (see `mmfeat.store.repeats`). Of
+    Rows that repeat one before row `since` are left open (see `mmfeat.extract.repeats`). Of
     `decoded`, one result is taken for each of `image_names`.
     """
     embeddings: dict[str, Embeddings] = {}
     status: dict[str, NDArray[np.uint8]] = {}
-    truncated = np.zeros(len(rows), np.uint8)
-    problems: list[FailedRow] = []
+    truncated: dict[str, NDArray[np.uint8]] = {}
+    failed: list[FailedRow] = []
     for modality in plan.modalities:
         new = np.flatnonzero(plan.first[modality][rows] >= since)
         found = (
@@ -127,13 +127,13 @@ def encode_rows(
         embeddings[modality][new] = found.embeddings
         status[modality] = np.full(len(rows), OPEN, np.uint8)
         status[modality][new] = found.status
-        truncated[new] |= found.truncated
-        problems += _problems(plan, rows[new], modality, found.refusals)
+        if found.truncated is not None:
+            truncated[modality] = np.zeros(len(rows), np.uint8)
+            truncated[modality][new] = found.truncated
+        failed += _failed(rows[new], modality, found.refusals)
         advance(modality, len(rows) - len(new))
-    problems.sort(key=FailedRow.place)
-    return Block(
-        embeddings=embeddings, status=status, truncated=truncated, problems=tuple(problems)
-    )
+    failed.sort(key=FailedRow.place)
+    return Block(embeddings=embeddings, status=status, truncated=truncated, failed=tuple(failed))
 
 
 def _encode_images(
@@ -181,7 +181,7 @@ def _encode_images(
     return Encoded(
         embeddings=values[same_as][index],
         status=status[index],
-        truncated=np.zeros(len(rows), np.uint8),
+        truncated=None,
         refusals={i: refusals[at] for i, at in enumerate(index.tolist()) if at in refusals},
     )
 
@@ -213,13 +213,10 @@ def _encode_captions(plan: Plan, encoder: Encoder, rows: IntArray, advance: Adva
     )
 
 
-def _problems(
-    plan: Plan, rows: IntArray, modality: str, refusals: dict[int, Refusal]
-) -> list[FailedRow]:
+def _failed(rows: IntArray, modality: str, refusals: dict[int, Refusal]) -> list[FailedRow]:
     return [
         FailedRow(
             row=int(rows[at]),
-            id=plan.table.ids[rows[at]],
             modality=modality,
             status=refusal.status,
             reason=refusal.reason,

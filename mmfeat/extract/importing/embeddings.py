@@ -22,7 +22,7 @@ from mmfeat.store.layout import BLOCK_ROWS, SCHEMA, Block, FailedRow, Status
 from mmfeat.store.parts import find_store
 from mmfeat.store.reader import FeatureStore
 from mmfeat.store.shards import check_same
-from mmfeat.store.write import Rows, write_store
+from mmfeat.store.writer import Rows, write_store
 from mmfeat.types import Embeddings, Prompts, Table
 
 
@@ -140,31 +140,25 @@ def _prompts(path: Path, table: Table) -> Prompts | None:
 def _blocks(table: Table, arrays: dict[str, Embeddings], dtype: str) -> Iterator[Block]:
     for start in range(0, table.n_rows, BLOCK_ROWS):
         stop = min(start + BLOCK_ROWS, table.n_rows)
-        embeddings, status, problems = {}, {}, []
+        embeddings, status, failed = {}, {}, []
         for modality, array in arrays.items():
-            with np.errstate(over="ignore"):  # what does not fit becomes inf, and is told below
+            with np.errstate(over="ignore"):  # what does not fit becomes inf and fails below
                 values = np.array(array[start:stop], dtype=dtype)
             bad = ~np.isfinite(values).all(axis=1)
             values[bad] = np.nan
             embeddings[modality] = values
             status[modality] = np.where(bad, Status.MISSING, Status.OK).astype(np.uint8)
-            problems += [
+            failed += [
                 FailedRow(
                     row=start + int(at),
-                    id=table.ids[start + int(at)],
                     modality=modality,
                     status=Status.MISSING,
                     reason="the source has no embedding of this row, or none that is finite here",
                 )
                 for at in np.flatnonzero(bad)
             ]
-        problems.sort(key=lambda p: (p.row, p.modality))
-        yield Block(
-            embeddings=embeddings,
-            status=status,
-            truncated=np.zeros(stop - start, np.uint8),
-            problems=tuple(problems),
-        )
+        failed.sort(key=FailedRow.place)
+        yield Block(embeddings=embeddings, status=status, failed=tuple(failed))
 
 
 def _sha256(array: Embeddings) -> str:

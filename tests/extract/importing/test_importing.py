@@ -98,7 +98,7 @@ def test_rows_that_the_source_lacks_are_missing(
         table, image=path, text=None, out=tmp_path / "a.h5", encoder_name="x"
     )
     assert summary.counts == {"image": {"ok": 6, "missing": 3}}
-    assert [p.row for p in summary.problems] == [2, 7, 8]
+    assert [p.row for p in summary.failed] == [2, 7, 8]
     assert verify_store(tmp_path / "a.h5") == []
 
 

@@ -1,4 +1,4 @@
-"""Whether a text stands twice among many, found without holding them: 8 bytes for each.
+"""Whether a text occurs twice among many, found without holding them: 8 bytes for each.
 
 Equal texts have equal digests, so the digests are sorted, and texts are compared where digests are
 equal: the answer is exact, whatever the digest. Python's own hash is keyed anew in each process,
@@ -24,17 +24,21 @@ def digests_of(texts: Sequence[str], *, digest: Digest = hash) -> IntArray:
 
 
 def has_repeats(
-    digests: IntArray, read: Callable[[], Iterable[list[str]]], *, digest: Digest = hash
+    digests: IntArray,
+    read: Callable[[], Iterable[list[str]]],
+    *,
+    digest: Digest = hash,
+    at_once: int = AT_ONCE,
 ) -> bool:
-    """Whether one of the texts that `read` gives in blocks stands there twice.
+    """Whether one of the texts that `read` gives in blocks occurs twice.
 
     `digests` (n,) are theirs, in any order, and are sorted in place. The texts are read again
-    only where digests are equal, up to the first that is repeated.
+    only where digests are equal, up to the first that is repeated, for `at_once` digests a time.
     """
     digests.sort()
     equal = np.unique(digests[1:][digests[1:] == digests[:-1]])
-    for start in range(0, len(equal), AT_ONCE):
-        looked_for = set(equal[start : start + AT_ONCE].tolist())
+    for start in range(0, len(equal), at_once):
+        looked_for = set(equal[start : start + at_once].tolist())
         seen: set[str] = set()
         for text in chain.from_iterable(read()):
             if digest(text) in looked_for:

@@ -1,0 +1,335 @@
+"""Writing one feature store from blocks of rows, with memory for one block only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from mmfeat.core.files import replacing
+from mmfeat.errors import StoreError
+from mmfeat.store.layout import (
+    BLOCK_ROWS,
+    Block,
+    Checksum,
+    FailedRow,
+    canonical_json,
+    check_modality,
+    store_digest,
+    text_sha256,
+)
+from mmfeat.store.parts import file_name, part_provenance, replacing_files, write_index
+from mmfeat.store.texts import encode_texts
+from mmfeat.types import IntArray, Prompts, Table, Targets
+
+LARGEST_ATTRIBUTE = 60_000  # bytes; HDF5 has room for 64 KiB
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """What a store keeps of the table, one entry per row."""
+
+    ids: Sequence[str]
+    image_paths: Sequence[str]
+    captions: Sequence[str] | None
+    targets: Targets | None
+    labels: Sequence[str]
+    groups: Sequence[str] | None = None
+
+    @classmethod
+    def of(cls, table: Table) -> Rows:
+        """Take the rows of a table."""
+        return cls(
+            ids=table.ids,
+            image_paths=table.image_paths,
+            captions=table.captions,
+            targets=table.targets,
+            labels=table.labels,
+        )
+
+    def part(self, rows: slice) -> Rows:
+        """Give some of the rows."""
+        return replace(
+            self,
+            ids=self.ids[rows],
+            image_paths=self.image_paths[rows],
+            captions=None if self.captions is None else self.captions[rows],
+            targets=None if self.targets is None else self.targets[rows],
+            groups=None if self.groups is None else self.groups[rows],
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrittenRows:
+    """The rows of a store that are written already, while the others are not.
+
+    `files` has the store's files in order, with `rows_per_file` rows each but the last; `current`
+    is the file of number `number`, which is being written.
+    """
+
+    files: Sequence[Path]
+    rows_per_file: int
+    number: int
+    current: h5py.File
+
+    def read(self, modality: str, rows: IntArray) -> dict[str, NDArray[Any]]:
+        """Give what stands in `rows` (m,), in increasing order, by the name of the dataset."""
+        numbers = rows // self.rows_per_file
+        parts = []
+        for number in np.unique(numbers).tolist():
+            at = rows[numbers == number] - number * self.rows_per_file
+            if number == self.number:
+                parts.append({name: data[at] for name, data in self.current[modality].items()})
+            else:
+                with h5py.File(self.files[number], "r") as earlier:
+                    parts.append({name: data[at] for name, data in earlier[modality].items()})
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+Fill = Callable[[Block, int, WrittenRows], Block]  # the block, its first row, what is before it
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Contents:
+    """What a store has besides its blocks."""
+
+    rows: Rows
+    widths: Mapping[str, int]
+    dtype: str
+    provenance: dict[str, Any]
+    prompts: Prompts | None
+
+    def part(self, start: int, n_rows: int) -> _Contents:
+        """Give what a file with at most `n_rows` rows from `start` on has."""
+        rows = self.rows.part(slice(start, start + n_rows))
+        provenance = part_provenance(self.provenance, start, len(rows.ids))
+        return replace(self, rows=rows, provenance=provenance)
+
+
+def write_store(
+    path: Path,
+    *,
+    rows: Rows,
+    widths: Mapping[str, int],
+    dtype: str,
+    provenance: dict[str, Any],
+    blocks: Iterable[Block],
+    fill: Fill | None = None,
+    prompts: Prompts | None = None,
+) -> None:
+    """Write a store atomically; the same arguments give the same bytes.
+
+    `widths` has one entry per modality; `blocks` cover all rows in order. `fill` completes each
+    block from the rows before it. With `rows_per_file` in its `provenance` it is a store of many
+    files, see `mmfeat.store.parts`. Raises `StoreError` where the disk is full or not writable,
+    or a modality has an impossible name.
+    """
+    for modality in widths:
+        check_modality(modality)
+    whole = _Contents(rows=rows, widths=widths, dtype=dtype, provenance=provenance, prompts=prompts)
+    n_rows, per_file = len(rows.ids), provenance.get("rows_per_file")
+    if per_file is None:
+        _write_files([path], whole, blocks, fill=fill, per_file=n_rows)
+        return
+    with _plain_errors(path), replacing_files(path) as folder:
+        files = [folder / file_name(start // per_file) for start in range(0, n_rows, per_file)]
+        digests = _write_files(files, whole, blocks, fill=fill, per_file=per_file)
+        write_index(folder, digests, provenance)
+
+
+def write_shard(path: Path, block: Block, *, provenance: dict[str, Any], dtype: str) -> None:
+    """Write one block atomically as a shard of its own."""
+    widths = {modality: values.shape[1] for modality, values in block.embeddings.items()}
+    with _new_file(path) as file:
+        _write_blocks(file, [block], n_rows=block.n_rows, widths=widths, dtype=dtype)
+        file.finish(provenance)
+
+
+def _write_files(
+    files: Sequence[Path],
+    whole: _Contents,
+    blocks: Iterable[Block],
+    *,
+    fill: Fill | None,
+    per_file: int,
+) -> list[str]:
+    """Write one file after another, with `per_file` rows each; give their digests."""
+    pieces = _cut(blocks, per_file)
+    digests = []
+    for number, path in enumerate(files):
+        start = number * per_file
+        part = whole.part(start, per_file) if "rows_per_file" in whole.provenance else whole
+        with _new_file(path) as file:
+            written = WrittenRows(
+                files=files, rows_per_file=per_file, number=number, current=file.hdf5
+            )
+            _write_rows(file, part.rows)
+            _write_blocks(
+                file,
+                pieces if fill is None else _filled(pieces, fill, written, start),
+                n_rows=len(part.rows.ids),
+                widths=part.widths,
+                dtype=part.dtype,
+                start=start,
+            )
+            if part.prompts is not None:
+                _write_prompts(file, part.prompts, part.dtype)
+            digests.append(file.finish(part.provenance))
+    return digests
+
+
+def _cut(blocks: Iterable[Block], per_file: int) -> Iterator[Block]:
+    """Cut blocks where a file of `per_file` rows is full."""
+    start = 0
+    for block in blocks:
+        stop = start + block.n_rows
+        full = range((start // per_file + 1) * per_file, stop, per_file)
+        for begin, end in pairwise((start, *full, stop)):
+            yield block.part(slice(begin - start, end - start), start=start) if full else block
+        start = stop
+
+
+def _filled(
+    blocks: Iterator[Block], fill: Fill, written: WrittenRows, start: int
+) -> Iterator[Block]:
+    for block in blocks:
+        yield fill(block, start, written)
+        start += block.n_rows
+
+
+class _NewFile:
+    """An HDF5 file that is being written, with the sha256 of each dataset."""
+
+    def __init__(self, hdf5: h5py.File) -> None:
+        self.hdf5 = hdf5
+        self._sums: dict[str, Checksum] = {}
+
+    def create(self, name: str, shape: tuple[int, ...], dtype: str) -> None:
+        """Add a dataset, to be filled by `append`."""
+        self.hdf5.create_dataset(name, shape=shape, dtype=np.dtype(dtype).newbyteorder("<"))
+        self._sums[name] = Checksum()
+
+    def append(self, name: str, values: NDArray[Any], *, start: int) -> None:
+        """Write the rows from `start` on, which is where the rows before ended."""
+        dataset = self.hdf5[name]
+        values = np.ascontiguousarray(values, dtype=dataset.dtype)
+        dataset[start : start + len(values)] = values
+        self._sums[name].add(values)
+
+    def write(self, name: str, values: NDArray[Any], dtype: str) -> None:
+        """Add a dataset with all its values."""
+        self.create(name, values.shape, dtype)
+        self.append(name, values, start=0)
+
+    def write_texts(self, name: str, texts: Sequence[str]) -> None:
+        """Add a text dataset; some texts are encoded at a time, and each twice."""
+        starts = range(0, len(texts), BLOCK_ROWS)
+        self.create(f"{name}/offsets", (len(texts) + 1,), "int64")
+        end = np.zeros(1, np.int64)
+        self.append(f"{name}/offsets", end, start=0)
+        for start in starts:
+            _, lengths = encode_texts(texts[start : start + BLOCK_ROWS])
+            ends = end + np.cumsum(lengths)
+            self.append(f"{name}/offsets", ends, start=start + 1)
+            end = ends[-1:]
+        self.create(f"{name}/bytes", (int(end[0]),), "uint8")
+        at = 0
+        for start in starts:
+            data, _ = encode_texts(texts[start : start + BLOCK_ROWS])
+            self.append(f"{name}/bytes", data, start=at)
+            at += len(data)
+
+    def finish(self, provenance: dict[str, Any]) -> str:
+        """Write the two attributes; give the digest of the file."""
+        text = canonical_json(provenance)
+        sums = {name: sum_.hex for name, sum_ in self._sums.items()}
+        sums["provenance"] = text_sha256(text)
+        for name, value in (("provenance", text), ("checksums", canonical_json(sums))):
+            data = value.encode("utf-8")
+            if len(data) > LARGEST_ATTRIBUTE:
+                raise StoreError(
+                    f"the {name} of a store takes at most {LARGEST_ATTRIBUTE:,} bytes",
+                    f"it takes {len(data):,}",
+                    "use fewer columns, or shorter names for them",
+                )
+            self.hdf5.attrs.create(name, data, dtype=h5py.string_dtype("utf-8", len(data)))
+        return store_digest(provenance, sums)
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[_NewFile]:
+    """Give an HDF5 file that replaces `path` when it is whole."""
+    with _plain_errors(path), replacing(path) as partial, h5py.File(partial, "w") as hdf5:
+        yield _NewFile(hdf5)
+
+
+@contextmanager
+def _plain_errors(path: Path) -> Iterator[None]:
+    """Turn what a full disk raises into `StoreError`; HDF5 raises errors of its own."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        raise StoreError(
+            "the folder must be writable and the disk must have room",
+            f"{path}: {error}",
+            "see to that and run the same command again: finished shards are kept",
+        ) from error
+
+
+def _write_rows(file: _NewFile, rows: Rows) -> None:
+    texts = {
+        "ids": rows.ids,
+        "image_paths": rows.image_paths,
+        "captions": rows.captions,
+        "groups": rows.groups,
+    }
+    for name, values in texts.items():
+        if values is not None:
+            file.write_texts(name, values)
+    if rows.targets is not None:
+        file.write_texts("labels/names", rows.labels)
+        file.write("labels/targets", rows.targets, "uint8")
+
+
+def _write_prompts(file: _NewFile, prompts: Prompts, dtype: str) -> None:
+    file.write_texts("prompts/labels", prompts.labels)
+    file.write_texts("prompts/texts", prompts.texts)
+    file.write("prompts/embeddings", prompts.embeddings, dtype)
+
+
+def _write_blocks(
+    file: _NewFile,
+    blocks: Iterable[Block],
+    *,
+    n_rows: int,
+    widths: Mapping[str, int],
+    dtype: str,
+    start: int = 0,
+) -> None:
+    """Write the next `n_rows` rows of the blocks; row `start` of the store is the file's first."""
+    for modality, width in widths.items():
+        file.create(f"{modality}/embeddings", (n_rows, width), dtype)
+        file.create(f"{modality}/status", (n_rows,), "uint8")
+    failed: list[FailedRow] = []
+    row = 0
+    for block in blocks:
+        for name, values in block.arrays():
+            if name not in file.hdf5:  # not every modality has truncated rows
+                file.create(name, (n_rows,), "uint8")
+            file.append(name, values, start=row)
+        failed += block.failed
+        row += block.n_rows
+        if row == n_rows:
+            break
+    assert row == n_rows, f"the blocks cover {row} of {n_rows} rows"
+    file.write("failed/row", np.array([f.row - start for f in failed], np.int64), "int64")
+    file.write("failed/status", np.array([f.status for f in failed], np.uint8), "uint8")
+    file.write_texts("failed/modality", [f.modality for f in failed])
+    file.write_texts("failed/reason", [f.reason for f in failed])
