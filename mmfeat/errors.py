@@ -1,10 +1,10 @@
-"""Every error a user can meet: each states the rule, what was found, and the remedy."""
+"""Every error that users see: each states the rule, what was found, and the remedy."""
 
 from __future__ import annotations
 
 
 class MmfeatError(Exception):
-    """An error in the user's input or files, told in one line.
+    """An error in the user's input or files, reported in one line.
 
     Parameters
     ----------
@@ -25,19 +25,19 @@ class MmfeatError(Exception):
 
 
 class ConfigError(MmfeatError):
-    """`mmfeat.toml`, an option or a `--set` value is at fault."""
+    """`mmfeat.toml`, an option or a `--set` value is invalid."""
 
 
 class PluginError(MmfeatError):
-    """A name is not in its registry, or an optional dependency of it is missing."""
+    """A name is not in its registry, or an optional dependency is missing."""
 
 
 class TableError(MmfeatError):
-    """The table of ids, captions and labels is at fault."""
+    """A table of ids, captions and labels, or a sheet of label sets, is invalid."""
 
 
 class StoreError(MmfeatError):
-    """A feature store is missing, broken, or does not fit what was asked."""
+    """A feature store is missing, damaged, or does not match the request."""
 
 
 class EncoderError(MmfeatError):
@@ -45,20 +45,20 @@ class EncoderError(MmfeatError):
 
 
 class ExtractError(MmfeatError):
-    """Stage one cannot go on."""
+    """An extraction cannot continue."""
 
 
 class ClusterError(MmfeatError):
-    """A Ray cluster cannot be joined, cannot give what was asked, or lost its workers."""
+    """A Ray cluster cannot be joined, is too small, or lost its workers."""
 
 
 class FitError(MmfeatError):
-    """The features and labels cannot be fitted as asked."""
+    """The features and labels cannot be fitted with these settings."""
 
 
 class RunError(MmfeatError):
-    """A run is missing, unfinished, or does not fit what was asked."""
+    """A run is missing, unfinished, or does not match the request."""
 
 
 class SubmissionError(MmfeatError):
-    """A submission, its sample or the truth to score it by is at fault."""
+    """A submission, its sample or its solution is invalid."""

@@ -1,1 +1,1 @@
-"""What knows nothing of the job: files, locks, threads, memory, addresses, clusters, plug-ins."""
+"""Building blocks that know nothing of embeddings or labels: files, locks, memory, clusters."""

@@ -1,7 +1,7 @@
-"""Folders of other machines: an address that fsspec reaches, e.g. ``s3://bucket/photographs``.
+"""Remote folders: an address that fsspec can open, e.g. ``s3://bucket/photographs``.
 
-Credentials are never part of mmfeat: each protocol's own package finds them, s3fs for instance in
-the environment and the configuration of AWS.
+Credentials stay outside mmfeat: the package of each protocol finds them, s3fs for instance in the
+environment and in the configuration of AWS.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from mmfeat.core.files import replacing
 from mmfeat.core.plugins import missing_package
 from mmfeat.errors import ConfigError, ExtractError, PluginError
 
-LONGEST = 300  # letters of what a backend says
+MAX_CHARACTERS = 300  # of a backend's message
 EXTRAS = {"s3": "s3", "s3a": "s3"}  # protocol -> extra of mmfeat
 
 
 @dataclass(frozen=True)
 class Address:
-    """A folder that fsspec reaches; made without reaching for it."""
+    """A folder that fsspec can open; creating an `Address` does not connect to it."""
 
     url: str
 
@@ -36,15 +36,15 @@ class Address:
         return self._without_password(self.url)
 
     def below(self, name: str) -> Address:
-        """The address of a folder in this one."""
+        """The address of the subfolder `name`."""
         return Address(f"{self.url.rstrip('/')}/{name}")
 
     def open(self) -> tuple[Any, str]:
-        """Give the filesystem and the path of the folder in it, without a slash at its end.
+        """Return the filesystem and the path of the folder in it, without a trailing slash.
 
-        fsspec makes a filesystem per thread: take it here once and hand it to the threads of a
-        pool. Raises `ConfigError` for what is no address of a folder, and `PluginError` where the
-        protocol needs a package.
+        fsspec caches one filesystem per thread: open it once and pass it to the threads of a
+        pool. Raises `ConfigError` for anything but the address of a folder, and `PluginError`
+        where the package of the protocol is not installed.
         """
         protocol = self.url.partition("://")[0]
         try:
@@ -58,20 +58,20 @@ class Address:
             if isinstance(cause, ModuleNotFoundError):
                 raise missing_package(str(self), cause, extra=EXTRAS.get(protocol)) from error
             raise PluginError(
-                f"{self} needs a package", self._told(error), "install what it asks for"
+                f"{self} needs a package", self._message(error), "install that package"
             ) from error
         except Exception as error:  # the constructors of filesystems raise anything
             raise ConfigError(
-                "an address must be that of a folder, by a protocol of fsspec",
-                f"{self}: {self._told(error)}",
-                "give one such as s3://bucket/folder, or a folder of this machine",
+                "an address must name a folder, with a protocol of fsspec",
+                f"{self}: {self._message(error)}",
+                "use one such as s3://bucket/folder, or a local folder",
             ) from error
-        filesystem.invalidate_cache()  # of listings: others write there, too
+        filesystem.invalidate_cache()  # of listings: other programs write to the folder, too
         return filesystem, root.rstrip("/")
 
     @contextmanager
     def errors(self, *passed: type[Exception]) -> Iterator[None]:
-        """Turn what a backend raises into an `ExtractError`, but for the types `passed`."""
+        """Turn any error of a backend into an `ExtractError`, except the types `passed`."""
         try:
             yield
         except passed:
@@ -79,27 +79,27 @@ class Address:
         except Exception as error:  # botocore, aiohttp, OSError: backends raise anything
             raise ExtractError(
                 f"{self} must be reachable",
-                self._told(error),
-                "see to the address, the network and the credentials and run the same command"
-                " again: what is finished is kept",
+                self._message(error),
+                "check the address, the network and the credentials, and run the same command"
+                " again: finished work is kept",
             ) from error
 
     def names(self) -> set[str]:
-        """The names in the folder; none where it is not there."""
+        """The names in the folder; empty where the folder does not exist."""
         filesystem, root = self.open()
         with self.errors(), suppress(FileNotFoundError):
-            filesystem.info(root)  # of a folder that is not there, s3fs lists the one above
+            filesystem.info(root)  # s3fs lists the parent of a missing folder
             return {path.rpartition("/")[2] for path in filesystem.ls(root, detail=False)}
         return set()
 
     def put(self, file: Path) -> None:
-        """Copy `file` into the folder, under its name."""
+        """Copy `file` into the folder, with the same name."""
         filesystem, root = self.open()
         with self.errors():
             filesystem.put_file(str(file), f"{root}/{file.name}")
 
     def get(self, file: Path) -> bool:
-        """Replace `file` by what has its name in the folder, if there is such; with its time."""
+        """Download the file of that name, with its modification time; False if there is none."""
         filesystem, root = self.open()
         path = f"{root}/{file.name}"
         with self.errors(), suppress(FileNotFoundError), replacing(file) as part:
@@ -111,15 +111,15 @@ class Address:
         return False
 
     def remove(self, names: Collection[str]) -> None:
-        """Remove those of the names that are there, and nothing else."""
+        """Remove those of `names` that exist."""
         filesystem, root = self.open()
         for name in self.names().intersection(names):
             with self.errors(), suppress(FileNotFoundError):
                 filesystem.rm_file(f"{root}/{name}")
 
-    def _told(self, error: BaseException) -> str:
+    def _message(self, error: BaseException) -> str:
         text = " ".join(f"{type(error).__name__}: {error}".split())
-        return self._without_password(text)[:LONGEST]
+        return self._without_password(text)[:MAX_CHARACTERS]
 
     def _without_password(self, text: str) -> str:
         found = re.search(r"://([^/]+)@", self.url)
@@ -127,7 +127,7 @@ class Address:
 
 
 def folder_or_address(place: Path | str) -> Path | Address:
-    """Tell a folder of this machine, resolved, from the address of another."""
+    """Parse `place`: a local path, resolved, or an `Address` where it has a remote protocol."""
     text = str(place)
     protocol, mark, _ = text.partition("://")
     if mark and protocol not in LocalFileSystem.protocol:

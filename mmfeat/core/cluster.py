@@ -1,4 +1,4 @@
-"""A Ray cluster: joining one, and what of it each of several workers can have."""
+"""A Ray cluster: joining one, and dividing its CPUs and GPUs among workers."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ray.exceptions import RayError, RayTaskError
 
 from mmfeat.errors import ClusterError, MmfeatError
 
-LEAST_CPUS = 0.5  # of a worker
+MIN_CPUS = 0.5  # per worker
 
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """What each of `workers` processes can have of a cluster at the same time."""
+    """The CPUs and GPUs that each of `workers` processes can use at the same time."""
 
     workers: int
     cpus: float
@@ -26,15 +26,16 @@ class Share:
 
 
 def join_cluster(address: str | None) -> None:
-    """Join the cluster at `address` (``auto``: that of this machine), or start one here.
+    """Join the cluster at `address` (``auto``: the one on this machine), or start a local one.
 
-    Without `address` and ``RAY_ADDRESS`` a cluster is started whose processes end with this one.
-    One that this process has joined before is kept. Raises `ClusterError` where none answers.
+    A local one is started where neither `address` nor ``RAY_ADDRESS`` is set; it ends with this
+    process. Does nothing where this process has already joined a cluster. Raises `ClusterError`
+    where no cluster answers.
     """
     if ray.is_initialized():
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else it warns of every actor
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # it warns about every actor otherwise
     address = address or os.environ.get("RAY_ADDRESS")
     begin = {} if address else {"include_dashboard": False}
     try:
@@ -44,32 +45,33 @@ def join_cluster(address: str | None) -> None:
         raise ClusterError(
             "a Ray cluster must run at --ray-address",
             f"{address or 'this machine'}: {(str(error).splitlines() or [''])[0]}",
-            "start one with `ray start --head`, or leave the address out",
+            "start one with `ray start --head`, or omit the address",
         ) from error
 
 
 def share_out(*, workers: int = 0, gpus: float = -1.0) -> Share:
-    """Find what each worker can have; one CPU of a machine stays free where there are several.
+    """Divide the cluster among workers; one CPU per machine stays free where it has several.
 
-    `workers` 0: one per `gpus`, on a cluster without GPUs one per machine. `gpus` of a worker,
-    -1: one where the cluster has any. Raises `ClusterError` where there is less than asked.
+    `workers` 0 means one per `gpus`, and one per machine on a cluster without GPUs. `gpus` is
+    per worker; -1 means one where the cluster has any. Raises `ClusterError` where the cluster
+    is too small.
     """
     machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     if gpus < 0:
         gpus = 1.0 if any(machine.get("GPU") for machine in machines) else 0.0
 
     def room(cpus: float, *, spare: int = 1) -> int:
-        """How many workers with so many CPUs there can be."""
+        """The number of workers with `cpus` CPUs each that fit."""
         found = 0.0
         for machine in machines:
             most = (machine.get("CPU", 0.0) - spare) // cpus
             found += max(min(most, machine.get("GPU", 0.0) // gpus) if gpus else most, 0)
         return int(found)
 
-    most = room(LEAST_CPUS, spare=0)
+    most = room(MIN_CPUS, spare=0)
     wanted = workers or (most if gpus else sum(m.get("CPU", 0.0) >= 1 for m in machines))
     if not most or wanted > most:
-        each = f"{LEAST_CPUS} CPUs" + (f" and {gpus:g} GPUs" if gpus else "")
+        each = f"{MIN_CPUS} CPUs" + (f" and {gpus:g} GPUs" if gpus else "")
         has = ", ".join(
             f"{sum(machine.get(kind, 0.0) for machine in machines):g} {kind}s"
             for kind in ("CPU", "GPU")
@@ -80,13 +82,13 @@ def share_out(*, workers: int = 0, gpus: float = -1.0) -> Share:
             "start more machines, or ask for fewer --actors or --num-gpus-per-actor",
         )
     whole = range(int(max(machine.get("CPU", 0.0) for machine in machines)), 0, -1)
-    cpus = next((float(n) for n in whole if room(n) >= wanted), LEAST_CPUS)
+    cpus = next((float(n) for n in whole if room(n) >= wanted), MIN_CPUS)
     return Share(workers=wanted, cpus=cpus, gpus=gpus)
 
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Nothing on standard error meanwhile: Ray's own code writes there what no logger sees."""
+    """Silence standard error: Ray writes to it directly, past every logger."""
     before, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:
@@ -99,14 +101,14 @@ def _silent() -> Iterator[None]:
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """Raise the error that a worker met; turn those of Ray itself into `ClusterError`."""
+    """Re-raise the error of a worker; turn the errors of Ray itself into `ClusterError`."""
     try:
         yield
     except RayError as error:
         if isinstance(error, RayTaskError) and isinstance(error.cause, MmfeatError):
             raise error.cause from None
         raise ClusterError(
-            "the workers of a cluster must live until their work is done",
+            "the workers of a cluster must stay alive until they finish",
             f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[-1]}",
-            "see to the cluster and run the same command again: what is finished is kept",
+            "check the cluster and run the same command again: finished work is kept",
         ) from error

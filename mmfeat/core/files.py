@@ -1,4 +1,4 @@
-"""Writing files so that a kill at any moment leaves the old one or the new one, never half."""
+"""Atomic writes: a kill at any moment leaves the old file or the new one, never a part."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import Any
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; at the end flush it to disk and rename it to `path`.
+    """Yield a temporary path beside `path`; at the end flush it to disk and rename it to `path`.
 
-    Where the body raises, the temporary file is removed and `path` stays as it was.
+    If the body raises, the temporary file is removed and `path` is unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -38,13 +38,13 @@ def sync(path: Path) -> None:
 
 
 def file_sha256(path: Path) -> str:
-    """The sha256 of a file, read in pieces."""
+    """The sha256 of a file in hexadecimal, read in chunks."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace `path` by `text` (UTF-8), atomically."""
+    """Replace `path` by `text` in UTF-8, atomically."""
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8", newline="\n")
 

@@ -1,8 +1,8 @@
 """A lock file that is freed when the process that holds it ends, however it ends.
 
-`filelock` locks it with flock(2): the kernel frees the lock of a dead process, so the file itself
-means nothing. What is added here is the process that holds it, for the message of the others, and
-that the file is removed.
+`filelock` locks it with flock(2): the kernel frees the lock of a dead process, so a file that is
+left behind does not block anybody. This module adds the process id of the holder to the file, for
+messages, and removes the file at the end.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from filelock import Timeout, UnixFileLock
 
 
-class LockHeld(Exception):  # noqa: N818 - no error yet: its catcher says what it means
+class LockHeld(Exception):  # noqa: N818 - the caller turns it into an error
     """Another live process, `holder`, has the lock."""
 
     def __init__(self, holder: str) -> None:
@@ -27,7 +27,7 @@ class LockHeld(Exception):  # noqa: N818 - no error yet: its catcher says what i
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock file `path`; raise `LockHeld` while another live process holds it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    # without flock a lock file would outlive its process: then there is an error instead
+    # on a file system without flock, filelock's fallback would outlive its process: raise instead
     lock = UnixFileLock(path, blocking=False, fallback_to_soft=False)
     try:
         lock.acquire()
@@ -44,5 +44,5 @@ def locked(path: Path) -> Iterator[None]:
 def _holder(path: Path) -> str:
     try:
         return path.read_text(encoding="ascii").strip() or "unknown"
-    except FileNotFoundError:  # it has just freed the lock
+    except FileNotFoundError:  # the holder has just released it
         return "unknown"

@@ -1,4 +1,4 @@
-"""The most memory that this process held, giving back what was freed, and sizes as written."""
+"""Peak memory of this process, returning freed memory to the system, and parsing of sizes."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from pathlib import Path
 from mmfeat.errors import ConfigError
 
 STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-SINCE_NOW = "5"  # what makes the kernel forget the peak so far: see proc(5)
+SINCE_NOW = "5"  # resets the peak: see proc(5)
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # see mallopt(3)
-LARGE, MOST_CUT = 2**18, 2**25  # bytes; glibc's own threshold grows up to the second
+MAPPED_BYTES, HEAP_BYTES = 2**18, 2**25  # thresholds; glibc's own grows up to the second
 
 UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
 def bytes_of(text: str) -> int:
-    """Read a size such as 2GiB, 1.5G or 800M, in bytes; raise `ConfigError` otherwise."""
+    """Parse a size such as 2GiB, 1.5G or 800M into bytes; raise `ConfigError` if it is none."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kmgt]?)(?:i?b)?", text.strip().lower())
     if not found or not float(found[1]):
         raise ConfigError(
-            "a size is a number of bytes, or of KiB, MiB, GiB or TiB",
-            f"{text!r} is none",
+            "a size is a positive number of bytes, KiB, MiB, GiB or TiB",
+            f"{text!r} is not",
             "write e.g. 2GiB or 800M",
         )
     return int(float(found[1]) * UNITS[found[2]])
 
 
 def reset_peak() -> None:
-    """Forget the peak so far, where the kernel can; elsewhere the peak is of the whole process."""
+    """Reset the peak, where the kernel supports it; elsewhere it is that of the whole process."""
     try:
         RESET.write_text(SINCE_NOW)
     except OSError:
@@ -42,7 +42,7 @@ def reset_peak() -> None:
 
 
 def give_back_freed() -> None:
-    """Give the system what was freed: glibc keeps it, for each thread apart. Elsewhere, nothing."""
+    """Return freed memory to the system, which glibc keeps per thread; a no-op elsewhere."""
     if sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
         if trim is not None:
@@ -51,26 +51,26 @@ def give_back_freed() -> None:
 
 @contextmanager
 def large_blocks_mapped() -> Iterator[None]:
-    """Meanwhile, have the system give large blocks, and take them back when they are freed.
+    """Allocate large blocks by mmap within the context, so that freeing returns them.
 
-    glibc, left alone, cuts them from its heap once some were freed, and the gaps stay. Afterwards
-    it does so again: where blocks come and go all the time, as in `mlp`, mapping them costs half
-    as much time again. Elsewhere, nothing.
+    By default glibc takes them from its heap once some were freed, which leaves gaps. The default
+    is restored at the end: where blocks are allocated and freed all the time, mapping them takes
+    1.5 times as long. A no-op without glibc.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is None:
         yield
         return
-    mallopt(MMAP_THRESHOLD, LARGE)
+    mallopt(MMAP_THRESHOLD, MAPPED_BYTES)
     try:
         yield
     finally:
-        mallopt(MMAP_THRESHOLD, MOST_CUT)
-        mallopt(TRIM_THRESHOLD, 2 * MOST_CUT)
+        mallopt(MMAP_THRESHOLD, HEAP_BYTES)
+        mallopt(TRIM_THRESHOLD, 2 * HEAP_BYTES)
 
 
 def peak_memory() -> int:
-    """Resident memory at its largest since the last `reset_peak`, in bytes."""
+    """Peak resident memory since the last `reset_peak`, in bytes."""
     try:
         lines = STATUS.read_text().splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))

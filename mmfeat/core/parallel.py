@@ -1,4 +1,4 @@
-"""The same work for each class, several classes at a time."""
+"""The same work for many items, several at a time."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import TypeVar
 
 Result = TypeVar("Result")
 
-MAX_THREADS = 8  # each needs memory for one class, and numpy's parts hold one another up
+MAX_THREADS = 8  # each holds the memory of one item, and threads wait for numpy's Python parts
 
 
-def thread_map(work: Callable[[int], Result], classes: Iterable[int]) -> list[Result]:
-    """Do `work` for each class, in threads: numpy lets go of the interpreter while it computes.
+def thread_map(work: Callable[[int], Result], items: Iterable[int]) -> list[Result]:
+    """Call `work` on each item in threads: numpy releases the GIL while it computes.
 
-    The results stand in the order of `classes`; what is raised first ends it.
+    Returns the results in the order of `items`. Raises the first error of `work`, in that order.
     """
     with ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1)) as pool:
-        return list(pool.map(work, classes))
+        return list(pool.map(work, items))

@@ -1,6 +1,6 @@
 """Registries: a name, where it lives as "module:attr", and one line about it.
 
-Nothing is imported before it is asked for, so that listing names stays cheap.
+Nothing is imported before it is used, so that listing names stays fast.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mmfeat.errors import PluginError
 class Plugin:
     """Where a plug-in lives (``"module:attr"``) and one line about it for `mmfeat list`.
 
-    `extra` is the extra of mmfeat that installs what it imports, where there is one.
+    `extra` is the optional dependency group of mmfeat that installs what the plug-in imports.
     """
 
     target: str
@@ -49,7 +49,7 @@ def resolve(name: str, registry: Mapping[str, Plugin], kind: str) -> Any:
 def missing_package(
     what: str, error: ModuleNotFoundError, *, extra: str | None = None
 ) -> PluginError:
-    """Make the error that tells how to install what `what` failed to import."""
+    """Build the error that says how to install the package that `what` could not import."""
     wanted = f"'mmfeat[{extra}]'" if extra else error.name
     return PluginError(
         f"{what} needs the package {error.name}",

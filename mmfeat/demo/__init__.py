@@ -1,1 +1,1 @@
-"""The demo: the whole job on made-up scenes, offline."""
+"""The demo: the whole pipeline on synthetic scenes, offline."""

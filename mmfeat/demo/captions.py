@@ -1,4 +1,4 @@
-"""Plain English captions of made-up scenes, which name some of the things and never all."""
+"""English captions of synthetic scenes, which name some of the things but never all."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ HINTS = ("something {}", "a bit of {}", "a {} thing half hidden")
 def describe(scene: Scene, rng: np.random.Generator, *, complete: bool = False) -> str:
     """Write one caption of `scene`.
 
-    At least one thing is left out, and sometimes hinted at by its colour alone; with
-    `complete` every thing is named (what the bundled encoder was trained on).
+    At least one thing is left out, and sometimes only its colour is mentioned. With `complete`
+    every thing is named, as in most captions that the bundled encoder was trained on.
     """
     order = [scene.placed[i] for i in rng.permutation(len(scene.placed))]
     named = order if complete else order[: int(rng.integers(1, len(order), size=2).max())]

@@ -1,4 +1,4 @@
-"""The demo's files, laid out as on Kaggle: tables, pictures, a sample, the hidden solution."""
+"""The files of the demo as Kaggle lays them out: tables, images, a sample and the solution."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mmfeat.demo.scenes import draw_scene, make_scene
 from mmfeat.demo.things import THINGS
 from mmfeat.errors import ConfigError
 
-STREAM = 0x64656D6F  # of the demo's scenes; the bundled encoder was trained on another
+STREAM = 0x64656D6F  # of random numbers for the demo; the bundled encoder was trained on another
 SPLITS = ("train", "test")
 
 SETTINGS = """\
@@ -43,21 +43,21 @@ sample = "sample_submission.csv"
 
 
 def write_demo_data(folder: Path, *, n_train: int, n_test: int, seed: int) -> None:
-    """Write made-up scenes into `folder`; the same arguments give the same bytes.
+    """Write synthetic scenes into `folder`; the same arguments give the same bytes.
 
     The files: `train.csv` (ImageID, Labels, Caption), `test.csv` (ImageID, Caption),
     `data/*.jpg`, `sample_submission.csv` and `solution.csv` (ImageID, Labels),
     `prompts.csv` (label, prompt), `mmfeat.toml`.
-    Raises `ConfigError` where `folder` holds pictures of other demo data.
+    Raises `ConfigError` where the folder of images holds other files.
     """
     pictures = folder / "data"
     names = [f"{i}.jpg" for i in range(n_train + n_test)]
     strangers = sorted({p.name for p in pictures.glob("*")} - set(names))
     if strangers:
         raise ConfigError(
-            "demo data needs a folder of its own",
-            f"{pictures} holds {len(strangers)} files of other origin, e.g. {strangers[0]!r}",
-            "name another folder",
+            "demo data needs an empty folder, or one with the same demo data",
+            f"{pictures} holds {len(strangers)} other files, e.g. {strangers[0]!r}",
+            "choose another folder",
         )
     pictures.mkdir(parents=True, exist_ok=True)
     tasks = [
@@ -85,7 +85,7 @@ def write_demo_data(folder: Path, *, n_train: int, n_test: int, seed: int) -> No
 
 
 def _write_scene(path: Path, seed: int, split: int, row: int) -> tuple[str, str]:
-    """Draw one scene to `path`; return its labels and its caption."""
+    """Draw one scene into the file `path`; return its labels and its caption."""
     rng = np.random.default_rng([STREAM, seed, split, row])
     scene = make_scene(rng)
     draw_scene(scene, rng).save(path, quality=int(rng.integers(75, 95)))

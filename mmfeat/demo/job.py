@@ -1,6 +1,6 @@
-"""The whole job on made-up scenes: data, the four commands, then heads × fusions, judged.
+"""The whole pipeline on synthetic scenes: data, the four commands, and a comparison.
 
-The judge is the hidden solution of the test rows, which no fit and no threshold ever saw.
+Runs are scored on the solution of the test rows, which no fit and no threshold has seen.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 
 def prepare(folder: Path, *, seed: int, command: Callable[[Sequence[str]], None]) -> None:
-    """Write the data into `folder`; run the four commands there through `command`."""
+    """Write the data into `folder` and call `command` with the arguments of each of `COMMANDS`."""
     log.info("drawing %d training and %d test scenes into %s", N_TRAIN, N_TEST, folder)
     write_demo_data(folder, n_train=N_TRAIN, n_test=N_TEST, seed=seed)
     for arguments in COMMANDS:
@@ -46,9 +46,9 @@ def prepare(folder: Path, *, seed: int, command: Callable[[Sequence[str]], None]
 
 
 def judge_all(folder: Path) -> tuple[list[dict[str, Any]], Leaderboard]:
-    """Fit every head on every fusion; give a row per run of its scores on the hidden solution.
+    """Fit every head on every fusion and score each run on the solution: one row per run.
 
-    The leaderboard is what the training rows alone say.
+    The leaderboard ranks them by the training rows alone.
     """
     settings = read_settings(folder)
     workspace = Workspace(folder / settings.workspace)
@@ -73,19 +73,19 @@ def judge_all(folder: Path) -> tuple[list[dict[str, Any]], Leaderboard]:
 
 
 def submission_of(folder: Path) -> Path:
-    """The newest submission that the four commands wrote."""
+    """The path of the newest submission."""
     submissions = Workspace(folder / read_settings(folder).workspace).submissions
     return max(submissions.glob("*.csv"), key=lambda path: path.stat().st_mtime_ns)
 
 
 def report_of(folder: Path) -> Path:
-    """Where `mmfeat report` writes the page."""
+    """The path of the report."""
     return Workspace(folder / read_settings(folder).workspace).report
 
 
 @dataclass(frozen=True)
 class Solution:
-    """The hidden truth: ids and targets in the order of its file."""
+    """The true labels of the test rows: ids and targets in the order of the file."""
 
     ids: tuple[str, ...]
     labels: tuple[str, ...]
@@ -110,7 +110,7 @@ class Solution:
 
 
 def judge(run: Run, scores: Predictions, truth: Solution) -> dict[str, float | None]:
-    """Each objective on the truth, at 0.5 and with thresholds tuned for it out of fold."""
+    """The score of each objective on the solution, at 0.5 and with thresholds tuned out of fold."""
     targets = truth.aligned(scores)
     oof = run.oof
     judged: dict[str, float | None] = {}

@@ -1,13 +1,12 @@
-"""How the bundled encoder was trained: contrastively, on fresh scenes in every pass.
+"""Contrastive training of the bundled encoder, on new scenes in every pass.
 
-Run by `make pretrain-demo`. Scenes come from a random stream of their own (`STREAM`), which
-`mmfeat demo-data` can never reach, whatever its seed. Steps of one pass:
+`make pretrain-demo` runs it. The scenes have their own stream of random numbers (`STREAM`), which
+`mmfeat demo-data` never uses, whatever its seed. Steps of one pass:
 
-1. worker processes draw `scenes` small pictures and write captions that name everything;
+1. worker processes draw `scenes` small images and write captions, most of which name everything;
 2. batches go through both towers; the loss is CLIP's symmetric cross-entropy
    (Radford et al. 2021, arXiv:2103.00020);
-3. after the last pass the weights are written in float16, with the rows of the token table
-   that training touched.
+3. the weights are written in float16, with the rows of the token table that training changed.
 """
 
 from __future__ import annotations
@@ -31,14 +30,14 @@ from mmfeat.demo.captions import describe
 from mmfeat.demo.scenes import draw_scene, make_scene
 from mmfeat.extract.encoders.tiny_demo import IMAGE_SIZE, WEIGHTS, build, save_weights, tokenizer
 
-STREAM = 0x70726574  # of the pretraining scenes; the demo data has its own
+STREAM = 0x70726574  # of random numbers for pretraining; the demo data has another
 BATCH = 256
-HORIZON = 45  # passes in which the learning rate would fall to zero; the default stops before
+HORIZON = 45  # passes until the learning rate is zero; the default stops before
 log = logging.getLogger(__name__)
 
 
 def draw_chunk(task: tuple[int, int, int]) -> tuple[NDArray[np.uint8], list[str]]:
-    """Draw scenes `start` to `stop` of a pass: pictures (n, size, size, 3) and captions."""
+    """Draw scenes `start` to `stop` of a pass: images (n, size, size, 3) and n captions."""
     pass_number, start, stop = task
     pictures, captions = [], []
     for row in range(start, stop):
@@ -54,7 +53,7 @@ def draw_chunk(task: tuple[int, int, int]) -> tuple[NDArray[np.uint8], list[str]
 def batches(
     pool: multiprocessing.pool.Pool, *, passes: int, scenes: int
 ) -> Iterator[tuple[NDArray[np.uint8], list[str]]]:
-    """Yield every batch of every pass while the pool draws ahead."""
+    """Yield the batches of every pass, drawn ahead by the pool."""
     tasks = (
         (pass_number, start, start + BATCH)
         for pass_number in range(passes)

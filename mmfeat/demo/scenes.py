@@ -1,7 +1,7 @@
-"""Made-up scenes: which things stand where, in which colour, and the picture of it.
+"""Synthetic scenes: things with a place and a colour, and the image of them.
 
-A scene holds two to five things. Some stand behind others, so a picture does not show all that
-is there; `mmfeat.demo.captions` leaves things out too, so that neither tells the whole.
+A scene holds two to five things. Some stand behind others, so that an image does not show
+everything; `mmfeat.demo.captions` leaves things out as well, so that the two complement each other.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from mmfeat.demo.things import COLOURS, FIXED_TONES, THINGS, Thing
 
 MIN_THINGS, MAX_THINGS = 2, 5
-HIDDEN_SHARE = 0.4  # of the things that are not alone in front, how many stand behind another
+HIDDEN_SHARE = 0.4  # of all things but the last: those that stand behind the next one
 
 #: (name, top colour, bottom colour)
 BACKGROUNDS: tuple[tuple[str, tuple[int, int, int], tuple[int, int, int]], ...] = (
@@ -28,7 +28,7 @@ BACKGROUNDS: tuple[tuple[str, tuple[int, int, int], tuple[int, int, int]], ...] 
 
 @dataclass(frozen=True, kw_only=True)
 class Placed:
-    """A thing in a scene: `x`, `y` and `size` (half its width) are shares of the picture."""
+    """A thing in a scene: `x`, `y` and `size` (half its width) are fractions of the image."""
 
     thing: Thing
     colour: str
@@ -41,7 +41,7 @@ class Placed:
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """What a picture shows: its things in drawing order (the last stands in front)."""
+    """The things of an image in drawing order: the last stands in front."""
 
     width: int
     height: int
@@ -87,7 +87,7 @@ def make_scene(rng: np.random.Generator, *, sides: tuple[int, int] = (200, 380))
 
 
 def draw_scene(scene: Scene, rng: np.random.Generator) -> Image.Image:
-    """Paint `scene` as an RGB picture; `rng` decides the grain of the background."""
+    """Paint `scene` as an RGB image; `rng` gives the noise of the background."""
     image = _background(scene, rng)
     canvas = ImageDraw.Draw(image)
     side = min(scene.width, scene.height)
@@ -112,7 +112,7 @@ def _pick_things(rng: np.random.Generator) -> list[Thing]:
 
 
 def _spread(rng: np.random.Generator, count: int) -> np.ndarray:
-    """Give `count` centres that keep apart, (count, 2), as shares of the picture."""
+    """The best of eight draws of `count` centres, (count, 2): the furthest apart; fractions."""
     best, best_gap = np.empty((count, 2)), -1.0
     for _ in range(8):
         centres = rng.uniform(0.2, 0.8, size=(count, 2))

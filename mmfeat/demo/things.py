@@ -1,4 +1,4 @@
-"""The eighteen kinds of thing that a made-up scene can hold: names, nouns, frequency, outline.
+"""The eighteen kinds of thing in synthetic scenes: label, nouns, frequency and outline.
 
 An outline is a list of filled polygons in a box from -1 to 1 (y points down, as in images),
 drawn in order. A polygon's tone is ``main`` (the thing's own colour), ``dark`` or ``light``
@@ -37,7 +37,7 @@ FIXED_TONES: dict[str, tuple[int, int, int]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Thing:
-    """One kind of thing: its label in the table, its chance in a scene, its nouns, its outline."""
+    """One kind of thing: label in the table, probability in a scene, nouns and outline."""
 
     label: str
     chance: float

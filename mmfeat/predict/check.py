@@ -1,4 +1,4 @@
-"""Check a submission that exists against the sample."""
+"""Check an existing submission against the sample."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def check_submission(
 ) -> SubmissionReport:
     """Check an existing submission against the sample: columns, ids, labels, numbers.
 
-    `labels` are the names allowed; None: any. Rows in another order than the sample's are noted.
-    Raises `SubmissionError` for whatever Kaggle would refuse.
+    `labels` are the valid labels; None allows any. Rows in another order than those of the sample
+    are noted. Raises `SubmissionError` for everything that Kaggle would refuse.
     """
     if sample is None:
         raise SubmissionError(
@@ -36,7 +36,7 @@ def check_submission(
     found, wanted = read_sheet(path), read_sheet(sample)
     if found.header != wanted.header:
         raise SubmissionError(
-            f"the columns are those of {sample}: {', '.join(wanted.header)}",
+            f"the columns must be those of {sample}: {', '.join(wanted.header)}",
             f"{path} has {', '.join(found.header)}",
             "write it again with `mmfeat submit --sample`",
         )

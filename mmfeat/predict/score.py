@@ -1,4 +1,4 @@
-"""Score a submission against the truth."""
+"""Score a submission against the solution."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ def score_submission(
     Returns every metric of `mmfeat.metrics.METRICS` (None where it needs probabilities and the
     submission has label sets), `per_class`, `worst` (the rows of the lowest F1), `rows`,
     `zero_division` and `notes`. The classes are `labels`, or the labels that occur in the
-    truth. Raises `SubmissionError` for a missing column, ids that are not exactly the truth's,
-    and labels that the truth does not know.
+    truth. Raises `SubmissionError` for a missing column, ids that differ from those of the
+    truth, and labels that are not among the classes.
     """
     columns = SheetColumns(id_col=id_col, label_col=label_col, label_sep=label_sep)
     found, wanted = read_sheet(submission), read_sheet(truth)
     ids, order = found.ids(columns), wanted.ids(columns)
     check_same_ids(ids, order, what=str(submission), where=str(truth))
     if not order:
-        raise SubmissionError("a truth has rows", f"{truth} has none", "check the path")
+        raise SubmissionError("a solution needs rows", f"{truth} has none", "check the path")
     true_sets = dict(zip(order, read_sets(wanted, columns), strict=True))
     sets = dict(zip(ids, read_sets(found, columns), strict=True))
     names = list(labels) if labels is not None else _classes(wanted, true_sets.values(), columns)

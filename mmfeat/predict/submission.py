@@ -34,9 +34,9 @@ class SubmissionReport:
     labels_per_row
         Mean number of labels.
     changes
-        What is different from the file that was there before; empty if there was none.
+        The differences from the file that is replaced; empty if there was none.
     notes
-        What was mended, one sentence each.
+        Remarks, one sentence each.
     """
 
     path: Path
@@ -170,7 +170,7 @@ def _cells(
         return lambda rows: [list(map(str, row)) for row in predicted[rows].tolist()]
     if probabilities is None:
         raise SubmissionError(
-            "the format probabilities needs probabilities", "there are none", "give them"
+            "the format probabilities needs probabilities", "there are none", "pass probabilities=…"
         )
     return lambda rows: [[f"{value:.6g}" for value in row] for row in probabilities[rows].tolist()]
 

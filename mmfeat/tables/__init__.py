@@ -1,4 +1,4 @@
-"""What the user has: a table of ids, image names, captions and labels, read into a `Table`."""
+"""Readers of the user's files: tables, label prompts and sheets of label sets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every table reader returns: columns of equal length, and what it mended."""
+"""What every table reader returns: columns of equal length, and notes on repaired rows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Columns:
     values
         One sequence of length `n_rows` per column; cells are texts, numbers, lists or None.
     notes
-        What the reader mended, one sentence each.
+        What the reader repaired, one sentence each.
     """
 
     values: dict[str, Sequence[object]]
@@ -25,7 +25,7 @@ class Columns:
 
 
 def as_text(cells: Sequence[object]) -> list[str]:
-    """Turn cells into texts: a missing one (None or NaN) is empty, 3.0 is written 3."""
+    """Convert cells to texts: None and NaN become empty, 3.0 becomes 3."""
     return [cell if type(cell) is str else _text(cell) for cell in cells]
 
 

@@ -1,4 +1,4 @@
-"""One JSON object a line."""
+"""JSON lines: one object per line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mmfeat.tables.encoding import decode_utf8
 
 
 def read_jsonl(content: bytes, path: str, _text_col: str) -> Columns:
-    """Read JSON objects, one a line; a key that a row lacks is a missing cell; see `READERS`."""
+    """Read one JSON object per line; a key that a row lacks is a missing cell; see `READERS`."""
     rows: list[dict[str, object]] = []
     for number, line in enumerate(decode_utf8(content, path).split("\n"), start=1):
         if not line.strip():
@@ -30,5 +30,5 @@ def read_jsonl(content: bytes, path: str, _text_col: str) -> Columns:
 
 def _broken(path: str, line: int, found: str) -> TableError:
     return TableError(
-        "every line must be one JSON object", f"line {line} of {path}: {found}", "mend that line"
+        "every line must be one JSON object", f"line {line} of {path}: {found}", "correct that line"
     )

@@ -1,4 +1,4 @@
-"""From label cells to a matrix of 0 and 1: separated text, lists, or one column per label."""
+"""Label cells to targets: separated text, lists, or one column of 0 and 1 per label."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ BITS = {"0": 0, "1": 1, "False": 0, "True": 1, "false": 0, "true": 1}
 
 
 def targets_from_text(cells: Sequence[object] | None, separator: str) -> Labelled:
-    """Split each cell (text, or a list of labels) and mark its labels.
+    """Read targets from cells that hold separated text or lists of labels.
 
-    Without such a column, or where it is empty throughout, there are no targets.
+    There are no targets where the column is missing (None) or has no labels at all.
     """
     if cells is None:
         return None, (), ("it has no label column; the table counts as unlabelled",)
@@ -58,9 +58,10 @@ def indicator(rows: Sequence[Sequence[str]], labels: Sequence[str]) -> Targets:
 
 
 def targets_from_columns(columns: Columns, names: Sequence[str], path: Path) -> Labelled:
-    """Read one 0/1 column per label, in the order of `names`; without any of them, no targets.
+    """Read targets from one 0/1 column per label, in the order of `names`.
 
-    Raises `TableError` where only some of the columns are there, or a cell is neither 0 nor 1.
+    There are no targets where all columns are missing. Raises `TableError` where some are
+    missing, and for a cell that is neither 0 nor 1.
     """
     missing = [name for name in names if name not in columns.values]
     if len(missing) == len(names):
@@ -87,7 +88,7 @@ def targets_from_columns(columns: Columns, names: Sequence[str], path: Path) -> 
 
 
 def sorted_labels(labels: Iterable[str]) -> tuple[str, ...]:
-    """Sort numerically where all labels are whole numbers, else alphabetically."""
+    """Sort labels by value if all are whole numbers, otherwise alphabetically."""
     found = list(labels)
     if all(label.isascii() and label.lstrip("-").isdigit() for label in found):
         return tuple(sorted(found, key=lambda label: (int(label), label)))

@@ -12,7 +12,7 @@ from mmfeat.tables.columns import Columns
 
 
 def read_parquet(content: bytes, path: str, _text_col: str) -> Columns:
-    """Read every column into Python values; see `READERS`."""
+    """Read all columns into Python values; see `READERS`."""
     try:
         table = pq.read_table(io.BytesIO(content))
         values = {name: table.column(name).to_pylist() for name in table.column_names}

@@ -1,4 +1,4 @@
-"""Prompts: what the labels are called in words, for comparison with images and captions."""
+"""Label prompts: texts that describe the labels, for zero-shot heads and fusions."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ PLACE = "{}"  # of the label in a template
 
 
 def read_prompts(path: Path, *, labels: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """Read (label, prompt) pairs for `labels`, in their order; several prompts per label may be.
+    """Read (label, prompt) pairs for `labels`, in their order; a label may have several prompts.
 
     The file is a table (see `READERS`) with the columns ``label`` and ``prompt``, or a ``.txt``
-    of templates, one a line, with ``{}`` where the name of the label goes. Labels of the file
-    that are not among `labels` are left out. Raises `TableError` for a missing or broken file, a
+    of templates, one per line, with ``{}`` in place of the label. Labels of the file that are not
+    among `labels` are ignored. Raises `TableError` for a missing or broken file, a
     label without a prompt, and a template without ``{}``.
     """
     suffixes = (*READERS, TEMPLATES)
     if path.suffix.lower() not in suffixes or not path.is_file():
         raise TableError(
             f"label prompts are one file of {', '.join(suffixes)}",
-            f"{path} is {'not there' if path.suffix.lower() in suffixes else 'none'}",
+            f"{path} {'is not there' if path.suffix.lower() in suffixes else 'is not'}",
             "name a table with the columns label and prompt, or templates such as: a photo of a {}",
         )
     read = _filled_in if path.suffix.lower() == TEMPLATES else _listed
@@ -42,7 +42,7 @@ def _filled_in(path: Path, labels: Sequence[str]) -> tuple[tuple[str, str], ...]
     wrong = next((line for line in templates if PLACE not in line), None)
     if wrong is not None or not templates:
         raise TableError(
-            f"a template has {PLACE} where the label goes, one template a line",
+            f"a template has {PLACE} in place of the label, one template per line",
             f"{path} has {'none' if wrong is None else repr(wrong[:60])}",
             "write e.g.: a photo of a {}",
         )
@@ -57,7 +57,7 @@ def _listed(path: Path, labels: Sequence[str]) -> tuple[tuple[str, str], ...]:
         raise TableError(
             "a table of label prompts has the columns 'label' and 'prompt'",
             f"{path} has {', '.join(map(repr, columns.values)) or 'no columns'}",
-            "name its columns so",
+            "rename its columns",
         )
     prompts: dict[str, dict[str, None]] = {}
     named = (as_text(columns.values[name]) for name in ("label", "prompt"))

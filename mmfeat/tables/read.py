@@ -1,4 +1,4 @@
-"""Reading a table of any registered kind and checking it once, so that nobody has to again."""
+"""Read a table of any registered kind and check it, so that no later stage has to."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def read_table(path: Path, *, data: DataSettings) -> Table:
     Labels are in numerical order where all are whole numbers, else in alphabetical order.
     Raises `TableError` for a missing, empty or broken file, a missing id column, empty or
     repeated ids, cells that are objects or (but for labels) lists, and text that no store can
-    hold (NUL, half characters).
+    hold (NUL, lone surrogates).
     """
     path = Path(path)
     suffix = path.suffix.lower()
@@ -38,7 +38,7 @@ def read_table(path: Path, *, data: DataSettings) -> Table:
         raise TableError(
             f"a table is one of {', '.join(READERS)}",
             f"{path} ends in {path.suffix!r}",
-            "convert it, or rename it if only the name is wrong",
+            "convert it, or rename it if only the suffix is wrong",
         )
     if not path.is_file():
         found = "is a folder" if path.is_dir() else "is not there"
@@ -94,7 +94,7 @@ def _column(columns: Columns, name: str, path: Path, *, option: str) -> Sequence
 def _check_flat(
     cells: Sequence[object], name: str | None, path: Path, *, lists: bool = False
 ) -> None:
-    """Refuse what would become text that nobody wrote; of labels, `lists` are fine."""
+    """Refuse nested cells, which have no plain text; `lists` allows lists of labels."""
     if NESTED.isdisjoint(map(type, cells)):
         return
     for row, cell in enumerate(cells):
@@ -131,7 +131,7 @@ def _check_ids(ids: Sequence[str], column: str, path: Path) -> None:
 
 
 def check_storable(name: str, texts: Sequence[str], path: Path) -> None:
-    """Raise `TableError` for a text with a NUL or half of a UTF-16 pair: no store can hold it."""
+    """Raise `TableError` for a text with a NUL or a lone surrogate, which no store can hold."""
     try:
         if "\0" not in "\n".join(texts).encode("utf-8").decode("utf-8"):
             return

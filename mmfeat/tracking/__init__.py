@@ -1,8 +1,8 @@
 """Experiment trackers, one file each: a finished run is sent through the tracker's own client.
 
-A tracker is one function `(Record, folder) -> where to look`. It keeps everything below `folder`
-unless its own environment variables say otherwise, and a run that is sent again takes the
-place of its first entry.
+A tracker is one function that takes a `Record` and a folder and returns where to look at the run.
+It writes below the folder unless its own environment variables name another place, and a run that
+is sent again replaces its earlier entry.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ log = logging.getLogger(__name__)
 
 TRACKERS: dict[str, Plugin] = {
     "mlflow": Plugin(
-        "mmfeat.tracking.mlflow:send", "MLflow, an SQLite file unless told a server", "mlflow"
+        "mmfeat.tracking.mlflow:send",
+        "MLflow, in an SQLite file unless MLFLOW_TRACKING_URI is set",
+        "mlflow",
     ),
     "wandb": Plugin("mmfeat.tracking.wandb:send", "Weights & Biases, offline", "wandb"),
     "tensorboard": Plugin("mmfeat.tracking.tensorboard:send", "TensorBoard", "tensorboard"),
@@ -28,9 +30,9 @@ TRACKERS: dict[str, Plugin] = {
 
 
 class Tracker:
-    """Sends finished runs to the tracker `name`; to none where it is None.
+    """Sends finished runs to the tracker `name`; does nothing where it is None.
 
-    Make it before the work: it raises `PluginError` where the client is not installed.
+    Raises `PluginError` where the client is not installed: create it before the work begins.
     """
 
     def __init__(self, name: str | None, workspace: Workspace) -> None:
@@ -38,9 +40,9 @@ class Tracker:
         self._send = None if name is None else resolve(name, TRACKERS, "tracker")
 
     def track(self, run: Run, *, curves: Mapping[str, Curve] | None = None) -> None:
-        """Send what is known of `run`, and `curves` with it.
+        """Send the config, metrics and files of `run`, and `curves` in addition.
 
-        Raises `PluginError` where the client fails; the run is unharmed.
+        Raises `PluginError` where the client fails; the run itself stays finished.
         """
         if self._send is None:
             return
@@ -49,10 +51,10 @@ class Tracker:
             where = self._send(record, self.workspace.tracking.resolve())
         except MmfeatError:
             raise
-        except Exception as error:  # clients raise what they like
+        except Exception as error:  # clients raise anything
             raise PluginError(
-                f"the tracker {self.name} must take the run {run.name}",
+                f"the tracker {self.name} must accept the run {run.name}",
                 f"{type(error).__name__}: {error}",
-                "the run itself is finished; mend that and run the same command again",
+                "the run itself is finished; correct that and run the same command again",
             ) from error
         log.info("%s has run %s: %s", self.name, run.name, where)

@@ -9,7 +9,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # it would call home when imported
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # it sends telemetry when it is imported
 
 from mlflow.entities import Metric, Param
 from mlflow.tracking import MlflowClient
@@ -18,8 +18,7 @@ from mmfeat.tracking.record import Record
 
 EXPERIMENT = "mmfeat"
 KEY = "mmfeat.key"
-METRICS_AT_ONCE = 1000  # the most that a batch may hold
-PARAMS_AT_ONCE = 100
+BATCH_METRICS, BATCH_PARAMS = 1000, 100  # MLflow's limits
 
 
 def send(record: Record, folder: Path) -> str:
@@ -34,8 +33,8 @@ def send(record: Record, folder: Path) -> str:
     client = MlflowClient(tracking_uri=uri)
     run_id = _run_id(client, record, artifacts)
     params = [Param(key, value) for key, value in record.parameters.items()]
-    for start in range(0, len(params), PARAMS_AT_ONCE):
-        client.log_batch(run_id, params=params[start : start + PARAMS_AT_ONCE])
+    for start in range(0, len(params), BATCH_PARAMS):
+        client.log_batch(run_id, params=params[start : start + BATCH_PARAMS])
     now = int(time.time() * 1000)
     metrics = [Metric(name, value, now, 0) for name, value in record.metrics.items()]
     metrics += [
@@ -44,8 +43,8 @@ def send(record: Record, folder: Path) -> str:
         for step, value in enumerate(curve, start=1)
         if value is not None
     ]
-    for start in range(0, len(metrics), METRICS_AT_ONCE):
-        client.log_batch(run_id, metrics=metrics[start : start + METRICS_AT_ONCE])
+    for start in range(0, len(metrics), BATCH_METRICS):
+        client.log_batch(run_id, metrics=metrics[start : start + BATCH_METRICS])
     for path in record.files:
         client.log_artifact(run_id, str(path))
     client.set_terminated(run_id)
@@ -53,7 +52,7 @@ def send(record: Record, folder: Path) -> str:
 
 
 def _local(path: Path) -> str:
-    """The address of an SQLite file; raise at once what MLflow would retry for minutes."""
+    """The address of an SQLite file; raise at once where MLflow would retry for minutes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA schema_version")
@@ -62,7 +61,7 @@ def _local(path: Path) -> str:
 
 
 def _run_id(client: MlflowClient, record: Record, artifacts: str | None) -> str:
-    """The id of a new entry; an older one of the same run goes to MLflow's bin."""
+    """The id of a new entry; earlier entries of the same run are deleted."""
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
     experiment = client.get_experiment_by_name(name)
     if experiment is None:

@@ -1,4 +1,4 @@
-"""What a tracker is told about a run."""
+"""What a tracker receives of a run."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ Curve = Sequence[float | None]
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """A run as trackers see it.
+    """A run in the form that trackers log.
 
     Attributes
     ----------
     key
-        A hash of what the run is: the same whenever it is sent.
+        A hash of name, config and data; the same each time a run is sent.
     parameters
-        The config, and each setting as ``set.KEY``.
+        The config, with each head option as ``set.KEY``.
     metrics
-        Out of fold, ``DECISION/METRIC`` for at_0.5, tuned and nested; seconds and bytes.
+        Out-of-fold metrics as ``DECISION/METRIC`` for at_0.5, tuned and nested; seconds, bytes.
     curves
-        Numbers by step, from 1; None where there is none: the losses of each epoch as
+        Values by step, counted from 1 (None: no value), such as the loss of each epoch as
         ``loss/PART/fold-N/ROWS``.
     files
-        Config, metrics, thresholds, history and the report, where they are there.
+        Config, metrics, thresholds, history and the report, as far as they exist.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Record:
 
 
 def read_record(run: Run, workspace: Workspace, curves: Mapping[str, Curve]) -> Record:
-    """Collect what is known of a finished run; raise `RunError` where its files are broken."""
+    """Collect the record of a finished run; raise `RunError` where its files are damaged."""
     config = asdict(run.config)
     settings = config.pop("settings")
     identity = json.dumps([run.name, config, settings, run.provenance.get("digest")])

@@ -1,7 +1,7 @@
 """TensorBoard: an event file per run in `tensorboard/RUN`.
 
-It keeps texts but no files: config, metrics and thresholds are shown as text, and of the report
-only the path.
+TensorBoard stores texts but no files: config, metrics and thresholds are shown as text, and the
+report as its path.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def send(record: Record, folder: Path) -> str:
     place = folder / "tensorboard" / record.name
     shutil.rmtree(place, ignore_errors=True)
     with SummaryWriter(str(place)) as writer:
-        # "." keeps them in one folder instead of one that is named by the clock
+        # without "." they go to a subfolder that is named by the time
         writer.add_hparams(dict(record.parameters), dict(record.metrics), run_name=".")
         for name, curve in record.curves.items():
             for step, value in enumerate(curve, start=1):

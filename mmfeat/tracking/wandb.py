@@ -7,7 +7,7 @@ import shutil
 from itertools import zip_longest
 from pathlib import Path
 
-os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # it would call home when it fails
+os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # it sends reports when it fails
 
 import wandb
 
@@ -41,9 +41,9 @@ def send(record: Record, folder: Path) -> str:
             run.log({name: value for name, value in row if value is not None}, step=step)
         run.summary.update(record.metrics)
         for path in record.files:
-            copy = shutil.copy(path, run.dir)  # a link would break with the workspace moved
+            copy = shutil.copy(path, run.dir)  # a link would break when the workspace moves
             run.save(copy, base_path=run.dir, policy="now")
-    wandb.teardown()  # the run is finished before its file is written
+    wandb.teardown()  # the file is written after the run has finished
     if mode == "online":
         return str(run.url)
     where = Path(run.dir).parent

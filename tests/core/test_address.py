@@ -135,7 +135,7 @@ def test_a_picture_is_forbidden_only_where_its_folder_is_not(
     assert isinstance(found, Refusal) and found.status == Status.REFUSED
     assert "Forbidden" in found.reason
     forbid("images")  # as when credentials end in the middle
-    with pytest.raises(ExtractError, match=r"Forbidden; see to .* the credentials"):
+    with pytest.raises(ExtractError, match=r"Forbidden; check .* the credentials"):
         read(s3.address("images"), "a.jpg")
 
 

@@ -57,16 +57,18 @@ def test_a_lock_is_freed_when_its_process_is_killed(tmp_path: Path) -> None:
 
 
 def test_a_forked_process_does_not_keep_the_lock(tmp_path: Path) -> None:
-    path, name = tmp_path / "x.lock", tmp_path / "child"
-    fork = f"child = os.fork() or time.sleep(60); Path({str(name)!r}).write_text(str(child))"
-    process = holder(path, inside=fork)
+    path, written = tmp_path / "x.lock", tmp_path / "child"
+    child = f"(Path({str(written)!r}).write_text(str(os.getpid())), time.sleep(60))"
+    process = holder(path, inside=f"os.fork() or {child}")
+    while not written.exists() or not written.read_text():
+        time.sleep(0.01)
     process.kill()
     process.wait()
     try:
         with locked(path):
             pass
     finally:
-        os.kill(int(name.read_text()), signal.SIGKILL)
+        os.kill(int(written.read_text()), signal.SIGKILL)
 
 
 def test_of_many_threads_one_at_a_time_has_the_lock(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_same_seed_same_bytes(folder: Path, tmp_path: Path) -> None:
 
 
 def test_a_folder_with_other_pictures_is_refused(folder: Path) -> None:
-    with pytest.raises(ConfigError, match="folder of its own"):
+    with pytest.raises(ConfigError, match="empty folder, or one with the same"):
         write_demo_data(folder, n_train=5, n_test=5, seed=3)
 
 

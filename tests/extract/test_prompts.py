@@ -80,7 +80,7 @@ def test_templates_are_filled_in(tmp_path: Path) -> None:
         ("t.txt", "a photo\n", "'a photo'"),
         ("t.txt", "\n", "has none"),
         ("t.txt", "a {}\0\n", "NUL"),
-        ("t.json", "{}", "is none"),
+        ("t.json", "{}", "is not"),
     ],
 )
 def test_broken_prompts_are_told(tmp_path: Path, name: str, text: str, message: str) -> None:
