@@ -27,10 +27,10 @@ from benchmarks.results import machine, write_section
 from mmfeat.core.memory import give_back_freed, peak_memory, reset_peak
 from mmfeat.store import SCHEMA, FeatureStore, Status
 from mmfeat.store.inspect import inspect_store
-from mmfeat.store.layout import BLOCK_ROWS, Block, FailedRow
+from mmfeat.store.layout import BLOCK_ROWS, Block, FailedRow, Rows
 from mmfeat.store.shards import merge_shards
 from mmfeat.store.verify import verify_store
-from mmfeat.store.writer import Rows, write_shard
+from mmfeat.store.writer import write_shard
 
 ID = "{:09d}.jpg"
 WIDTH, N_LABELS, FILES = 8, 20, 10

@@ -27,8 +27,8 @@ from benchmarks.results import machine, write_section
 from mmfeat.core.memory import bytes_of
 from mmfeat.runs.workspace import Workspace
 from mmfeat.store import SCHEMA, Status
-from mmfeat.store.layout import Block
-from mmfeat.store.writer import Rows, write_store
+from mmfeat.store.layout import Block, Rows
+from mmfeat.store.writer import write_store
 
 N_CLASSES, BLOCK_ROWS, TENTH = 20, 8192, 10
 LITTLE = "256MiB"  # twice the bins of LightGBM

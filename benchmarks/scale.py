@@ -1,4 +1,4 @@
-"""Stage one by one process, by claims and on Ray, side by side; and what many rows would cost.
+"""Stage one by one process, by torchrun and on Ray, side by side; and what many rows would cost.
 
     python -m benchmarks.scale --photos DIR [--rows 954] [--rounds 3] [--model ViT-B-32]
 
@@ -31,9 +31,9 @@ from mmfeat.extract import extract_table, help_extract, load_encoder_for
 from mmfeat.extract.encoders import Encoder
 from mmfeat.extract.plan import make_plan
 from mmfeat.extract.repeats import Repeats
-from mmfeat.store.layout import Block
+from mmfeat.store.layout import Block, Rows
 from mmfeat.store.shards import merge_shards
-from mmfeat.store.writer import Rows, write_shard
+from mmfeat.store.writer import write_shard
 from mmfeat.types import Table
 
 SHARD_ROWS = 106
@@ -64,8 +64,8 @@ class Job:
 
 WAYS = (
     Way(engine="local", workers=1),
-    Way(engine="claims", workers=1),
-    Way(engine="claims", workers=2),
+    Way(engine="torchrun", workers=1),
+    Way(engine="torchrun", workers=2),
     Way(engine="ray", workers=1),
     Way(engine="ray", workers=2),
 )
@@ -103,7 +103,7 @@ def settings_of(way: Way, model: str) -> ExtractSettings:
 
 
 def help_from(way: Way, job: Job, out: Path, ready: Path) -> None:
-    """What a second process of the engine claims does, in a process of its own."""
+    """What a second process of the engine torchrun does, in a process of its own."""
     settings = settings_of(way, job.model)
     encoder = load_encoder_for(settings)
     ready.touch()
@@ -117,7 +117,7 @@ def run(way: Way, job: Job, out: Path) -> tuple[float, float]:
     settings = settings_of(way, job.model)
     encoder = load_encoder_for(settings)
     helpers = []
-    if way.engine == "claims" and way.workers == 2:
+    if way.engine == "torchrun" and way.workers == 2:
         ready = out.with_suffix(".ready")
         helpers.append(SPAWN.Process(target=help_from, args=(way, job, out, ready)))
         helpers[0].start()

@@ -68,9 +68,7 @@ def extract(
         int | None, typer.Option("--max-pixels", min=1, help="Refuse larger images.")
     ] = None,
     decode: Annotated[str | None, typer.Option("--decode", help="exact or fast.")] = None,
-    engine: Annotated[
-        str | None, typer.Option("--engine", help="local, ray, or claims (with torchrun).")
-    ] = None,
+    engine: Annotated[str | None, typer.Option("--engine", help="local, ray or torchrun.")] = None,
     ray_address: RayAddress = None,
     actors: Annotated[
         int | None, typer.Option("--actors", min=0, help="Of --engine ray; 0: auto.")
@@ -102,7 +100,7 @@ def extract(
     """Stage one: run the encoder once and cache image and text embeddings."""
     from mmfeat.config import override
     from mmfeat.errors import ConfigError
-    from mmfeat.extract import extract_table, help_extract, is_helper, load_encoder_for
+    from mmfeat.extract import extract_table, help_extract, is_helping, load_encoder_for
     from mmfeat.tables import read_table
 
     settings, space = start(workspace, quiet=quiet)
@@ -151,7 +149,7 @@ def extract(
         if rows.targets is not None and name == settings.submit.split:
             note(f"{name}: its labels are kept in the store and ignored by predict and submit")
         store = out or space.store(name, features)
-        if options.engine == "claims" and is_helper():
+        if is_helping(options):
             help_extract(rows, images=data.images, encoder=encoder, out=store, settings=options)
             continue
         with show_progress(quiet=quiet) as progress:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from mmfeat.extract.engines.base import ENGINES, load_encoder_for
-from mmfeat.extract.engines.torchrun import is_helper
-from mmfeat.extract.run import Progress, extract_table, help_extract
+from mmfeat.extract.run import Progress, extract_table, help_extract, is_helping
 from mmfeat.extract.summary import ExtractSummary
 
 __all__ = [
@@ -13,6 +12,6 @@ __all__ = [
     "Progress",
     "extract_table",
     "help_extract",
-    "is_helper",
+    "is_helping",
     "load_encoder_for",
 ]

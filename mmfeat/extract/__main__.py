@@ -9,5 +9,5 @@ from mmfeat.extract.engines.torchrun import is_helper
 
 if __name__ == "__main__":
     quiet = ["--quiet"] if is_helper() else []
-    sys.argv[1:] = ["extract", "--engine", "claims", *quiet, *sys.argv[1:]]
+    sys.argv[1:] = ["extract", "--engine", "torchrun", *quiet, *sys.argv[1:]]
     runpy.run_module("mmfeat_cli", run_name="__main__")  # by name: the library knows no commands

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from mmfeat.extract.encoders.base import Encoder
-from mmfeat.store.layout import canonical_json
+from mmfeat.store.layout import Rows, canonical_json
 from mmfeat.store.reader import FeatureStore
 from mmfeat.store.shards import check_same
-from mmfeat.store.writer import Rows, write_store
+from mmfeat.store.writer import write_store
 from mmfeat.types import Prompts, Table
 
 log = logging.getLogger(__name__)

@@ -13,9 +13,9 @@ from mmfeat.extract.engines.local import decode_task, encode_rows, image_names
 from mmfeat.extract.images.decoding import Decoder
 from mmfeat.extract.plan import Plan
 from mmfeat.extract.repeats import Repeats
-from mmfeat.store.layout import Block, FailedRow, Status
+from mmfeat.store.layout import Block, FailedRow, Rows, Status
 from mmfeat.store.reader import FeatureStore
-from mmfeat.store.writer import Rows, write_store
+from mmfeat.store.writer import write_store
 
 
 def retry(plan: Plan, encoder: Encoder, out: Path) -> None:

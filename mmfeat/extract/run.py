@@ -8,11 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mmfeat.config import ExtractSettings
-from mmfeat.core.plugins import check_name
 from mmfeat.extract.changes import changed_rows
 from mmfeat.extract.encoders.base import Encoder
-from mmfeat.extract.engines.base import ENGINES, find_engine
-from mmfeat.extract.engines.torchrun import help_with
+from mmfeat.extract.engines.base import engine_name, find_engine
+from mmfeat.extract.engines.torchrun import help_with, is_helper
 from mmfeat.extract.lock import sole_writer
 from mmfeat.extract.plan import Plan, Shard, make_plan
 from mmfeat.extract.prompts import LabelPrompts, add_prompts
@@ -20,10 +19,10 @@ from mmfeat.extract.repeats import Repeats
 from mmfeat.extract.retry import retry
 from mmfeat.extract.shared import fetch_shards, remove_shards, share
 from mmfeat.extract.summary import ExtractSummary, summarise
+from mmfeat.store.layout import Rows
 from mmfeat.store.parts import find_store
 from mmfeat.store.reader import FeatureStore
 from mmfeat.store.shards import check_same, merge_shards, read_finished
-from mmfeat.store.writer import Rows
 from mmfeat.tables import read_prompts
 from mmfeat.types import Table
 
@@ -50,7 +49,7 @@ def extract_table(
     Raises `StoreError` where `out` or its shards were made otherwise (naming the field), and
     `ExtractError` where settings, folder or another live extraction stand in the way.
     """
-    check_name(settings.engine, ENGINES, "engine")
+    engine_name(settings.engine)
     plan = share(make_plan(table, images=images, encoder=encoder, settings=settings), out)
     prompts: LabelPrompts = ()
     if settings.label_prompts is not None and table.targets is not None:
@@ -73,6 +72,11 @@ def extract_table(
         if prompts:
             add_prompts(prompts, encoder=encoder, table=table, out=out)
     return summarise(out, already_complete=complete and not retry_failed, notes=table.notes)
+
+
+def is_helping(settings: ExtractSettings) -> bool:
+    """Whether torchrun started this process to help the one that extracts: see `help_extract`."""
+    return engine_name(settings.engine) == "torchrun" and is_helper()
 
 
 def help_extract(

@@ -30,8 +30,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any
 
@@ -39,7 +39,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmfeat.errors import StoreError
-from mmfeat.types import Embeddings
+from mmfeat.types import Embeddings, Table, Targets
 
 SCHEMA = 2
 DTYPES = ("float16", "float32")
@@ -164,6 +164,40 @@ class Checksum:
     def hex(self) -> str:
         """The sum so far."""
         return str(self._hash.hexdigest())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """What a store keeps of the table, one entry per row; its texts have names of `ROW_TEXTS`."""
+
+    ids: Sequence[str]
+    image_paths: Sequence[str]
+    captions: Sequence[str] | None
+    targets: Targets | None
+    labels: Sequence[str]
+    groups: Sequence[str] | None = None
+
+    @classmethod
+    def of(cls, table: Table) -> Rows:
+        """Take the rows of a table."""
+        return cls(
+            ids=table.ids,
+            image_paths=table.image_paths,
+            captions=table.captions,
+            targets=table.targets,
+            labels=table.labels,
+        )
+
+    def part(self, rows: slice) -> Rows:
+        """Give some of the rows."""
+        return replace(
+            self,
+            ids=self.ids[rows],
+            image_paths=self.image_paths[rows],
+            captions=None if self.captions is None else self.captions[rows],
+            targets=None if self.targets is None else self.targets[rows],
+            groups=None if self.groups is None else self.groups[rows],
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

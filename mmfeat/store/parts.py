@@ -13,16 +13,21 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mmfeat.core.files import sync, write_json
 from mmfeat.errors import StoreError
 from mmfeat.store.file import StoreFile
 from mmfeat.store.guard import LARGEST_JSON, check_schema, plain_errors
-from mmfeat.store.layout import SCHEMA, store_digest
+from mmfeat.store.layout import SCHEMA, FailedRow, store_digest
 
 INDEX = "index.json"
 SUFFIX = ".h5"
@@ -93,6 +98,49 @@ def open_files(index: Path) -> list[StoreFile]:
             raise ValueError("its digest is not that of its files")
         stack.pop_all()
     return files
+
+
+class Parts:
+    """The files of a store as one: their rows follow one another."""
+
+    def __init__(self, files: Sequence[StoreFile]) -> None:
+        self._files = files
+        self._starts = tuple(accumulate((file.n_rows for file in files), initial=0))
+
+    @property
+    def n_rows(self) -> int:
+        """The number of rows of all files."""
+        return self._starts[-1]
+
+    def numbers(self, name: str, rows: slice) -> NDArray[Any]:
+        """Read rows of a dataset that has one entry per row."""
+        first = self._files[0]
+        if len(self._files) == 1:
+            return first.numbers(name, rows)
+        wanted = range(self.n_rows)[rows]
+        if wanted.step < 0:
+            raise StoreError(
+                "rows are read forwards", f"{rows} goes backwards", "reverse the array instead"
+            )
+        out = np.empty((len(wanted), *first.shape(name)[1:]), first.dtype(name))
+        for file, start in zip(self._files, self._starts, strict=False):
+            begin, end = (bisect_left(wanted, row) for row in (start, start + file.n_rows))
+            if begin < end:
+                at = wanted[begin:end]
+                part = slice(at.start - start, at.stop - start, at.step)
+                file.numbers_into(out[begin:end], name, part)
+        return out
+
+    def text_blocks(self, name: str, *, block_bytes: int) -> Iterator[list[str]]:
+        """Read a text dataset with one text per row, about `block_bytes` at a time."""
+        for file in self._files:
+            yield from file.text_blocks(name, block_bytes=block_bytes)
+
+    def failed_blocks(self, *, block_rows: int) -> Iterator[list[FailedRow]]:
+        """Read the failed rows, at most `block_rows` at a time."""
+        for file, start in zip(self._files, self._starts, strict=False):
+            for first in range(0, file.n_failed, block_rows):
+                yield file.failed(slice(first, first + block_rows), start=start)
 
 
 def write_index(folder: Path, digests: Sequence[str], provenance: dict[str, Any]) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from itertools import accumulate, chain, islice
+from itertools import chain, islice
 from operator import eq
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -18,7 +16,7 @@ from mmfeat.errors import StoreError
 from mmfeat.store.file import ALL, StoreFile
 from mmfeat.store.guard import plain_errors
 from mmfeat.store.layout import BLOCK_ROWS, Block, FailedRow, Status, store_digest
-from mmfeat.store.parts import find_store, open_files, whole_provenance
+from mmfeat.store.parts import Parts, find_store, open_files, whole_provenance
 from mmfeat.store.texts import BLOCK_BYTES
 from mmfeat.types import Embeddings, Features, Prompts, Targets
 
@@ -32,7 +30,7 @@ class FeatureStore:
 
     def __init__(self, files: Sequence[StoreFile], path: Path, last_written: Path) -> None:
         self._files = tuple(files)
-        self._starts = tuple(accumulate((file.n_rows for file in files), initial=0))
+        self._parts = Parts(self._files)
         self.path = path
         self.last_written = last_written
 
@@ -57,12 +55,7 @@ class FeatureStore:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -92,7 +85,7 @@ class FeatureStore:
     @property
     def n_rows(self) -> int:
         """The number of rows."""
-        return self._starts[-1]
+        return self._parts.n_rows
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -190,33 +183,15 @@ class FeatureStore:
 
     def numbers(self, name: str, rows: slice = ALL) -> NDArray[Any]:
         """Read rows of a dataset of `mmfeat.store.layout` that has one entry per row."""
-        if len(self._files) == 1:
-            return self._files[0].numbers(name, rows)
-        wanted = range(self.n_rows)[rows]
-        if wanted.step < 0:
-            raise StoreError(
-                "rows are read forwards", f"{rows} goes backwards", "reverse the array instead"
-            )
-        first = self._files[0]
-        out = np.empty((len(wanted), *first.shape(name)[1:]), first.dtype(name))
-        for file, start in zip(self._files, self._starts, strict=False):
-            begin, end = (bisect_left(wanted, row) for row in (start, start + file.n_rows))
-            if begin < end:
-                at = wanted[begin:end]
-                part = slice(at.start - start, at.stop - start, at.step)
-                file.numbers_into(out[begin:end], name, part)
-        return out
+        return self._parts.numbers(name, rows)
 
     def text_blocks(self, name: str, *, block_bytes: int = BLOCK_BYTES) -> Iterator[list[str]]:
         """Read a text dataset with one text per row, about `block_bytes` at a time."""
-        blocks = (file.text_blocks(name, block_bytes=block_bytes) for file in self._files)
-        return chain.from_iterable(blocks)
+        return self._parts.text_blocks(name, block_bytes=block_bytes)
 
     def failed_blocks(self, *, block_rows: int = BLOCK_ROWS) -> Iterator[list[FailedRow]]:
         """Read `failed`, at most `block_rows` at a time."""
-        for file, start in zip(self._files, self._starts, strict=False):
-            for first in range(0, file.n_failed, block_rows):
-                yield file.failed(slice(first, first + block_rows), start=start)
+        return self._parts.failed_blocks(block_rows=block_rows)
 
     @property
     def failed(self) -> tuple[FailedRow, ...]:

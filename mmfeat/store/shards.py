@@ -11,8 +11,8 @@ from typing import Any
 from mmfeat.errors import StoreError
 from mmfeat.store.file import ALL, SHARD, StoreFile
 from mmfeat.store.guard import plain_errors
-from mmfeat.store.layout import Block, Checksum, canonical_json, text_sha256
-from mmfeat.store.writer import Fill, Rows, write_store
+from mmfeat.store.layout import Block, Checksum, Rows, canonical_json, text_sha256
+from mmfeat.store.writer import Fill, write_store
 
 
 def read_finished(path: Path, provenance: dict[str, Any], *, n_rows: int) -> Block | None:

@@ -17,9 +17,11 @@ from mmfeat.core.files import replacing
 from mmfeat.errors import StoreError
 from mmfeat.store.layout import (
     BLOCK_ROWS,
+    ROW_TEXTS,
     Block,
     Checksum,
     FailedRow,
+    Rows,
     canonical_json,
     check_modality,
     store_digest,
@@ -27,43 +29,9 @@ from mmfeat.store.layout import (
 )
 from mmfeat.store.parts import file_name, part_provenance, replacing_files, write_index
 from mmfeat.store.texts import encode_texts
-from mmfeat.types import IntArray, Prompts, Table, Targets
+from mmfeat.types import IntArray, Prompts
 
 LARGEST_ATTRIBUTE = 60_000  # bytes; HDF5 has room for 64 KiB
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rows:
-    """What a store keeps of the table, one entry per row."""
-
-    ids: Sequence[str]
-    image_paths: Sequence[str]
-    captions: Sequence[str] | None
-    targets: Targets | None
-    labels: Sequence[str]
-    groups: Sequence[str] | None = None
-
-    @classmethod
-    def of(cls, table: Table) -> Rows:
-        """Take the rows of a table."""
-        return cls(
-            ids=table.ids,
-            image_paths=table.image_paths,
-            captions=table.captions,
-            targets=table.targets,
-            labels=table.labels,
-        )
-
-    def part(self, rows: slice) -> Rows:
-        """Give some of the rows."""
-        return replace(
-            self,
-            ids=self.ids[rows],
-            image_paths=self.image_paths[rows],
-            captions=None if self.captions is None else self.captions[rows],
-            targets=None if self.targets is None else self.targets[rows],
-            groups=None if self.groups is None else self.groups[rows],
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -284,15 +252,10 @@ def _plain_errors(path: Path) -> Iterator[None]:
 
 
 def _write_rows(file: _NewFile, rows: Rows) -> None:
-    texts = {
-        "ids": rows.ids,
-        "image_paths": rows.image_paths,
-        "captions": rows.captions,
-        "groups": rows.groups,
-    }
-    for name, values in texts.items():
-        if values is not None:
-            file.write_texts(name, values)
+    for name in ROW_TEXTS:
+        texts = getattr(rows, name)
+        if texts is not None:
+            file.write_texts(name, texts)
     if rows.targets is not None:
         file.write_texts("labels/names", rows.labels)
         file.write("labels/targets", rows.targets, "uint8")

@@ -278,7 +278,7 @@ def test_a_damaged_shard_is_made_again_and_put_again(tmp_path: Path, s3: S3) -> 
 def test_what_helpers_of_torchrun_make_reaches_another_machine(tmp_path: Path, s3: S3) -> None:
     table = make_table(tmp_path, n_rows=20)
     extract(table, tmp_path / "images", tmp_path / "whole.h5")
-    options = replace(SETTINGS, engine="claims", shards=s3.address("shards"))
+    options = replace(SETTINGS, engine="torchrun", shards=s3.address("shards"))
     images = s3.upload(tmp_path / "images")
     helped = tmp_path / "one/features/a.h5"
     help_extract(table, images=images, encoder=ToyEncoder(), out=helped, settings=options)

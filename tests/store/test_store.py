@@ -20,9 +20,9 @@ from mmfeat.errors import StoreError
 from mmfeat.fit.fusion.fuse import present
 from mmfeat.store import SCHEMA, Status, open_features, read_features, read_provenance
 from mmfeat.store.inspect import inspect_store, sampled_blocks
-from mmfeat.store.layout import Block, FailedRow
+from mmfeat.store.layout import Block, FailedRow, Rows
 from mmfeat.store.verify import verify_store
-from mmfeat.store.writer import Rows, write_store
+from mmfeat.store.writer import write_store
 from tests.support.workspaces import Mmfeat
 
 N, WIDTH = 12, 8

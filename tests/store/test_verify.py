@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from mmfeat.core.unique import digests_of, has_repeats
 from mmfeat.store import SCHEMA, FeatureStore
 from mmfeat.store.inspect import inspect_store
+from mmfeat.store.layout import Rows
 from mmfeat.store.verify import MOST_ROWS, verify_store
-from mmfeat.store.writer import Rows, write_store
+from mmfeat.store.writer import write_store
 from tests.extract.test_extract import extract
 from tests.store.test_store import IDS, N, make_store, set_attribute
 from tests.support.toy import SETTINGS, make_table

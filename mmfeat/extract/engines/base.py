@@ -1,4 +1,4 @@
-"""Who makes the shards: a registry, so that a cluster can be added without touching the rest."""
+"""Engines, which make the shards of a store: a registry, and what an engine is."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import cast
 
 from mmfeat.config import ExtractSettings
-from mmfeat.core.plugins import Plugin, resolve
+from mmfeat.core.plugins import Plugin, check_name, resolve
 from mmfeat.extract.encoders.base import Encoder
 from mmfeat.extract.plan import Plan, Shard
 
@@ -16,13 +16,12 @@ Advance = Callable[[str, int], None]  # modality, rows done since the last call
 
 ENGINES: dict[str, Plugin] = {
     "local": Plugin("mmfeat.extract.engines.local:LOCAL", "this machine, one device"),
-    "claims": Plugin(
-        "mmfeat.extract.engines.torchrun:TORCHRUN", "each of the processes of torchrun"
-    ),
+    "torchrun": Plugin("mmfeat.extract.engines.torchrun:TORCHRUN", "the processes of torchrun"),
     "ray": Plugin(
         "mmfeat.extract.engines.ray_actors:RAY", "the machines of a Ray cluster", extra="ray"
     ),
 }
+FORMER_NAMES = {"claims": "torchrun"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,17 +33,22 @@ class Engine:
     load_encoder
         Gives what `extract_table` takes; the model itself may be elsewhere.
     make_shards
-        Writes every one of the shards into the folder, in any order, and tells of their rows.
-        One that is written has the bytes that any other engine gives on such a device.
+        Writes every one of the shards into the folder, in any order, and reports their rows.
+        A shard has the bytes that any other engine gives on such a device.
     """
 
     load_encoder: Callable[[ExtractSettings], Encoder]
     make_shards: Callable[[Plan, Encoder, Sequence[Shard], Path, Advance], None]
 
 
+def engine_name(name: str) -> str:
+    """Give the name of an engine in `ENGINES`, also for a former one; raise `PluginError`."""
+    return check_name(FORMER_NAMES.get(name, name), ENGINES, "engine")
+
+
 def find_engine(name: str) -> Engine:
     """Give an engine; raise `PluginError` if it is unknown or needs an extra."""
-    return cast("Engine", resolve(name, ENGINES, "engine"))
+    return cast("Engine", resolve(engine_name(name), ENGINES, "engine"))
 
 
 def load_encoder_for(settings: ExtractSettings) -> Encoder:

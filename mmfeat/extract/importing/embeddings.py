@@ -18,11 +18,11 @@ from mmfeat.errors import ExtractError
 from mmfeat.extract.importing.arrays import NamedArray, read_array
 from mmfeat.extract.lock import sole_writer
 from mmfeat.extract.summary import ExtractSummary, summarise
-from mmfeat.store.layout import BLOCK_ROWS, SCHEMA, Block, FailedRow, Status
+from mmfeat.store.layout import BLOCK_ROWS, SCHEMA, Block, FailedRow, Rows, Status
 from mmfeat.store.parts import find_store
 from mmfeat.store.reader import FeatureStore
 from mmfeat.store.shards import check_same
-from mmfeat.store.writer import Rows, write_store
+from mmfeat.store.writer import write_store
 from mmfeat.types import Embeddings, Prompts, Table
 
 

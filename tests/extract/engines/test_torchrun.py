@@ -15,7 +15,8 @@ import pytest
 
 from mmfeat.core.lock import locked
 from mmfeat.errors import StoreError
-from mmfeat.extract import extract_table, help_extract
+from mmfeat.extract import ENGINES, extract_table, help_extract
+from mmfeat.extract.engines.base import engine_name
 from mmfeat.extract.engines.torchrun import is_helper
 from mmfeat.extract.images.decoding import Decoder, DecodeTask
 from mmfeat.extract.images.read import Decoded
@@ -24,7 +25,7 @@ from mmfeat.types import Table
 from tests.extract.test_extract import FORK, extract, repeating_table
 from tests.support.toy import SETTINGS, ToyEncoder, make_table
 
-TORCHRUN = replace(SETTINGS, engine="claims")
+TORCHRUN = replace(SETTINGS, engine="torchrun")
 
 
 def give_help(table: Table, folder: Path, out: Path, seconds: float = 0.0) -> None:
@@ -139,3 +140,12 @@ def test_a_decoder_forgets_what_was_asked_and_not_taken(tmp_path: Path) -> None:
 
 def digests(decoded: Iterable[Decoded]) -> list[bytes]:
     return [found[1] for found in decoded if isinstance(found, tuple)]
+
+
+def test_the_former_name_of_the_engine_is_accepted(tmp_path: Path) -> None:
+    table = make_table(tmp_path)
+    extract(table, tmp_path, tmp_path / "new.h5", settings=TORCHRUN)
+    extract(table, tmp_path, tmp_path / "old.h5", settings=replace(TORCHRUN, engine="claims"))
+    assert (tmp_path / "old.h5").read_bytes() == (tmp_path / "new.h5").read_bytes()
+    assert list(ENGINES) == ["local", "torchrun", "ray"]
+    assert engine_name("claims") == engine_name("torchrun") == "torchrun"
