@@ -26,12 +26,13 @@ from mmfeat.compare import Event, describe, plan_comparison, run_cells
 from mmfeat.compare.leaderboard import make_leaderboard
 from mmfeat.config import DataSettings, FitSettings
 from mmfeat.extract.importing import import_embeddings
-from mmfeat.fit.fit import build_model
 from mmfeat.fit.fusion.fuse import fuse
 from mmfeat.fit.heads.torch.training import TorchHead
-from mmfeat.fit.model import targets_of
+from mmfeat.fit.models.head_model import HeadModel
+from mmfeat.fit.models.source import labelled
+from mmfeat.runs.config import RunConfig
 from mmfeat.runs.folds import make_folds
-from mmfeat.runs.run import Run, RunConfig
+from mmfeat.runs.run import Run
 from mmfeat.runs.workspace import Workspace
 from mmfeat.store import read_features
 from mmfeat.tables import read_table
@@ -133,7 +134,7 @@ def ours(
 def theirs(workspace: Workspace, runs: tuple[Run, ...], total: float) -> list[str]:
     """The same grid as one writes it otherwise: one fold per head and width, times the fits."""
     features = read_features(workspace.stores("train", ()))
-    y = targets_of(features)
+    y = labelled(features)
     folds = make_folds(y, n_folds=N_FOLDS, seed=0)
     rows, rest = np.flatnonzero(folds != 0), np.flatnonzero(folds == 0)
     configs = {(run.config.head, run.config.fusion): run for run in runs}
@@ -182,7 +183,7 @@ def scikit_knn(fused: InMemory, y: Targets, rows: IntArray, rest: IntArray, run:
 def plain_torch(fused: InMemory, y: Targets, rows: IntArray, rest: IntArray, run: Run) -> None:
     """The same network, batch and epochs out of a data loader."""
     config: RunConfig = run.config
-    (head,) = build_model(config).heads.values()
+    head = HeadModel.build(config).source.head
     assert isinstance(head, TorchHead)
     torch.manual_seed(0)
     network: nn.Module = head._module(fused.blocks, y.shape[1])

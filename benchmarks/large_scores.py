@@ -34,11 +34,15 @@ from mmfeat.core.memory import peak_memory
 from mmfeat.decide.thresholds import OBJECTIVES, TuningData, choose_thresholds
 from mmfeat.decide.tune import tune
 from mmfeat.extract.importing import import_embeddings
-from mmfeat.fit.fit import fit, plan_run
+from mmfeat.fit.plan import plan_run
+from mmfeat.fit.run_fit import fit_run
 from mmfeat.fit.training_data import load_training
 from mmfeat.predict import write_submission
-from mmfeat.predict.predict import predict_scores, write_predictions
-from mmfeat.runs.run import Run, find_run, write_scores
+from mmfeat.predict.scores import predict_scores
+from mmfeat.predict.write import write_predictions
+from mmfeat.runs.listing import find_run
+from mmfeat.runs.run import Run
+from mmfeat.runs.scores import write_scores
 from mmfeat.runs.workspace import Workspace
 from mmfeat.tables import read_table
 from mmfeat.types import FloatArray, OutOfFold, Predictions, Targets
@@ -97,7 +101,9 @@ def make_workspace(folder: Path, n_rows: int) -> None:
             out=space.store(split),
             encoder_name="made-up",
         )
-    run = fit(space, plan_run(FitSettings(head="logreg", folds=2)), load_training(space, "train"))
+    run = fit_run(
+        space, plan_run(FitSettings(head="logreg", folds=2)), load_training(space, "train")
+    )
     run.write_decision(tune(run.oof))
     labels = ",".join(run.labels)
     (folder / "labels.csv").write_text("\n".join(["ImageID,Labels", *(f"{n}," for n in names)]))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmfeat.fit.model import Model
+from mmfeat.fit.models.head_model import HeadModel
 from mmfeat.runs.folds import make_folds
 from mmfeat.types import Features, Targets
 
@@ -52,9 +52,7 @@ def forget_peak() -> None:
 
 def fit(head: str, features: Features, targets: Targets, n_folds: int) -> None:
     """What `mmfeat fit` does between the store and the run folder."""
-    model = Model.build(
-        head=head, fusion="concat", loss="bce", seed=0, settings=QUICK.get(head, {})
-    )
+    model = HeadModel.make(head=head, fusion="concat", settings=QUICK.get(head, {}))
     folds = make_folds(targets, n_folds=n_folds, seed=0)
     for _ in model.cross_validate(features, folds):
         pass

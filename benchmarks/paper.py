@@ -25,8 +25,9 @@ from mmfeat.decide.paired import resampled_values
 from mmfeat.decide.thresholds import TuningData
 from mmfeat.demo.data import write_demo_data
 from mmfeat.demo.job import Solution
-from mmfeat.predict.predict import predict_scores
-from mmfeat.runs.run import Run, RunConfig
+from mmfeat.predict.scores import predict_scores
+from mmfeat.runs.config import RunConfig
+from mmfeat.runs.run import Run
 from mmfeat.runs.workspace import Workspace
 from mmfeat.types import Targets
 from mmfeat_cli.demo.demo import run_command

@@ -23,9 +23,9 @@ from benchmarks.results import machine, write_section
 from mmfeat import metrics
 from mmfeat.decide.expected_f1 import decode_expected_f1
 from mmfeat.decide.tune import tune
-from mmfeat.fit.ensemble import Weights, fit_weights, mix
 from mmfeat.fit.fusion.fuse import FUSIONS, fuse
-from mmfeat.fit.model import Model
+from mmfeat.fit.models.ensemble import Weights, fit_weights, mix
+from mmfeat.fit.models.head_model import HeadModel
 from mmfeat.runs.folds import make_folds
 from mmfeat.types import Features, FloatArray, IntArray, OutOfFold, Targets
 
@@ -74,16 +74,16 @@ class Fitted:
 def fitted(head: str, train: Features, judge: Features, folds: IntArray, *, seed: int) -> Fitted:
     """Fit one head; of a torch head the mean of its folds' models is another final one."""
     started = time.perf_counter()
-    model = Model.build(head=head, fusion="text", loss="bce", seed=seed, settings={})
+    model = HeadModel.make(head=head, fusion="text", seed=seed)
     oof = np.empty((train.n_rows, len(train.labels)), dtype=np.float32)
     for _, rows, values in model.cross_validate(train, folds):
         oof[rows] = values
-    judged = model.fit(train).predict(judge)
+    judged = model.fit(train).predict_proba({(): judge})
     seconds = time.perf_counter() - started
     average = None
     if model.uses_loss:
         model.final = "average"
-        average = model.fit(train).predict(judge)
+        average = model.fit(train).predict_proba({(): judge})
     return Fitted(oof=oof, judged=judged, average=average, seconds=seconds)
 
 

@@ -19,9 +19,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.gpu import SIDE, peak
 from benchmarks.memory import make_features
 from benchmarks.results import machine, write_section
-from mmfeat.fit.fitted_model import FittedModel
 from mmfeat.fit.heads.torch.training import TorchHead, has_bfloat16
-from mmfeat.fit.model import Model
+from mmfeat.fit.models.fitted_model import FittedModel
+from mmfeat.fit.models.stacked_model import StackedModel
 from mmfeat.fit.recipes import RECIPES
 from mmfeat.runs.folds import make_folds
 
@@ -43,7 +43,7 @@ def operations(head: TorchHead) -> float:
 def trained(member: FittedModel, n_rows: int) -> float:
     """Operations of all training steps of a member that was fitted on so many rows."""
     total = 0.0
-    for head in (*member.heads.values(), member.decision):
+    for head in (*member.heads.values(), member.meta_learner):
         assert isinstance(head, TorchHead)
         assert head.rounds_ is not None
         total += operations(head) * head.rounds_ * n_rows
@@ -60,11 +60,10 @@ def main() -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     recipe = RECIPES[options.recipe]
     epochs = str(options.epochs)
-    model = Model.build(
+    model = StackedModel.make(
         head=recipe.head,
         fusion=recipe.fusion,
         loss=recipe.loss,
-        seed=0,
         settings={**recipe.settings, "epochs": epochs, "decision.epochs": epochs},
     )
     features, targets = make_features(options.rows, WIDTH)

@@ -117,12 +117,12 @@ def show_messages(*, quiet: bool) -> None:
     logger.handlers[:] = [handler]
     logger.setLevel(logging.WARNING if quiet else logging.INFO)
     logger.propagate = False
-    logging.getLogger("mmfeat.fit.fit.folds").setLevel(logging.NOTSET)
+    logging.getLogger("mmfeat.fit.run_fit.folds").setLevel(logging.NOTSET)
 
 
 def without_folds() -> None:
     """Leave out the message per fold, where many runs are fitted."""
-    logging.getLogger("mmfeat.fit.fit.folds").setLevel(logging.WARNING)
+    logging.getLogger("mmfeat.fit.run_fit.folds").setLevel(logging.WARNING)
 
 
 def without_repeats() -> None:

@@ -25,7 +25,7 @@ class Kind(StrEnum):
 
 
 REGISTRIES = {
-    Kind.heads: "mmfeat.fit.heads:ALL_HEADS",
+    Kind.heads: "mmfeat.fit.models.model:FITTED",
     Kind.fusions: "mmfeat.fit.fusion.fuse:FUSIONS",
     Kind.losses: "mmfeat.fit.losses:LOSSES",
     Kind.encoders: "mmfeat.extract.encoders:ENCODERS",

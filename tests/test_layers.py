@@ -134,7 +134,7 @@ def test_the_top_is_light(statement: str) -> None:
 
 @pytest.mark.parametrize(
     "statement",
-    ["from mmfeat import FeatureStore", "import mmfeat.fit.fit, mmfeat.fit.heads.lightgbm"],
+    ["from mmfeat import FeatureStore", "import mmfeat.fit.run_fit, mmfeat.fit.heads.lightgbm"],
 )
 def test_the_store_and_trees_need_no_torch(statement: str) -> None:
     code = f"import sys; {statement}; print('torch' in sys.modules)"

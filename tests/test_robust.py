@@ -14,10 +14,13 @@ import pytest
 from mmfeat.config import FitSettings
 from mmfeat.core.plugins import resolve
 from mmfeat.errors import FitError
-from mmfeat.fit.fit import fit, plan_run
 from mmfeat.fit.heads import HEADS
 from mmfeat.fit.heads.base import Head
-from mmfeat.fit.model import Model
+from mmfeat.fit.models.head_model import HeadModel
+from mmfeat.fit.models.model import Model
+from mmfeat.fit.models.stacked_model import StackedModel
+from mmfeat.fit.plan import plan_run
+from mmfeat.fit.run_fit import fit_run
 from mmfeat.fit.training_data import Training
 from mmfeat.runs.workspace import Workspace
 from mmfeat.types import Features
@@ -49,7 +52,7 @@ def make_training(n_rows: int = N_ROWS, n_labels: int = N_LABELS) -> Training:
 def scores_of(training: Training, folder: Path, head: str, **settings: str) -> np.ndarray:
     """Out-of-fold probabilities of a run from end to end, metrics and all."""
     config = plan_run(FitSettings(head=head, folds=2), settings={**QUICK.get(head, {}), **settings})
-    scores = fit(Workspace(folder), config, training).oof.probabilities
+    scores = fit_run(Workspace(folder), config, training).oof.probabilities
     assert ((scores >= 0) & (scores <= 1)).all()
     return scores
 
@@ -130,7 +133,8 @@ def test_any_number_of_classes(head: str, n_labels: int, tmp_path: Path) -> None
 
 def fitted(head: str, *, fusion: str = "late-mean") -> tuple[Model, Features]:
     training = make_training()
-    model = Model.build(head=head, fusion=fusion, loss="bce", seed=0, settings=QUICK.get(head, {}))
+    kind = StackedModel if fusion.startswith("late") else HeadModel
+    model: Model = kind.make(head=head, fusion=fusion, settings=QUICK.get(head, {}))
     list(model.cross_validate(training.features, np.arange(N_ROWS) % 2))
     return model.fit(training.features), features_of(training)
 
@@ -156,21 +160,21 @@ def test_a_head_loads_without_what_only_training_needs(name: str, tmp_path: Path
     model.save(tmp_path / "head")
     for modality in ("image", "text"):
         np.save(tmp_path / f"{modality}.npy", getattr(features, modality)[0])
-    np.save(tmp_path / "expected.npy", model.predict(features))
+    np.save(tmp_path / "expected.npy", model.predict_proba({(): features}))
     code = f"""
 import sys
 for package in ("lightgbm", "sklearn", "scipy", "pandas", "open_clip", "torchvision", "typer"):
     sys.modules[package] = None
 import numpy as np
 from pathlib import Path
-from mmfeat.fit.model import Model
+from mmfeat.fit.models.model import read_model
 from mmfeat.types import Features
 folder = Path({str(tmp_path)!r})
 image, text = (np.load(folder / f"{{name}}.npy") for name in ("image", "text"))
 ids = tuple(map(str, range(len(image))))
 embeddings = {{"image": (image,), "text": (text,)}}
 features = Features(ids=ids, embeddings=embeddings, targets=None, labels=())
-scores = Model.load(folder / "head").predict(features)
+scores = read_model(folder / "head").predict_proba({{(): features}})
 np.testing.assert_allclose(scores, np.load(folder / "expected.npy"), atol=1e-6)
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

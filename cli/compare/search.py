@@ -61,9 +61,9 @@ def search(
 
     from mmfeat.compare.search import fit_best, optimism, plan_search, ranked, run_trials
     from mmfeat.config import override
-    from mmfeat.fit.fit import plan_run
+    from mmfeat.fit.plan import plan_run
     from mmfeat.fit.training_data import load_training
-    from mmfeat.runs.run import find_run
+    from mmfeat.runs.listing import find_run
     from mmfeat.tracking import Tracker
 
     settings, space = start(workspace, quiet=quiet)

@@ -45,7 +45,7 @@ def tune_thresholds(
     """Choose a threshold per class on the out-of-fold scores, with an honest estimate."""
     from mmfeat.config import override
     from mmfeat.decide.tune import tune
-    from mmfeat.runs.run import find_run
+    from mmfeat.runs.listing import find_run
 
     settings, space = start(workspace, quiet=quiet)
     options = override(settings.thresholds, objective=objective, method=method)

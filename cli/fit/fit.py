@@ -45,8 +45,8 @@ def fit(
 ) -> None:
     """Stage two: fit a head across folds, keep its out-of-fold scores, refit on all rows."""
     from mmfeat.config import override
-    from mmfeat.fit.fit import fit as fit_run
-    from mmfeat.fit.fit import plan_run
+    from mmfeat.fit.plan import plan_run
+    from mmfeat.fit.run_fit import fit_run
     from mmfeat.fit.training_data import load_training
     from mmfeat.tracking import Tracker
 

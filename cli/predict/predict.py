@@ -35,13 +35,10 @@ def predict(
 ) -> None:
     """Write scores, labels and statuses of every row of a store or table, as `submit` decides."""
     from mmfeat.config import override
-    from mmfeat.predict.predict import (
-        extract_for,
-        predict_scores,
-        read_statuses,
-        write_predictions,
-    )
-    from mmfeat.runs.run import find_run
+    from mmfeat.predict.new_rows import extract_for
+    from mmfeat.predict.scores import predict_scores, read_statuses
+    from mmfeat.predict.write import write_predictions
+    from mmfeat.runs.listing import find_run
     from mmfeat.tables import read_table
 
     settings, space = start(workspace, quiet=quiet)

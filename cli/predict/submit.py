@@ -50,8 +50,8 @@ def submit(
     """Predict a split with the newest tuned run and write the submission."""
     from mmfeat.config import override
     from mmfeat.predict import check_submission, to_kaggle, write_submission
-    from mmfeat.predict.predict import predict_scores
-    from mmfeat.runs.run import find_run
+    from mmfeat.predict.scores import predict_scores
+    from mmfeat.runs.listing import find_run
 
     settings, space = start(workspace, quiet=quiet)
     options = override(

@@ -17,7 +17,7 @@ def runs(
     workspace: WorkspaceOption = None,
 ) -> None:
     """List the runs: what they are, whether they are finished, how good out of fold."""
-    from mmfeat.runs.run import find_run, list_runs, measure_run, summarise_run
+    from mmfeat.runs.listing import find_run, list_runs, measure_run, summarise_run
 
     _, space = start(workspace)
     if run is not None:

@@ -10,9 +10,10 @@ from typing import Literal
 
 from mmfeat.decide.tune import tune
 from mmfeat.errors import MmfeatError
-from mmfeat.fit.fit import fit
+from mmfeat.fit.run_fit import fit_run
 from mmfeat.fit.training_data import Training
-from mmfeat.runs.run import Run, RunConfig
+from mmfeat.runs.config import RunConfig
+from mmfeat.runs.run import Run
 from mmfeat.runs.workspace import Workspace
 
 
@@ -68,7 +69,7 @@ def run_cell(
             raise OutOfTimeError
 
     try:
-        run = fit(workspace, cell, training, on_fit=on_fit)
+        run = fit_run(workspace, cell, training, on_fit=on_fit)
         worth = _decide(run, objective)
     except OutOfTimeError:
         return Event(cell=cell, state="stopped", reason="the time was spent")

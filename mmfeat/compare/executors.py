@@ -15,7 +15,7 @@ from typing import Protocol
 from mmfeat.compare.cells import Event, run_cell
 from mmfeat.errors import FitError
 from mmfeat.fit.training_data import Stores, load_training
-from mmfeat.runs.run import RunConfig
+from mmfeat.runs.config import RunConfig
 from mmfeat.runs.workspace import Workspace
 
 log = logging.getLogger(__name__)

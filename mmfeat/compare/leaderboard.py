@@ -23,7 +23,8 @@ from mmfeat.decide.paired import Values, resampled_values
 from mmfeat.decide.thresholds import TuningData
 from mmfeat.decide.tune import tune
 from mmfeat.errors import RunError
-from mmfeat.runs.run import Run, RunConfig
+from mmfeat.runs.config import RunConfig
+from mmfeat.runs.run import Run
 from mmfeat.types import IntArray, OutOfFold, Targets
 
 TAILS = (0.025, 0.975)

@@ -16,8 +16,8 @@ from statistics import mean, median
 
 from mmfeat.core.plugins import resolve
 from mmfeat.fit.heads import HEADS
-from mmfeat.fit.stacking import SOURCES
-from mmfeat.runs.run import RunConfig
+from mmfeat.fit.models.stacking import SOURCES
+from mmfeat.runs.config import RunConfig
 
 COMBINING = 0.1  # of the work of one modality: a stacker of scores that are there
 COST_CLASS = 4.0  # cells whose costs differ by less than this factor are taken to cost alike

@@ -10,11 +10,11 @@ from typing import Any
 from mmfeat.config import FitSettings
 from mmfeat.core.plugins import check_name
 from mmfeat.errors import ConfigError, MmfeatError
-from mmfeat.fit.fit import plan_run
 from mmfeat.fit.fusion.fuse import FUSIONS
 from mmfeat.fit.heads import HEADS
 from mmfeat.fit.losses import LOSSES
-from mmfeat.runs.run import RunConfig
+from mmfeat.fit.plan import plan_run
+from mmfeat.runs.config import RunConfig
 
 
 @dataclass(frozen=True, kw_only=True)

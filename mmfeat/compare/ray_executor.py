@@ -16,7 +16,7 @@ from ray.exceptions import RayError
 from mmfeat.compare.cells import Event, run_cell
 from mmfeat.core.cluster import join_cluster, plain_errors
 from mmfeat.fit.training_data import Stores, Training, load_training
-from mmfeat.runs.run import RunConfig
+from mmfeat.runs.config import RunConfig
 from mmfeat.runs.workspace import Workspace
 
 log = logging.getLogger(__name__)

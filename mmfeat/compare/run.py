@@ -13,7 +13,8 @@ from mmfeat.compare.order import Order
 from mmfeat.core.plugins import Plugin, resolve
 from mmfeat.decide.thresholds import method_of
 from mmfeat.errors import ConfigError
-from mmfeat.runs.run import Run, RunConfig
+from mmfeat.runs.config import RunConfig
+from mmfeat.runs.run import Run
 from mmfeat.runs.workspace import Workspace
 
 ENGINES: dict[str, Plugin] = {

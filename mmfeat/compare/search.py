@@ -27,10 +27,12 @@ from mmfeat.compare.study import Report, Trial, make_trial, n_possible, open_stu
 from mmfeat.core.plugins import check_name
 from mmfeat.decide.thresholds import OBJECTIVES, TuningData, choose_thresholds, value_of
 from mmfeat.errors import ConfigError, FitError
-from mmfeat.fit.fit import build_model, fit
 from mmfeat.fit.heads.space import Space
+from mmfeat.fit.models.model import build_model
+from mmfeat.fit.run_fit import fit_run
 from mmfeat.fit.training_data import Training, shared_folds
-from mmfeat.runs.run import Run, RunConfig
+from mmfeat.runs.config import RunConfig
+from mmfeat.runs.run import Run
 from mmfeat.runs.workspace import Workspace
 from mmfeat.types import FloatArray, IntArray, Targets
 
@@ -77,7 +79,7 @@ def plan_search(start: RunConfig, *, objective: str, fixed: Collection[str] = ()
             f"the objective is {objective}",
             "search by one of them, and tune thresholds for the other",
         )
-    space = next(iter(build_model(start).heads.values())).search_space()
+    space = build_model(start).search_space()
     left = {key: option for key, option in space.items() if key not in fixed}
     if not left:
         raise ConfigError(
@@ -151,7 +153,7 @@ def fit_best(
         raise FitError("a search needs a finished trial", "there is none", "give it more time")
     best = ranked(trials)[0]
     name = f"{name or plan.name(training.digest)}-trial{best.number}"
-    return fit(workspace, plan.config(best.settings), training, name=name)
+    return fit_run(workspace, plan.config(best.settings), training, name=name)
 
 
 def optimism(trials: Sequence[Trial]) -> float | None:

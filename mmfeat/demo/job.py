@@ -17,7 +17,7 @@ from mmfeat.config import read_settings
 from mmfeat.decide.tune import tune
 from mmfeat.demo.data import write_demo_data
 from mmfeat.metrics import summarise
-from mmfeat.predict.predict import predict_scores
+from mmfeat.predict.scores import predict_scores
 from mmfeat.runs.run import Run
 from mmfeat.runs.workspace import Workspace
 from mmfeat.tables import read_table

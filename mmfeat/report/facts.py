@@ -12,7 +12,8 @@ from markupsafe import Markup
 from mmfeat.compare.leaderboard import Entry
 from mmfeat.errors import RunError
 from mmfeat.report.commands import commands_of
-from mmfeat.runs.run import Run, RunConfig
+from mmfeat.runs.config import RunConfig
+from mmfeat.runs.run import Run
 
 DIGITS = 4
 

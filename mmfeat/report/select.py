@@ -8,7 +8,8 @@ import numpy as np
 
 from mmfeat.errors import MmfeatError, RunError
 from mmfeat.report.facts import RunFacts
-from mmfeat.runs.run import Run, find_run, list_runs
+from mmfeat.runs.listing import find_run, list_runs
+from mmfeat.runs.run import Run
 from mmfeat.runs.workspace import Workspace
 from mmfeat.types import OutOfFold
 

@@ -92,16 +92,27 @@ def _digest(arrays: Iterable[Embeddings]) -> int:
 
 
 def save_folds(path: Path, folds: IntArray) -> None:
-    """Replace `path` by the folds as JSON, atomically."""
-    write_json(path, {"n_folds": int(folds.max()) + 1, "folds": folds.tolist()})
+    """Replace `path` by the folds as JSON with their sha256, atomically."""
+    document = {"n_folds": int(folds.max()) + 1, "sha256": _sha256(folds), "folds": folds.tolist()}
+    write_json(path, document)
 
 
 def load_folds(path: Path) -> IntArray:
-    """Read what `save_folds` wrote; raise `RunError` where it is broken."""
+    """Read what `save_folds` wrote; raise `RunError` where it is damaged."""
     try:
-        return np.array(json.loads(path.read_text())["folds"], dtype=np.int64)
+        document = json.loads(path.read_text(encoding="utf-8"))
+        folds = np.array(document["folds"], dtype=np.int64)
+        if document["sha256"] != _sha256(folds):
+            raise ValueError("its sha256 differs")
     except (ValueError, KeyError, TypeError) as error:
-        raise RunError("folds are saved as JSON", f"{path}: {error}", "remove the file") from error
+        raise RunError(
+            "folds are saved as JSON with their sha256", f"{path}: {error}", "remove the file"
+        ) from error
+    return folds
+
+
+def _sha256(folds: IntArray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(folds, dtype="<i8").tobytes()).hexdigest()
 
 
 def _complete(folds: IntArray, targets: Targets, n_folds: int) -> None:

@@ -20,7 +20,8 @@ from mmfeat.errors import ConfigError, FitError, PluginError
 from mmfeat.fit.fusion.fuse import FUSIONS
 from mmfeat.fit.heads import HEADS
 from mmfeat.fit.training_data import load_training
-from mmfeat.runs.run import Run, RunConfig
+from mmfeat.runs.config import RunConfig
+from mmfeat.runs.run import Run
 from mmfeat.runs.workspace import Workspace
 from tests.support.workspaces import import_split
 

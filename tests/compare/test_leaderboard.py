@@ -12,7 +12,8 @@ from mmfeat.compare.leaderboard import Leaderboard, make_leaderboard, name_of, w
 from mmfeat.config import FitSettings
 from mmfeat.decide.tune import tune
 from mmfeat.errors import RunError
-from mmfeat.runs.run import Run, write_scores
+from mmfeat.runs.run import Run
+from mmfeat.runs.scores import write_scores
 from mmfeat.runs.workspace import Workspace
 from tests.support.workspaces import import_split
 

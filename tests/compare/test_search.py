@@ -18,10 +18,10 @@ from mmfeat.config import FitSettings
 from mmfeat.core.files import write_json
 from mmfeat.decide.tune import tune
 from mmfeat.errors import ConfigError, FitError, RunError
-from mmfeat.fit.fit import plan_run
 from mmfeat.fit.heads.knn import KNN
+from mmfeat.fit.plan import plan_run
 from mmfeat.fit.training_data import Training, load_training
-from mmfeat.runs.run import find_run
+from mmfeat.runs.listing import find_run
 from mmfeat.runs.workspace import Workspace
 from tests.support.workspaces import Mmfeat
 

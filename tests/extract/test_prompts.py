@@ -13,7 +13,7 @@ from mmfeat.errors import ConfigError, ExtractError, FitError, StoreError, Table
 from mmfeat.extract import extract_table
 from mmfeat.extract.importing import import_embeddings
 from mmfeat.fit.fusion.fuse import PROMPTED, fuse
-from mmfeat.fit.model import Model
+from mmfeat.fit.models.head_model import HeadModel
 from mmfeat.store import FeatureStore, read_features
 from mmfeat.store.inspect import inspect_store
 from mmfeat.store.verify import verify_store
@@ -214,8 +214,8 @@ def make_features(*, prompts: bool = True) -> Features:
     )
 
 
-def zeroshot(fusion: str) -> Model:
-    return Model.build(head="zeroshot", fusion=fusion, loss="bce", seed=0, settings={})
+def zeroshot(fusion: str) -> HeadModel:
+    return HeadModel.make(head="zeroshot", fusion=fusion)
 
 
 @pytest.mark.parametrize("fusion", PROMPTED)
@@ -231,7 +231,7 @@ def test_rows_are_compared_with_prompts(fusion: str) -> None:
     # Two numbers for all labels: the order is that of the cosines.
     fused = fuse(features, fusion, prompts=True)
     assert fused.prompts is not None
-    head = model.folds_[0].heads[fusion]
+    head = model.folds_[0]
     block = fused.blocks[0]
     row = fused.values[9].reshape(-1, block)
     row = row / np.linalg.norm(row, axis=1, keepdims=True)
@@ -244,7 +244,7 @@ def test_a_row_with_one_modality_is_compared_by_that_one() -> None:
     features = make_features()
     model = zeroshot("concat")
     list(model.cross_validate(features, np.arange(90) % 3))
-    head = model.folds_[0].heads["concat"]
+    head = model.folds_[0]
     rows = np.eye(8, dtype=np.float32)[:1]
     whole = head.predict(np.hstack([rows, rows]))
     np.testing.assert_allclose(head.predict(np.hstack([0 * rows, rows])), whole, atol=1e-6)

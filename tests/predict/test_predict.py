@@ -13,9 +13,11 @@ from mmfeat.decide.decision import Decision
 from mmfeat.decide.tune import tune
 from mmfeat.errors import ConfigError, RunError
 from mmfeat.extract.importing import import_embeddings
-from mmfeat.fit.fit import fit, plan_run
+from mmfeat.fit.plan import plan_run
+from mmfeat.fit.run_fit import fit_run
 from mmfeat.fit.training_data import load_training
-from mmfeat.predict.predict import predict_scores, read_statuses, write_predictions
+from mmfeat.predict.scores import predict_scores, read_statuses
+from mmfeat.predict.write import write_predictions
 from mmfeat.runs.run import Run
 from mmfeat.runs.workspace import Workspace
 from mmfeat.tables import read_table
@@ -26,7 +28,7 @@ from tests.support.workspaces import import_split
 @pytest.fixture
 def run(workspace: Workspace) -> Run:
     config = plan_run(FitSettings(head="logreg", folds=3))
-    return fit(workspace, config, load_training(workspace, "train"))
+    return fit_run(workspace, config, load_training(workspace, "train"))
 
 
 def test_new_rows_are_scored_by_the_final_model(workspace: Workspace, run: Run) -> None:
@@ -82,26 +84,24 @@ def test_slices_give_the_scores_and_warnings_of_the_whole(
     workspace: Workspace,
     run: Run,
     head: str,
-    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     training, settings = load_training(workspace, "train"), {}
     if head == "ensemble":
         image = plan_run(replace(FitSettings(head="logreg", folds=3), fusion="image"))
-        settings = {"runs": f"{run.name},{fit(workspace, image, training).name}"}
+        settings = {"runs": f"{run.name},{fit_run(workspace, image, training).name}"}
     elif head == "mlp":
         settings = {"epochs": "2"}
     config = plan_run(FitSettings(head=head, folds=3), settings=settings, workspace=workspace)
-    found = fit(workspace, config, training)
+    found = fit_run(workspace, config, training)
     with h5py.File(workspace.store("test"), "r+") as file:
         file["text/embeddings"][5:7] = np.nan
     caplog.clear()
     whole = predict_scores(found, workspace, "test")
     told = caplog.messages
     assert any("2 of 20 rows have no text embedding" in message for message in told)
-    monkeypatch.setattr("mmfeat.predict.predict.ROWS_AT_ONCE", 3)
     caplog.clear()
-    sliced = predict_scores(found, workspace, "test")
+    sliced = predict_scores(found, workspace, "test", slice_rows=3)
     np.testing.assert_allclose(sliced.probabilities, whole.probabilities, atol=1e-6)
     assert sliced.ids == whole.ids and caplog.messages == told
 
@@ -111,7 +111,7 @@ def test_feature_sets_in_different_orders_are_joined(workspace: Workspace, tmp_p
         import_split(workspace, "train", features=name)
         import_split(workspace, "test", n_rows=20, seed=7, features=name)
     config = plan_run(FitSettings(head="logreg", folds=3), features=("a", "b"))
-    run = fit(workspace, config, load_training(workspace, "train", ("a", "b")))
+    run = fit_run(workspace, config, load_training(workspace, "train", ("a", "b")))
     expected = predict_scores(run, workspace, "test")
     table = (workspace.root / "sources" / "test.csv").read_text().splitlines()
     (tmp_path / "turned.csv").write_text("\n".join([table[0], *table[:0:-1]]) + "\n")
@@ -134,9 +134,7 @@ def test_feature_sets_in_different_orders_are_joined(workspace: Workspace, tmp_p
 
 @pytest.mark.parametrize("n_rows", [0, 20])
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".parquet"])
-def test_slices_are_written_as_the_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, n_rows: int
-) -> None:
+def test_slices_are_written_as_the_whole(tmp_path: Path, suffix: str, n_rows: int) -> None:
     rng = np.random.default_rng(0)
     scores = Predictions(
         ids=tuple(f'{row}, "é".jpg' for row in range(n_rows)),
@@ -149,8 +147,7 @@ def test_slices_are_written_as_the_whole(
     statuses = {"image_status": ["ok"] * n_rows}
     whole, sliced = tmp_path / f"whole{suffix}", tmp_path / f"sliced{suffix}"
     write_predictions(whole, scores, decision, empty="blank", statuses=statuses)
-    monkeypatch.setattr("mmfeat.predict.predict.ROWS_AT_ONCE", 3)
-    write_predictions(sliced, scores, decision, empty="blank", statuses=statuses)
+    write_predictions(sliced, scores, decision, empty="blank", statuses=statuses, slice_rows=3)
     on = decision.decide(scores.probabilities)
     frame = pd.DataFrame(
         {

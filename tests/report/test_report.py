@@ -18,7 +18,7 @@ from mmfeat.report.commands import commands_of
 from mmfeat.report.page import size_of
 from mmfeat.report.plots import PLOTS
 from mmfeat.report.select import select_runs
-from mmfeat.runs.run import find_run
+from mmfeat.runs.listing import find_run
 from mmfeat.runs.workspace import Workspace
 from tests.support.made_up import make_run
 from tests.support.workspaces import Mmfeat

@@ -16,7 +16,8 @@ from mmfeat.config import FitSettings
 from mmfeat.core.files import write_json, write_text
 from mmfeat.decide.tune import tune
 from mmfeat.errors import PluginError, RunError
-from mmfeat.fit.fit import fit, plan_run
+from mmfeat.fit.plan import plan_run
+from mmfeat.fit.run_fit import fit_run
 from mmfeat.fit.training_data import load_training
 from mmfeat.runs.run import Run
 from mmfeat.runs.workspace import Workspace
@@ -50,7 +51,7 @@ def no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
 def run(workspace: Workspace) -> Run:
     """A tuned run with a report, and with the losses of a head that trains in epochs."""
     config = plan_run(FitSettings(head="knn", folds=3), settings={"neighbours": "9"})
-    made = fit(workspace, config, load_training(workspace, "train"), name="mine")
+    made = fit_run(workspace, config, load_training(workspace, "train"), name="mine")
     made.write_decision(tune(made.oof))
     write_json(made.folder / "history.json", LOSSES)
     write_text(workspace.root / "report.html", "<h1>report</h1>")

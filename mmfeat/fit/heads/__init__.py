@@ -14,9 +14,3 @@ HEADS: dict[str, Plugin] = {
     "knn": Plugin("mmfeat.fit.heads.knn:KNN", "labels of the nearest training rows: the baseline"),
     "zeroshot": Plugin("mmfeat.fit.heads.zeroshot:ZeroShot", "cosine to prompts of the labels"),
 }
-# What `fit --head` takes: an ensemble is made of runs, not of features.
-ALL_HEADS: dict[str, Plugin] = HEADS | {
-    "ensemble": Plugin(
-        "mmfeat.fit.ensemble:Ensemble", "weighted mean of runs: --set runs=RUN1,RUN2"
-    ),
-}

@@ -15,13 +15,15 @@ from mmfeat.core.memory import bytes_of
 from mmfeat.core.plugins import resolve
 from mmfeat.errors import ConfigError, FitError
 from mmfeat.extract.importing import import_embeddings
-from mmfeat.fit.fit import fit, plan_run
 from mmfeat.fit.fusion.fuse import FUSIONS, FusedStream, fuse, fuse_stream
 from mmfeat.fit.heads import HEADS
 from mmfeat.fit.heads.lightgbm import BIN_ROWS, ChosenRows, LightGBM
 from mmfeat.fit.heads.streaming import BLOCK_ROWS, ROWS_AT_ONCE, in_order, shuffled
 from mmfeat.fit.heads.torch.batches import Source, on_device
-from mmfeat.fit.model import Model
+from mmfeat.fit.models.head_model import HeadModel
+from mmfeat.fit.models.model import load_model
+from mmfeat.fit.plan import plan_run
+from mmfeat.fit.run_fit import fit_run
 from mmfeat.fit.training_data import Training, load_training
 from mmfeat.runs.workspace import Workspace
 from mmfeat.store import StoredFeatures, open_features, read_features
@@ -189,7 +191,7 @@ def test_a_streamed_fit_finds_what_a_fit_in_memory_finds(workspace: Workspace, h
             max_memory=None if max_memory is None else str(max_memory),
         )
         config = plan_run(options, settings=SETTINGS[head])
-        run = fit(workspace, config, load(workspace, max_memory))
+        run = fit_run(workspace, config, load(workspace, max_memory))
         assert run.config.max_memory == max_memory
         found[max_memory] = run
     whole, streamed = (run.oof.probabilities for run in found.values())
@@ -199,7 +201,7 @@ def test_a_streamed_fit_finds_what_a_fit_in_memory_finds(workspace: Workspace, h
     scores = [run.metrics["oof"]["at_0.5"]["macro_f1"] for run in found.values()]
     assert abs(scores[0] - scores[1]) < 0.02 and scores[1] > 0.7
     features = read_features([workspace.store("train")])
-    again = Model.load(found[LITTLE].folder / "head").predict(features)
+    again = load_model(found[LITTLE]).predict_proba({(): features})
     assert np.abs(again - streamed).mean() < 0.1
 
 
@@ -217,8 +219,8 @@ def test_heads_that_read_parts_never_ask_for_all_rows(workspace: Workspace, name
         scores.append(fitted.predict_rows(x, judged))
     np.testing.assert_array_equal(*scores)
     assert 0 < noted.most <= ROWS_AT_ONCE < N_ROWS
-    model = Model.build(head=name, fusion="concat", loss="bce", seed=0, settings={})
-    assert isinstance(model._fused(features, "concat").values, FusedStream)
+    model = HeadModel.make(head=name, fusion="concat")
+    assert isinstance(model.source.fused(features).values, FusedStream)
 
 
 def test_rows_go_to_a_device_part_by_part() -> None:
@@ -236,7 +238,7 @@ def test_other_fusions_stream_as_well(workspace: Workspace, fusion: str) -> None
         settings = {"decision.epochs": "2"}
     found = []
     for max_memory in (None, LITTLE):
-        model = Model.build(head=head, fusion=fusion, loss="bce", seed=0, settings=settings)
+        model = HeadModel.make(head=head, fusion=fusion, settings=settings)
         training = load(workspace, max_memory)
         scores = np.empty(training.targets.shape, np.float32)
         for _, rows, part in model.cross_validate(training.features, np.arange(N_ROWS) % 3):
@@ -294,7 +296,7 @@ def test_lightgbm_refuses_more_rows_than_bins_have_memory_for(bins: int, buffer_
 def test_stopping_early_works_on_a_stream(workspace: Workspace) -> None:
     settings = SETTINGS["mlp"] | {"patience": "2", "lr": "0.05"}
     config = plan_run(FitSettings(head="mlp", folds=2, max_memory=str(LITTLE)), settings=settings)
-    run = fit(workspace, config, load(workspace, LITTLE))
+    run = fit_run(workspace, config, load(workspace, LITTLE))
     assert all(fold["aside"] for fold in run.history["concat"])
 
 
@@ -307,7 +309,7 @@ def test_what_cannot_be_streamed_is_told(workspace: Workspace) -> None:
     ):
         config = plan_run(FitSettings(head=head, max_memory=str(LITTLE)), settings=settings)
         with pytest.raises(FitError, match=told):
-            fit(workspace, config, training)
+            fit_run(workspace, config, training)
 
 
 def test_little_is_read_into_memory_and_much_is_not(workspace: Workspace) -> None:

@@ -9,30 +9,35 @@ which then needs them no more.
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from mmfeat.config import FitSettings
 from mmfeat.core.checks import check_choice
 from mmfeat.core.files import write_json
 from mmfeat.errors import ConfigError, FitError, RunError
 from mmfeat.fit.heads.base import History
-from mmfeat.fit.stacking import float32_logits
-from mmfeat.runs.run import Run, RunConfig, find_run
+from mmfeat.fit.heads.space import Space
+from mmfeat.fit.models.feature_model import not_cross_validated
+from mmfeat.fit.models.model import FILE, FindSource, Model, Reads, broken_model, load_model
+from mmfeat.fit.models.source import folds_of, labelled
+from mmfeat.fit.models.stacking import float32_logits
+from mmfeat.runs.config import FeatureSets, RunConfig
+from mmfeat.runs.listing import find_run
+from mmfeat.runs.run import Run
 from mmfeat.runs.workspace import Workspace
-from mmfeat.types import FeatureRows, FloatArray, IntArray, Targets
+from mmfeat.types import FeatureRows, Features, FloatArray, IntArray, Targets
 
 log = logging.getLogger(__name__)
 
-NAME = "ensemble"
 COPIED = ("config.json", "provenance.json")
 SMALLEST = 1e-7  # probability, inside a logarithm
 
@@ -43,22 +48,30 @@ Weights = NDArray[np.float64]  # (runs,)
 class Ensemble:
     """Finished runs and how they are mixed; `--set` gives all of it.
 
-    `runs` are names, comma-separated; `average` is probability or logit; `weights` are fitted or
-    equal.
+    Attributes
+    ----------
+    runs
+        By name; written as ``runs=RUN1,RUN2``.
+    average
+        What is mixed: ``probability`` or ``logit``.
+    weights
+        ``fitted`` or ``equal``.
+    weights_
+        The share of each run, (runs,), after `cross_validate`.
+    models_
+        The model of each run, after `load`.
     """
 
-    members: dict[str, Run]
+    kind: ClassVar[str] = "ensemble"
+
+    runs: dict[str, Run]
     average: str = "probability"
     weights: str = "fitted"
     weights_: Weights = field(default_factory=lambda: np.empty(0))
-
-    @property
-    def history(self) -> dict[str, list[History]]:
-        """It trains nothing by epochs."""
-        return {}
+    models_: tuple[Model, ...] = ()
 
     @classmethod
-    def build(cls, workspace: Workspace, settings: Mapping[str, str]) -> Self:
+    def find(cls, workspace: Workspace, settings: Mapping[str, str]) -> Self:
         """Find the runs; raise `ConfigError` for a wrong setting, `RunError` for a missing run."""
         names = [part.strip() for part in settings.get("runs", "").split(",") if part.strip()]
         unknown = sorted(set(settings) - {"runs", "average", "weights"})
@@ -69,7 +82,7 @@ class Ensemble:
                 "write e.g. --set runs=RUN1,RUN2; `mmfeat runs` lists them",
             )
         ensemble = cls(
-            members={name: find_run(workspace, name) for name in names},
+            runs={name: find_run(workspace, name) for name in names},
             average=settings.get("average", cls.average),
             weights=settings.get("weights", cls.weights),
         )
@@ -77,15 +90,29 @@ class Ensemble:
         check_choice("weights", ensemble.weights, ("fitted", "equal"))
         return ensemble
 
-    def plan(self, settings: Mapping[str, str]) -> RunConfig:
-        """The config of its run: split, folds and seed of the first run, the features of all."""
-        configs = [run.config for run in self.members.values()]
+    @classmethod
+    def plan(
+        cls,
+        options: FitSettings,
+        *,
+        features: FeatureSets,
+        settings: Mapping[str, str],
+        workspace: Workspace | None,
+    ) -> RunConfig:
+        """Make its config: split, folds and seed of the first run, the feature sets of all."""
+        if features:
+            raise ConfigError(
+                "an ensemble has the features of its runs",
+                f"--features {','.join(features)} was given",
+                "leave it out",
+            )
+        configs = [run.config for run in cls.find(_needed(workspace), settings).runs.values()]
         # One run without a named feature set makes the unnamed one the ensemble's.
-        features = dict.fromkeys(name for config in configs for name in config.features)
+        joined = dict.fromkeys(name for config in configs for name in config.features)
         return RunConfig(
             split=configs[0].split,
-            features=tuple(features) if all(config.features for config in configs) else (),
-            head=NAME,
+            features=tuple(joined) if all(config.features for config in configs) else (),
+            head=cls.kind,
             fusion="runs",
             loss=None,
             folds=configs[0].folds,
@@ -93,85 +120,115 @@ class Ensemble:
             settings=dict(settings),
         )
 
+    @classmethod
+    def build(cls, config: RunConfig, workspace: Workspace | None) -> Self:
+        """Find the runs of a config; raise `RunError` for a missing one."""
+        return cls.find(_needed(workspace), config.settings)
+
+    @property
+    def reads(self) -> tuple[Reads, ...]:
+        """What its runs read."""
+        return tuple(reads for model in self.models_ for reads in model.reads)
+
+    @property
+    def history(self) -> dict[str, list[History]]:
+        """Empty: nothing of it is trained in epochs."""
+        return {}
+
+    @property
+    def reused_seconds(self) -> float:
+        """0: its runs are inputs, not parts that it would have to fit."""
+        return 0.0
+
+    def search_space(self) -> Space:
+        """Nothing: it has no head of its own."""
+        return {}
+
     def digest(self, stores: str) -> str:
         """What identifies the data: the digest of the stores, and the runs' scores."""
         total = hashlib.sha256(stores.encode())
-        for run in self.members.values():
+        for run in self.runs.values():
             with (run.folder / "scores.h5").open("rb") as file:
                 total.update(hashlib.file_digest(file, "sha256").digest())
         return total.hexdigest()
+
+    def reuse(self, find: FindSource) -> None:
+        """It has no source of its own."""
 
     def cross_validate(
         self,
         features: FeatureRows,
         folds: IntArray,
         *,
-        keep: Path | None = None,
+        checkpoints: Path | None = None,
         on_fit: Callable[[int, int], None] | None = None,
     ) -> Iterator[tuple[int, IntArray, FloatArray]]:
-        """Yield (fold, rows, probabilities), as `Model.cross_validate` does; nothing is kept.
+        """Yield (fold, rows, probabilities) for every fold; see `Model.cross_validate`.
 
-        Raises `RunError` where a run has other rows, labels or folds.
+        Nothing is written to `checkpoints`. Raises `RunError` where a run has other rows, labels
+        or folds.
         """
-        assert features.targets is not None, "mmfeat.fit.training_data.load_training has seen to it"
-        parts = np.stack([_scores(run, features, folds) for run in self.members.values()])
-        names = np.unique(folds)
-        for done, fold in enumerate(names, start=1):
-            rows, others = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
-            weights = self._fit_weights(parts[:, others], features.targets[others])
+        y = labelled(features)
+        scores = np.stack([_scores(run, features, folds) for run in self.runs.values()])
+        parts = folds_of(folds)
+        for done, fold in enumerate(parts, start=1):
+            weights = self._fit_weights(scores[:, fold.train], y[fold.train])
             if on_fit is not None:
-                on_fit(done, len(names))
-            yield int(fold), rows, mix(parts[:, rows], weights, self.average)
-        self.weights_ = self._fit_weights(parts, features.targets)
+                on_fit(done, len(parts))
+            yield fold.number, fold.judged, mix(scores[:, fold.judged], weights, self.average)
+        self.weights_ = self._fit_weights(scores, y)
 
     def fit(self, features: FeatureRows) -> Self:
         """The final model is what `cross_validate` found in the end."""
         if not self.weights_.size:
-            raise FitError(
-                "the weights are fitted on out-of-fold scores",
-                "there was no cross-validation",
-                "run cross_validate to its end first",
-            )
-        shares = zip(self.members, self.weights_, strict=True)
+            raise not_cross_validated()
+        shares = zip(self.runs, self.weights_, strict=True)
         log.info("weights: %s", ", ".join(f"{name} {share:.3f}" for name, share in shares))
         return self
 
+    def predict_proba(self, features: Mapping[FeatureSets, Features]) -> FloatArray:
+        """Give probabilities (n, k), float32: the weighted mean of those of its runs."""
+        answers = [model.predict_proba(features) for model in self.models_]
+        return mix(np.stack(answers), self.weights_, self.average)
+
     def save(self, folder: Path) -> None:
-        """Write `ensemble.json` and a copy of every run's head, config and provenance."""
-        for name, run in self.members.items():
+        """Write a copy of every run's head, config and provenance; `model.json` last."""
+        for name, run in self.runs.items():
             target = folder / "members" / name
             shutil.copytree(run.folder / "head", target / "head")
             for file in COPIED:
                 shutil.copy(run.folder / file, target / file)
-        weights = dict(zip(self.members, self.weights_.tolist(), strict=True))
-        write_json(folder / "ensemble.json", {"average": self.average, "weights": weights})
+        weights = dict(zip(self.runs, self.weights_.tolist(), strict=True))
+        write_json(folder / FILE, {"kind": self.kind, "average": self.average, "weights": weights})
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read what `save` wrote; the members are runs that have nothing but a head."""
-        path = folder / "ensemble.json"
+    def load(cls, folder: Path, document: dict[str, Any], reads: Reads) -> Self:
+        """Read what `save` wrote; its runs then have nothing but a head."""
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
             weights = np.array(list(document["weights"].values()), dtype=np.float64)
             if weights.ndim != 1:
-                raise ValueError("a weight is no number")
-            members = {name: Run(folder / "members" / name) for name in document["weights"]}
-            return cls(members=members, average=document["average"], weights_=weights)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise FitError(
-                "a saved ensemble is ensemble.json and a folder per run",
-                f"{path}: {error}",
-                "fit the ensemble again",
-            ) from error
+                raise ValueError("a weight is not a number")
+            runs = {name: Run(folder / "members" / name) for name in document["weights"]}
+            average = document["average"]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise broken_model(folder, error) from error
+        models = tuple(load_model(run) for run in runs.values())
+        return cls(runs=runs, average=average, weights_=weights, models_=models)
 
-    def mix(self, parts: Sequence[FloatArray]) -> FloatArray:
-        """Give probabilities of shape (n, k) from each run's, in the order of `members`."""
-        return mix(np.stack(parts), self.weights_, self.average)
-
-    def _fit_weights(self, parts: FloatArray, targets: Targets) -> Weights:
+    def _fit_weights(self, scores: FloatArray, targets: Targets) -> Weights:
         if self.weights == "equal":
-            return np.full(len(parts), 1 / len(parts))
-        return fit_weights(parts.reshape(len(parts), -1), targets.ravel(), average=self.average)
+            return np.full(len(scores), 1 / len(scores))
+        return fit_weights(scores.reshape(len(scores), -1), targets.ravel(), average=self.average)
+
+
+def _needed(workspace: Workspace | None) -> Workspace:
+    if workspace is None:
+        raise FitError(
+            "an ensemble is made of finished runs",
+            "no workspace was given to find them in",
+            "name the workspace",
+        )
+    return workspace
 
 
 def mix(parts: FloatArray, weights: Weights, average: str) -> FloatArray:

@@ -15,11 +15,14 @@ from hypothesis import strategies as st
 from mmfeat.config import FitSettings
 from mmfeat.decide.tune import tune
 from mmfeat.errors import ConfigError, FitError, MmfeatError, RunError
-from mmfeat.fit.ensemble import Ensemble, fit_weights, mix
-from mmfeat.fit.fit import fit, plan_run
+from mmfeat.fit.models.ensemble import Ensemble, fit_weights, mix
+from mmfeat.fit.plan import plan_run
+from mmfeat.fit.run_fit import fit_run
 from mmfeat.fit.training_data import load_training
-from mmfeat.predict.predict import predict_scores, read_statuses
-from mmfeat.runs.run import Run, find_run, write_scores
+from mmfeat.predict.scores import predict_scores, read_statuses
+from mmfeat.runs.listing import find_run
+from mmfeat.runs.run import Run
+from mmfeat.runs.scores import write_scores
 from mmfeat.runs.workspace import Workspace
 from mmfeat.types import FloatArray
 from tests.support.workspaces import Mmfeat, import_split
@@ -31,7 +34,7 @@ MADE = FitSettings(head="logreg", folds=3)
 def runs(workspace: Workspace) -> dict[str, Run]:
     training = load_training(workspace, "train")
     return {
-        name: fit(workspace, plan_run(config, settings=settings), training, name=name)
+        name: fit_run(workspace, plan_run(config, settings=settings), training, name=name)
         for name, config, settings in (
             ("a", replace(MADE, fusion="image"), {"C": "1"}),
             ("b", replace(MADE, fusion="text"), {"C": "1"}),
@@ -44,7 +47,7 @@ def fit_ensemble(workspace: Workspace, name: str = "e", **settings: str) -> Run:
     config = plan_run(
         FitSettings(head="ensemble"), settings={"runs": "a,b,c", **settings}, workspace=workspace
     )
-    return fit(workspace, config, load_training(workspace, "train", config.features), name=name)
+    return fit_run(workspace, config, load_training(workspace, "train", config.features), name=name)
 
 
 def log_loss(p: np.ndarray, y: np.ndarray) -> float:
@@ -88,7 +91,7 @@ def test_an_ensemble_is_a_run_like_any_other(
     assert ((scores.probabilities >= 0) & (scores.probabilities <= 1)).all()
     own = [log_loss(r.oof.probabilities, scores.targets) for r in runs.values()]
     assert log_loss(scores.probabilities, scores.targets) < max(own)
-    saved = json.loads((run.folder / "head/ensemble.json").read_text())["weights"]
+    saved = json.loads((run.folder / "head/model.json").read_text())["weights"]
     shares = np.array([saved[name] for name in runs])
     assert shares.shape == (3,) and shares.sum() == pytest.approx(1)
     run.write_decision(tune(scores, objective="macro-f1"))
@@ -113,7 +116,8 @@ def test_the_weights_of_a_fold_do_not_see_its_labels(
             targets[inside] = 1 - targets[inside]
             for run in runs.values():  # their scores stay, their targets follow
                 write_scores(run.folder / "scores.h5", replace(run.oof, targets=targets))
-        ensemble = Ensemble.build(workspace, {"runs": "a,b,c"})
+                run.finish()
+        ensemble = Ensemble.find(workspace, {"runs": "a,b,c"})
         features = replace(training.features, targets=targets)
         folds = ensemble.cross_validate(features, scores.folds)
         answers.append({fold: values for fold, _, values in folds})
@@ -128,10 +132,14 @@ def test_it_needs_its_runs_no_more(workspace: Workspace, runs: dict[str, Run]) -
         shutil.rmtree(workspace.run(name))
     np.testing.assert_array_equal(predict_scores(run, workspace, "test").probabilities, before)
     (run.folder / "head/members/b/head/model.json").unlink()
+    with pytest.raises(RunError, match=r"b/head/model\.json.*fit the run again"):
+        predict_scores(run, workspace, "test")
+    run.finish()  # even where the seal says that it is as it should be
     with pytest.raises(FitError, match="fit the run again"):
         predict_scores(run, workspace, "test")
-    (run.folder / "head/ensemble.json").write_text('{"weights": {"a": [1]}}')
-    with pytest.raises(FitError, match="fit the ensemble again"):
+    (run.folder / "head/model.json").write_text('{"kind": "ensemble", "weights": {"a": [1]}}')
+    run.finish()
+    with pytest.raises(FitError, match="fit the run again"):
         predict_scores(run, workspace, "test")
 
 
@@ -142,7 +150,7 @@ def test_the_same_again_is_finished_and_other_runs_are_another(
     assert fit_ensemble(workspace).name == "e"
     shutil.rmtree(runs["a"].folder)
     training = load_training(workspace, "train")
-    fit(workspace, plan_run(replace(MADE, fusion="product")), training, name="a")
+    fit_run(workspace, plan_run(replace(MADE, fusion="product")), training, name="a")
     with pytest.raises(RunError, match="another digest"):
         fit_ensemble(workspace)
 
@@ -154,7 +162,7 @@ def test_ensembles_of_ensembles_and_of_feature_sets(
         import_split(workspace, "train", features=name, encoder=name)
         import_split(workspace, "test", n_rows=20, seed=7, features=name, encoder=name)
         training = load_training(workspace, "train", (name,))
-        fit(workspace, plan_run(MADE, features=(name,)), training, name=f"of-{name}")
+        fit_run(workspace, plan_run(MADE, features=(name,)), training, name=f"of-{name}")
     both = fit_ensemble(workspace, "both", runs="of-x,of-y")
     assert both.config.features == ("x", "y")
     assert predict_scores(both, workspace, "test").probabilities.shape == (20, 3)
@@ -187,10 +195,10 @@ def test_what_does_not_fit_together_is_told(
     message: str,
 ) -> None:
     training = load_training(workspace, "train")
-    fit(workspace, plan_run(replace(MADE, seed=1), settings={"C": "1"}), training, name="other")
+    fit_run(workspace, plan_run(replace(MADE, seed=1), settings={"C": "1"}), training, name="other")
     import_split(workspace, "short", n_rows=40)
     short = load_training(workspace, "short")
-    fit(workspace, plan_run(replace(MADE, split="short")), short, name="short")
+    fit_run(workspace, plan_run(replace(MADE, split="short")), short, name="short")
     shutil.copytree(runs["a"].folder, workspace.run("unfinished"))
     Path(workspace.run("unfinished") / "DONE").unlink()
     with pytest.raises(error, match=message):

@@ -12,12 +12,14 @@ import pytest
 from mmfeat.config import DataSettings, FitSettings
 from mmfeat.errors import ConfigError, FitError, PluginError, RunError, StoreError
 from mmfeat.extract.importing import import_embeddings
-from mmfeat.fit.fit import fit, plan_run
 from mmfeat.fit.heads.knn import KNN
-from mmfeat.fit.model import Model
+from mmfeat.fit.models.head_model import HeadModel
+from mmfeat.fit.models.model import load_model
+from mmfeat.fit.plan import plan_run
 from mmfeat.fit.recipes import RECIPES
+from mmfeat.fit.run_fit import fit_run
 from mmfeat.fit.training_data import load_training
-from mmfeat.runs.run import find_run
+from mmfeat.runs.listing import find_run
 from mmfeat.runs.workspace import Workspace
 from mmfeat.tables import read_table
 from tests.support.toy import features_of
@@ -28,35 +30,35 @@ KNN_FIT = FitSettings(head="knn", folds=3)
 
 def test_out_of_fold_scores_come_from_models_that_never_saw_the_row(workspace: Workspace) -> None:
     training = load_training(workspace, "train")
-    run = fit(workspace, plan_run(KNN_FIT), training)
+    run = fit_run(workspace, plan_run(KNN_FIT), training)
     scores = run.oof
     features = features_of(training)
     for fold in range(3):
         inside, outside = np.flatnonzero(scores.folds != fold), np.flatnonzero(scores.folds == fold)
-        model = Model.build(head="knn", fusion="concat", loss="bce", seed=0, settings={})
+        model = HeadModel.make(head="knn", fusion="concat")
         again = features.take(inside)
         list(model.cross_validate(again, np.arange(len(inside)) % 2))
-        expected = model.fit(again).predict(features.take(outside))
+        expected = model.fit(again).predict_proba({(): features.take(outside)})
         np.testing.assert_allclose(scores.probabilities[outside], expected, atol=1e-6)
 
 
 def test_all_runs_share_the_folds(workspace: Workspace) -> None:
     training = load_training(workspace, "train")
     folds = [
-        fit(workspace, plan_run(replace(KNN_FIT, fusion=fusion)), training).oof.folds
+        fit_run(workspace, plan_run(replace(KNN_FIT, fusion=fusion)), training).oof.folds
         for fusion in ("image", "text")
     ]
     np.testing.assert_array_equal(folds[0], folds[1])
     assert len(list(workspace.folds.iterdir())) == 1
-    fit(workspace, plan_run(replace(KNN_FIT, seed=1)), training)
+    fit_run(workspace, plan_run(replace(KNN_FIT, seed=1)), training)
     assert len(list(workspace.folds.iterdir())) == 2
 
 
 def test_a_run_keeps_the_losses_of_its_folds(workspace: Workspace) -> None:
     training = load_training(workspace, "train")
-    assert fit(workspace, plan_run(KNN_FIT), training).history == {}
+    assert fit_run(workspace, plan_run(KNN_FIT), training).history == {}
     options = FitSettings(head="mlp", fusion="late-sum", folds=3)
-    history = fit(workspace, plan_run(options, settings={"epochs": "2"}), training).history
+    history = fit_run(workspace, plan_run(options, settings={"epochs": "2"}), training).history
     assert list(history) == ["image", "text", "decision"]
     for folds in history.values():
         assert len(folds) == 3
@@ -65,21 +67,24 @@ def test_a_run_keeps_the_losses_of_its_folds(workspace: Workspace) -> None:
 
 def test_another_store_makes_another_run(workspace: Workspace) -> None:
     config = plan_run(KNN_FIT)
-    first = fit(workspace, config, load_training(workspace, "train"), name="mine")
+    first = fit_run(workspace, config, load_training(workspace, "train"), name="mine")
     assert first.is_done
     workspace.store("train").unlink()
     import_split(workspace, "train", seed=3)
     changed = load_training(workspace, "train")
     with pytest.raises(RunError, match="another digest"):
-        fit(workspace, config, changed, name="mine")
-    assert fit(workspace, config, changed).name != fit(workspace, config, changed, name="b").name
+        fit_run(workspace, config, changed, name="mine")
+    assert (
+        fit_run(workspace, config, changed).name
+        != fit_run(workspace, config, changed, name="b").name
+    )
 
 
 def test_an_interrupted_fit_keeps_its_folds(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config, training = plan_run(KNN_FIT), load_training(workspace, "train")
-    whole = fit(workspace, config, training, name="whole").oof.probabilities
+    whole = fit_run(workspace, config, training, name="whole").oof.probabilities
     fitted: list[int] = []
     original = KNN._fit
 
@@ -91,10 +96,10 @@ def test_an_interrupted_fit_keeps_its_folds(
 
     monkeypatch.setattr(KNN, "_fit", dying)
     with pytest.raises(KeyboardInterrupt):
-        fit(workspace, config, training, name="cut")
+        fit_run(workspace, config, training, name="cut")
     with pytest.raises(RunError, match="DONE"):
         find_run(workspace, "cut")
-    run = fit(workspace, config, training, name="cut")
+    run = fit_run(workspace, config, training, name="cut")
     assert len(fitted) == 3 + 1 + 1  # two folds and the third that died; that fold; the refit
     np.testing.assert_array_equal(run.oof.probabilities, whole)
     assert not (run.folder / "folds").exists()
@@ -110,7 +115,7 @@ def test_a_row_without_embeddings_is_counted_and_fitted(
     embeddings = {**features.embeddings, "image": (image,)}
     broken = replace(training, features=replace(features, embeddings=embeddings))
     with caplog.at_level(logging.WARNING, logger="mmfeat"):
-        run = fit(workspace, plan_run(KNN_FIT), broken)
+        run = fit_run(workspace, plan_run(KNN_FIT), broken)
     assert "2 of 60 rows have no image embedding" in caplog.text
     assert np.isfinite(run.oof.probabilities).all()
 
@@ -136,7 +141,7 @@ def test_what_cannot_be_fitted_is_said_before_work_begins(workspace: Workspace) 
     with pytest.raises(ConfigError, match="'x'"):
         plan_run(KNN_FIT, settings={"x": "1"})
     with pytest.raises(FitError, match="fold"):
-        fit(workspace, plan_run(replace(KNN_FIT, folds=61)), load_training(workspace, "train"))
+        fit_run(workspace, plan_run(replace(KNN_FIT, folds=61)), load_training(workspace, "train"))
     with pytest.raises(StoreError, match="valid"):
         load_training(workspace, "valid")
 
@@ -157,7 +162,7 @@ def test_several_feature_sets_are_joined(workspace: Workspace) -> None:
     training = load_training(workspace, "train", ("a", "b"))
     parts = {m: len(arrays) for m, arrays in features_of(training).embeddings.items()}
     assert parts == {"image": 2, "text": 2}
-    run = fit(workspace, plan_run(KNN_FIT, features=("a", "b")), training)
+    run = fit_run(workspace, plan_run(KNN_FIT, features=("a", "b")), training)
     assert [origin["encoder"]["name"] for origin in run.provenance["stores"]] == ["a", "b"]
     config = json.loads((run.folder / "config.json").read_text())
     assert config["features"] == ["a", "b"]
@@ -172,9 +177,9 @@ def test_finished_runs_are_taken_as_sources_with_the_same_result(
     test = features_of(load_training(workspace, "test"))
     settings = {"epochs": "2"} if head == "mlp" else {}
     config = plan_run(FitSettings(head=head, fusion=fusion, folds=3), settings=settings)
-    whole = fit(workspace, config, training, name="whole")
+    whole = fit_run(workspace, config, training, name="whole")
     sources = [
-        fit(
+        fit_run(
             workspace,
             plan_run(FitSettings(head=head, fusion=source, folds=3), settings=settings),
             training,
@@ -182,13 +187,15 @@ def test_finished_runs_are_taken_as_sources_with_the_same_result(
         for source in ("image", "text")
     ]
     calls = []
-    monkeypatch.setattr("mmfeat.fit.model.fold_checkpoints", lambda *a, **o: calls.append(a))
-    taken = fit(workspace, config, training, name="taken")
+    monkeypatch.setattr(
+        "mmfeat.fit.models.stacked_model.fold_checkpoints", lambda *a, **o: calls.append(a)
+    )
+    taken = fit_run(workspace, config, training, name="taken")
     assert not calls
     np.testing.assert_array_equal(taken.oof.probabilities, whole.oof.probabilities)
     np.testing.assert_array_equal(
-        Model.load(taken.folder / "head").predict(test),
-        Model.load(whole.folder / "head").predict(test),
+        load_model(taken).predict_proba({(): test}),
+        load_model(whole).predict_proba({(): test}),
     )
     cost = sum(sum(source.metrics["seconds"].values()) for source in sources)
     assert taken.metrics["seconds"]["taken"] == pytest.approx(cost, abs=1e-3)
@@ -201,6 +208,6 @@ def test_finished_runs_are_taken_as_sources_with_the_same_result(
 def test_other_runs_are_no_sources(workspace: Workspace, other: dict[str, Any]) -> None:
     training = load_training(workspace, "train")
     image = plan_run(FitSettings(head="logreg", fusion="image", folds=3))
-    fit(workspace, image, training)
+    fit_run(workspace, image, training)
     late = replace(image, fusion="late-mean", **other)
-    assert "taken" not in fit(workspace, late, training).metrics["seconds"]
+    assert "taken" not in fit_run(workspace, late, training).metrics["seconds"]

@@ -56,6 +56,11 @@ class Stacker:
         shape = {"preset": "guo-decision", "epochs": "8", **settings}
         return cls(fusion, mlp.from_settings(shape, seed=seed, loss=loss))
 
+    @property
+    def uses_loss(self) -> bool:
+        """Whether the loss changes its meta-learner."""
+        return self.decision is not None and self.decision.uses_loss
+
     def fit(self, scores: Mapping[str, FloatArray], y: Targets) -> Self:
         """Learn from each source's probabilities, (n, k), and the targets, (n, k)."""
         if self.decision is not None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmfeat.fit.stacking import SOURCES, Stacker, fill_missing_modality, float32_logits
+from mmfeat.fit.models.stacking import SOURCES, Stacker, fill_missing_modality, float32_logits
 from mmfeat.types import Features
 
 N_ROWS, N_LABELS = 80, 2

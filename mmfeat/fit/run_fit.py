@@ -15,6 +15,7 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,72 +23,25 @@ from typing import Any
 import numpy as np
 
 from mmfeat import metrics
-from mmfeat.config import FitSettings
 from mmfeat.core.files import write_json
-from mmfeat.core.memory import bytes_of, peak_memory, reset_peak
-from mmfeat.core.plugins import check_name
-from mmfeat.errors import ConfigError, FitError, RunError
-from mmfeat.fit.ensemble import NAME as ENSEMBLE
-from mmfeat.fit.ensemble import Ensemble
+from mmfeat.core.memory import peak_memory, reset_peak
+from mmfeat.errors import FitError, RunError
 from mmfeat.fit.fusion.fuse import count_missing
-from mmfeat.fit.heads import ALL_HEADS
-from mmfeat.fit.model import Model, ReusedSource
-from mmfeat.fit.recipes import RECIPES
+from mmfeat.fit.heads.base import Head
+from mmfeat.fit.models.head_model import HeadModel
+from mmfeat.fit.models.model import Model, ReusedSource, build_model, load_model
 from mmfeat.fit.training_data import Training, shared_folds, warn_missing
-from mmfeat.runs.run import Run, RunConfig, write_scores
+from mmfeat.runs.config import RunConfig
+from mmfeat.runs.run import Run
+from mmfeat.runs.scores import write_scores
 from mmfeat.runs.workspace import Workspace
 from mmfeat.types import IntArray, OutOfFold
 
-AnyModel = Model | Ensemble
 log = logging.getLogger(__name__)
 fold_log = logging.getLogger(f"{__name__}.folds")
 
 
-def plan_run(
-    options: FitSettings,
-    *,
-    features: tuple[str, ...] = (),
-    settings: dict[str, str] | None = None,
-    recipe: str | None = None,
-    workspace: Workspace | None = None,
-) -> RunConfig:
-    """Make the config of a run; raise an error for an unknown name or a pair without sense.
-
-    An ensemble finds its runs in `workspace`, and takes split, features and folds from them.
-    """
-    max_memory = None if options.max_memory is None else bytes_of(options.max_memory)
-    extra: dict[str, str] = {}
-    if recipe is not None:
-        chosen = RECIPES[check_name(recipe, RECIPES, "recipe")]
-        options = replace(options, head=chosen.head, fusion=chosen.fusion, loss=chosen.loss)
-        extra = dict(chosen.settings)
-    extra.update(settings or {})
-    check_name(options.head, ALL_HEADS, "head")
-    if options.head == ENSEMBLE and workspace is not None:
-        if features:
-            raise ConfigError(
-                "an ensemble has the features of its runs",
-                f"--features {','.join(features)} was given",
-                "leave it out",
-            )
-        return Ensemble.build(workspace, extra).plan(extra)
-    model = Model.build(
-        head=options.head, fusion=options.fusion, loss=options.loss, seed=0, settings=extra
-    )
-    return RunConfig(
-        split=options.split,
-        features=features,
-        head=options.head,
-        fusion=options.fusion,
-        loss=options.loss if model.uses_loss else None,
-        folds=options.folds,
-        seed=options.seed,
-        settings=extra,
-        max_memory=max_memory,
-    )
-
-
-def fit(
+def fit_run(
     workspace: Workspace,
     config: RunConfig,
     training: Training,
@@ -102,22 +56,20 @@ def fit(
     raises ends the fit, which the same call takes up again. Raises `RunError` where `name`
     belongs to another config, and `FitError` where the data cannot be fitted.
     """
-    model = _build(workspace, config)
-    if isinstance(model, Ensemble):
-        training = replace(training, digest=model.digest(training.digest))
+    model = build_model(config, workspace)
+    training = replace(training, digest=model.digest(training.digest))
     run = Run(workspace.run(name or config.name(training.digest)))
     if _is_same(run, config, training):
         if run.is_done:
             log.info("run %s is finished already", run.name)
-            run.finish()  # it is the newest again
+            run.touch()
             return run
         log.info("run %s goes on where it stopped", run.name)
     write_json(run.folder / "provenance.json", _provenance(training))
     write_json(run.folder / "config.json", asdict(config))  # last: it says that there is a run
     folds = shared_folds(workspace, config, training)
     warn_missing(count_missing(training.features), training.features.n_rows)
-    if isinstance(model, Model) and model.can_take:
-        model.taken = _finished_sources(workspace, config, model, training)
+    model.reuse(partial(_finished_source, workspace, config, training))
     reset_peak()
     started = time.perf_counter()
     scores = _out_of_fold(run.folder / "folds", model, training, folds, on_fit)
@@ -125,51 +77,31 @@ def fit(
     started = time.perf_counter()
     model.fit(training.features)
     seconds["refit"] = time.perf_counter() - started
-    if isinstance(model, Model) and model.taken:  # the cost of a run is that of its parts, too
-        seconds["taken"] = sum(source.seconds for source in model.taken.values())
+    if model.reused_seconds:  # the cost of a run is that of its parts, too
+        seconds["taken"] = model.reused_seconds
     _write_run(run, model, scores, seconds)
     return run
 
 
-def _build(workspace: Workspace, config: RunConfig) -> AnyModel:
-    if config.head == ENSEMBLE:
-        return Ensemble.build(workspace, config.settings)
-    return build_model(config)
+def _finished_source(
+    workspace: Workspace, config: RunConfig, training: Training, source: str, head: Head
+) -> ReusedSource | None:
+    """A source of a late fusion that is a finished run of its own; None where there is none.
 
-
-def build_model(config: RunConfig) -> Model:
-    """Make the model that `config` describes, not fitted yet."""
-    return Model.build(
-        head=config.head,
-        fusion=config.fusion,
-        loss=config.loss or FitSettings().loss,
-        seed=config.seed,
-        settings=config.settings,
-    )
-
-
-def _finished_sources(
-    workspace: Workspace, config: RunConfig, model: Model, training: Training
-) -> dict[str, ReusedSource]:
-    """The sources of a decision-level fusion that are finished runs of their own.
-
-    Same machine, rows, folds and seed give the same head, so that fitting it again is waste.
+    The same machine, rows, folds and seed give the same head, so that nothing is fitted twice.
     """
-    found = {}
-    for source, head in model.heads.items():
-        alone = replace(config, fusion=source, loss=config.loss if head.uses_loss else None)
-        run = Run(workspace.run(alone.name(training.digest)))
-        if run.is_done and _is_same(run, alone, training):
-            other = Model.load(run.folder / "head")
-            if other.heads[source] == head:
-                found[source] = ReusedSource(
-                    head=other.fitted[0].heads[source],
-                    scores=run.oof.probabilities,
-                    seconds=sum(run.metrics["seconds"].values()),
-                )
-    if found:
-        log.info("taken from finished runs: %s", ", ".join(found))
-    return found
+    alone = replace(config, fusion=source, loss=config.loss if head.uses_loss else None)
+    run = Run(workspace.run(alone.name(training.digest)))
+    if not (run.is_done and _is_same(run, alone, training)):
+        return None
+    fitted = load_model(run)
+    if not isinstance(fitted, HeadModel) or fitted.source.head != head:
+        return None
+    return ReusedSource(
+        head=fitted.fitted[0],
+        scores=run.oof.probabilities,
+        seconds=sum(run.metrics["seconds"].values()),
+    )
 
 
 def _is_same(run: Run, config: RunConfig, training: Training) -> bool:
@@ -205,17 +137,17 @@ def _provenance(training: Training) -> dict[str, Any]:
 
 
 def _out_of_fold(
-    keep: Path,
-    model: AnyModel,
+    checkpoints: Path,
+    model: Model,
     training: Training,
     folds: IntArray,
     on_fit: Callable[[int, int], None] | None,
 ) -> OutOfFold:
-    """Score every row by a model that never saw its fold; what is fitted is kept in `keep`."""
+    """Score every row by a model that never saw its fold; heads are kept in `checkpoints`."""
     features, targets = training.features, training.targets
     oof = np.full(targets.shape, np.nan, dtype=np.float32)
     for fold, rows, probabilities in model.cross_validate(
-        features, folds, keep=keep, on_fit=on_fit
+        features, folds, checkpoints=checkpoints, on_fit=on_fit
     ):
         oof[rows] = probabilities
         fold_log.info("fold %d of %d is scored", fold + 1, int(folds.max()) + 1)
@@ -230,7 +162,7 @@ def _out_of_fold(
     )
 
 
-def _write_run(run: Run, model: AnyModel, scores: OutOfFold, seconds: dict[str, float]) -> None:
+def _write_run(run: Run, model: Model, scores: OutOfFold, seconds: dict[str, float]) -> None:
     write_scores(run.folder / "scores.h5", scores)
     shutil.rmtree(run.folder / "head", ignore_errors=True)
     model.save(run.folder / "head")

@@ -1,0 +1,1 @@
+"""Models: what gives out-of-fold scores and predicts features, behind one protocol."""

@@ -1,0 +1,220 @@
+"""What models of features share: they are built from a head, a fusion and settings."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from safetensors import SafetensorError
+
+from mmfeat.config import FitSettings
+from mmfeat.core.files import write_json
+from mmfeat.core.plugins import check_name, resolve
+from mmfeat.errors import ConfigError, FitError
+from mmfeat.fit.fusion.fuse import FUSIONS
+from mmfeat.fit.heads import HEADS
+from mmfeat.fit.heads.base import Head
+from mmfeat.fit.heads.space import Space
+from mmfeat.fit.losses import LOSSES
+from mmfeat.fit.models.model import FILE, FindSource, Reads, broken_model
+from mmfeat.fit.models.settings import ModelSettings
+from mmfeat.fit.models.source import Source, check_pair
+from mmfeat.fit.models.stacking import SOURCES
+from mmfeat.runs.config import FeatureSets, RunConfig
+from mmfeat.runs.workspace import Workspace
+
+
+@dataclass(kw_only=True)
+class FeatureModel(ABC):
+    """A head per source of a fusion, not fitted yet.
+
+    Attributes
+    ----------
+    head, fusion, loss, seed, settings
+        What it was built from; together they make the same model again.
+    sources
+        By name; a feature-level or learned fusion is its own only source.
+    """
+
+    kind: ClassVar[str]
+
+    head: str
+    fusion: str
+    loss: str
+    seed: int
+    settings: dict[str, str]
+    sources: dict[str, Source]
+    final: str
+    own_reads: Reads = field(default_factory=Reads)
+
+    @classmethod
+    def make(
+        cls,
+        *,
+        head: str,
+        fusion: str,
+        loss: str = FitSettings().loss,
+        seed: int = 0,
+        settings: Mapping[str, str] | None = None,
+        reads: Reads | None = None,
+    ) -> Self:
+        """Make a model that is not fitted; `settings` are those of `--set`, see `ModelSettings`.
+
+        Raises `ConfigError` for a wrong setting or a pair that makes no sense, and `PluginError`
+        for an unknown name.
+        """
+        check_name(fusion, FUSIONS, "fusion")
+        check_name(loss, LOSSES, "loss")
+        parsed = ModelSettings.parse(settings or {})
+        head_class: type[Head] = resolve(head, HEADS, "head")
+        names = SOURCES.get(fusion, (fusion,))
+        check_pair(head_class, fusion, names)
+        given: dict[str, str] = {"loss": loss} if head_class.uses_loss else {}
+        if head_class.learns_fusion:
+            given["learned_fusion"] = fusion if FUSIONS[fusion].kind == "learned" else "none"
+        unknown = set(parsed.by_source) - set(names) - cls.extra_parts()
+        if unknown:
+            raise _no_part(fusion, names, ", ".join(sorted(unknown)))
+        sources = {
+            name: Source(
+                fusion=name,
+                head=head_class.from_settings(
+                    {**parsed.shared, **parsed.by_source.get(name, {})}, seed=seed, **given
+                ),
+                normalise=parsed.normalise,
+            )
+            for name in names
+        }
+        return cls(
+            head=head,
+            fusion=fusion,
+            loss=loss,
+            seed=seed,
+            settings=dict(settings or {}),
+            sources=sources,
+            final=parsed.final,
+            own_reads=reads or Reads(),
+            **cls._parts(parsed, fusion, names, seed=seed, loss=loss),
+        )
+
+    @classmethod
+    def extra_parts(cls) -> set[str]:
+        """The parts besides the sources that settings can be for."""
+        return set()
+
+    @classmethod
+    def _parts(
+        cls, parsed: ModelSettings, fusion: str, names: tuple[str, ...], *, seed: int, loss: str
+    ) -> dict[str, Any]:
+        """What a kind of model has besides its sources."""
+        if parsed.in_sample is not None:
+            raise _no_part(fusion, names, "the decision")
+        return {}
+
+    @classmethod
+    def plan(
+        cls,
+        options: FitSettings,
+        *,
+        features: FeatureSets,
+        settings: Mapping[str, str],
+        workspace: Workspace | None,
+    ) -> RunConfig:
+        """Make the config of its run; see `Model.plan`."""
+        model = cls.make(
+            head=options.head, fusion=options.fusion, loss=options.loss, settings=settings
+        )
+        return RunConfig(
+            split=options.split,
+            features=features,
+            head=options.head,
+            fusion=options.fusion,
+            loss=options.loss if model.uses_loss else None,
+            folds=options.folds,
+            seed=options.seed,
+            settings=dict(settings),
+        )
+
+    @classmethod
+    def build(cls, config: RunConfig, workspace: Workspace | None = None) -> Self:
+        """Make the model of a config, not fitted."""
+        return cls.make(
+            head=config.head,
+            fusion=config.fusion,
+            loss=config.loss or FitSettings().loss,
+            seed=config.seed,
+            settings=config.settings,
+            reads=Reads(features=config.features),
+        )
+
+    @property
+    def reads(self) -> tuple[Reads, ...]:
+        """The feature sets of its run."""
+        return (self.own_reads,)
+
+    @property
+    def uses_loss(self) -> bool:
+        """Whether the loss changes anything."""
+        return any(source.head.uses_loss for source in self.sources.values())
+
+    @property
+    def reused_seconds(self) -> float:
+        """What the finished runs took of which it has reused parts."""
+        return 0.0
+
+    def search_space(self) -> Space:
+        """What can be tried for the options of its head."""
+        return next(iter(self.sources.values())).head.search_space()
+
+    def digest(self, stores: str) -> str:
+        """The digest of the stores: features are all that it is fitted on."""
+        return stores
+
+    def reuse(self, find: FindSource) -> None:  # noqa: B027 - not every model has a use for it
+        """Take nothing: a model of one source is no more than that source."""
+
+    @abstractmethod
+    def _save_parts(self, folder: Path) -> int:
+        """Write the final parts, a numbered folder each; give how many there are."""
+
+    @abstractmethod
+    def _load_parts(self, folder: Path, n_parts: int) -> None:
+        """Read what `_save_parts` wrote."""
+
+    def save(self, folder: Path) -> None:
+        """Write the final model: a numbered folder per part, `model.json` last."""
+        n_parts = self._save_parts(folder)
+        names = ("head", "fusion", "loss", "seed", "settings")
+        document = {name: getattr(self, name) for name in names}
+        write_json(folder / FILE, {"kind": self.kind, **document, "members": n_parts})
+
+    @classmethod
+    def load(cls, folder: Path, document: dict[str, Any], reads: Reads) -> Self:
+        """Read a model that `save` wrote; raise `FitError` where it is broken."""
+        try:
+            n_parts = document.pop("members")
+            model = cls.make(**document, reads=reads)
+            model._load_parts(folder, n_parts)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+            raise broken_model(folder, error) from error
+        return model
+
+
+def not_cross_validated() -> FitError:
+    """Make the error of a final model that is asked for too early."""
+    return FitError(
+        "the final model is fitted by what the folds found",
+        "there was no cross-validation",
+        "run cross_validate to its end first",
+    )
+
+
+def _no_part(fusion: str, names: tuple[str, ...], found: str) -> ConfigError:
+    return ConfigError(
+        f"the fusion {fusion} has the parts {', '.join(names)}",
+        f"a setting is for {found}",
+        "remove that setting, or choose another fusion",
+    )

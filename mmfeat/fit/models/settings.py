@@ -1,0 +1,67 @@
+"""The settings of a model, as `--set` gives them: its own, every head's, and one source's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mmfeat.core.checks import check_choice
+from mmfeat.fit.heads.base import parse_option
+
+FINALS = ("refit", "average")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings:
+    """Settings by whom they are for.
+
+    Attributes
+    ----------
+    normalise
+        Whether embeddings are scaled to length 1 before they are fused.
+    in_sample
+        Whether the meta-learner learns from scores of rows that the heads learned from, as in
+        Guo 2024; None where nothing was said.
+    final
+        ``refit``: the final model is one of all rows, trained for as long as the folds found.
+        ``average``: it is the mean of the folds' models.
+    shared
+        For every head.
+    by_source
+        For the head of one source, or of the meta-learner (``decision``).
+    """
+
+    normalise: bool = True
+    in_sample: bool | None = None
+    final: str = "refit"
+    shared: dict[str, str]
+    by_source: dict[str, dict[str, str]]
+
+    @classmethod
+    def parse(cls, settings: Mapping[str, str]) -> ModelSettings:
+        """Part ``key=value`` settings; raise `ConfigError` for a value of the wrong type.
+
+        `normalise`, `in_sample` and `final` are the model's, ``SOURCE.KEY`` is one source's, all
+        others are every head's.
+        """
+        own: dict[str, str] = {}
+        shared: dict[str, str] = {}
+        by_source: dict[str, dict[str, str]] = {}
+        for key, value in settings.items():
+            source, dot, rest = key.rpartition(".")
+            if dot:
+                by_source.setdefault(source, {})[rest] = value
+            elif key in ("normalise", "in_sample", "final"):
+                own[key] = value
+            else:
+                shared[key] = value
+        final = own.get("final", cls.final)
+        check_choice("final", final, FINALS)
+        in_sample = own.get("in_sample")
+        return cls(
+            normalise=parse_option("normalise", own.get("normalise", "true"), "bool"),
+            in_sample=None if in_sample is None else parse_option("in_sample", in_sample, "bool"),
+            final=final,
+            shared=shared,
+            by_source=by_source,
+        )

@@ -1,0 +1,94 @@
+"""A source of a model: one head on one fusion of the features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmfeat.errors import ConfigError, FitError
+from mmfeat.fit.fusion.fuse import FUSIONS, PROMPTED, fuse, fuse_stream
+from mmfeat.fit.heads.base import Head
+from mmfeat.runs.folds import count_leaks
+from mmfeat.store import StoredFeatures
+from mmfeat.types import FeatureRows, Features, FloatArray, Fused, IntArray, Matrix, Targets
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A head that is not fitted, the fusion it reads, and whether embeddings are normalised."""
+
+    fusion: str
+    head: Head
+    normalise: bool
+
+    def fused(self, features: FeatureRows) -> Fused[Matrix]:
+        """What the head learns from; raise `FitError` where it has to hold what does not fit."""
+        assert isinstance(features, Features | StoredFeatures), "in memory or in their stores"
+        prompts = self.head.uses_prompts
+        if isinstance(features, Features) and not self.head.reads_parts:
+            return fuse(features, self.fusion, normalise=self.normalise, prompts=prompts)
+        if isinstance(features, StoredFeatures) and not self.head.streams:
+            raise FitError(
+                f"the head {self.head.name} holds all rows in memory",
+                "they are more than --max-memory allows",
+                "use logreg, mlp, gmlp or lightgbm, or raise --max-memory",
+            )
+        return fuse_stream(features, self.fusion, normalise=self.normalise, prompts=prompts)
+
+    def refit(self, fused: Fused[Matrix], y: Targets, folds: Sequence[Head]) -> Head:
+        """Fit the head on all rows, with what the heads of the folds found."""
+        head = self.head.for_refit(folds)
+        return head.fit(fused.values, y, blocks=fused.blocks, prompts=fused.prompts)
+
+    def predict_proba(self, features: Features, heads: Sequence[Head]) -> list[FloatArray]:
+        """Give the probabilities (n, k) of each of `heads`, which read the same fusion."""
+        values = fuse(features, self.fusion, normalise=self.normalise).values
+        return [head.predict(values) for head in heads]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One fold: its number, the rows its model learns from, and the rows that judge it."""
+
+    number: int
+    train: IntArray
+    judged: IntArray
+
+
+def folds_of(folds: IntArray) -> list[Fold]:
+    """The folds of `folds`, (n,), in order."""
+    return [
+        Fold(int(fold), np.flatnonzero(folds != fold), np.flatnonzero(folds == fold))
+        for fold in np.unique(folds)
+    ]
+
+
+def labelled(features: FeatureRows) -> Targets:
+    """The targets; raise `FitError` where there are none."""
+    if features.targets is None:
+        raise FitError("a fit needs labels", "the features have none", "fit a split with labels")
+    return features.targets
+
+
+def twins_across(features: FeatureRows, folds: IntArray) -> str | None:
+    """A warning about rows whose embeddings stand in another fold as well; None without any."""
+    leaks = count_leaks(features, folds)
+    return f"{leaks} rows have a twin with equal embeddings in another fold" if leaks else None
+
+
+def check_pair(head: type[Head], fusion: str, sources: Sequence[str]) -> None:
+    """Raise `ConfigError` for a head and a fusion that make no sense together."""
+    if FUSIONS[fusion].kind == "learned" and not head.learns_fusion:
+        raise ConfigError(
+            f"the fusion {fusion} is learned inside torch heads",
+            f"the head {head.name} is not one of them",
+            "use the head mlp or gmlp, or the fusion concat",
+        )
+    if head.uses_prompts and not set(sources) <= set(PROMPTED):
+        raise ConfigError(
+            f"the head {head.name} compares rows with prompts of the labels, which are texts",
+            f"rows of the fusion {fusion} do not lie in their space",
+            f"use one of {', '.join(PROMPTED)}, or a late fusion",
+        )

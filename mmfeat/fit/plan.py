@@ -1,0 +1,39 @@
+"""From settings to the config of a run, checked before any work begins."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mmfeat.config import FitSettings
+from mmfeat.core.memory import bytes_of
+from mmfeat.core.plugins import check_name
+from mmfeat.fit.models.model import model_class
+from mmfeat.fit.recipes import RECIPES
+from mmfeat.runs.config import FeatureSets, RunConfig
+from mmfeat.runs.workspace import Workspace
+
+
+def plan_run(
+    options: FitSettings,
+    *,
+    features: FeatureSets = (),
+    settings: dict[str, str] | None = None,
+    recipe: str | None = None,
+    workspace: Workspace | None = None,
+) -> RunConfig:
+    """Make the config of a run; `settings` are those of `--set` and win over the recipe's.
+
+    An ensemble finds its runs in `workspace`, and takes split, features and folds from them.
+    Raises `PluginError` for an unknown name, and `ConfigError` for a setting that does not exist
+    or a head and a fusion that make no sense together.
+    """
+    max_memory = None if options.max_memory is None else bytes_of(options.max_memory)
+    chosen: dict[str, str] = {}
+    if recipe is not None:
+        found = RECIPES[check_name(recipe, RECIPES, "recipe")]
+        options = replace(options, head=found.head, fusion=found.fusion, loss=found.loss)
+        chosen = dict(found.settings)
+    config = model_class(options.head, options.fusion).plan(
+        options, features=features, settings={**chosen, **(settings or {})}, workspace=workspace
+    )
+    return replace(config, max_memory=max_memory)

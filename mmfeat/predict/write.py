@@ -1,0 +1,101 @@
+"""The file of scores and label sets that `predict` writes, slice by slice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mmfeat.core.files import replacing
+from mmfeat.decide.decision import Decision
+from mmfeat.errors import ConfigError
+from mmfeat.predict.slices import SLICE_ROWS, slices
+from mmfeat.types import Predictions
+
+
+def write_predictions(
+    path: Path,
+    scores: Predictions,
+    decision: Decision,
+    *,
+    empty: str,
+    decode: str | None = None,
+    label_sep: str = " ",
+    statuses: Mapping[str, Sequence[str]] | None = None,
+    slice_rows: int = SLICE_ROWS,
+) -> None:
+    """Replace `path` by one row per id: its labels, statuses, and a probability per label.
+
+    `empty` and `decode` as in `Decision.decide`. A label that is called like another column
+    has ``p_`` before its name. The suffix decides the format: csv, tsv, jsonl or parquet;
+    raises `ConfigError` for others.
+    """
+    if path.suffix not in WRITERS:
+        raise ConfigError(
+            f"predictions are written as {', '.join(WRITERS)}",
+            f"{path} ends otherwise",
+            "choose another name for --out",
+        )
+    names = np.array(scores.labels, dtype=object)
+    taken = {"id", "labels", *(statuses or {})}
+    titles = [f"p_{name}" if name in taken else name for name in scores.labels]
+    predicted = decision.decide(scores.probabilities, empty=empty, decode=decode)
+
+    def frame(rows: slice) -> pd.DataFrame:
+        columns: dict[str, Any] = {
+            "id": scores.ids[rows],
+            "labels": [label_sep.join(names[row.astype(bool)]) for row in predicted[rows]],
+            **{name: values[rows] for name, values in (statuses or {}).items()},
+        }
+        for title, values in zip(titles, scores.probabilities[rows].T, strict=True):
+            columns[title] = values
+        return pd.DataFrame(columns)
+
+    with replacing(path) as temporary, WRITERS[path.suffix](temporary) as write:
+        for rows in slices(len(scores.ids), size=slice_rows):
+            write(frame(rows))
+
+
+Write = Callable[[pd.DataFrame], None]
+
+
+@contextmanager
+def _delimited(path: Path, *, delimiter: str) -> Iterator[Write]:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        yield lambda frame: frame.to_csv(file, index=False, sep=delimiter, header=file.tell() == 0)
+
+
+@contextmanager
+def _json_lines(path: Path) -> Iterator[Write]:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        yield lambda frame: frame.to_json(file, orient="records", lines=True, force_ascii=False)
+
+
+@contextmanager
+def _parquet(path: Path) -> Iterator[Write]:
+    import pyarrow as pa  # noqa: PLC0415 - a third of a second, for this format alone
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    with ExitStack() as stack:
+        writers: list[pq.ParquetWriter] = []
+
+        def write(frame: pd.DataFrame) -> None:
+            table = pa.Table.from_pandas(frame, preserve_index=False)
+            if not writers:
+                writers.append(stack.enter_context(pq.ParquetWriter(path, table.schema)))
+            writers[0].write_table(table)
+
+        yield write
+
+
+WRITERS: dict[str, Callable[[Path], AbstractContextManager[Write]]] = {
+    ".csv": partial(_delimited, delimiter=","),
+    ".tsv": partial(_delimited, delimiter="\t"),
+    ".jsonl": _json_lines,
+    ".parquet": _parquet,
+}

@@ -1,0 +1,33 @@
+"""The config of a run: what makes it, and the name that follows from it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+
+FeatureSets = tuple[str, ...]  # that are joined; none: the unnamed one
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """What makes a run: two runs of the same config on the same stores are the same run."""
+
+    split: str
+    features: FeatureSets = ()
+    head: str
+    fusion: str
+    loss: str | None  # None where the head has no loss to choose
+    folds: int
+    seed: int
+    settings: dict[str, str] = field(default_factory=dict)  # of --set
+    max_memory: int | None = None  # bytes that a fit may take; None: as many as it needs
+
+    def name(self, digest: str) -> str:
+        """The run's name unless the user gives one: what it is, and a hash of all of it."""
+        document = asdict(self)
+        if self.max_memory is None:
+            del document["max_memory"]
+        text = json.dumps([document, digest], sort_keys=True)
+        parts = [self.head, self.fusion, self.loss, hashlib.sha256(text.encode()).hexdigest()[:8]]
+        return "-".join(part for part in parts if part)

@@ -1,0 +1,89 @@
+"""The runs of a workspace: all of them, one by name, and what is known about each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmfeat import metrics
+from mmfeat.errors import RunError
+from mmfeat.runs.run import Run
+from mmfeat.runs.workspace import Workspace
+
+
+def list_runs(workspace: Workspace) -> list[Run]:
+    """All runs of the workspace, finished ones first, each group newest first."""
+    if not workspace.runs.is_dir():
+        return []
+    runs = [Run(folder) for folder in workspace.runs.iterdir() if (folder / "config.json").exists()]
+    return sorted(runs, key=lambda run: (run.is_done, _age(run), run.name), reverse=True)
+
+
+def find_run(workspace: Workspace, name: str | None, *, tuned: bool = False) -> Run:
+    """Find the finished run `name`, or the newest one; with `tuned`, one that has thresholds.
+
+    Raises `RunError` where there is none, or where `name` is unfinished.
+    """
+    remedy = "run `mmfeat tune-thresholds` first" if tuned else "run `mmfeat fit` first"
+    if name is None:
+        for run in list_runs(workspace):
+            if run.is_done and (run.has_thresholds or not tuned):
+                return run
+        kind = "finished run with thresholds" if tuned else "finished run"
+        raise RunError(f"a {kind} is needed", f"{workspace.runs} holds none", remedy)
+    run = Run(workspace.run(name))
+    if not run.folder.is_dir():
+        known = ", ".join(r.name for r in list_runs(workspace)) or "none"
+        raise RunError(f"the run {name!r} must exist", f"the runs are: {known}", "name one of them")
+    if not run.is_done:
+        raise RunError(
+            "only finished runs are read",
+            f"{run.folder} has no DONE",
+            "run the same `mmfeat fit` again to finish it",
+        )
+    if tuned and not run.has_thresholds:
+        raise RunError("the run needs thresholds", f"{run.folder} has none", remedy)
+    return run
+
+
+def summarise_run(run: Run) -> dict[str, Any]:
+    """One row about a run; its scores are None while it is unfinished, or where it is broken."""
+    row: dict[str, Any] = dict.fromkeys(("run", "head", "fusion", "loss", "status", "thresholds"))
+    row |= dict.fromkeys(metrics.HEADLINE)
+    row["run"] = run.name
+    try:
+        config = run.config
+        row |= {"head": config.head, "fusion": config.fusion, "loss": config.loss or "-"}
+        row["thresholds"] = run.decision.objective if run.has_thresholds else "-"
+        if run.is_done:
+            oof = run.metrics["oof"]["at_0.5"]
+            row |= {name: oof.get(name) for name in metrics.HEADLINE}
+    except (RunError, KeyError, TypeError, AttributeError):
+        row["status"] = "broken"
+    else:
+        row["status"] = "finished" if run.is_done else "unfinished"
+    return row
+
+
+def measure_run(run: Run, *, n_resamples: int = 200) -> dict[str, Any]:
+    """Every metric of the out-of-fold scores, as the run decides them, and a row per class.
+
+    Thresholds were chosen on these rows; the honest estimate of what they are worth is
+    `nested` in thresholds.json. `ap_interval` is the 95 % bootstrap interval of the AP.
+    """
+    scores, decision = run.oof, run.decision
+    predicted = decision.decide(scores.probabilities)
+    return {
+        "run": run.name,
+        "decision": f"{decision.objective}, {decision.method}",
+        "metrics": metrics.summarise(
+            scores.probabilities, predicted, scores.targets, names=tuple(metrics.METRICS)
+        ),
+        "per_class": metrics.per_class(
+            scores.probabilities, predicted, scores.targets, scores.labels, n_resamples=n_resamples
+        ),
+    }
+
+
+def _age(run: Run) -> int:
+    done = run.folder / "DONE"
+    return (done if done.exists() else run.folder / "config.json").stat().st_mtime_ns
