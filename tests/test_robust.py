@@ -159,7 +159,7 @@ def test_a_head_loads_without_what_only_training_needs(name: str, tmp_path: Path
     model, features = fitted(name)
     model.save(tmp_path / "head")
     for modality in ("image", "text"):
-        np.save(tmp_path / f"{modality}.npy", getattr(features, modality)[0])
+        np.save(tmp_path / f"{modality}.npy", features.embeddings[modality][0])
     np.save(tmp_path / "expected.npy", model.predict_proba({(): features}))
     code = f"""
 import sys

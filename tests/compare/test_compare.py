@@ -114,7 +114,7 @@ def test_finished_cells_are_not_repeated_and_keep_their_thresholds(
     def forbidden(*_: object, **__: object) -> None:
         raise AssertionError("fitted again")
 
-    monkeypatch.setattr("mmfeat.fit.model.Model.cross_validate", forbidden)
+    monkeypatch.setattr("mmfeat.fit.models.head_model.HeadModel.cross_validate", forbidden)
     assert run_cells(workspace, cells, objective="macro-f1").runs == (run,)
     assert (run.folder / "thresholds.json").stat().st_mtime_ns == written
     with pytest.raises(AssertionError, match="fitted again"):

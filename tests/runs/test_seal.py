@@ -105,7 +105,6 @@ def test_a_kill_between_any_two_steps_of_a_decision_leaves_one_that_is_whole(
         if done == step:
             raise Killed
 
-
     @contextmanager
     def dying(path: Path) -> Iterator[Path]:
         count()
