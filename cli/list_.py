@@ -26,7 +26,7 @@ class Kind(StrEnum):
 
 REGISTRIES = {
     Kind.heads: "mmfeat.fit.models.model:FITTED",
-    Kind.fusions: "mmfeat.fit.fusion.fuse:FUSIONS",
+    Kind.fusions: "mmfeat.fit.fusion:FUSIONS",
     Kind.losses: "mmfeat.fit.losses:LOSSES",
     Kind.encoders: "mmfeat.extract.encoders:ENCODERS",
     Kind.engines: "mmfeat.extract:ENGINES",

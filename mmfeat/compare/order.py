@@ -2,7 +2,7 @@
 
 What a cell will cost is learned from the finished cells of its head: seconds grow with the
 number of modalities its heads read. Until there is one, the head's `relative_cost` stands for
-it. A decision-level fusion comes after its sources: from finished cells they cost nothing.
+it. A late fusion comes after its sources: from finished cells they cost nothing.
 What a cell promises is the mean score of the finished cells with its head or its fusion.
 """
 
@@ -15,11 +15,12 @@ from dataclasses import replace
 from statistics import mean, median
 
 from mmfeat.core.plugins import resolve
+from mmfeat.fit.fusion import LateFusion, get_fusion, get_matrix_fusion, sources_of
 from mmfeat.fit.heads import HEADS
-from mmfeat.fit.models.stacking import SOURCES
 from mmfeat.runs.config import RunConfig
 
 COMBINING = 0.1  # of the work of one modality: a stacker of scores that are there
+ALL_MODALITIES = 2  # that a fusion of every modality is taken to read
 COST_CLASS = 4.0  # cells whose costs differ by less than this factor are taken to cost alike
 
 
@@ -35,7 +36,7 @@ class Order:
 
     def learn(self, cell: RunConfig, *, seconds: float, score: float) -> None:
         """Take in what a finished cell cost and reached."""
-        if cell.fusion not in SOURCES:  # whose sources may have been there already
+        if not _is_late(cell):  # whose sources may have been there already
             self._rates[cell.head].append(seconds / work_of(cell))
         self._finished.add((cell.head, cell.fusion, cell.loss, cell.seed))
         for part in (("head", cell.head), ("fusion", cell.fusion)):
@@ -64,9 +65,9 @@ class Order:
 
     def _work(self, cell: RunConfig) -> float:
         """What is left to fit of a cell, in modalities read."""
-        if cell.fusion not in SOURCES:
+        if not _is_late(cell):
             return work_of(cell)
-        missing = [s for s in SOURCES[cell.fusion] if not self._has(cell, s)]
+        missing = [s for s in sources_of(cell.fusion) if not self._has(cell, s)]
         return sum(work_of(replace(cell, fusion=source)) for source in missing) or COMBINING
 
     def _has(self, cell: RunConfig, source: str) -> bool:
@@ -75,8 +76,8 @@ class Order:
 
     def _comes_later(self, cell: RunConfig) -> bool:
         """Whether a source of the cell is about to be run as a cell of its own."""
-        sources = SOURCES.get(cell.fusion, ())
-        return any(
+        sources = sources_of(cell.fusion)
+        return _is_late(cell) and any(
             (other.head, other.seed) == (cell.head, cell.seed)
             and other.loss in (cell.loss, None)
             and other.fusion in sources
@@ -98,8 +99,12 @@ class Order:
 
 def work_of(cell: RunConfig) -> int:
     """How many modalities the heads of a cell read in all."""
-    sources = SOURCES.get(cell.fusion, (cell.fusion,))
-    return sum(1 if source in ("image", "text") else 2 for source in sources)
+    named = [get_matrix_fusion(source).modalities for source in sources_of(cell.fusion)]
+    return sum(ALL_MODALITIES if modalities is None else len(modalities) for modalities in named)
+
+
+def _is_late(cell: RunConfig) -> bool:
+    return isinstance(get_fusion(cell.fusion), LateFusion)
 
 
 def relative_cost(head: str) -> float:

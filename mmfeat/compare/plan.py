@@ -10,7 +10,7 @@ from typing import Any
 from mmfeat.config import FitSettings
 from mmfeat.core.plugins import check_name
 from mmfeat.errors import ConfigError, MmfeatError
-from mmfeat.fit.fusion.fuse import FUSIONS
+from mmfeat.fit.fusion import FUSIONS
 from mmfeat.fit.heads import HEADS
 from mmfeat.fit.losses import LOSSES
 from mmfeat.fit.plan import plan_run

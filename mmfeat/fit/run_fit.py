@@ -26,7 +26,7 @@ from mmfeat import metrics
 from mmfeat.core.files import write_json
 from mmfeat.core.memory import peak_memory, reset_peak
 from mmfeat.errors import FitError, RunError
-from mmfeat.fit.fusion.fuse import count_missing
+from mmfeat.fit.fusion.rows import count_missing
 from mmfeat.fit.heads.base import Head
 from mmfeat.fit.models.head_model import HeadModel
 from mmfeat.fit.models.model import Model, ReusedSource, build_model, load_model

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from mmfeat.errors import RunError, StoreError
-from mmfeat.fit.fusion.fuse import count_missing
+from mmfeat.fit.fusion.rows import count_missing
 from mmfeat.fit.models.model import Model, load_model
 from mmfeat.fit.training_data import warn_missing
 from mmfeat.predict.encoder import check_encoder

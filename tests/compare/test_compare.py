@@ -17,7 +17,7 @@ from mmfeat.compare import Event, describe, plan_comparison, run_cells, seconds_
 from mmfeat.compare.order import Order
 from mmfeat.config import FitSettings
 from mmfeat.errors import ConfigError, FitError, PluginError
-from mmfeat.fit.fusion.fuse import FUSIONS
+from mmfeat.fit.fusion import FUSIONS
 from mmfeat.fit.heads import HEADS
 from mmfeat.fit.training_data import load_training
 from mmfeat.runs.config import RunConfig

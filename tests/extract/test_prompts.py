@@ -12,7 +12,8 @@ import pytest
 from mmfeat.errors import ConfigError, ExtractError, FitError, StoreError, TableError
 from mmfeat.extract import extract_table
 from mmfeat.extract.importing import import_embeddings
-from mmfeat.fit.fusion.fuse import PROMPTED, fuse
+from mmfeat.fit.fusion import prompted_fusions
+from mmfeat.fit.fusion.fuse import fuse
 from mmfeat.fit.models.head_model import HeadModel
 from mmfeat.store import FeatureStore, read_features
 from mmfeat.store.inspect import inspect_store
@@ -218,7 +219,7 @@ def zeroshot(fusion: str) -> HeadModel:
     return HeadModel.make(head="zeroshot", fusion=fusion)
 
 
-@pytest.mark.parametrize("fusion", PROMPTED)
+@pytest.mark.parametrize("fusion", prompted_fusions())
 def test_rows_are_compared_with_prompts(fusion: str) -> None:
     features = make_features()
     model = zeroshot(fusion)

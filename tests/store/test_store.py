@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from mmfeat import FeatureStore
 from mmfeat.errors import StoreError
-from mmfeat.fit.fusion.fuse import present
+from mmfeat.fit.fusion.rows import present
 from mmfeat.store import SCHEMA, Status, open_features, read_features, read_provenance
 from mmfeat.store.inspect import inspect_store, sampled_blocks
 from mmfeat.store.layout import Block, FailedRow, Rows

@@ -1,1 +1,161 @@
-"""Fusions: embeddings of several modalities become one matrix for a head."""
+"""Fusions: embeddings of several modalities become one matrix for a head, or scores are joined.
+
+A fusion is one function (`matrix`, `scores`) and one entry of `FUSIONS`; nothing else knows it.
+"""
+
+from __future__ import annotations
+
+from mmfeat.core.plugins import check_name
+from mmfeat.errors import FitError
+from mmfeat.fit.fusion.matrix import (
+    add,
+    average,
+    difference,
+    maximum,
+    multiply,
+    side_by_side,
+    side_by_side_with_product,
+)
+from mmfeat.fit.fusion.scores import (
+    logits_side_by_side,
+    mean_of_probabilities,
+    sum_of_probabilities,
+)
+from mmfeat.fit.fusion.spec import (
+    FeatureFusion,
+    Fusion,
+    LateFusion,
+    LearnedFusion,
+    MatrixFusion,
+    MetaLearner,
+)
+
+__all__ = [
+    "FUSIONS",
+    "FeatureFusion",
+    "Fusion",
+    "LateFusion",
+    "LearnedFusion",
+    "MatrixFusion",
+    "MetaLearner",
+    "get_fusion",
+    "get_late_fusion",
+    "get_matrix_fusion",
+    "prompted_fusions",
+    "sources_of",
+]
+
+# A head on a few scores per row overfits quickly: few epochs, and no more where rows are few.
+MLP_OF_SCORES = MetaLearner(head="mlp", settings={"preset": "guo-decision", "epochs": "8"})
+LOGREG_OF_SCORES = MetaLearner(head="logreg", settings={"C": "1.0"})
+
+FUSIONS: dict[str, Fusion] = {
+    "image": FeatureFusion(
+        summary="the image alone", function=side_by_side, modalities=("image",), prompts=True
+    ),
+    "text": FeatureFusion(
+        summary="the caption alone", function=side_by_side, modalities=("text",), prompts=True
+    ),
+    "concat": FeatureFusion(
+        summary="every modality side by side", function=side_by_side, prompts=True
+    ),
+    "sum": FeatureFusion(
+        summary="sum of all modalities, number by number", function=add, prompts=True
+    ),
+    "mean": FeatureFusion(
+        summary="mean of the modalities that a row has", function=average, prompts=True
+    ),
+    "product": FeatureFusion(
+        summary="product of all modalities, number by number", function=multiply
+    ),
+    "max": FeatureFusion(
+        summary="the largest of the modalities that a row has, number by number", function=maximum
+    ),
+    "absdiff": FeatureFusion(
+        summary="absolute difference of two modalities, number by number",
+        function=difference,
+        most=2,
+    ),
+    "concat-product": FeatureFusion(
+        summary="every modality and their product side by side",
+        function=side_by_side_with_product,
+    ),
+    "gated": LearnedFusion(
+        summary="a gate weighs two modalities per number (GMU, Arevalo et al. 2017)",
+        module="gated",
+        most=2,
+    ),
+    "bilinear": LearnedFusion(
+        summary="products of learned projections of two modalities (Kim et al. 2017)",
+        module="bilinear",
+        most=2,
+    ),
+    "late-mean": LateFusion(
+        summary="mean of the probabilities of image and text",
+        sources=("image", "text"),
+        function=mean_of_probabilities,
+        meta_learner=None,
+    ),
+    "late-sum": LateFusion(
+        summary="an MLP on the sum of the probabilities of image and text (Guo 2024)",
+        sources=("image", "text"),
+        function=sum_of_probabilities,
+        meta_learner=MLP_OF_SCORES,
+    ),
+    "late-stack": LateFusion(
+        summary="logistic regression on the logits of image and text",
+        sources=("image", "text"),
+        function=logits_side_by_side,
+        meta_learner=LOGREG_OF_SCORES,
+    ),
+    "mixed": LateFusion(
+        summary="as late-sum, with the probabilities of concat added (Guo 2024)",
+        sources=("image", "text", "concat"),
+        function=sum_of_probabilities,
+        meta_learner=MLP_OF_SCORES,
+    ),
+}
+
+
+def get_fusion(name: str) -> Fusion:
+    """Give the fusion of that name; raise `PluginError` where there is none."""
+    return FUSIONS[check_name(name, FUSIONS, "fusion")]
+
+
+def get_matrix_fusion(name: str) -> MatrixFusion:
+    """As `get_fusion`, of feature and learned fusions; raise `FitError` for a late one."""
+    fusion = get_fusion(name)
+    if isinstance(fusion, LateFusion):
+        raise FitError(
+            "only feature and learned fusions make one matrix",
+            f"{name} joins the scores of several heads",
+            f"fuse its sources {', '.join(fusion.sources)} one by one",
+        )
+    return fusion
+
+
+def get_late_fusion(name: str) -> LateFusion:
+    """As `get_fusion`, of late fusions; raise `FitError` for another."""
+    fusion = get_fusion(name)
+    if not isinstance(fusion, LateFusion):
+        raise FitError(
+            "only late fusions join the scores of several heads",
+            f"{name} is a {fusion.kind} fusion",
+            "fit one head on it",
+        )
+    return fusion
+
+
+def sources_of(name: str) -> tuple[str, ...]:
+    """Give the fusions that have a head each: the sources of a late fusion, else itself."""
+    fusion = get_fusion(name)
+    return fusion.sources if isinstance(fusion, LateFusion) else (name,)
+
+
+def prompted_fusions() -> tuple[str, ...]:
+    """Name the fusions whose rows can be compared with the prompts of labels."""
+    return tuple(
+        name
+        for name, fusion in FUSIONS.items()
+        if isinstance(fusion, FeatureFusion) and fusion.prompts
+    )

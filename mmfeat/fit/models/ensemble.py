@@ -24,12 +24,12 @@ from mmfeat.config import FitSettings
 from mmfeat.core.checks import check_choice
 from mmfeat.core.files import write_json
 from mmfeat.errors import ConfigError, FitError, RunError
+from mmfeat.fit.fusion.scores import float32_logits
 from mmfeat.fit.heads.base import History
 from mmfeat.fit.heads.space import Space
 from mmfeat.fit.models.feature_model import not_cross_validated
 from mmfeat.fit.models.model import FILE, FindSource, Model, Reads, broken_model, load_model
 from mmfeat.fit.models.source import folds_of, labelled
-from mmfeat.fit.models.stacking import float32_logits
 from mmfeat.runs.config import FeatureSets, RunConfig
 from mmfeat.runs.listing import find_run
 from mmfeat.runs.run import Run

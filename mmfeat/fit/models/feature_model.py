@@ -14,7 +14,7 @@ from mmfeat.config import FitSettings
 from mmfeat.core.files import write_json
 from mmfeat.core.plugins import check_name, resolve
 from mmfeat.errors import ConfigError, FitError
-from mmfeat.fit.fusion.fuse import FUSIONS
+from mmfeat.fit.fusion import LearnedFusion, get_fusion, sources_of
 from mmfeat.fit.heads import HEADS
 from mmfeat.fit.heads.base import Head
 from mmfeat.fit.heads.space import Space
@@ -22,7 +22,6 @@ from mmfeat.fit.losses import LOSSES
 from mmfeat.fit.models.model import FILE, FindSource, Reads, broken_model
 from mmfeat.fit.models.settings import ModelSettings
 from mmfeat.fit.models.source import Source, check_pair
-from mmfeat.fit.models.stacking import SOURCES
 from mmfeat.runs.config import FeatureSets, RunConfig
 from mmfeat.runs.workspace import Workspace
 
@@ -36,7 +35,7 @@ class FeatureModel(ABC):
     head, fusion, loss, seed, settings
         What it was built from; together they make the same model again.
     sources
-        By name; a feature-level or learned fusion is its own only source.
+        By name; a feature or learned fusion is its own only source.
     """
 
     kind: ClassVar[str]
@@ -66,15 +65,15 @@ class FeatureModel(ABC):
         Raises `ConfigError` for a wrong setting or a pair that makes no sense, and `PluginError`
         for an unknown name.
         """
-        check_name(fusion, FUSIONS, "fusion")
+        spec = get_fusion(fusion)
         check_name(loss, LOSSES, "loss")
         parsed = ModelSettings.parse(settings or {})
         head_class: type[Head] = resolve(head, HEADS, "head")
-        names = SOURCES.get(fusion, (fusion,))
+        names = sources_of(fusion)
         check_pair(head_class, fusion, names)
         given: dict[str, str] = {"loss": loss} if head_class.uses_loss else {}
         if head_class.learns_fusion:
-            given["learned_fusion"] = fusion if FUSIONS[fusion].kind == "learned" else "none"
+            given["learned_fusion"] = spec.module if isinstance(spec, LearnedFusion) else "none"
         unknown = set(parsed.by_source) - set(names) - cls.extra_parts()
         if unknown:
             raise _no_part(fusion, names, ", ".join(sorted(unknown)))

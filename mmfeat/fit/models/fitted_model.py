@@ -21,7 +21,7 @@ class FittedModel:
     @property
     def meta_learner(self) -> Head | None:
         """The head that the stacker has learned, where it has one."""
-        return self.stacker.decision
+        return self.stacker.meta_learner
 
     def save(self, folder: Path) -> None:
         """Write a folder per source and, where it is learned, one of the meta-learner."""

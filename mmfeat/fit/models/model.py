@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Protocol, Self
 from mmfeat.config import FitSettings
 from mmfeat.core.plugins import Plugin, check_name, resolve
 from mmfeat.errors import FitError
-from mmfeat.fit.fusion.fuse import FUSIONS
+from mmfeat.fit.fusion import get_fusion
 from mmfeat.fit.heads import HEADS
 from mmfeat.fit.heads.base import Head, History
 from mmfeat.fit.heads.space import Space
@@ -33,7 +33,7 @@ MODELS: dict[str, Plugin] = {
         "mmfeat.fit.models.ensemble:Ensemble", "weighted mean of runs: --set runs=RUN1,RUN2"
     ),
 }
-OF_FUSION = {"feature": "head", "learned": "head", "decision": "stacked"}  # kind of fusion -> model
+OF_FUSION = {"feature": "head", "learned": "head", "late": "stacked"}  # kind of fusion -> model
 
 # What `fit --head` takes: a head, or an ensemble, which is made of runs instead of features.
 FITTED: dict[str, Plugin] = {**HEADS, "ensemble": MODELS["ensemble"]}
@@ -164,10 +164,7 @@ class Model(Protocol):
 def model_class(head: str, fusion: str) -> type[Model]:
     """The class of model that a head and a fusion make; raise `PluginError` for unknown names."""
     check_name(head, FITTED, "head")
-    if head in MODELS:
-        kind = head
-    else:
-        kind = OF_FUSION[FUSIONS[check_name(fusion, FUSIONS, "fusion")].kind]
+    kind = head if head in MODELS else OF_FUSION[get_fusion(fusion).kind]
     found: type[Model] = resolve(kind, MODELS, "model")
     return found
 

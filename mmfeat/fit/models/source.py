@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmfeat.errors import ConfigError, FitError
-from mmfeat.fit.fusion.fuse import FUSIONS, PROMPTED, fuse, fuse_stream
+from mmfeat.fit.fusion import get_fusion, prompted_fusions
+from mmfeat.fit.fusion.fuse import fuse, fuse_stream
 from mmfeat.fit.heads.base import Head
 from mmfeat.runs.folds import count_leaks
 from mmfeat.store import StoredFeatures
@@ -80,15 +81,15 @@ def twins_across(features: FeatureRows, folds: IntArray) -> str | None:
 
 def check_pair(head: type[Head], fusion: str, sources: Sequence[str]) -> None:
     """Raise `ConfigError` for a head and a fusion that make no sense together."""
-    if FUSIONS[fusion].kind == "learned" and not head.learns_fusion:
+    if get_fusion(fusion).kind == "learned" and not head.learns_fusion:
         raise ConfigError(
             f"the fusion {fusion} is learned inside torch heads",
             f"the head {head.name} is not one of them",
             "use the head mlp or gmlp, or the fusion concat",
         )
-    if head.uses_prompts and not set(sources) <= set(PROMPTED):
+    if head.uses_prompts and not set(sources) <= set(prompted_fusions()):
         raise ConfigError(
             f"the head {head.name} compares rows with prompts of the labels, which are texts",
             f"rows of the fusion {fusion} do not lie in their space",
-            f"use one of {', '.join(PROMPTED)}, or a late fusion",
+            f"use one of {', '.join(prompted_fusions())}, or a late fusion",
         )

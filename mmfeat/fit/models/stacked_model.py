@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from mmfeat.fit.fusion import get_late_fusion
 from mmfeat.fit.heads.base import Head, History
 from mmfeat.fit.models.checkpoint import fold_checkpoints
 from mmfeat.fit.models.feature_model import FeatureModel, not_cross_validated
@@ -68,7 +69,9 @@ class StackedModel(FeatureModel):
     ) -> dict[str, Any]:
         settings = parsed.by_source.get("decision", {})
         return {
-            "stacker": Stacker.build(fusion, settings=settings, seed=seed, loss=loss),
+            "stacker": Stacker.build(
+                get_late_fusion(fusion), settings=settings, seed=seed, loss=loss
+            ),
             "in_sample": bool(parsed.in_sample),
         }
 

@@ -1,125 +1,124 @@
-"""Decision-level fusions: one head per source, and a stacker of their scores.
+"""Late fusions: one head per source, and a stacker that joins their scores.
 
-| fusion     | sources             | stacker                                             |
-|------------|---------------------|------------------------------------------------------|
-| late-mean  | image, text         | mean of the probabilities                            |
-| late-sum   | image, text         | an MLP on the sum of the probabilities               |
-| late-stack | image, text         | logistic regression on the logits, side by side      |
-| mixed      | image, text, concat | an MLP on the sum of the probabilities               |
-
-A row that lacks a modality takes that modality's scores from the other one, so that a sum or
-mean is made of what is there.
+What a late fusion's sources are, how their scores become inputs and which meta-learner learns
+from these stands in `mmfeat.fit.fusion.FUSIONS`. A row that lacks a modality takes that
+modality's scores from the others, so that a sum or mean is made of what the row has.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 
-from mmfeat.core.numeric import logit
 from mmfeat.core.plugins import resolve
-from mmfeat.fit.fusion.fuse import present
+from mmfeat.errors import ConfigError
+from mmfeat.fit.fusion import LateFusion, get_matrix_fusion
+from mmfeat.fit.fusion.rows import present
 from mmfeat.fit.heads import HEADS
 from mmfeat.fit.heads.base import Head
 from mmfeat.types import FeatureRows, FloatArray, IntArray, Targets
-
-SOURCES: dict[str, tuple[str, ...]] = {
-    "late-mean": ("image", "text"),
-    "late-sum": ("image", "text"),
-    "late-stack": ("image", "text"),
-    "mixed": ("image", "text", "concat"),
-}
-SMALLEST = 1 / (1 + math.exp(15))  # probability: rounded ones may be 0 or 1
 
 
 class Stacker:
     """Scores of several heads become one; learned from scores of rows the heads never saw."""
 
-    def __init__(self, fusion: str, decision: Head | None) -> None:
-        self.fusion, self.decision = fusion, decision
+    def __init__(self, fusion: LateFusion, meta_learner: Head | None) -> None:
+        self.fusion, self.meta_learner = fusion, meta_learner
 
     @classmethod
-    def build(cls, fusion: str, *, settings: dict[str, str], seed: int, loss: str) -> Self:
-        """Make the stacker of `fusion`; `settings` are those of its decision head."""
-        if fusion == "late-mean":
+    def build(
+        cls, fusion: LateFusion, *, settings: Mapping[str, str], seed: int, loss: str
+    ) -> Self:
+        """Make the stacker of `fusion`; `settings` are those of its meta-learner.
+
+        Raises `ConfigError` for a wrong setting, and for any where there is no meta-learner.
+        """
+        spec = fusion.meta_learner
+        if spec is None:
+            if settings:
+                raise ConfigError(
+                    "settings `decision.KEY` are those of a late fusion's meta-learner",
+                    f"the {fusion.summary} has none, and decision.{next(iter(settings))} is set",
+                    "remove that setting, or choose another fusion",
+                )
             return cls(fusion, None)
-        if fusion == "late-stack":
-            stack = {"C": "1.0", **settings}
-            return cls(fusion, resolve("logreg", HEADS, "head").from_settings(stack, seed=seed))
-        mlp = resolve("mlp", HEADS, "head")
-        # a few scores a row are soon learned by heart: no more epochs where rows are few
-        shape = {"preset": "guo-decision", "epochs": "8", **settings}
-        return cls(fusion, mlp.from_settings(shape, seed=seed, loss=loss))
+        plugin = resolve(spec.head, HEADS, "head")
+        given = {"loss": loss} if plugin.uses_loss else {}
+        return cls(fusion, plugin.from_settings({**spec.settings, **settings}, seed=seed, **given))
 
     @property
     def uses_loss(self) -> bool:
         """Whether the loss changes its meta-learner."""
-        return self.decision is not None and self.decision.uses_loss
+        return self.meta_learner is not None and self.meta_learner.uses_loss
 
     def fit(self, scores: Mapping[str, FloatArray], y: Targets) -> Self:
         """Learn from each source's probabilities, (n, k), and the targets, (n, k)."""
-        if self.decision is not None:
+        if self.meta_learner is not None:
             x = self._inputs(scores)
-            self.decision = replace(self.decision).fit(x, y, blocks=(x.shape[1],))
+            self.meta_learner = replace(self.meta_learner).fit(x, y, blocks=(x.shape[1],))
         return self
 
     def predict(self, scores: Mapping[str, FloatArray]) -> FloatArray:
         """Give probabilities of shape (n, k) from each source's."""
-        if self.decision is None:
-            mean: FloatArray = np.mean(list(scores.values()), axis=0, dtype=np.float32)
-            return mean
-        return self.decision.predict(self._inputs(scores))
+        inputs = self._inputs(scores)
+        return inputs if self.meta_learner is None else self.meta_learner.predict(inputs)
 
     def copy(self) -> Self:
         """The same stacker, not fitted."""
-        return type(self)(self.fusion, None if self.decision is None else replace(self.decision))
+        return self._with(None if self.meta_learner is None else replace(self.meta_learner))
 
-    def for_refit(self, folds: list[Self]) -> Self:
-        """This stacker with what the folds found."""
-        if self.decision is None:
+    def for_refit(self, folds: Sequence[Self]) -> Self:
+        """This stacker with what the folds found, e.g. the number of epochs."""
+        if self.meta_learner is None:
             return self.copy()
-        heads = [fold.decision for fold in folds if fold.decision is not None]
-        return type(self)(self.fusion, self.decision.for_refit(heads))
+        heads = [fold.meta_learner for fold in folds if fold.meta_learner is not None]
+        return self._with(self.meta_learner.for_refit(heads))
 
     def save(self, folder: Path) -> None:
-        """Write the decision head, where there is one, into `folder`."""
-        if self.decision is not None:
-            self.decision.save(folder)
+        """Write the meta-learner, where there is one, into `folder`."""
+        if self.meta_learner is not None:
+            self.meta_learner.save(folder)
 
     def load(self, folder: Path) -> Self:
         """Read what `save` wrote."""
-        if self.decision is None:
+        if self.meta_learner is None:
             return self.copy()
-        return type(self)(self.fusion, type(self.decision).load(folder))
+        return self._with(type(self.meta_learner).load(folder))
+
+    def _with(self, meta_learner: Head | None) -> Self:
+        return type(self)(self.fusion, meta_learner)
 
     def _inputs(self, scores: Mapping[str, FloatArray]) -> FloatArray:
-        if self.fusion == "late-stack":
-            return np.hstack([float32_logits(part) for part in scores.values()])
-        total: FloatArray = np.sum(list(scores.values()), axis=0, dtype=np.float32)
-        return total
+        return self.fusion.function([scores[source] for source in self.fusion.sources])
 
 
 def fill_missing_modality(
-    scores: dict[str, FloatArray], features: FeatureRows, rows: IntArray | None = None
+    scores: Mapping[str, FloatArray], features: FeatureRows, rows: IntArray | None = None
 ) -> dict[str, FloatArray]:
-    """Give rows that lack a modality the other one's scores in its place.
+    """Give rows that lack a modality the mean scores of the other modalities in its place.
 
-    `scores` are of all rows of `features`, or of the chosen `rows`.
+    `scores`, (n, k) per source, are of all rows of `features`, or of the chosen `rows`. Sources
+    of several modalities are left as they are.
     """
-    image, text = present(features, "image"), present(features, "text")
+    named = {source: get_matrix_fusion(source).modalities or () for source in scores}
+    has = {
+        source: present(features, names[0]) for source, names in named.items() if len(names) == 1
+    }
     if rows is not None:
-        image, text = image[rows], text[rows]
-    lent = dict(scores)
-    lent["image"] = np.where((~image & text)[:, None], scores["text"], scores["image"])
-    lent["text"] = np.where((image & ~text)[:, None], scores["image"], scores["text"])
-    return lent
-
-
-def float32_logits(probabilities: FloatArray) -> FloatArray:
-    """Logits in float32, clipped to [−15, 15], of probabilities of any shape."""
-    return logit(probabilities, smallest=SMALLEST).astype(np.float32)
+        has = {source: found[rows] for source, found in has.items()}
+    filled = dict(scores)
+    for source, found in has.items():
+        others = [other for other in has if other != source]
+        lacking = ~found & np.any([has[other] for other in others], axis=0)
+        if lacking.any():
+            there = [
+                np.where(has[other][lacking, None], scores[other][lacking], np.float32(np.nan))
+                for other in others
+            ]
+            filled[source] = scores[source].copy()
+            filled[source][lacking] = np.nanmean(there, axis=0)
+    return filled

@@ -12,11 +12,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmfeat.errors import FitError, PluginError
-from mmfeat.fit.fusion.fuse import FUSIONS, count_missing, fuse
+from mmfeat.fit.fusion import (
+    FUSIONS,
+    FeatureFusion,
+    LateFusion,
+    LearnedFusion,
+    prompted_fusions,
+    sources_of,
+)
+from mmfeat.fit.fusion.fuse import fuse
+from mmfeat.fit.fusion.matrix import side_by_side
+from mmfeat.fit.fusion.rows import count_missing
+from mmfeat.fit.heads import HEADS
+from mmfeat.fit.heads.torch.fusing import MODULES
 from mmfeat.types import Features
 
 N_ROWS, WIDTH = 12, 8
-MATRIX = [name for name, fusion in FUSIONS.items() if fusion.kind != "decision"]
+MATRIX = [name for name, fusion in FUSIONS.items() if fusion.kind != "late"]
 
 
 def make_features(*, image_dim: int = WIDTH, parts: int = 1, scale: float = 1.0) -> Features:
@@ -129,15 +141,87 @@ def test_a_missing_modality_is_told() -> None:
     features = make_features()
     only_text = replace(features, embeddings={"text": features.embeddings["text"]})
     assert count_missing(only_text) == {"text": 0}
-    with pytest.raises(FitError, match="needs image embeddings"):
+    with pytest.raises(FitError, match="two or more modalities; the store has text"):
         fuse(only_text, "concat")
 
 
-def test_unknown_and_decision_level_fusions_are_refused() -> None:
+def test_unknown_and_late_fusions_are_refused() -> None:
     with pytest.raises(PluginError, match="concat"):
         fuse(make_features(), "nonsense")
     with pytest.raises(FitError, match="late-sum"):
         fuse(make_features(), "late-sum")
+
+
+def test_a_single_modality_is_not_joined() -> None:
+    features = make_features()
+    only_image = replace(features, embeddings={"image": features.embeddings["image"]})
+    with pytest.raises(FitError, match="needs text embeddings"):
+        fuse(only_image, "text")
+    for fusion in ("concat", "product", "gated"):
+        with pytest.raises(FitError, match="the store has image"):
+            fuse(only_image, fusion)
+
+
+def with_audio() -> tuple[Features, list[np.ndarray]]:
+    features = make_features()
+    audio = np.random.default_rng(1).normal(size=(N_ROWS, WIDTH)).astype(np.float16)
+    image, text = (features.embeddings[modality][0] for modality in ("image", "text"))
+    audio[2], image[3], text[3] = np.nan, np.nan, np.nan
+    image[4], text[4], audio[4] = np.nan, np.nan, np.nan
+    three = {**features.embeddings, "audio": (audio,)}
+    units = [np.nan_to_num(unit(part)) for part in (image, text, audio)]
+    return replace(features, embeddings=three), units
+
+
+def test_fusions_of_all_modalities_join_three() -> None:
+    features, units = with_audio()
+    there = np.array([rows.any(axis=1) for rows in units])
+    largest = np.where(there[:, :, None], units, -np.inf).max(axis=0)
+    expected = {
+        "concat": np.hstack(units),
+        "sum": np.sum(units, axis=0),
+        "mean": np.sum(units, axis=0) / np.maximum(there.sum(axis=0), 1)[:, None],
+        "product": np.prod(units, axis=0),
+        "max": np.where(np.isfinite(largest), largest, 0),
+        "concat-product": np.hstack([*units, np.prod(units, axis=0)]),
+    }
+    for fusion, values in expected.items():
+        np.testing.assert_allclose(fuse(features, fusion).values, values, atol=1e-6)
+    assert fuse(features, "concat").blocks == (WIDTH,) * 3
+
+
+@pytest.mark.parametrize(
+    "fusion", [name for name, spec in FUSIONS.items() if "two" in spec.summary]
+)
+def test_fusions_of_two_modalities_refuse_three(fusion: str) -> None:
+    with pytest.raises(FitError, match="joins two modalities; the store has image, text, audio"):
+        fuse(with_audio()[0], fusion)
+
+
+def test_every_fusion_names_what_there_is() -> None:
+    for name, spec in FUSIONS.items():
+        if isinstance(spec, LearnedFusion):
+            assert spec.module in MODULES
+        if isinstance(spec, LateFusion):
+            assert all(isinstance(FUSIONS[source], FeatureFusion) for source in spec.sources)
+            assert spec.meta_learner is None or spec.meta_learner.head in HEADS
+        assert sources_of(name) == getattr(spec, "sources", (name,))
+
+
+def test_a_new_fusion_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    audio = FeatureFusion(summary="the audio alone", function=side_by_side, modalities=("audio",))
+    monkeypatch.setitem(FUSIONS, "audio", audio)
+    features, (_, _, rows) = with_audio()
+    np.testing.assert_allclose(fuse(features, "audio").values, rows, atol=1e-6)
+
+
+def test_only_rows_in_the_space_of_the_encoder_are_compared_with_prompts() -> None:
+    features = replace(make_features(), prompts=(np.eye(3, WIDTH, dtype=np.float32),))
+    for fusion in prompted_fusions():
+        fused = fuse(features, fusion, prompts=True)
+        assert fused.prompts is not None and fused.prompts.shape == (3, sum(fused.blocks))
+    with pytest.raises(FitError, match="product are not in it"):
+        fuse(features, "product", prompts=True)
 
 
 @given(scale=st.floats(1e-3, 1e3), fusion=st.sampled_from(MATRIX))

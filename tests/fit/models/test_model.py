@@ -13,13 +13,13 @@ import pytest
 
 from mmfeat.core.plugins import resolve
 from mmfeat.errors import ConfigError, FitError, PluginError
-from mmfeat.fit.fusion.fuse import FUSIONS, PROMPTED, fuse
+from mmfeat.fit.fusion import FUSIONS, LateFusion, prompted_fusions, sources_of
+from mmfeat.fit.fusion.fuse import fuse
 from mmfeat.fit.heads import HEADS
 from mmfeat.fit.losses import LOSSES
 from mmfeat.fit.models.head_model import HeadModel
 from mmfeat.fit.models.model import Model, read_model
 from mmfeat.fit.models.stacked_model import StackedModel
-from mmfeat.fit.models.stacking import SOURCES
 from mmfeat.fit.recipes import RECIPES
 from mmfeat.runs.folds import make_folds
 from mmfeat.types import Features
@@ -30,6 +30,9 @@ QUICK = {
     "gmlp": {"epochs": "2", "width": "4", "tokens": "2"},
     "lightgbm": {"trees": "3", "min_rows": "2"},
 }
+
+
+LATE = [name for name, fusion in FUSIONS.items() if isinstance(fusion, LateFusion)]
 
 
 def make_features(*, shift: float = 0.0) -> Features:
@@ -52,7 +55,7 @@ def make_model(
     texts = {**QUICK.get(head, {}), **settings}
     if fusion in ("late-sum", "mixed"):
         texts = {"decision.epochs": "2", "decision.hidden": "8", **texts}
-    kind = StackedModel if fusion in SOURCES else HeadModel
+    kind = StackedModel if fusion in LATE else HeadModel
     return kind.make(head=head, fusion=fusion, loss=loss, settings=texts)
 
 
@@ -89,7 +92,7 @@ def pairs() -> list[tuple[str, str]]:
         for head in HEADS
         for fusion in FUSIONS
         if FUSIONS[fusion].kind != "learned" or resolve(head, HEADS, "head").learns_fusion
-        if head != "zeroshot" or set(SOURCES.get(fusion, (fusion,))) <= set(PROMPTED)
+        if head != "zeroshot" or set(sources_of(fusion)) <= set(prompted_fusions())
     ]
 
 
@@ -219,7 +222,7 @@ def test_normalise_reaches_the_fusion() -> None:
     assert np.abs(plain - raw).max() > 0.01
 
 
-@pytest.mark.parametrize("fusion", SOURCES)
+@pytest.mark.parametrize("fusion", LATE)
 def test_in_sample_scores_are_a_choice_and_warn(
     fusion: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -292,7 +295,7 @@ def test_the_loss_matters_to_torch_heads_and_decision_mlps() -> None:
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_builds(name: str) -> None:
     recipe = RECIPES[name]
-    model = (StackedModel if recipe.fusion in SOURCES else HeadModel).make(
+    model = (StackedModel if recipe.fusion in LATE else HeadModel).make(
         head=recipe.head, fusion=recipe.fusion, loss=recipe.loss, settings=recipe.settings
     )
-    assert set(model.sources) == set(SOURCES.get(recipe.fusion, (recipe.fusion,)))
+    assert set(model.sources) == set(sources_of(recipe.fusion))

@@ -1,4 +1,4 @@
-"""Decision-level fusions: what each stacker computes."""
+"""Late fusions: what each stacker computes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmfeat.fit.models.stacking import SOURCES, Stacker, fill_missing_modality, float32_logits
+from mmfeat.errors import ConfigError
+from mmfeat.fit.fusion import FUSIONS, FeatureFusion, LateFusion
+from mmfeat.fit.fusion.matrix import side_by_side
+from mmfeat.fit.fusion.scores import float32_logits
+from mmfeat.fit.models.stacking import Stacker, fill_missing_modality
 from mmfeat.types import Features
 
 N_ROWS, N_LABELS = 80, 2
@@ -24,12 +28,15 @@ def draw() -> tuple[dict[str, np.ndarray], np.ndarray]:
     return scores, y
 
 
+LATE = {name: spec for name, spec in FUSIONS.items() if isinstance(spec, LateFusion)}
+
+
 def build(fusion: str, **settings: str) -> Stacker:
-    return Stacker.build(fusion, settings=settings, seed=0, loss="bce")
+    return Stacker.build(LATE[fusion], settings=settings, seed=0, loss="bce")
 
 
 def sources_of(fusion: str) -> dict[str, np.ndarray]:
-    return {source: draw()[0][source] for source in SOURCES[fusion]}
+    return {source: draw()[0][source] for source in LATE[fusion].sources}
 
 
 def test_late_mean_is_the_mean() -> None:
@@ -42,8 +49,8 @@ def test_late_mean_is_the_mean() -> None:
 def test_late_stack_trusts_the_better_source() -> None:
     scores, y = sources_of("late-stack"), draw()[1]
     stacker = build("late-stack").fit(scores, y)
-    assert stacker.decision is not None
-    weights = stacker.decision._weights  # type: ignore[attr-defined]
+    assert stacker.meta_learner is not None
+    weights = stacker.meta_learner._weights  # type: ignore[attr-defined]
     for label in range(N_LABELS):
         assert weights[N_LABELS + label, label] > weights[label, label]
 
@@ -51,8 +58,8 @@ def test_late_stack_trusts_the_better_source() -> None:
 @pytest.mark.parametrize("fusion", ["late-sum", "mixed"])
 def test_sums_are_decided_by_an_mlp_of_the_paper(fusion: str) -> None:
     stacker = build(fusion, epochs="20")
-    assert stacker.decision is not None
-    assert stacker.decision.preset == "guo-decision"  # type: ignore[attr-defined]
+    assert stacker.meta_learner is not None
+    assert stacker.meta_learner.preset == "guo-decision"  # type: ignore[attr-defined]
     scores, y = sources_of(fusion), draw()[1]
     answers = stacker.fit(scores, y).predict(scores)
     assert ((answers > 0.5) == y).mean() > 0.75
@@ -61,7 +68,7 @@ def test_sums_are_decided_by_an_mlp_of_the_paper(fusion: str) -> None:
     np.testing.assert_allclose(stacker.predict(swapped), answers, atol=2e-2)
 
 
-@pytest.mark.parametrize("fusion", SOURCES)
+@pytest.mark.parametrize("fusion", LATE)
 def test_combiners_are_saved(fusion: str, tmp_path: Path) -> None:
     settings = {"epochs": "2"} if fusion in ("late-sum", "mixed") else {}
     scores, y = sources_of(fusion), draw()[1]
@@ -88,6 +95,33 @@ def test_a_missing_modality_borrows_the_other_ones_scores() -> None:
     np.testing.assert_allclose(lent["image"].ravel(), [0.7, 0.2, 0.3])
     np.testing.assert_allclose(lent["text"].ravel(), [0.7, 0.2, 0.9])
     np.testing.assert_allclose(scores["image"].ravel(), [0.1, 0.2, 0.3])  # not in place
+
+
+def test_a_missing_modality_takes_the_mean_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    audio = FeatureFusion(summary="audio", function=side_by_side, modalities=("audio",))
+    monkeypatch.setitem(FUSIONS, "audio", audio)
+    here, gone = np.ones(2, dtype=np.float16), np.full(2, np.nan, dtype=np.float16)
+    embeddings = {
+        "image": (np.stack([here, gone, gone, gone]),),
+        "text": (np.stack([here, here, gone, gone]),),
+        "audio": (np.stack([here, here, here, gone]),),
+    }
+    features = Features(ids=tuple("abcd"), embeddings=embeddings, targets=None, labels=("1",))
+    drawn = np.random.default_rng(0).random((4, 4, 1)).astype(np.float32)
+    scores = dict(zip(("image", "text", "audio", "concat"), drawn, strict=True))
+    filled = fill_missing_modality(scores, features)
+    mean = (scores["text"][1] + scores["audio"][1]) / 2
+    np.testing.assert_array_equal(filled["image"][1], mean)
+    np.testing.assert_array_equal(filled["image"][2], scores["audio"][2])
+    np.testing.assert_array_equal(filled["text"][2], scores["audio"][2])
+    for source in scores:  # nothing is known of the last row, and concat is of all modalities
+        np.testing.assert_array_equal(filled[source][[0, 3]], scores[source][[0, 3]])
+    np.testing.assert_array_equal(filled["concat"], scores["concat"])
+
+
+def test_a_mean_has_no_meta_learner_to_set() -> None:
+    with pytest.raises(ConfigError, match="remove that setting"):
+        build("late-mean", epochs="2")
 
 
 def test_logits_of_certain_scores_are_cut() -> None:

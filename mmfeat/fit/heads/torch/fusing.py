@@ -46,20 +46,22 @@ class Bilinear(nn.Module):
         return product
 
 
+MODULES: dict[str, type[Gated | Bilinear]] = {"gated": Gated, "bilinear": Bilinear}
+
+
 def fuse_blocks(
-    kind: str, blocks: tuple[int, ...], width: int
+    name: str, blocks: tuple[int, ...], width: int
 ) -> tuple[nn.Module, tuple[int, ...]]:
-    """Make the module for `kind` (none, gated, bilinear) and tell the blocks that leave it.
+    """Make the module of that name (``"none"`` or one of `MODULES`), with the blocks it gives.
 
     Raises `FitError` where a learned fusion is asked for and there are not two modalities.
     """
-    if kind == "none":
+    if name == "none":
         return nn.Identity(), blocks
     if len(blocks) != 2:
         raise FitError(
-            f"the fusion {kind} joins two modalities",
+            f"the fusion {name} joins two modalities",
             f"there are {len(blocks)}",
-            "use a store with images and texts",
+            "use a store with two modalities, or the fusion concat",
         )
-    module = {"gated": Gated, "bilinear": Bilinear}[kind](blocks, width)
-    return module, (width,)
+    return MODULES[name](blocks, width), (width,)

@@ -38,6 +38,7 @@ from mmfeat.fit.heads.space import Choice, Range, Space
 from mmfeat.fit.heads.streaming import Shared, in_memory
 from mmfeat.fit.heads.torch.batches import ROWS_AT_ONCE, Batches, Source
 from mmfeat.fit.heads.torch.dropout import Dropout
+from mmfeat.fit.heads.torch.fusing import MODULES
 from mmfeat.fit.heads.torch.optimiser import constant, cosine, make_optimizer
 from mmfeat.fit.heads.torch.standardise import Standardise
 from mmfeat.fit.heads.torch.threads import fits_at_once, side_by_side, threads_for
@@ -90,7 +91,7 @@ class TorchHead(Head):
         check_choice("schedule", self.schedule, ("cosine", "constant"))
         check_choice("precision", self.precision, ("auto", "fp32", "bf16"))
         check_choice("device", self.device, ("auto", "cpu", "cuda"))
-        check_choice("learned_fusion", self.learned_fusion, ("none", "gated", "bilinear"))
+        check_choice("learned_fusion", self.learned_fusion, ("none", *MODULES))
         check_range("epochs", 1 if self.epochs is None else self.epochs, 1, 1e9)
         check_range("batch", self.batch, 0, math.inf)
         check_range("patience", self.patience, 0, math.inf)

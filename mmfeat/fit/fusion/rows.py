@@ -1,0 +1,120 @@
+"""Rows of several modalities, read as float32 and normalised where a fusion wants them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmfeat.errors import FitError
+from mmfeat.types import BoolArray, FeatureRows, Features, FloatArray
+
+ROWS_AT_ONCE = 256  # that are normalised at once, so that memory stays flat
+LEAST, MOST = 1e-20, 1e30  # sums of squares that lost nothing in float32
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModalityRows:
+    """The modalities that a fusion joins, of the same n rows.
+
+    Every array of a modality (one per feature set) is L2-normalised by itself, unless
+    `normalise` is off. A row that lacks an embedding has zeros in its place.
+    """
+
+    fusion: str
+    features: Features
+    modalities: tuple[str, ...]
+    normalise: bool
+
+    @property
+    def n_rows(self) -> int:
+        """The number of rows."""
+        return self.features.n_rows
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The width of each modality: of its arrays side by side."""
+        embeddings = self.features.embeddings
+        return tuple(sum(part.shape[1] for part in embeddings[name]) for name in self.modalities)
+
+    @property
+    def width(self) -> int:
+        """The width of all modalities; raise `FitError` where they differ."""
+        first, *others = self.widths
+        if any(width != first for width in others):
+            raise FitError(
+                f"{self.fusion} needs modalities of one width",
+                f"{_enumerate(self.modalities)} have {_enumerate(self.widths)} numbers",
+                "use concat, gated or a late fusion",
+            )
+        return first
+
+    def read(self, modality: str, *, out: FloatArray) -> None:
+        """Write the rows of a modality into `out`, (n, d), its arrays side by side."""
+        torch = sys.modules.get(
+            "torch"
+        )  # much faster at float16; heads without it need not load it
+        end = 0
+        for part in self.features.embeddings[modality]:
+            start, end = end, end + part.shape[1]
+            for first in range(0, len(part), ROWS_AT_ONCE):
+                rows = slice(first, first + ROWS_AT_ONCE)
+                block = out[rows, start:end]
+                if torch is None:
+                    block[:] = part[rows]
+                else:
+                    stored = torch.from_numpy(np.ascontiguousarray(part[rows]))
+                    torch.from_numpy(block).copy_(stored)
+                if self.normalise:
+                    _to_unit_length(block)
+                else:
+                    block[~np.isfinite(block).all(axis=1)] = 0.0
+
+    def read_all(self) -> Iterator[tuple[str, FloatArray]]:
+        """Read (modality, rows (n, d)) one after another; raise `FitError` where widths differ."""
+        width = self.width
+        for modality in self.modalities:
+            rows = np.empty((self.n_rows, width), dtype=np.float32)
+            self.read(modality, out=rows)
+            yield modality, rows
+
+    def present(self, modality: str) -> BoolArray:
+        """Say for each row, of shape (n,), whether it has the modality."""
+        return present(self.features, modality)
+
+
+def present(features: FeatureRows, modality: str) -> BoolArray:
+    """Say for each row, of shape (n,), whether any feature set has an embedding of `modality`."""
+    found = np.zeros(features.n_rows, dtype=bool)
+    for start in range(0, features.n_rows, ROWS_AT_ONCE):
+        rows = slice(start, start + ROWS_AT_ONCE)
+        for part in features.part(rows).embeddings.get(modality, ()):
+            found[rows] |= np.isfinite(part).all(axis=1)
+    return found
+
+
+def count_missing(features: FeatureRows) -> dict[str, int]:
+    """Count the rows without an embedding, for each modality that the features have."""
+    none = features.part(slice(0))
+    return {modality: int((~present(features, modality)).sum()) for modality in none.embeddings}
+
+
+def _to_unit_length(rows: FloatArray) -> None:
+    """Divide each row by its length, in place; rows that are not finite become zero."""
+    squares = np.einsum("ij,ij->i", rows, rows)
+    odd = ~((squares > LEAST) & (squares < MOST))
+    rows *= (1 / np.sqrt(np.where(odd, 1, squares)))[:, None]
+    if odd.any():
+        block = rows[odd]
+        block[~np.isfinite(block).all(axis=1)] = 0.0
+        # The largest number first: squares of what remains are what float32 can hold.
+        block /= np.maximum(np.abs(block).max(axis=1, keepdims=True, initial=0.0), 1e-30)
+        block /= np.maximum(np.linalg.norm(block, axis=1, keepdims=True), 1e-30)
+        rows[odd] = block
+
+
+def _enumerate(words: tuple[object, ...]) -> str:
+    *others, last = map(str, words)
+    return f"{', '.join(others)} and {last}" if others else last
