@@ -24,7 +24,7 @@ from mmfeat.core.files import write_json
 from mmfeat.errors import FitError, RunError
 from mmfeat.types import Embeddings, FeatureRows, IntArray, Targets
 
-ROWS_AT_ONCE = 8192  # that are read at once, so that memory stays flat
+READ_ROWS = 8192  # that are read at a time, which bounds the memory
 
 
 def make_folds(targets: Targets, *, n_folds: int, seed: int) -> IntArray:
@@ -71,8 +71,8 @@ def make_folds(targets: Targets, *, n_folds: int, seed: int) -> IntArray:
 def count_leaks(features: FeatureRows, folds: IntArray) -> int:
     """Count the rows whose embeddings occur, bit for bit, in another fold as well."""
     keys = np.empty(len(folds), np.uint64)
-    for start in range(0, len(folds), ROWS_AT_ONCE):
-        part = features.part(slice(start, start + ROWS_AT_ONCE))
+    for start in range(0, len(folds), READ_ROWS):
+        part = features.part(slice(start, start + READ_ROWS))
         found = chain.from_iterable(part.embeddings.values())
         arrays = [np.ascontiguousarray(array) for array in found]
         for row, embeddings in enumerate(zip(*arrays, strict=True), start):

@@ -11,7 +11,7 @@ import numpy as np
 from mmfeat.errors import FitError
 from mmfeat.types import BoolArray, FeatureRows, Features, FloatArray
 
-ROWS_AT_ONCE = 256  # that are normalised at once, so that memory stays flat
+NORMALISED_ROWS = 256  # that are normalised at a time, which bounds the memory
 LEAST, MOST = 1e-20, 1e30  # sums of squares that lost nothing in float32
 
 
@@ -59,8 +59,8 @@ class ModalityRows:
         end = 0
         for part in self.features.embeddings[modality]:
             start, end = end, end + part.shape[1]
-            for first in range(0, len(part), ROWS_AT_ONCE):
-                rows = slice(first, first + ROWS_AT_ONCE)
+            for first in range(0, len(part), NORMALISED_ROWS):
+                rows = slice(first, first + NORMALISED_ROWS)
                 block = out[rows, start:end]
                 if torch is None:
                     block[:] = part[rows]
@@ -88,8 +88,8 @@ class ModalityRows:
 def present(features: FeatureRows, modality: str) -> BoolArray:
     """Say for each row, of shape (n,), whether any feature set has an embedding of `modality`."""
     found = np.zeros(features.n_rows, dtype=bool)
-    for start in range(0, features.n_rows, ROWS_AT_ONCE):
-        rows = slice(start, start + ROWS_AT_ONCE)
+    for start in range(0, features.n_rows, NORMALISED_ROWS):
+        rows = slice(start, start + NORMALISED_ROWS)
         for part in features.part(rows).embeddings.get(modality, ()):
             found[rows] |= np.isfinite(part).all(axis=1)
     return found

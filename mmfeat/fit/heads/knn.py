@@ -22,7 +22,7 @@ from mmfeat.fit.heads.base import Head
 from mmfeat.fit.heads.space import Range, Space
 from mmfeat.types import FloatArray, Fused, IntArray, Matrix, Targets
 
-ROWS_AT_ONCE = 64  # whose neighbours are sorted out, among all rows of the cache
+QUERY_ROWS = 64  # whose similarities to all rows of the cache are in memory
 COSINES_AT_ONCE = 512  # rows, for which the cache is turned into float32 once
 CACHED_AT_ONCE = 1024  # of its rows at a time
 
@@ -86,7 +86,7 @@ class KNN(Head):
             weights = np.exp(self.sharpness * (found - found.max(axis=1, keepdims=True)))
             votes = np.einsum("bn,bnk->bk", weights, targets[nearest])
             total = weights.sum(axis=1, keepdims=True) + self.prior
-            scores[start : start + ROWS_AT_ONCE] = (votes + self.prior * rates) / total
+            scores[start : start + QUERY_ROWS] = (votes + self.prior * rates) / total
         return scores.clip(0, 1)
 
     def _against(self, x: FloatArray) -> Iterator[tuple[int, FloatArray]]:
@@ -102,8 +102,8 @@ class KNN(Head):
                 part = cached[: len(chosen)].copy_(torch.from_numpy(self._cache[chosen])).numpy()
                 place = slice(start, start + len(chosen))
                 np.matmul(rows, part.T, out=against[: len(rows), place])
-            for start in range(0, len(rows), ROWS_AT_ONCE):
-                stop = min(start + ROWS_AT_ONCE, len(rows))
+            for start in range(0, len(rows), QUERY_ROWS):
+                stop = min(start + QUERY_ROWS, len(rows))
                 yield first + start, against[start:stop]
 
     def _save_state(self, folder: Path) -> None:
@@ -123,8 +123,8 @@ class KNN(Head):
 def remembered(x: Matrix) -> Cache:
     """Rows of length 1 in half precision."""
     cache = np.empty(x.shape, dtype=np.float16)
-    for start in range(0, len(x), ROWS_AT_ONCE):
-        cache[start : start + ROWS_AT_ONCE] = unit(x[start : start + ROWS_AT_ONCE])
+    for start in range(0, len(x), QUERY_ROWS):
+        cache[start : start + QUERY_ROWS] = unit(x[start : start + QUERY_ROWS])
     return cache
 
 

@@ -17,7 +17,7 @@ from mmfeat.core.memory import give_back_freed
 from mmfeat.types import FloatArray, IntArray, Matrix, Stream
 
 BLOCK_ROWS = 1024  # neighbours that stay together until the shuffle among blocks
-ROWS_AT_ONCE = 2048  # of a pass in order
+PASS_ROWS = 2048  # that a pass in order reads at a time
 
 
 @dataclass(frozen=True)
@@ -69,10 +69,10 @@ def in_order(x: Matrix, rows: IntArray) -> Iterator[tuple[slice, FloatArray]]:
 
 
 def _parts(x: Matrix, rows: IntArray) -> Iterator[tuple[slice, FloatArray]]:
-    for start in range(0, len(x), ROWS_AT_ONCE):
-        low, high = np.searchsorted(rows, (start, start + ROWS_AT_ONCE)).tolist()
+    for start in range(0, len(x), PASS_ROWS):
+        low, high = np.searchsorted(rows, (start, start + PASS_ROWS)).tolist()
         if low < high:
-            part = x[start : start + ROWS_AT_ONCE]
+            part = x[start : start + PASS_ROWS]
             whole = high - low == len(part)
             yield slice(low, high), part if whole else part[rows[low:high] - start]
 

@@ -22,7 +22,7 @@ from mmfeat.fit.heads.base import Head
 from mmfeat.types import FloatArray, IntArray, Targets
 
 MOST_CELLS = 1 << 22  # rows × labels that two numbers are fitted on: more only cost memory
-ROWS_AT_ONCE = 1024
+COSINE_ROWS = 1024  # whose cosines are computed at a time
 
 
 @dataclass(kw_only=True)
@@ -40,7 +40,7 @@ class ZeroShot(Head):
         n_rows = max(1, MOST_CELLS // y.shape[1])
         if len(rows) > n_rows:
             rows = np.random.default_rng(self.seed).choice(rows, n_rows, replace=False)
-        parts = np.array_split(rows, -(-len(rows) // ROWS_AT_ONCE))
+        parts = np.array_split(rows, -(-len(rows) // COSINE_ROWS))
         cosines = np.vstack([self._cosines(x[part]) for part in parts]).astype(np.float64)
         self._scale, self._offset = logistic(cosines.reshape(-1, 1), y[rows].ravel()).tolist()
 

@@ -19,7 +19,7 @@ from mmfeat.fit.fusion import FUSIONS
 from mmfeat.fit.fusion.fuse import FusedStream, fuse, fuse_stream
 from mmfeat.fit.heads import HEADS
 from mmfeat.fit.heads.lightgbm import BIN_ROWS, ChosenRows, LightGBM
-from mmfeat.fit.heads.streaming import BLOCK_ROWS, ROWS_AT_ONCE, in_order, shuffled
+from mmfeat.fit.heads.streaming import BLOCK_ROWS, PASS_ROWS, in_order, shuffled
 from mmfeat.fit.heads.torch.batches import Source, on_device
 from mmfeat.fit.models.head_model import HeadModel
 from mmfeat.fit.models.model import load_model
@@ -219,16 +219,16 @@ def test_heads_that_read_parts_never_ask_for_all_rows(workspace: Workspace, name
         fitted = next(head.fit_folds(given, features.targets, [left]))
         scores.append(fitted.predict_rows(x, judged))
     np.testing.assert_array_equal(*scores)
-    assert 0 < noted.most <= ROWS_AT_ONCE < N_ROWS
+    assert 0 < noted.most <= PASS_ROWS < N_ROWS
     model = HeadModel.make(head=name, fusion="concat")
     assert isinstance(model.source.fused(features).values, FusedStream)
 
 
 def test_rows_go_to_a_device_part_by_part() -> None:
-    x = np.random.default_rng(0).normal(size=(2 * ROWS_AT_ONCE + 3, 4)).astype(np.float32)
+    x = np.random.default_rng(0).normal(size=(2 * PASS_ROWS + 3, 4)).astype(np.float32)
     noted = Noted(x, len(x), in_memory=True)
     np.testing.assert_array_equal(on_device(noted, torch.device("cpu")).numpy(), x)
-    assert noted.most == ROWS_AT_ONCE
+    assert noted.most == PASS_ROWS
 
 
 @pytest.mark.parametrize("fusion", ["late-mean", "late-stack", "late-sum", "gated"])

@@ -36,7 +36,7 @@ from mmfeat.fit.heads.base import Head
 from mmfeat.fit.heads.options import choose_device
 from mmfeat.fit.heads.space import Choice, Range, Space
 from mmfeat.fit.heads.streaming import Shared, in_memory
-from mmfeat.fit.heads.torch.batches import ROWS_AT_ONCE, Batches, Source
+from mmfeat.fit.heads.torch.batches import CHUNK_ROWS, Batches, Source
 from mmfeat.fit.heads.torch.dropout import Dropout
 from mmfeat.fit.heads.torch.fusing import MODULES
 from mmfeat.fit.heads.torch.optimiser import constant, cosine, make_optimizer
@@ -243,12 +243,12 @@ class TorchHead(Head):
     def _logits(self, network: nn.Module, rows: Tensor) -> Tensor:
         network.eval()
         with self._precision(rows.device):
-            parts = [network(part).float() for part in torch.split(rows, ROWS_AT_ONCE)]
+            parts = [network(part).float() for part in torch.split(rows, CHUNK_ROWS)]
         return torch.cat(parts, dim=-2)
 
     def _predict(self, x: FloatArray) -> FloatArray:
         device = next(self._network.parameters()).device
-        parts = torch.split(torch.from_numpy(np.ascontiguousarray(x)), ROWS_AT_ONCE)
+        parts = torch.split(torch.from_numpy(np.ascontiguousarray(x)), CHUNK_ROWS)
         scores = [self._logits(self._network, part.to(device)).sigmoid().cpu() for part in parts]
         joined = torch.cat(scores, dim=-2)
         return (joined.mean(dim=0) if joined.ndim == 3 else joined).numpy()
