@@ -1,8 +1,8 @@
-"""Images that failed are tried again after the user has mended the files."""
+"""Failed images are encoded again, after the user has repaired the files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,15 +13,16 @@ from mmfeat.extract.engines.local import decode_task, encode_rows, image_names
 from mmfeat.extract.images.decoding import Decoder
 from mmfeat.extract.plan import Plan
 from mmfeat.extract.repeats import Repeats
-from mmfeat.store.layout import Block, FailedRow, Rows, Status
+from mmfeat.store.layout import BLOCK_ROWS, Block, FailedRow, Rows, Status
 from mmfeat.store.reader import FeatureStore
 from mmfeat.store.writer import write_store
 
 
-def retry(plan: Plan, encoder: Encoder, out: Path) -> None:
+def retry(plan: Plan, encoder: Encoder, out: Path, *, block_rows: int = BLOCK_ROWS) -> None:
     """Encode the failed images of the store `out` again and replace it, atomically.
 
-    Captions are not tried again: an empty one stays so as long as the table is the same.
+    The store is copied `block_rows` rows at a time. Captions are not tried again: an empty one
+    stays empty as long as the table is the same.
     """
     if "image" not in plan.modalities:
         return
@@ -35,18 +36,23 @@ def retry(plan: Plan, encoder: Encoder, out: Path) -> None:
                 widths=store.widths,
                 dtype=store.dtype,
                 provenance=store.provenance,
-                blocks=_patched(replace(plan, modalities=("image",)), encoder, store, decoder),
+                blocks=_patched(
+                    replace(plan, modalities=("image",)),
+                    encoder,
+                    store.blocks(block_rows=block_rows),
+                    decoder,
+                ),
                 fill=Repeats(first=plan.first),
                 prompts=store.prompts,
             )
 
 
 def _patched(
-    plan: Plan, encoder: Encoder, store: FeatureStore, decoder: Decoder
+    plan: Plan, encoder: Encoder, blocks: Iterable[Block], decoder: Decoder
 ) -> Iterator[Block]:
-    """The store's blocks, with what failed encoded again."""
+    """Give the blocks of a store, with the images that failed encoded again."""
     start = 0
-    for block in store.blocks():
+    for block in blocks:
         failed = np.flatnonzero(block.status["image"] != Status.OK)
         again = encode_rows(
             plan,

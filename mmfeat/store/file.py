@@ -46,7 +46,7 @@ class StoreFile:
 
     def __contains__(self, name: str) -> bool:
         """Whether there is such a dataset or group."""
-        return name in self._open
+        return any(f"{found}/".startswith(f"{name}/") for found in self.names)
 
     @property
     def names(self) -> frozenset[str]:
@@ -70,12 +70,14 @@ class StoreFile:
 
     def shape(self, name: str) -> tuple[int, ...]:
         """The shape of a dataset."""
-        shape: tuple[int, ...] = self._open[name].shape
+        with plain_errors(self.path):
+            shape: tuple[int, ...] = self._open[name].shape
         return shape
 
     def dtype(self, name: str) -> np.dtype:
         """The type of a dataset."""
-        dtype: np.dtype = self._open[name].dtype
+        with plain_errors(self.path):
+            dtype: np.dtype = self._open[name].dtype
         return dtype
 
     def numbers(self, name: str, rows: slice = ALL) -> NDArray[Any]:

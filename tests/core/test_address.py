@@ -24,7 +24,7 @@ from mmfeat.extract.images.sources import open_images
 from mmfeat.report.thumbnails import Thumbnails
 from mmfeat.store import FeatureStore, Status
 from mmfeat.types import FloatArray, Table
-from tests.extract.test_extract import InterruptedEncoder, repeating_table
+from tests.support.extraction import InterruptedEncoder, repeating_table
 from tests.support.toy import SETTINGS, ToyEncoder, make_picture, make_table
 from tests.support.workspaces import Mmfeat
 

@@ -3,59 +3,29 @@
 from __future__ import annotations
 
 import os
+import re
 import tracemalloc
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from mmfeat.core.unique import digests_of, has_repeats
 from mmfeat.store import SCHEMA, FeatureStore
 from mmfeat.store.inspect import inspect_store
 from mmfeat.store.layout import Rows
 from mmfeat.store.verify import MOST_ROWS, verify_store
 from mmfeat.store.writer import write_store
-from tests.extract.test_extract import extract
-from tests.store.test_store import IDS, N, make_store, set_attribute
+from tests.support.extraction import extract
+from tests.support.stores import IDS, N, edit_text, make_store, set_attribute
 from tests.support.toy import SETTINGS, make_table
 from tests.support.workspaces import Mmfeat
 
 
 def same(_text: str) -> int:
     return 0
-
-
-@pytest.mark.parametrize("digest", [hash, len, same])
-@given(
-    blocks=st.lists(st.lists(st.text("abc", max_size=3), max_size=4), max_size=5),
-    at_once=st.integers(1, 3),
-)
-def test_repeats_are_found_whatever_the_digest(
-    digest: Callable[[str], int], blocks: list[list[str]], at_once: int
-) -> None:
-    texts = [text for block in blocks for text in block]
-    digests = digests_of(texts, digest=digest)
-    found = has_repeats(digests, lambda: blocks, digest=digest, at_once=at_once)
-    assert found == (len(set(texts)) < len(texts))
-
-
-def test_texts_are_read_again_only_where_digests_are_equal() -> None:
-    readings = 0
-
-    def read() -> list[list[str]]:
-        nonlocal readings
-        readings += 1
-        return [["a", "b"], ["c"]]
-
-    assert not has_repeats(np.array([3, 1, 2]), read) and readings == 0
-    assert not has_repeats(np.array([3, 1, 3]), read, digest=same) and readings == 1
 
 
 @pytest.mark.parametrize("weak", [same, len])
@@ -146,19 +116,6 @@ def test_a_row_takes_some_bytes_whatever_it_holds(tmp_path: Path) -> None:
     assert peaks[1] - peaks[0] < 16 * 60_000
 
 
-def test_blocks_of_texts_are_cut_by_bytes(tmp_path: Path) -> None:
-    captions = ("", "x" * 50, "", "y" * 30, "z" * 30, "é" * 10, *"abcdef")
-    path = make_store(tmp_path / "a.h5", captions=captions)
-    for block_bytes, lengths in ((60, [3, 2, 7]), (1, [1, 2, *[1] * 9]), (1 << 20, [12])):
-        with FeatureStore.open(path) as store:
-            blocks = list(store.text_blocks("captions", block_bytes=block_bytes))
-        assert tuple(chain.from_iterable(blocks)) == captions
-        assert [len(block) for block in blocks] == lengths
-    with FeatureStore.open(path) as store:
-        assert [len(block) for block in store.failed_blocks()] == [2]
-        assert [len(block) for block in store.failed_blocks(block_rows=1)] == [1, 1]
-
-
 @pytest.mark.parametrize("command", ["verify", "inspect"])
 @pytest.mark.parametrize("name", ["provenance", "checksums"])
 @pytest.mark.parametrize("value", ["NaN", '"\\ud800"'])
@@ -189,11 +146,36 @@ def test_a_part_that_is_no_file_is_refused(tmp_path: Path, mmfeat: Mmfeat, kind:
         assert "00001.h5 is not there, or no file" in result.stderr
 
 
-def test_inspect_says_nothing_of_norms_that_are_none(tmp_path: Path) -> None:
-    path = make_store(tmp_path / "a.h5", dtype="float32")
+def edit(name: str, row: int, value: object) -> Callable[[h5py.File], None]:
+    def change(file: h5py.File) -> None:
+        file[name][row] = value
+
+    return change
+
+
+def edit_provenance(file: h5py.File) -> None:
+    set_attribute(file, "provenance", b'{"made": "up", ' + file.attrs["provenance"][1:])
+
+
+@pytest.mark.parametrize(
+    ("change", "finding"),
+    [
+        (edit("image/embeddings", 5, 0.0), "row 5 is ok but its image embedding is zero"),
+        (edit("image/embeddings", 5, 0.5), "image/embeddings is not what was written"),
+        (edit("text/embeddings", 6, np.nan), "row 6 has the text status 1 but .* is NaN"),
+        (edit("text/embeddings", 3, 1.0), "row 3 has the text status 3 but .* not NaN"),
+        (edit("image/status", 0, 9), "unknown codes"),
+        (edit("image/status", 0, 2), "reasons do not match"),
+        (edit_text("ids", 0, b"1.jpg"), "ids are repeated"),
+        (edit_text("captions", 0, b"caption X.jpg"), "captions/bytes is not what was written"),
+        (edit("labels/targets", 0, 2), "neither 0 nor 1"),
+        (edit_provenance, "provenance is not what was written"),
+    ],
+)
+def test_verify_finds_what_was_changed(
+    tmp_path: Path, change: Callable[[h5py.File], None], finding: str
+) -> None:
+    path = make_store(tmp_path / "a.h5")
     with h5py.File(path, "r+") as file:
-        file["image/embeddings"][0] = 0
-        file["image/embeddings"][1] = 1e30
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert inspect_store(path)["cosine"]["max"] <= 1.001
+        change(file)
+    assert any(re.search(finding, line) for line in verify_store(path)), verify_store(path)

@@ -1,0 +1,82 @@
+"""Damaged stores: one bit flipped at a random place, and everything read from what is left.
+
+    python -m tests.support.damage STORE SEED COUNT
+
+The main program prints how many damaged stores were refused, and of how many `verify` said so. It
+ends with an exception where damage goes unnoticed or raises anything but `StoreError`.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmfeat.errors import StoreError
+from mmfeat.store import FeatureStore
+from mmfeat.store.inspect import inspect_store
+from mmfeat.store.verify import verify_store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How many damaged stores were refused when read, told by `verify`, and unharmed."""
+
+    refused: int
+    told: int
+    unharmed: int
+
+
+def everything(path: Path) -> dict[str, Any]:
+    """What the reader says of a store, as plain values."""
+    with FeatureStore.open(path) as store:
+        found = inspect_store(path)
+        del found["path"]
+        return {
+            "inspected": repr(found),
+            "ids": store.ids,
+            "image_paths": store.image_paths,
+            "captions": store.captions,
+            "groups": store.groups,
+            "labels": store.labels,
+            "targets": None if store.targets is None else store.targets.tolist(),
+            "prompts": None if store.prompts is None else store.prompts.texts,
+            "failed": store.failed,
+            "blocks": [
+                [block.failed, *((name, values.tobytes()) for name, values in block.arrays())]
+                for block in store.blocks(block_rows=5)
+            ],
+        }
+
+
+def damage(path: Path, *, seed: int, count: int) -> Outcome:
+    """Read `count` damaged copies of the store at `path`."""
+    content, right = path.read_bytes(), everything(path)
+    rng = np.random.default_rng(seed)
+    refused = told = unharmed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / path.name
+        for _ in range(count):
+            at, bit = int(rng.integers(len(content))), int(rng.integers(8))
+            copy.write_bytes(content[:at] + bytes([content[at] ^ 1 << bit]) + content[at + 1 :])
+            findings = verify_store(copy)
+            try:
+                found = everything(copy)
+            except StoreError:
+                assert findings, f"bit {bit} of byte {at}: refused, but verify finds nothing"
+                refused += 1
+                continue
+            if findings:
+                told += 1
+            else:
+                assert found == right, f"bit {bit} of byte {at} goes unnoticed"
+                unharmed += 1
+    return Outcome(refused=refused, told=told, unharmed=unharmed)
+
+
+if __name__ == "__main__":
+    print(damage(Path(sys.argv[1]), seed=int(sys.argv[2]), count=int(sys.argv[3])))
