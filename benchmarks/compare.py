@@ -97,8 +97,7 @@ def make_store(workspace: Workspace, folder: Path, *, n_rows: int, dim: int) -> 
     table.write_text("\n".join(["ImageID,Labels", *(f"{i},{n}" for i, n in enumerate(names))]))
     import_embeddings(
         read_table(table, data=DataSettings()),
-        image=sources["image"],
-        text=sources["text"],
+        sources,
         out=workspace.store("train"),
         encoder_name="made-up",
     )

@@ -96,8 +96,7 @@ def make_workspace(folder: Path, n_rows: int) -> None:
         table.write_text("\n".join(lines) + "\n")
         import_embeddings(
             read_table(table, data=DataSettings()),
-            image=arrays["image"],
-            text=arrays["text"],
+            arrays,
             out=space.store(split),
             encoder_name="made-up",
         )

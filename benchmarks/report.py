@@ -75,8 +75,7 @@ def make_store(workspace: Workspace, images: Path, *, n_rows: int) -> None:
     np.save(workspace.root / "image.npy", np.ones((n_rows, 4), np.float16))
     import_embeddings(
         read_table(table, data=DataSettings()),
-        image=workspace.root / "image.npy",
-        text=None,
+        {"image": workspace.root / "image.npy"},
         out=workspace.store("train"),
         encoder_name="made-up",
     )

@@ -1,12 +1,14 @@
-"""`mmfeat import`: a feature store from embeddings that exist already."""
+"""`mmfeat import`: a feature store from existing embeddings."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from mmfeat.errors import ConfigError
 from mmfeat_cli.common import (
     FeatureSet,
     IdCol,
@@ -29,6 +31,12 @@ def import_(
     table: Annotated[Path, typer.Argument(help="csv, tsv, parquet or jsonl")],
     image: Annotated[Path | None, typer.Option("--image", help="Image embeddings (n, d).")] = None,
     text: Annotated[Path | None, typer.Option("--text", help="Text embeddings (n, d).")] = None,
+    modality: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--modality", metavar="NAME=FILE", help="Embeddings (n, d) of any modality; repeatable."
+        ),
+    ] = None,
     prompts: Annotated[
         Path | None, typer.Option("--prompts", help="Embeddings of the labels' prompts (k, d).")
     ] = None,
@@ -65,11 +73,26 @@ def import_(
     )
     summary = import_embeddings(
         read_table(table, data=data),
-        image=image,
-        text=text,
+        _sources(image=image, text=text, others=modality or ()),
         out=out or space.store(split or table.stem, features),
         encoder_name=encoder_name,
         prompts=prompts,
         rows_per_file=rows_per_file or 0,
     )
     print(summary)
+
+
+def _sources(*, image: Path | None, text: Path | None, others: Sequence[str]) -> dict[str, Path]:
+    """Collect the files by modality from the flags."""
+    flags = {"image": image, "text": text}
+    found = {name: path for name, path in flags.items() if path is not None}
+    for other in others:
+        name, _, file = other.partition("=")
+        if not name or not file or name in found:
+            raise ConfigError(
+                "--modality is NAME=FILE, once per modality",
+                f"{other!r} {'names it again' if name in found else 'is not'}",
+                "write e.g. --modality audio=audio.npy",
+            )
+        found[name] = Path(file)
+    return found

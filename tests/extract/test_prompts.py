@@ -152,8 +152,7 @@ def test_prompts_are_imported(tmp_path: Path, table: Table) -> None:
         out = tmp_path / f"{name}.h5"
         import_embeddings(
             table,
-            image=tmp_path / "rows.npy",
-            text=None,
+            {"image": tmp_path / "rows.npy"},
             out=out,
             encoder_name="x",
             prompts=tmp_path / name,
@@ -177,8 +176,7 @@ def test_imported_prompts_must_fit(
     with pytest.raises(ExtractError, match=message):
         import_embeddings(
             table,
-            image=tmp_path / "rows.npy",
-            text=None,
+            {"image": tmp_path / "rows.npy"},
             out=tmp_path / "a.h5",
             encoder_name="x",
             prompts=tmp_path / "prompts.npy",

@@ -151,7 +151,7 @@ def test_a_table_without_labels_is_refused(workspace: Workspace, tmp_path: Path)
     np.save(tmp_path / "t.npy", np.ones((2, 3), np.float32))
     table = read_table(tmp_path / "t.csv", data=DataSettings())
     out = workspace.store("plain")
-    import_embeddings(table, image=tmp_path / "t.npy", text=None, out=out, encoder_name="x")
+    import_embeddings(table, {"image": tmp_path / "t.npy"}, out=out, encoder_name="x")
     with pytest.raises(FitError, match="labels"):
         load_training(workspace, "plain")
 

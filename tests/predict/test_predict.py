@@ -122,8 +122,7 @@ def test_feature_sets_in_different_orders_are_joined(workspace: Workspace, tmp_p
     workspace.store("test", "b").unlink()
     import_embeddings(
         read_table(tmp_path / "turned.csv", data=DataSettings()),
-        image=arrays["image"],
-        text=arrays["text"],
+        arrays,
         out=workspace.store("test", "b"),
         encoder_name="made-up",
     )

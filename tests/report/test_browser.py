@@ -57,8 +57,7 @@ def write_store(workspace: Workspace, ids: list[str], caption: str) -> None:
     np.save(workspace.root / "image.npy", np.ones((len(ids), 4), np.float16))
     import_embeddings(
         read_table(table, data=DataSettings()),
-        image=workspace.root / "image.npy",
-        text=None,
+        {"image": workspace.root / "image.npy"},
         out=workspace.store("train"),
         encoder_name="made-up",
     )

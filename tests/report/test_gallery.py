@@ -29,8 +29,7 @@ def run(tmp_path: Path) -> Run:
     np.save(tmp_path / "image.npy", np.ones((90, 4), np.float16))
     import_embeddings(
         read_table(table, data=DataSettings()),
-        image=tmp_path / "image.npy",
-        text=None,
+        {"image": tmp_path / "image.npy"},
         out=workspace.store("train"),
         encoder_name="made-up",
     )

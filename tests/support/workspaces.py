@@ -46,8 +46,7 @@ def import_split(
     out = workspace.store(split, features)
     import_embeddings(
         read_table(table, data=DataSettings()),
-        image=arrays["image"],
-        text=arrays["text"],
+        arrays,
         out=out,
         encoder_name=encoder,
         rows_per_file=rows_per_file,

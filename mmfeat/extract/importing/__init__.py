@@ -1,4 +1,4 @@
-"""Embeddings that exist already, of any encoder, become a feature store."""
+"""Import existing embeddings of any encoder into a feature store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Embeddings in the files that other tools write."""
+"""Read the embeddings that other tools write."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ def read_array(path: Path, *, modality: str) -> NamedArray:
     Raises `ExtractError` for what is missing, broken, pickled, or no (n, d) array of numbers.
     """
     if not path.exists():
-        raise ExtractError("the embeddings must be there", f"{path} is not", "check the path")
+        raise ExtractError("the embeddings must exist", f"there is no {path}", "check the path")
     if not path.is_dir() and path.suffix not in ARRAYS:
         raise ExtractError(
-            f"embeddings are one of {', '.join(ARRAYS)} or a folder of clip-retrieval",
-            f"{path} is none of them",
+            f"embeddings are a file of {', '.join(ARRAYS)}, or a folder of clip-retrieval",
+            f"{path} is neither",
             "convert it, e.g. with numpy.save",
         )
     try:
         found = (
             _read_folder(path, modality) if path.is_dir() else ARRAYS[path.suffix](path, modality)
         )
-    except Exception as error:  # an unpickler raises anything on a file that is none
-        told = str(error)
-        if any(switch in told for switch in ("allow_pickle", "weights_only")):
-            told = "it holds Python objects, which are never loaded, or is damaged"
-        raise _broken(path, told) from error
+    except Exception as error:  # an unpickler raises anything on a damaged file
+        found_text = str(error)
+        if any(switch in found_text for switch in ("allow_pickle", "weights_only")):
+            found_text = "it holds Python objects, which are never loaded, or is damaged"
+        raise _broken(path, found_text) from error
     values = found.values
     if values.ndim != 2 or values.dtype.kind != "f" or 0 in values.shape:
         raise _broken(path, f"it has shape {values.shape} and type {values.dtype}")
@@ -122,6 +122,8 @@ def _read_folder(folder: Path, modality: str) -> NamedArray:
     """Read `img_emb/` or `text_emb/` and `metadata/` as clip-retrieval's inference writes them."""
     import pyarrow.parquet as pq  # noqa: PLC0415 (only for this kind of folder)
 
+    if modality not in CLIP_RETRIEVAL:
+        raise ValueError(f"clip-retrieval writes {' and '.join(CLIP_RETRIEVAL)}, no {modality}")
     parts = sorted((folder / CLIP_RETRIEVAL[modality]).glob("*.npy"), key=_part_number)
     if not parts:
         raise ValueError(f"it has no {CLIP_RETRIEVAL[modality]}/*.npy")

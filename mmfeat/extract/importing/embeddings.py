@@ -1,14 +1,14 @@
-"""Embeddings that exist already become a store, rows aligned with the table.
+"""Import existing embeddings: a store whose rows are those of the table.
 
-Read are `.npy`, `.npz`, `.pt` (tensors only), `.parquet` (a column of lists), and the folder that
-clip-retrieval writes (`img_emb/*.npy`, `text_emb/*.npy`, `metadata/*.parquet`). Where the source
-names its rows, they are joined by id; where it does not, its rows must be as many as the table's.
+A source is `.npy`, `.npz`, `.pt` (tensors only), `.parquet` (a column of lists), or the folder that
+clip-retrieval writes (`img_emb/*.npy`, `text_emb/*.npy`, `metadata/*.parquet`). Rows with ids are
+joined by id; without ids, the source must have as many rows as the table.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,16 @@ from mmfeat.errors import ExtractError
 from mmfeat.extract.importing.arrays import NamedArray, read_array
 from mmfeat.extract.lock import sole_writer
 from mmfeat.extract.summary import ExtractSummary, summarise
-from mmfeat.store.layout import BLOCK_ROWS, SCHEMA, Block, FailedRow, Rows, Status
+from mmfeat.store.layout import (
+    BLOCK_ROWS,
+    SCHEMA,
+    Block,
+    FailedRow,
+    Rows,
+    Status,
+    check_modality,
+    in_order,
+)
 from mmfeat.store.parts import find_store
 from mmfeat.store.reader import FeatureStore
 from mmfeat.store.shards import check_same
@@ -28,32 +37,35 @@ from mmfeat.types import Embeddings, Prompts, Table
 
 def import_embeddings(
     table: Table,
+    sources: Mapping[str, Path],
     *,
-    image: Path | None,
-    text: Path | None,
     out: Path,
     encoder_name: str,
     prompts: Path | None = None,
     rows_per_file: int = 0,
 ) -> ExtractSummary:
-    """Write the store `out` from image and text embeddings, one row per row of `table`.
+    """Write the store `out` from embeddings of each modality, one row per row of `table`.
 
-    A row with a value that is not finite, or that the source lacks, is NaN with the status
-    ``missing``. Numbers are kept as float16 where the source has float16, else as float32.
+    `sources` has a file or folder per modality, see `read_array`. A row with a value that is not
+    finite, or that the source lacks, is NaN with the status ``missing``. Numbers are kept as
+    float16 where all sources have float16, else as float32.
     `prompts` has one row per label, in the order of `table.labels` or with the labels as ids.
     With `rows_per_file` the store is one of many files (see `mmfeat.store.parts`).
-    Raises `ExtractError` where a source cannot be read or does not fit the table.
+    Raises `ExtractError` where a source cannot be read or does not fit the table, and
+    `StoreError` for a name that no modality can have.
     """
-    sources = {
-        name: Path(path) for name, path in (("image", image), ("text", text)) if path is not None
-    }
     if not sources:
         raise ExtractError(
-            "import needs embeddings", "neither --image nor --text was named", "name one of them"
+            "import needs the embeddings of a modality",
+            "none is given",
+            "add --image FILE, --text FILE or --modality NAME=FILE",
         )
+    for modality in sources:
+        check_modality(modality)
+    files = {modality: Path(sources[modality]) for modality in in_order(sources)}
     arrays = {
         modality: _aligned(read_array(path, modality=modality), table, path)
-        for modality, path in sources.items()
+        for modality, path in files.items()
     }
     half = all(array.dtype == np.float16 for array in arrays.values())
     dtype = "float16" if half else "float32"
@@ -91,7 +103,7 @@ def import_embeddings(
 
 
 def _aligned(source: NamedArray, table: Table, path: Path) -> Embeddings:
-    """Put the rows of a source into the table's order; rows it lacks are NaN."""
+    """Give the rows of a source in the table's order, NaN for those that it lacks."""
     values = source.values
     if source.ids is None:
         if len(values) != table.n_rows:
@@ -132,7 +144,7 @@ def _prompts(path: Path, table: Table) -> Prompts | None:
     values = np.ascontiguousarray(source.values[list(at)])
     if not np.isfinite(values).all():
         raise ExtractError(
-            "embeddings of prompts must be finite", f"{path} has others", "write it again"
+            "embeddings of prompts must be finite", f"{path} has NaN or infinity", "write it again"
         )
     return Prompts(labels=table.labels, texts=table.labels, embeddings=values)
 
@@ -142,7 +154,7 @@ def _blocks(table: Table, arrays: dict[str, Embeddings], dtype: str) -> Iterator
         stop = min(start + BLOCK_ROWS, table.n_rows)
         embeddings, status, failed = {}, {}, []
         for modality, array in arrays.items():
-            with np.errstate(over="ignore"):  # what does not fit becomes inf and fails below
+            with np.errstate(over="ignore"):  # a number too large becomes infinite: bad below
                 values = np.array(array[start:stop], dtype=dtype)
             bad = ~np.isfinite(values).all(axis=1)
             values[bad] = np.nan

@@ -23,6 +23,7 @@ from mmfeat.fit.heads.streaming import BLOCK_ROWS, PASS_ROWS, in_order, shuffled
 from mmfeat.fit.heads.torch.batches import Source, on_device
 from mmfeat.fit.models.head_model import HeadModel
 from mmfeat.fit.models.model import load_model
+from mmfeat.fit.models.stacked_model import StackedModel
 from mmfeat.fit.plan import plan_run
 from mmfeat.fit.run_fit import fit_run
 from mmfeat.fit.training_data import Training, load_training
@@ -54,8 +55,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     space = Workspace(folder / "work")
     import_embeddings(
         read_table(table, data=DataSettings()),
-        image=folder / "image.npy",
-        text=folder / "text.npy",
+        {m: folder / f"{m}.npy" for m in ("image", "text")},
         out=space.store("train"),
         encoder_name="made-up",
     )
@@ -239,7 +239,8 @@ def test_other_fusions_stream_as_well(workspace: Workspace, fusion: str) -> None
         settings = {"decision.epochs": "2"}
     found = []
     for max_memory in (None, LITTLE):
-        model = HeadModel.make(head=head, fusion=fusion, settings=settings)
+        kind = HeadModel if fusion == "gated" else StackedModel
+        model = kind.make(head=head, fusion=fusion, settings=settings)
         training = load(workspace, max_memory)
         scores = np.empty(training.targets.shape, np.float32)
         for _, rows, part in model.cross_validate(training.features, np.arange(N_ROWS) % 3):
@@ -304,7 +305,7 @@ def test_stopping_early_works_on_a_stream(workspace: Workspace) -> None:
 def test_what_cannot_be_streamed_is_told(workspace: Workspace) -> None:
     training = load(workspace, LITTLE)
     for head, settings, told in (
-        ("knn", {}, "knn has all rows in memory"),
+        ("knn", {}, "knn holds all rows in memory"),
         ("logreg", {"criterion": "ap"}, "average precision sorts all scores"),
         ("mlp", {"batch": "0"}, "streamed go by batches"),
     ):
