@@ -31,7 +31,7 @@ class DataSettings:
     def __post_init__(self) -> None:
         if not self.label_sep:
             raise ConfigError(
-                "labels need a separator", "label_sep is empty", "name one, or a space"
+                "labels need a separator", "label_sep is empty", "set one, e.g. a space"
             )
 
 
@@ -138,7 +138,7 @@ def read_settings(folder: Path = Path()) -> Settings:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"{FILE_NAME} must be TOML", f"{path}: {error}", "mend that line"
+            f"{FILE_NAME} must be TOML", f"{path}: {error}", "correct that line"
         ) from error
     return _fill(Settings(), document, where=str(path))
 

@@ -108,9 +108,9 @@ class Workers:
             process.join()
             del self._busy[connection]
             raise FitError(
-                "a process of a comparison lives until its cells are run",
+                "a process of a comparison must stay alive until its cells are finished",
                 f"that of {cell.head} × {cell.fusion} ended with status {process.exitcode}",
-                "if memory ran out, use fewer --jobs; the same command goes on with what is left",
+                "if memory ran out, use fewer --jobs; the same command continues with the rest",
             ) from None
         if event.state != "running":
             del self._busy[connection]
@@ -134,7 +134,7 @@ def make_local(
     """
     n_cores = len(os.sched_getaffinity(0))
     if jobs > n_cores:
-        log.warning("there are %d cores: as many cells run side by side, not %d", n_cores, jobs)
+        log.warning("only %d cells run at a time, one per core, in place of %d", n_cores, jobs)
     jobs = min(jobs, n_cores)
     if jobs <= 1:
         yield SerialExecutor(workspace, stores, objective=objective, report=report)

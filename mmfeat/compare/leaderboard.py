@@ -198,9 +198,9 @@ def _judge(run: Run, objective: str, first: OutOfFold) -> _Judged:
     same = scores.ids == first.ids and scores.labels == first.labels
     if not same or not np.array_equal(scores.targets, first.targets):
         raise RunError(
-            "runs that are compared have the same rows, labels and targets",
+            "compared runs must have the same rows, labels and targets",
             f"{run.name} differs from the first of them",
-            "compare runs of one table",
+            "compare runs of the same table",
         )
     held_out = run.held_out if decision.objective == objective else None
     if held_out is None:

@@ -49,9 +49,7 @@ def plan_comparison(
     `ConfigError` for no seed or an empty list.
     """
     if seeds < 1:
-        raise ConfigError(
-            "a comparison needs a seed", f"--seeds is {seeds}", "ask for one at least"
-        )
+        raise ConfigError("a comparison needs a seed", f"--seeds is {seeds}", "use at least one")
     choices = [
         _chosen(asked, registry, kind)
         for asked, registry, kind in (
@@ -84,7 +82,7 @@ def describe(cell: RunConfig) -> str:
 
 def _chosen(asked: Sequence[str], registry: Mapping[str, Any], kind: str) -> list[str]:
     if not asked:
-        raise ConfigError(f"a comparison needs a {kind}", "none is named", "name some, or all")
+        raise ConfigError(f"a comparison needs a {kind}", "none was given", "give some, or all")
     if list(asked) == ["all"]:
         return list(registry)
     return [check_name(name, registry, kind) for name in asked]

@@ -88,7 +88,7 @@ def seconds_of(text: str) -> float:
     if not found or not float(found[1]):
         raise ConfigError(
             "a budget is a number of seconds, minutes or hours",
-            f"{text!r} is none",
+            f"{text!r} is not",
             "write e.g. 90s, 10m or 1.5h",
         )
     return float(found[1]) * UNITS[found[2]]

@@ -77,7 +77,7 @@ def plan_search(start: RunConfig, *, objective: str, fixed: Collection[str] = ()
         raise ConfigError(
             f"a search aims at {', '.join(SEARCHED)}",
             f"the objective is {objective}",
-            "search by one of them, and tune thresholds for the other",
+            "use one of them, and tune thresholds for the other objective",
         )
     space = build_model(start).search_space()
     left = {key: option for key, option in space.items() if key not in fixed}
@@ -119,7 +119,7 @@ def run_trials(
     with open_study(path, plan.identity(training.digest)) as study:
         made = trials_of(study)
         if made:
-            log.info("search %s goes on after %d trials", path.stem, len(made))
+            log.info("search %s continues after %d trials", path.stem, len(made))
         while len(made) < wanted and time.monotonic() < end and not stopped():
             number = len(made) + 1
             made += [
@@ -127,7 +127,9 @@ def run_trials(
             ]
             log.info("trial %d of %d: %s", number, wanted, _told(made, plan.objective))
     if len(made) < wanted:
-        log.info("%d of %d trials are made; the same call goes on", len(made), wanted)
+        log.info(
+            "%d of %d trials are finished; the same command continues the search", len(made), wanted
+        )
     return made
 
 
@@ -150,7 +152,7 @@ def fit_best(
     Raises `FitError` where none was finished, and what `fit` raises.
     """
     if not ranked(trials):
-        raise FitError("a search needs a finished trial", "there is none", "give it more time")
+        raise FitError("a search needs a finished trial", "none has finished", "allow more time")
     best = ranked(trials)[0]
     name = f"{name or plan.name(training.digest)}-trial{best.number}"
     return fit_run(workspace, plan.config(best.settings), training, name=name)
@@ -205,7 +207,9 @@ def _judge(
     worth = math.nan, [math.nan]
     for fold, rows, probabilities in model.cross_validate(training.features, folds):
         if not np.isfinite(probabilities).all():
-            raise FitError("scores are finite", f"in fold {fold + 1} some are not", "change lr")
+            raise FitError(
+                "scores must be finite", f"some of fold {fold + 1} are not", "choose another lr"
+            )
         oof[rows], seen[rows] = probabilities, True
         if seen.sum() > len(rows):
             worth = nested_value(

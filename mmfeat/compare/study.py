@@ -88,9 +88,9 @@ def open_study(path: Path, identity: str) -> Iterator[optuna.Study]:
             yield study
     except LockHeld as error:
         raise RunError(
-            "only one process at a time goes on with a search",
-            f"the process {error.holder} is at {path}",
-            "wait until it has ended, or give the other one its own --name",
+            "only one process at a time can run a search",
+            f"the process {error.holder} uses {path}",
+            "wait until it has ended, or choose another --name",
         ) from None
     except (optuna.exceptions.OptunaError, SQLAlchemyError, sqlite3.Error) as error:
         reason = error.__cause__ or error
@@ -209,9 +209,9 @@ def _open_storage(path: Path) -> optuna.storages.RDBStorage:
 
 def _broken(path: Path, reason: object) -> RunError:
     return RunError(
-        "a search is kept in a sound SQLite file that no other program has locked",
+        "a search needs an intact SQLite file that no other program has locked",
         f"{path}: {reason}",
-        "close what uses the file, or remove it to start again",
+        "close the other program, or remove the file to start again",
     )
 
 
@@ -221,8 +221,8 @@ def _check_identity(study: optuna.Study, path: Path, identity: str) -> None:
         study.set_user_attr("identity", identity)
     elif stored != identity:
         raise RunError(
-            f"a search goes on as it began: {path.stem!r} is another one",
-            "its start, its space, its objective or its stores differ",
+            f"a search can only continue with the same settings: {path.stem!r} is another one",
+            "its first trial, search space, objective or stores differ",
             "choose another --name, or remove that file",
         )
 

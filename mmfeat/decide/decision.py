@@ -91,7 +91,7 @@ class Decision:
         if probabilities.size and np.isnan(probabilities.min()):
             row, column = np.argwhere(np.isnan(probabilities))[0]
             raise RunError(
-                "a decision needs a probability in every cell",
+                "a decision needs a probability for each row and label",
                 f"row {row} has none for {self.labels[column]!r}",
                 "fit the run again",
             )

@@ -64,7 +64,7 @@ def fit_run(
             log.info("run %s is finished already", run.name)
             run.touch()
             return run
-        log.info("run %s goes on where it stopped", run.name)
+        log.info("run %s continues where it stopped", run.name)
     write_json(run.folder / "provenance.json", _provenance(training))
     write_json(run.folder / "config.json", asdict(config))  # last: it says that there is a run
     folds = shared_folds(workspace, config, training)

@@ -209,7 +209,7 @@ def test_an_interrupted_fit_goes_on_at_its_fold(mmfeat: Mmfeat, project: Path) -
     assert "again" in result.stderr
     assert "tune-thresholds" in error_line(mmfeat, "submit")
     result = mmfeat(*arguments)
-    assert "goes on" in result.stderr
+    assert "continues" in result.stderr
     assert (project / "artifacts/runs/a/scores.h5").read_bytes() == whole
 
 

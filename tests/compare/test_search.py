@@ -244,7 +244,7 @@ def test_the_command(mmfeat: Mmfeat, project: Path) -> None:
     assert first.stdout.split()[:3] == ["trial", "nested", "macro-f1"]
     (run,) = (project / "artifacts/runs").glob("search-*")
     more = mmfeat("search", "base", "--trials", "6", "--objective", "macro-f1")
-    assert "goes on after 4 trials" in more.stderr
+    assert "continues after 4 trials" in more.stderr
     assert more.stderr.count("trial 5 of 6") == 1
     assert mmfeat("tune-thresholds", run.name).exit_code == 0
     assert mmfeat("submit", run.name).exit_code == 0
@@ -309,7 +309,7 @@ def test_the_first_interrupt_ends_the_trial_and_the_same_command_goes_on(
     again = subprocess.run(
         [*command[:-1], str(made)], capture_output=True, text=True, check=True
     ).stderr
-    assert f"goes on after {made} trials" in again
+    assert f"continues after {made} trials" in again
 
 
 def test_a_missing_optuna_names_the_extra() -> None:

@@ -111,8 +111,8 @@ class Head(ABC):
         if x.shape[1] != sum(self.blocks_):
             raise FitError(
                 f"this head was fitted on {sum(self.blocks_)} numbers per row",
-                f"it is asked about rows of {x.shape[1]}",
-                "predict features of the encoder and fusion it was fitted on",
+                f"these rows have {x.shape[1]}",
+                "use the encoder and fusion that it was fitted on",
             )
         scores = np.tile(self.rates_.astype(np.float32), (len(x), 1))
         if self.learnable_.any() and len(x):
@@ -165,13 +165,13 @@ class Head(ABC):
         x, blocks = fused.values, fused.blocks
         if not (y.size and x.shape[1] and rows.size) or len(x) != len(y):
             raise FitError(
-                "a head needs rows, numbers and classes, and as many rows of each",
+                "a head needs rows of features (n, d) and targets (n, k), with no size 0",
                 f"features have shape {x.shape}, targets {y.shape}",
                 "check the table and its label column",
             )
         if sum(blocks) != x.shape[1]:
             raise FitError(
-                "blocks are the widths of the parts of the features",
+                "blocks must be the widths of the parts of the features",
                 f"{blocks} do not sum to {x.shape[1]}",
                 "take both from mmfeat.fit.fusion.fuse.fuse",
             )
@@ -243,7 +243,7 @@ def parse_option(key: str, text: str, annotation: str) -> Any:
     except (KeyError, ValueError):
         raise ConfigError(
             f"--set {key} takes a value of type {annotation}",
-            f"{text!r} is none",
+            f"{text!r} is not",
             "write it as in --set dropout=0.5, --set hidden=2048-512 or --set ema=true",
         ) from None
     return text

@@ -49,9 +49,9 @@ class GMLP(TorchHead):
         check_range("dropout", self.dropout, 0, 0.99)
         if self.gate == "channel" and self.tokens > 1:
             raise ConfigError(
-                "gate=channel sees one vector",
+                "gate=channel needs tokens=1",
                 f"tokens is {self.tokens}",
-                "add --set tokens=1, or leave the gate at token",
+                "add --set tokens=1, or use gate=token",
             )
 
     def search_space(self) -> Space:

@@ -49,8 +49,8 @@ def plain_errors() -> Iterator[None]:
         yield
     except LightGBMError as error:
         raise FitError(
-            "LightGBM must get what it needs",
-            f"it says {error}",
+            "LightGBM must be able to train",
+            f"it reports: {error}",
             "if memory ran out, fit fewer rows, or the head logreg, mlp or gmlp",
         ) from error
 
@@ -178,7 +178,7 @@ class LightGBM(Head):
         most = BUFFERS * x.buffer_rows // n_bytes
         if len(x) > most:
             raise FitError(
-                "LightGBM has bins of all rows in memory, in half of --max-memory at most",
+                "LightGBM holds bins of all rows in memory, which may take half of --max-memory",
                 f"{len(x):,} rows × {x.shape[1]:,} numbers at {n_bytes} B each are"
                 f" {len(x) * x.shape[1] * n_bytes / 2**20:,.0f} MiB",
                 f"fit {most:,} rows or fewer, use logreg, mlp or gmlp, or raise --max-memory"

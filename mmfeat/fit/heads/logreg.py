@@ -240,7 +240,7 @@ class Solver:
             )
             if not bool(done.all()):
                 log.warning(
-                    "%d logistic regressions stopped at %d steps, short of the tolerance",
+                    "%d logistic regressions reached %d steps before the tolerance",
                     int((~done).sum()),
                     self.max_steps,
                 )

@@ -17,5 +17,5 @@ def choose_device(name: str) -> torch.device:
 
     check_choice("device", name, ("auto", "cpu", "cuda"))
     if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device=cuda needs a GPU", "torch sees none", "use --set device=cpu")
+        raise ConfigError("device=cuda needs a GPU", "torch finds none", "use --set device=cpu")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")

@@ -270,7 +270,9 @@ def test_what_lightgbm_raises_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(lightgbm, "train", train)
     x = np.random.default_rng(0).normal(size=(30, 2)).astype(np.float32)
-    with pytest.raises(FitError, match=r"says std::bad_alloc; if memory ran out, fit fewer rows"):
+    with pytest.raises(
+        FitError, match=r"reports: std::bad_alloc; if memory ran out, fit fewer rows"
+    ):
         LightGBM(trees=1).fit(x, (x[:, :1] > 0).astype(np.uint8), blocks=(2,))
 
 

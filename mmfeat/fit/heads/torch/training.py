@@ -135,8 +135,8 @@ class TorchHead(Head):
         if not self.batch and not in_memory(x):
             raise FitError(
                 "rows that are streamed go by batches",
-                "batch=0 makes one of all rows",
-                "give --set batch=256, or leave out --max-memory",
+                "batch=0 puts all rows into one",
+                "use --set batch=256, or omit --max-memory",
             )
         draws = torch.Generator(device).manual_seed(self.seed)
         order = torch.randperm(len(rows), device=device, generator=draws)
@@ -218,12 +218,12 @@ class TorchHead(Head):
         setting = f"loss={self.loss} lr={self.lr} batch={self.batch} precision={self.precision}"
         if not self.rounds_:
             raise FitError(
-                "the loss of a head stays finite",
+                "the loss of a head must stay finite",
                 f"it does not in epoch {epoch} with {setting}",
                 "lower it with --set lr=..., or choose another loss",
             )
         log.warning(
-            "the loss is not finite in epoch %d with %s; epoch %d is kept",
+            "the loss is not finite in epoch %d with %s; the weights of epoch %d are used",
             epoch,
             setting,
             self.rounds_,
