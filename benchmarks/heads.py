@@ -220,7 +220,7 @@ def bench_mlp(train: Data, judged: Data, epochs: int, repeat: int) -> str:
             f"| the paper's way: 2048 wide, full batch, data loader, {epochs} epochs "
             f"| {theirs:.1f} | {their_f1:.4f} |",
             f"| mmfeat, defaults ({head.rounds_} epochs kept) | {ours:.1f} "
-            f"| {macro(head.predict(judged[0])):.4f} |",
+            f"| {macro(head.predict_proba(judged[0])):.4f} |",
             "",
             f"{theirs / ours:.1f} times as fast.",
         ]
@@ -327,7 +327,7 @@ def bench_lightgbm(train: Data, trees: int) -> str:
         theirs, _ = timed(partial(model.fit, wide, y))
         few = wide[:500]
         expected = np.stack([p[:, 1] for p in model.predict_proba(few)], axis=1)
-        gap = np.abs(expected - head.predict(few)).max()
+        gap = np.abs(expected - head.predict_proba(few)).max()
         lines.append(f"| {width} | {theirs:.1f} | {ours:.1f} | {theirs / ours:.2f} | {gap:.1e} |")
     return "\n".join(lines)
 

@@ -24,7 +24,7 @@ class MmfeatError(Exception):
         return " ".join(f"{self.rule}; {self.found}; {self.remedy}".split())
 
 
-class ConfigError(MmfeatError):
+class ConfigError(MmfeatError, ValueError):
     """`mmfeat.toml`, an option or a `--set` value is invalid."""
 
 
@@ -52,7 +52,7 @@ class ClusterError(MmfeatError):
     """A Ray cluster cannot be joined, is too small, or lost its workers."""
 
 
-class FitError(MmfeatError):
+class FitError(MmfeatError, ValueError):
     """The features and labels cannot be fitted with these settings."""
 
 

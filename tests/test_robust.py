@@ -146,12 +146,12 @@ def test_a_head_of_a_gpu_loads_without_one(name: str, tmp_path: Path) -> None:
     training = make_training()
     x = features_of(training).embeddings["image"][0].astype(np.float32)
     head.fit(x, training.targets, blocks=(WIDTH,))
-    expected = head.predict(x)
+    expected = head.predict_proba(x)
     head.device = "cuda"  # type: ignore[attr-defined]
     head.save(tmp_path)
     loaded = type(head).load(tmp_path)
     assert loaded.device == "cuda"  # type: ignore[attr-defined]
-    np.testing.assert_array_equal(loaded.predict(x), expected)
+    np.testing.assert_array_equal(loaded.predict_proba(x), expected)
 
 
 @pytest.mark.parametrize("name", [name for name in HEADS if name != "lightgbm"])

@@ -159,7 +159,7 @@ def training(curves: RunCurves) -> Figure | None:
         for number, fold in enumerate(folds):
             for rows, colour, label in (
                 ("train", SOFT, "training rows"),
-                ("aside", ACCENT, "rows set aside"),
+                ("validation", ACCENT, "rows set aside"),
             ):
                 losses = fold.get(rows, np.empty(0))
                 epochs = np.arange(1, len(losses) + 1)

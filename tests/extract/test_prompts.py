@@ -235,7 +235,7 @@ def test_rows_are_compared_with_prompts(fusion: str) -> None:
     row = fused.values[9].reshape(-1, block)
     row = row / np.linalg.norm(row, axis=1, keepdims=True)
     cosines = (row @ fused.prompts[:, :block].T).mean(axis=0)
-    order = np.argsort(head.predict(fused.values[9:10])[0])
+    order = np.argsort(head.predict_proba(fused.values[9:10])[0])
     np.testing.assert_array_equal(order, np.argsort(cosines))
 
 
@@ -245,8 +245,8 @@ def test_a_row_with_one_modality_is_compared_by_that_one() -> None:
     list(model.cross_validate(features, np.arange(90) % 3))
     head = model.folds_[0]
     rows = np.eye(8, dtype=np.float32)[:1]
-    whole = head.predict(np.hstack([rows, rows]))
-    np.testing.assert_allclose(head.predict(np.hstack([0 * rows, rows])), whole, atol=1e-6)
+    whole = head.predict_proba(np.hstack([rows, rows]))
+    np.testing.assert_allclose(head.predict_proba(np.hstack([0 * rows, rows])), whole, atol=1e-6)
 
 
 @pytest.mark.parametrize("fusion", ["product", "max", "absdiff", "concat-product"])

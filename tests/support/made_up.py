@@ -78,7 +78,7 @@ def make_run(
             "bytes": 12345,
         },
     )
-    losses = {"train": [0.9, 0.5, 0.4], "aside": [0.8, 0.6, None]}
+    losses = {"train": [0.9, 0.5, 0.4], "validation": [0.8, 0.6, None]}
     write_json(run.folder / "history.json", {"concat": [losses] * FOLDS})
     if objective is not None:
         run.write_decision(tune(scores, objective=objective, method=None))

@@ -25,8 +25,8 @@ from mmfeat.tracking import TRACKERS, Tracker
 from mmfeat.tracking.record import read_record
 from tests.support.workspaces import Mmfeat
 
-LOSSES = {"concat": [{"train": [0.7, 0.5, 0.4], "aside": [0.8, None, 0.6]}]}
-CURVE = "loss/concat/fold-1/aside"
+LOSSES = {"concat": [{"train": [0.7, 0.5, 0.4], "validation": [0.8, None, 0.6]}]}
+CURVE = "loss/concat/fold-1/validation"
 
 
 def client_of(name: str) -> Any:
@@ -93,7 +93,7 @@ def test_everything_arrives_and_is_replaced_when_it_is_sent_again(
 ) -> None:
     tracker = Tracker(name, workspace)
     tracker.track(run)
-    write_json(run.folder / "history.json", {"concat": [{"aside": [0.9, 0.3]}]})
+    write_json(run.folder / "history.json", {"concat": [{"validation": [0.9, 0.3]}]})
     tracker.track(run)
     params, metrics, curve, files = {"mlflow": of_mlflow, "wandb": of_wandb}.get(
         name, of_tensorboard

@@ -10,17 +10,24 @@ Classes without positives, or with only positives, are answered here with their 
 from __future__ import annotations
 
 import json
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 
-from mmfeat.core.checks import check_range
 from mmfeat.core.files import write_json
 from mmfeat.errors import ConfigError, FitError
+from mmfeat.fit.heads.estimator import Estimator
+from mmfeat.fit.heads.options import (
+    check_none_is_ignored,
+    check_options,
+    option,
+    options_of,
+    parse_option,
+)
 from mmfeat.fit.heads.space import Space
 from mmfeat.fit.heads.streaming import in_order
 from mmfeat.types import FloatArray, Fused, IntArray, Matrix, Targets
@@ -29,23 +36,24 @@ History = dict[str, list[float | None]]
 
 
 @dataclass(kw_only=True)
-class Head(ABC):
-    """A multilabel classifier of fused features.
+class Head(Estimator):
+    """A multilabel classifier of fused features, as an estimator of scikit-learn.
 
     Attributes
     ----------
     seed
         Of everything random in the head: same machine, inputs and seed, same numbers.
-    rounds
-        Epochs or trees to train for. None: the head finds the number by early stopping on
-        rows that it sets aside itself, among those it was given.
     rounds_
-        After `fit`: the number that was used; None where the head has no such thing.
+        After `fit`: the number of epochs or trees that was used; None where there is no such.
     rates_
         After `fit`: the share of positives of each class, (k,) float64.
+    blocks_
+        After `fit`: the widths of the blocks of a row.
+    prompts_
+        After `fit` of a head that compares with them: the prompts of the labels, (k, d).
     history_
-        After `fit`: the loss of each epoch on the rows it is of, `train` and `aside` (those set
-        validation), None where it is not finite; empty where the head has no epochs.
+        After `fit`: the loss of each epoch on the rows `train` and `validation` (those that it
+        set aside), None where it is not finite; empty where the head has no epochs.
     """
 
     name: ClassVar[str]
@@ -56,17 +64,16 @@ class Head(ABC):
     uses_prompts: ClassVar[bool] = False  # whether it compares rows with prompts of the labels
     streams: ClassVar[bool] = False  # whether `_fit` takes rows that are not all in memory
     reads_parts: ClassVar[bool] = False  # whether it reads them in parts, which are fused then
+    ignored: ClassVar[dict[str, set[str]]] = {}  # option -> those that mean nothing beside it
 
-    seed: int = 0
-    rounds: int | None = None
+    seed: int = option(0, "of everything random", low=0, high=2**63 - 1)
 
-    def __post_init__(self) -> None:
-        check_range("rounds", 1 if self.rounds is None else self.rounds, 1, 1e9)
-        self.rounds_: int | None = None
-        self.blocks_: tuple[int, ...] = ()
-        self.rates_ = np.empty(0)
-        self.prompts_ = np.empty((0, 0), dtype=np.float32)
-        self.history_: History = {}
+    # Before `fit`; without annotations, or they were options.
+    rounds_ = cast("int | None", None)
+    blocks_ = cast("tuple[int, ...]", ())
+    rates_ = np.empty(0)
+    prompts_ = np.empty((0, 0), dtype=np.float32)
+    history_ = cast("History", {})
 
     @abstractmethod
     def _fit(self, x: Any, y: Targets, rows: IntArray, blocks: tuple[int, ...]) -> None:
@@ -90,24 +97,30 @@ class Head(ABC):
 
     def fit(
         self,
-        x: Matrix,
-        y: Targets,
+        X: Matrix,
+        Y: Targets,
         *,
-        blocks: tuple[int, ...],
+        blocks: tuple[int, ...] | None = None,
         prompts: FloatArray | None = None,
     ) -> Self:
-        """Learn from `x` of shape (n, d), finite, and `y` of shape (n, k), 0 or 1.
+        """Learn from `X` of shape (n, d), finite, and `Y` of shape (n, k), 0 or 1.
 
-        `blocks` are the widths of the parts of `x` and `prompts`, (k, d), those of the labels
-        (see `mmfeat.types.Fused`); a head that `uses_prompts` needs them. A class without
-        positives, or with only positives, is predicted at its constant rate. Raises `FitError`
-        without rows or classes, and where training cannot go on.
+        `blocks` are the widths of the parts of a row (one block of all columns unless given) and
+        `prompts`, (k, d), those of the labels (see `mmfeat.types.Fused`); a head that
+        `uses_prompts` needs them. A class without positives, or with only positives, is predicted
+        at its constant rate. Raises `ConfigError` for an option that is out of its range, and
+        `FitError` for arrays of other shapes or values, and where training cannot go on.
         """
-        fused = Fused(values=x, blocks=blocks, prompts=prompts)
+        x, y = checked_matrix(X), checked_targets(Y)
+        self._dtype = np.asarray(Y).dtype
+        fused = Fused(values=x, blocks=blocks or (x.shape[1],), prompts=prompts)
         return self._learn(fused, y, np.arange(len(x)))
 
-    def predict(self, x: FloatArray) -> FloatArray:
-        """Give probabilities of shape (n, k) in [0, 1], float32, for `x` of shape (n, d)."""
+    def predict_proba(self, X: FloatArray) -> FloatArray:
+        """Give probabilities of shape (n, k) in [0, 1], float32, for `X` of shape (n, d)."""
+        if not self.blocks_:
+            raise FitError("a head predicts after fit", "it was not fitted", "call fit first")
+        x = checked_matrix(X)
         if x.shape[1] != sum(self.blocks_):
             raise FitError(
                 f"this head was fitted on {sum(self.blocks_)} numbers per row",
@@ -123,7 +136,7 @@ class Head(ABC):
         """Give probabilities of shape (m, k) for the chosen `rows`, ascending, of `x`."""
         scores = np.empty((len(rows), len(self.rates_)), dtype=np.float32)
         for at, part in in_order(x, rows):
-            scores[at] = self.predict(part)
+            scores[at] = self.predict_proba(part)
         return scores
 
     def fit_folds(
@@ -138,8 +151,7 @@ class Head(ABC):
 
     def for_refit(self, folds: Sequence[Self]) -> Self:
         """Give this head with what the folds found, ready to be refitted on all rows."""
-        found = [head.rounds_ for head in folds if head.rounds_ is not None]
-        return replace(self, rounds=max(1, round(np.mean(found))) if found else self.rounds)
+        return replace(self)
 
     def search_space(self) -> Space:
         """What `mmfeat search` may try for each option, starting at this head's own value."""
@@ -153,15 +165,19 @@ class Head(ABC):
     def _learn(self, fused: Fused[Matrix], y: Targets, rows: IntArray) -> Self:
         self._describe(fused, y, rows)
         if self.uses_prompts:
-            assert fused.prompts is not None, (
-                "mmfeat.fit.fusion.fuse gives them, or says there are none"
-            )
+            if fused.prompts is None:
+                raise FitError(
+                    f"the head {self.name} compares rows with prompts of the labels",
+                    "it was given none",
+                    "give fit the prompts",
+                )
             self.prompts_ = fused.prompts
         if self.learnable_.any():
             self._fit(fused.values, y[:, self.learnable_], rows, self.blocks_)
         return self
 
     def _describe(self, fused: Fused[Matrix], y: Targets, rows: IntArray) -> None:
+        self.check()
         x, blocks = fused.values, fused.blocks
         if not (y.size and x.shape[1] and rows.size) or len(x) != len(y):
             raise FitError(
@@ -176,6 +192,7 @@ class Head(ABC):
                 "take both from mmfeat.fit.fusion.fuse.fuse",
             )
         self.blocks_, self.rates_ = tuple(blocks), y[rows].mean(axis=0, dtype=np.float64)
+        self.rounds_, self.history_ = None, {}
 
     def save(self, folder: Path) -> None:
         """Write the head into `folder`: what it learned, then `head.json`."""
@@ -209,41 +226,59 @@ class Head(ABC):
     @classmethod
     def from_settings(cls, settings: dict[str, str], *, seed: int, **given: Any) -> Self:
         """Build the head from `--set` texts; raise `ConfigError` for a key or value it lacks."""
-        types = {f.name: f.type for f in fields(cls) if f.name not in ("seed", *given)}
+        known = {k: v for k, v in options_of(cls).items() if k not in ("seed", *given)}
         options: dict[str, Any] = {}
         for key, text in settings.items():
-            if key not in types:
+            if key not in known:
                 raise ConfigError(
-                    f"--set for the head {cls.name!r} takes {', '.join(sorted(types))}",
+                    f"the head {cls.name} takes {', '.join(sorted(known)) or 'no option'}",
                     f"{key!r} is not one of them",
-                    "check the spelling, or see the README's table of heads",
+                    f"check the spelling, or see `mmfeat list heads {cls.name}`",
                 )
-            options[key] = parse_option(key, text, str(types[key]))
-        return cls(seed=seed, **options, **given)
+            options[key] = parse_option(key, text, known[key].type)
+        check_none_is_ignored(options, cls.ignored)
+        head = cls(seed=seed, **options, **given)
+        head.check()
+        return head
+
+    def check(self) -> None:
+        """Raise `ConfigError` for options out of their range, or that exclude each other."""
+        check_options(self)
 
 
-def parse_option(key: str, text: str, annotation: str) -> Any:
-    """Turn the text of a `--set` value into the type its field is annotated with.
-
-    Understood: bool, int, float, str, ``tuple[int, ...]`` (written ``2048-512``), and any of
-    them ``| None`` (written ``none``). Raises `ConfigError` where the text does not fit.
-    """
-    kinds = [part.strip() for part in annotation.split("|")]
-    if text.lower() == "none" and "None" in kinds:
-        return None
+def checked_matrix(X: Any) -> Any:
+    """Give `X` as it is where it is made in parts, else as an array (n, d) of finite numbers."""
+    if hasattr(X, "buffer_rows"):
+        return X
+    if hasattr(X, "toarray") or np.iscomplexobj(X):
+        kind = "sparse" if hasattr(X, "toarray") else "complex"
+        raise FitError(
+            "features are a dense array of real numbers",
+            f"{kind.capitalize()} data not supported",
+            "convert it first",
+        )
     try:
-        if kinds[0] == "bool":
-            return {"true": True, "false": False}[text.lower()]
-        if kinds[0] == "int":
-            return int(text)
-        if kinds[0] == "float":
-            return float(text)
-        if kinds[0].startswith("tuple[int"):
-            return tuple(int(part) for part in text.split("-"))
-    except (KeyError, ValueError):
-        raise ConfigError(
-            f"--set {key} takes a value of type {annotation}",
-            f"{text!r} is not",
-            "write it as in --set dropout=0.5, --set hidden=2048-512 or --set ema=true",
-        ) from None
-    return text
+        x = np.asarray(X, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise FitError(
+            "features are an array of numbers, one row each", str(error), "give such an array"
+        ) from error
+    if x.ndim != 2:
+        raise FitError("features have the shape (n, d)", f"theirs is {x.shape}", "mend the array")
+    if not np.isfinite(x.sum(dtype=np.float64)):  # of finite float32 numbers it always is
+        raise FitError("features are finite", "some are NaN or infinite", "mend the array")
+    return x
+
+
+def checked_targets(Y: Any) -> Targets:
+    """Give `Y` as uint8 of shape (n, k); raise `FitError` for other shapes or values."""
+    y = np.asarray(Y)
+    if y.ndim != 2:
+        raise FitError(
+            "targets have one row per row of the features and one column per class",
+            f"their shape is {y.shape}",
+            "give an indicator matrix, e.g. of MultiLabelBinarizer",
+        )
+    if y.dtype != np.uint8 and not np.isin(y, (0, 1)).all():
+        raise FitError("targets are 0 or 1", "some are not", "give an indicator matrix")
+    return y.astype(np.uint8, copy=False)

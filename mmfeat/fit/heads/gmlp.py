@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mmfeat.core.checks import check_choice, check_range
 from mmfeat.errors import ConfigError
+from mmfeat.fit.heads.options import option
 from mmfeat.fit.heads.space import Choice, Range, Space
 from mmfeat.fit.heads.torch.dropout import Dropout
 from mmfeat.fit.heads.torch.fusing import fuse_blocks
@@ -25,28 +25,24 @@ from mmfeat.fit.heads.torch.training import TorchHead
 
 @dataclass(kw_only=True)
 class GMLP(TorchHead):
-    """Gated layers over a sequence of slices.
-
-    Options: `tokens` per modality, `width` of a token, number of `layers`; `gate` token mixes
-    across the sequence, channel (with one token) gates the numbers of the vector itself.
-    """
+    """Gated layers over a sequence of slices; options as declared below."""
 
     name: ClassVar[str] = "gmlp"
     relative_cost: ClassVar[float] = 8.0
 
-    tokens: int = 2
-    width: int = 64
-    layers: int = 2
-    gate: str = "token"
-    dropout: float = 0.4
+    tokens: int = option(2, "slices of each modality", low=1, high=1024)
+    width: int = option(64, "of a token", low=1, high=65536)
+    layers: int = option(2, "gated layers", low=1, high=1024)
+    gate: str = option(
+        "token",
+        "token mixes across the sequence; channel (with one token) gates the numbers of the vector",
+        choices=("token", "channel"),
+    )
+    dropout: float = option(0.4, "before the readout, or in the channel gates", low=0, high=0.99)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_choice("gate", self.gate, ("token", "channel"))
-        check_range("tokens", self.tokens, 1, 1024)
-        check_range("width", self.width, 1, 65536)
-        check_range("layers", self.layers, 1, 1024)
-        check_range("dropout", self.dropout, 0, 0.99)
+    def check(self) -> None:
+        """Raise `ConfigError` for options out of their range, and for many tokens in one vector."""
+        super().check()
         if self.gate == "channel" and self.tokens > 1:
             raise ConfigError(
                 "gate=channel needs tokens=1",

@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import torch  # turns float16 into float32 twenty times as fast as numpy
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
-from mmfeat.core.checks import check_range
 from mmfeat.fit.heads.base import Head
+from mmfeat.fit.heads.options import option
 from mmfeat.fit.heads.space import Range, Space
 from mmfeat.types import FloatArray, Fused, IntArray, Matrix, Targets
 
@@ -31,26 +31,17 @@ Cache = NDArray[np.float16]
 
 @dataclass(kw_only=True)
 class KNN(Head):
-    """Weighted vote of the nearest training rows.
-
-    Options: number of `neighbours`, `sharpness` of their weights, `prior` weight of the rates.
-    """
+    """Weighted vote of the nearest training rows; options as declared below."""
 
     name: ClassVar[str] = "knn"
     relative_cost: ClassVar[float] = 0.3
     reads_parts: ClassVar[bool] = True
 
-    neighbours: int = 50
-    sharpness: float = 10.0
-    prior: float = 1.0
+    neighbours: int = option(50, "that vote", low=1, high=1e9)
+    sharpness: float = option(10.0, "of their weights: how fast they fall", low=0, high=1e6)
+    prior: float = option(1.0, "weight of the classes' rates, in neighbours", low=1e-6, high=1e9)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_range("neighbours", self.neighbours, 1, 1e9)
-        check_range("sharpness", self.sharpness, 0, 1e6)
-        check_range("prior", self.prior, 1e-6, 1e9)
-
-        self._cache: Cache | None = None
+    _cache = cast("Cache | None", None)
 
     def search_space(self) -> Space:
         """Few neighbours or many, all alike or the nearest most."""
@@ -59,6 +50,18 @@ class KNN(Head):
             "sharpness": Range(self.sharpness, 1.0, 100.0, log=True),
             "prior": Range(self.prior, 0.1, 10.0, log=True),
         }
+
+    def fit(
+        self,
+        X: Matrix,
+        Y: Targets,
+        *,
+        blocks: tuple[int, ...] | None = None,
+        prompts: FloatArray | None = None,
+    ) -> Self:
+        """Remember the rows; see `Head.fit`."""
+        self._cache = None
+        return super().fit(X, Y, blocks=blocks, prompts=prompts)
 
     def fit_folds(
         self, fused: Fused[Matrix], y: Targets, splits: Sequence[IntArray]

@@ -16,17 +16,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import lightgbm
 import numpy as np
 from lightgbm.basic import LightGBMError
 from numpy.typing import NDArray
 
-from mmfeat.core.checks import check_choice, check_range
 from mmfeat.core.memory import give_back_freed, large_blocks_mapped
 from mmfeat.errors import FitError
 from mmfeat.fit.heads.base import Head
+from mmfeat.fit.heads.options import option
 from mmfeat.fit.heads.space import Choice, Range, Space
 from mmfeat.fit.heads.streaming import BLOCK_ROWS
 from mmfeat.types import FloatArray, IntArray, Matrix, Stream, Targets
@@ -57,43 +57,40 @@ def plain_errors() -> Iterator[None]:
 
 @dataclass(kw_only=True)
 class LightGBM(Head):
-    """One-vs-rest gradient boosting.
+    """One-vs-rest gradient boosting; options as declared below.
 
-    Options: at most `trees` per class, stopped `patience` trees after the best on rows set
-    validation (0: never); `leaves`, `lr`, `bins`, `min_rows` in a leaf; each tree sees the share
-    `features` of the columns; `weights` balanced lets positives weigh up to 20 times;
-    `threads` 0 takes all cores, or OMP_NUM_THREADS of them.
+    `threads` changes how long a fit takes, and no number.
     """
 
     name: ClassVar[str] = "lightgbm"
     relative_cost: ClassVar[float] = 20.0
     streams: ClassVar[bool] = True
     reads_parts: ClassVar[bool] = True
+    ignored: ClassVar[dict[str, set[str]]] = {"rounds": {"patience", "trees"}}
 
-    trees: int = 150
-    patience: int = 10
-    leaves: int = 7
-    lr: float = 0.1
-    bins: int = 63
-    min_rows: int = 20
-    features: float = 0.2
-    weights: str = "none"
-    threads: int = 0
+    trees: int = option(150, "of a class, at most", low=1, high=1e9)
+    rounds: int | None = option(None, "trees of each class, exactly", low=1, high=1e9)
+    patience: int = option(
+        10,
+        "trees without progress on validation rows until it stops; 0: never",
+        low=0,
+        high=1e9,
+    )
+    leaves: int = option(7, "of a tree", low=2, high=131072)
+    lr: float = option(0.1, "learning rate", low=1e-9, high=1e3)
+    bins: int = option(63, "of a column", low=2, high=65535)
+    min_rows: int = option(20, "in a leaf", low=0, high=1e9)
+    features: float = option(0.2, "share of the columns that a tree sees", low=1e-9, high=1)
+    weights: str = option(
+        "none", "balanced lets positives weigh up to 20 times", choices=("none", "balanced")
+    )
+    threads: int = option(
+        0, "0: all cores, or OMP_NUM_THREADS of them; changes no number", low=0, high=1024
+    )
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_choice("weights", self.weights, ("none", "balanced"))
-        check_range("trees", self.trees, 1, 1e9)
-        check_range("patience", self.patience, 0, 1e9)
-        check_range("leaves", self.leaves, 2, 131072)
-        check_range("lr", self.lr, 1e-9, 1e3)
-        check_range("bins", self.bins, 2, 65535)
-        check_range("min_rows", self.min_rows, 0, 1e9)
-        check_range("features", self.features, 1e-9, 1)
-        check_range("threads", self.threads, 0, 1024)
-        self._boosters: list[lightgbm.Booster] = []
-        self._counts = np.empty(0)  # trees of each class, (k,); NaN where it is constant
-        self._planned: NDArray[np.float64] | None = None
+    _boosters = cast("Sequence[lightgbm.Booster]", ())
+    _counts = np.empty(0)  # trees of each class, (k,); NaN where it is constant
+    _planned = cast("NDArray[np.float64] | None", None)
 
     def search_space(self) -> Space:
         """The trees' size and share of the data; their number is found by stopping early."""

@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
-from mmfeat.core.checks import check_choice, check_range
 from mmfeat.core.memory import give_back_freed
 from mmfeat.errors import FitError
 from mmfeat.fit.heads.base import Head
-from mmfeat.fit.heads.options import choose_device
+from mmfeat.fit.heads.options import option
 from mmfeat.fit.heads.solvers.lbfgs import Problems, ProblemsInMemory, gram_matrix, logits, minimise
 from mmfeat.fit.heads.solvers.lbfgs_streamed import StreamedProblems, streamed_gram
 from mmfeat.fit.heads.space import Choice, Range, Space
+from mmfeat.fit.heads.torch.device import DEVICES, choose_device
 from mmfeat.types import FloatArray, Fused, IntArray, Matrix, Stream, Targets
 
 log = logging.getLogger(__name__)
@@ -41,34 +41,30 @@ PROBLEMS_AT_ONCE = 128
 
 @dataclass(kw_only=True)
 class LogReg(Head):
-    """Logistic regression.
+    """Logistic regression; options as declared below.
 
-    Options: `C` (none: chosen along a path); `choose` it shared by all classes or per-class,
-    by the `criterion` log-loss or ap (average precision); `tolerance` of the objective,
-    relative.
+    `tolerance` is relative to the objective.
     """
 
     name: ClassVar[str] = "logreg"
     folds_together: ClassVar[bool] = True
     streams: ClassVar[bool] = True
+    ignored: ClassVar[dict[str, set[str]]] = {"C": {"choose", "criterion"}}
 
-    C: float | None = None
-    choose: str = "shared"
-    criterion: str = "log-loss"
-    tolerance: float = 3e-9
-    max_steps: int = 500
-    device: str = "auto"
+    C: float | None = option(
+        None, "of scikit-learn; none: chosen along a path", low=1e-12, high=1e12
+    )
+    choose: str = option(
+        "shared", "one C for all classes, or one for each", choices=("shared", "per-class")
+    )
+    criterion: str = option("log-loss", "by which C is chosen", choices=("log-loss", "ap"))
+    tolerance: float = option(3e-9, "of the objective, relative", low=1e-12, high=1)
+    max_steps: int = option(500, "of L-BFGS", low=1, high=1e9)
+    device: str = option("auto", "where it is fitted", choices=DEVICES)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_choice("choose", self.choose, ("shared", "per-class"))
-        check_choice("criterion", self.criterion, ("log-loss", "ap"))
-        check_range("C", 1.0 if self.C is None else self.C, 1e-12, 1e12)
-        check_range("tolerance", self.tolerance, 1e-12, 1)
-        check_range("max_steps", self.max_steps, 1, 1e9)
-        self._weights = np.empty((0, 0), dtype=np.float32)
-        self._offsets = np.empty(0, dtype=np.float32)
-        self._costs: NDArray[np.float64] = np.empty((0, 0))
+    _weights = np.empty((0, 0), dtype=np.float32)
+    _offsets = np.empty(0, dtype=np.float32)
+    _costs = np.empty((0, 0))
 
     def fit_folds(
         self, fused: Fused[Matrix], y: Targets, splits: Sequence[IntArray]

@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from mmfeat.core.checks import check_choice, check_range
+from mmfeat.fit.heads.options import option
 from mmfeat.fit.heads.space import Choice, Range, Space
 from mmfeat.fit.heads.torch.dropout import Dropout
 from mmfeat.fit.heads.torch.fusing import fuse_blocks
@@ -27,28 +27,23 @@ PRESETS: dict[str, tuple[tuple[int, ...], float]] = {
 
 @dataclass(kw_only=True)
 class MLP(TorchHead):
-    """Linear layers with GELU and dropout between.
-
-    Options: `hidden` sizes and `dropout` as the `preset` has them, unless given; `members` K
-    trains K networks that share their matrices and own their scales (BatchEnsemble as in TabM,
-    arXiv:2410.24210), averaged in probability.
-    """
+    """Linear layers with GELU and dropout between; options as declared below."""
 
     name: ClassVar[str] = "mlp"
     relative_cost: ClassVar[float] = 2.0
 
-    preset: str = "default"
-    hidden: tuple[int, ...] | None = None
-    dropout: float | None = None
-    members: int = 1
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_choice("preset", self.preset, tuple(PRESETS))
-        check_range("dropout", self.dropout or 0.0, 0, 0.99)
-        check_range("members", self.members, 1, 1024)
-        for size in self.hidden or ():
-            check_range("hidden", size, 1, 65536)
+    preset: str = option("default", "hidden sizes and dropout by name", choices=tuple(PRESETS))
+    hidden: tuple[int, ...] | None = option(
+        None, "sizes of the hidden layers; none: as in the preset", low=1, high=65536
+    )
+    dropout: float | None = option(None, "none: as in the preset", low=0, high=0.99)
+    members: int = option(
+        1,
+        "networks that share their matrices and own their scales, averaged in probability"
+        " (BatchEnsemble as in TabM, arXiv:2410.24210)",
+        low=1,
+        high=1024,
+    )
 
     def search_space(self) -> Space:
         """Hidden sizes and dropout."""

@@ -32,9 +32,7 @@ class ZeroShot(Head):
     name: ClassVar[str] = "zeroshot"
     uses_prompts: ClassVar[bool] = True
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._scale = self._offset = 0.0
+    _scale = _offset = 0.0
 
     def _fit(self, x: FloatArray, y: Targets, rows: IntArray, blocks: tuple[int, ...]) -> None:
         n_rows = max(1, MOST_CELLS // y.shape[1])

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mmfeat.core.checks import check_choice
-from mmfeat.fit.heads.base import parse_option
+from mmfeat.fit.heads.options import parse_option
 
 FINALS = ("refit", "average")
 
@@ -59,8 +59,8 @@ class ModelSettings:
         check_choice("final", final, FINALS)
         in_sample = own.get("in_sample")
         return cls(
-            normalise=parse_option("normalise", own.get("normalise", "true"), "bool"),
-            in_sample=None if in_sample is None else parse_option("in_sample", in_sample, "bool"),
+            normalise=parse_option("normalise", own.get("normalise", "true"), bool),
+            in_sample=None if in_sample is None else parse_option("in_sample", in_sample, bool),
             final=final,
             shared=shared,
             by_source=by_source,

@@ -46,7 +46,7 @@ class Source:
     def predict_proba(self, features: Features, heads: Sequence[Head]) -> list[FloatArray]:
         """Give the probabilities (n, k) of each of `heads`, which read the same fusion."""
         values = fuse(features, self.fusion, normalise=self.normalise).values
-        return [head.predict(values) for head in heads]
+        return [head.predict_proba(values) for head in heads]
 
 
 @dataclass(frozen=True)

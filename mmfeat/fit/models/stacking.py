@@ -65,7 +65,7 @@ class Stacker:
     def predict(self, scores: Mapping[str, FloatArray]) -> FloatArray:
         """Give probabilities of shape (n, k) from each source's."""
         inputs = self._inputs(scores)
-        return inputs if self.meta_learner is None else self.meta_learner.predict(inputs)
+        return inputs if self.meta_learner is None else self.meta_learner.predict_proba(inputs)
 
     def copy(self) -> Self:
         """The same stacker, not fitted."""

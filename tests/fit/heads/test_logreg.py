@@ -31,7 +31,7 @@ def splits_of(n_folds: int) -> list[np.ndarray]:
 @pytest.mark.parametrize("strength", [0.1, 10.0, 1000.0])
 def test_the_optimum_is_that_of_scikit_learn(strength: float) -> None:
     x, y = draw()
-    ours = LogReg(C=strength, tolerance=1e-9).fit(x, y, blocks=(WIDTH,)).predict(x)
+    ours = LogReg(C=strength, tolerance=1e-9).fit(x, y, blocks=(WIDTH,)).predict_proba(x)
     for label in range(N_LABELS):
         theirs = LogisticRegression(C=strength, tol=1e-10, max_iter=5000).fit(x, y[:, label])
         np.testing.assert_allclose(ours[:, label], theirs.predict_proba(x)[:, 1], atol=1e-3)
@@ -40,7 +40,7 @@ def test_the_optimum_is_that_of_scikit_learn(strength: float) -> None:
 def test_separable_classes_converge() -> None:
     x, _ = draw()
     y = (x[:, :1] > 0).astype(np.uint8)
-    scores = LogReg(C=1e4).fit(x, y, blocks=(WIDTH,)).predict(x)
+    scores = LogReg(C=1e4).fit(x, y, blocks=(WIDTH,)).predict_proba(x)
     assert ((scores > 0.5) == y).all()
 
 
@@ -51,7 +51,7 @@ def test_folds_solved_together_equal_folds_solved_alone() -> None:
         head.fit_folds(Fused(values=x, blocks=(WIDTH,)), y, splits_of(3)), splits_of(3), strict=True
     ):
         alone = LogReg(C=10.0, tolerance=1e-9).fit(x[rows], y[rows], blocks=(WIDTH,))
-        np.testing.assert_allclose(fold.predict(x), alone.predict(x), atol=1e-3)
+        np.testing.assert_allclose(fold.predict_proba(x), alone.predict_proba(x), atol=1e-3)
 
 
 @pytest.mark.parametrize("criterion", ["log-loss", "ap"])
@@ -68,7 +68,7 @@ def test_the_chosen_strength_is_as_good_as_any_on_the_path(criterion: str, choos
             strict=True,
         ):
             out = np.setdiff1d(np.arange(N_ROWS), rows)
-            scores[out] = fold.predict(x[out])
+            scores[out] = fold.predict_proba(x[out])
         p = scores.clip(1e-6, 1 - 1e-6)
         return float(-(y * np.log(p) + (1 - y) * np.log(1 - p)).mean())
 
@@ -87,7 +87,7 @@ def test_the_choice_for_a_fold_does_not_see_its_labels() -> None:
     for label in range(N_LABELS):
         alone = LogReg(C=path[others[label]]).fit(x[splits[0]], y[splits[0]], blocks=(WIDTH,))
         np.testing.assert_allclose(
-            first.predict(x[out])[:, label], alone.predict(x[out])[:, label], atol=5e-3
+            first.predict_proba(x[out])[:, label], alone.predict_proba(x[out])[:, label], atol=5e-3
         )
 
 
@@ -100,7 +100,7 @@ def test_average_precision_of_a_known_ranking() -> None:
 @pytest.mark.parametrize("options", [{"C": -1.0}, {"choose": "best"}, {"criterion": "f1"}])
 def test_wrong_options_are_told(options: dict[str, object]) -> None:
     with pytest.raises(ConfigError):
-        LogReg(**options)  # type: ignore[arg-type]
+        LogReg(**options).check()  # type: ignore[arg-type]
 
 
 def test_a_single_split_chooses_by_folds_of_its_own() -> None:
@@ -108,4 +108,4 @@ def test_a_single_split_chooses_by_folds_of_its_own() -> None:
     rows = np.arange(200)
     (fold,) = LogReg().fit_folds(Fused(values=x, blocks=(WIDTH,)), y, [rows])
     alone = LogReg().fit(x[rows], y[rows], blocks=(WIDTH,))
-    np.testing.assert_array_equal(fold.predict(x), alone.predict(x))
+    np.testing.assert_array_equal(fold.predict_proba(x), alone.predict_proba(x))

@@ -288,7 +288,7 @@ def test_lightgbm_refuses_more_rows_than_bins_have_memory_for(bins: int, buffer_
     x = np.random.default_rng(0).normal(size=(400, 2)).astype(np.float32)
     y = (x[:, :1] > 0).astype(np.uint8)
     head = LightGBM(trees=1, bins=bins)
-    assert head.fit(Noted(x, buffer_rows), y, blocks=(2,)).predict(x).shape == (400, 1)
+    assert head.fit(Noted(x, buffer_rows), y, blocks=(2,)).predict_proba(x).shape == (400, 1)
     few = Noted(x, buffer_rows - 1)
     with pytest.raises(
         FitError, match=r"400 rows × 2 numbers .* fit 384 rows or fewer.* 1\.1 times"
@@ -301,7 +301,7 @@ def test_stopping_early_works_on_a_stream(workspace: Workspace) -> None:
     settings = SETTINGS["mlp"] | {"patience": "2", "lr": "0.05"}
     config = plan_run(FitSettings(head="mlp", folds=2, max_memory=str(LITTLE)), settings=settings)
     run = fit_run(workspace, config, load(workspace, LITTLE))
-    assert all(fold["aside"] for fold in run.history["concat"])
+    assert all(fold["validation"] for fold in run.history["concat"])
 
 
 def test_what_cannot_be_streamed_is_told(workspace: Workspace) -> None:

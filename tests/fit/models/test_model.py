@@ -189,7 +189,7 @@ def test_a_fold_is_scored_without_its_labels(head: str, fusion: str) -> None:
             single = make_single(head, fusion, **settings)
             list(single.cross_validate(again, folds))
             rows = np.flatnonzero(folds == 1)
-            answers.append({"concat": single.folds_[1].predict(fuse_rows(again, rows))})
+            answers.append({"concat": single.folds_[1].predict_proba(fuse_rows(again, rows))})
         else:
             stacked = make_stacked(head, fusion, **settings)
             list(stacked.cross_validate(again, folds))
@@ -209,7 +209,7 @@ def test_the_mean_of_the_folds_can_be_the_final_model(tmp_path: Path) -> None:
     model = make_single("logreg", "concat", final="average")
     out_of_fold(model, features)
     scores = predict(model.fit(features), features)
-    each = [part.predict(fuse_rows(features, np.arange(N_ROWS))) for part in model.folds_]
+    each = [part.predict_proba(fuse_rows(features, np.arange(N_ROWS))) for part in model.folds_]
     np.testing.assert_allclose(scores, np.mean(each, axis=0), atol=1e-6)
     model.save(tmp_path)
     np.testing.assert_array_equal(predict(read_model(tmp_path), features), scores)

@@ -30,13 +30,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from mmfeat.core.checks import check_choice, check_range
 from mmfeat.errors import FitError
 from mmfeat.fit.heads.base import Head
-from mmfeat.fit.heads.options import choose_device
+from mmfeat.fit.heads.options import option
 from mmfeat.fit.heads.space import Choice, Range, Space
 from mmfeat.fit.heads.streaming import Shared, in_memory
 from mmfeat.fit.heads.torch.batches import CHUNK_ROWS, Batches, Source
+from mmfeat.fit.heads.torch.device import DEVICES, choose_device
 from mmfeat.fit.heads.torch.dropout import Dropout
 from mmfeat.fit.heads.torch.fusing import MODULES
 from mmfeat.fit.heads.torch.optimiser import constant, cosine, make_optimizer
@@ -60,45 +60,43 @@ SEEDED = Lock()  # held while torch's own random state is in use, which all thre
 class TorchHead(Head):
     """A head whose module maps (b, d) to logits of shape (b, k) or (members, b, k).
 
-    Options: `epochs` is the most it trains and the length of the `schedule`, cosine or
-    constant (none: more where rows are few); `batch` rows make a step (0: all of them);
-    `decay` acts on matrices only; `patience` stops early (0: never); `ema` averages the weights by
-    this factor per step (0: off).
+    Attributes
+    ----------
+    epochs_
+        After `fit`: the length of the schedule.
     """
 
     uses_loss: ClassVar[bool] = True
     learns_fusion: ClassVar[bool] = True
     streams: ClassVar[bool] = True
     reads_parts: ClassVar[bool] = True
+    ignored: ClassVar[dict[str, set[str]]] = {"rounds": {"patience"}}
 
-    loss: str = "bce"
-    smoothing: float = 0.0
-    learned_fusion: str = "none"
-    epochs: int | None = None
-    batch: int = 256
-    lr: float = 2e-3
-    decay: float = 0.01
-    schedule: str = "cosine"
-    patience: int = 0
-    ema: float = 0.0
-    precision: str = "auto"
-    device: str = "auto"
+    loss: str = option("bce", "see `mmfeat list losses`")
+    smoothing: float = option(0.0, "of the targets", low=0, high=1)
+    learned_fusion: str = option(
+        "none", "how the blocks of a row are fused", choices=("none", *MODULES)
+    )
+    epochs: int | None = option(
+        None,
+        "the most it trains, and the length of the schedule; none: more where rows are few",
+        low=1,
+        high=1e9,
+    )
+    rounds: int | None = option(None, "epochs after which it ends", low=1, high=1e9)
+    batch: int = option(256, "rows of a step; 0: all of them", low=0, high=math.inf)
+    lr: float = option(2e-3, "learning rate", low=0, high=math.inf)
+    decay: float = option(0.01, "of matrices, not of offsets and scales", low=0, high=math.inf)
+    schedule: str = option("cosine", "of the learning rate", choices=("cosine", "constant"))
+    patience: int = option(
+        0, "epochs without progress after which it stops early; 0: never", low=0, high=math.inf
+    )
+    ema: float = option(0.0, "averages the weights by this factor per step; 0: off", low=0, high=1)
+    precision: str = option("auto", "of the products", choices=("auto", "fp32", "bf16"))
+    device: str = option("auto", "where it is fitted", choices=DEVICES)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.epochs_ = 0  # after `fit`: the length of the schedule
-        self._stop = Event()  # set where nobody waits for this fit any more
-        check_choice("schedule", self.schedule, ("cosine", "constant"))
-        check_choice("precision", self.precision, ("auto", "fp32", "bf16"))
-        check_choice("device", self.device, ("auto", "cpu", "cuda"))
-        check_choice("learned_fusion", self.learned_fusion, ("none", *MODULES))
-        check_range("epochs", 1 if self.epochs is None else self.epochs, 1, 1e9)
-        check_range("batch", self.batch, 0, math.inf)
-        check_range("patience", self.patience, 0, math.inf)
-        check_range("lr", self.lr, 0, math.inf)
-        check_range("decay", self.decay, 0, math.inf)
-        check_range("ema", self.ema, 0, 1)
-        check_range("smoothing", self.smoothing, 0, 1)
+    epochs_ = 0
+    _stop = cast("Event | None", None)  # set where nobody waits for this fit any more
 
     def fit_folds(
         self, fused: Fused[Matrix], y: Targets, splits: Sequence[IntArray]
@@ -178,7 +176,7 @@ class TorchHead(Head):
             network.train()
             total = torch.zeros((), device=rates.device)
             for rows, targets in train.shuffled(steps, draws):
-                if self._stop.is_set():
+                if self._stop is not None and self._stop.is_set():
                     raise CancelledError
                 with self._precision(rows.device):
                     logits = network(rows)
@@ -196,7 +194,7 @@ class TorchHead(Head):
             self._record("train", total.item() / steps)
             if len(validation):
                 now = self._loss_on(validation, judged, loss)
-                self._record("aside", now)
+                self._record("validation", now)
             else:
                 now = -epoch  # the last epoch is the one to keep
             if now < best:
@@ -231,9 +229,13 @@ class TorchHead(Head):
 
     def for_refit(self, folds: Sequence[Self]) -> Self:
         """Give this head with the epochs that the folds found, on the schedule they walked."""
-        head = super().for_refit(folds)
+        found = [fold.rounds_ for fold in folds if fold.rounds_ is not None]
         walked = [fold.epochs_ for fold in folds if fold.epochs_]
-        return replace(head, epochs=round(np.mean(walked))) if walked else head
+        return replace(
+            self,
+            rounds=max(1, round(np.mean(found))) if found else self.rounds,
+            epochs=round(np.mean(walked)) if walked else self.epochs,
+        )
 
     def _precision(self, device: torch.device) -> torch.autocast:
         wanted = self.precision == "bf16" or (self.precision == "auto" and has_bfloat16(device))

@@ -75,14 +75,17 @@ def test_torch_heads_give_the_same_numbers_as_alone_and_again() -> None:
     head = MLP(epochs=3, seed=7)
 
     def scores() -> list[np.ndarray]:
-        return [fold.predict(x) for fold in head.fit_folds(Fused(values=x, blocks=(8,)), y, splits)]
+        return [
+            fold.predict_proba(x)
+            for fold in head.fit_folds(Fused(values=x, blocks=(8,)), y, splits)
+        ]
 
     state = torch.get_rng_state()
     again = scores()
     assert torch.equal(torch.get_rng_state(), state)
     for rows, together, repeated in zip(splits, scores(), again, strict=True):
         np.testing.assert_array_equal(together, repeated)
-        alone = MLP(epochs=3, seed=7).fit(x[rows], y[rows], blocks=(8,)).predict(x)
+        alone = MLP(epochs=3, seed=7).fit(x[rows], y[rows], blocks=(8,)).predict_proba(x)
         np.testing.assert_allclose(together, alone, atol=1e-5)
 
 

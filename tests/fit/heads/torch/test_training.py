@@ -40,7 +40,7 @@ def test_it_remembers_the_losses_of_every_epoch(tmp_path: Path) -> None:
     x, y = draw()
     head = make(epochs=60, patience=3, lr=3e-2).fit(x, y, blocks=(WIDTH,))
     assert head.rounds_ is not None
-    train, validation = head.history_["train"], head.history_["aside"]
+    train, validation = head.history_["train"], head.history_["validation"]
     assert len(train) == len(validation) == head.rounds_ + 3
     assert min(loss for loss in validation if loss is not None) == validation[head.rounds_ - 1]
     head.save(tmp_path)
@@ -54,7 +54,8 @@ def test_a_refit_trains_exactly_as_long() -> None:
     head = make(rounds=4, epochs=10).fit(x, y, blocks=(WIDTH,))
     assert head.rounds_ == 4
     assert (
-        head.predict(x) != make(rounds=5, epochs=10).fit(x, y, blocks=(WIDTH,)).predict(x)
+        head.predict_proba(x)
+        != make(rounds=5, epochs=10).fit(x, y, blocks=(WIDTH,)).predict_proba(x)
     ).any()
 
 
@@ -89,7 +90,7 @@ def test_a_loss_that_breaks_later_keeps_the_last_good_epoch(
         head = make(rounds=10).fit(x, y, blocks=(WIDTH,))
     assert head.rounds_ == 2
     assert "epoch 3" in caplog.text
-    assert np.isfinite(head.predict(x)).all()
+    assert np.isfinite(head.predict_proba(x)).all()
 
 
 @pytest.mark.parametrize(
@@ -107,7 +108,7 @@ def test_a_loss_that_breaks_later_keeps_the_last_good_epoch(
 def test_every_option_trains(options: dict[str, object]) -> None:
     x, y = draw()
     head = make(**{"epochs": 20, "dropout": 0.1, **options}).fit(x[:200], y[:200], blocks=(WIDTH,))
-    assert ((head.predict(x[200:]) > 0.5) == y[200:]).mean() > 0.6  # the labels are noisy
+    assert ((head.predict_proba(x[200:]) > 0.5) == y[200:]).mean() > 0.6  # the labels are noisy
 
 
 def test_members_differ_and_share_their_matrices() -> None:
@@ -123,9 +124,9 @@ def test_members_differ_and_share_their_matrices() -> None:
 def test_the_paper_variant_of_gmlp_gates_channels() -> None:
     x, y = draw()
     head = GMLP(tokens=1, gate="channel", epochs=10, lr=1e-2).fit(x, y, blocks=(WIDTH,))
-    assert np.isfinite(head.predict(x)).all()
+    assert np.isfinite(head.predict_proba(x)).all()
     with pytest.raises(ConfigError, match="tokens"):
-        GMLP(gate="channel")
+        GMLP(gate="channel").check()
 
 
 def test_gmlp_mixes_across_tokens() -> None:

@@ -1,0 +1,92 @@
+"""The side of a head that scikit-learn sees, without importing scikit-learn.
+
+A head works wherever an estimator of multilabel indicator targets does: `clone`, `Pipeline`,
+`cross_val_predict`, `GridSearchCV`. See "Developing scikit-learn estimators" in its user guide.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmfeat.errors import ConfigError
+from mmfeat.fit.heads.options import options_of
+from mmfeat.types import FloatArray, Targets
+
+if TYPE_CHECKING:
+    from sklearn.utils import Tags
+
+HALF = 0.5  # a label is predicted where its probability is at least this
+
+
+class Estimator(ABC):
+    """Parameters, tags and label sets; `predict_proba` and `rates_` are the head's."""
+
+    rates_: NDArray[np.float64]
+    blocks_: tuple[int, ...]
+    _dtype: np.dtype[Any] = np.dtype(np.uint8)  # of the targets that `fit` was given
+
+    @abstractmethod
+    def predict_proba(self, X: FloatArray) -> FloatArray:
+        """Give probabilities of shape (n, k)."""
+
+    def predict(self, X: FloatArray) -> Targets:
+        """Give label sets of shape (n, k), 0 or 1: the labels of probability 0.5 or more.
+
+        They are of the type of the targets that `fit` was given.
+        """
+        sets: Targets = (self.predict_proba(X) >= HALF).astype(self._dtype)
+        return sets
+
+    def score(self, X: FloatArray, Y: Targets) -> float:
+        """Give the share of rows whose label set is predicted exactly, as scikit-learn does."""
+        return float((self.predict(X) == np.asarray(Y)).all(axis=1).mean())
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Give the options by name."""
+        return {name: getattr(self, name) for name in options_of(type(self))}
+
+    def set_params(self, **params: Any) -> Self:
+        """Change options; raise `ConfigError` for a name that is not one."""
+        known = options_of(type(self))
+        for name, value in params.items():
+            if name not in known:
+                raise ConfigError(
+                    f"{type(self).__name__} takes {', '.join(known)}",
+                    f"{name!r} is not one of them",
+                    "check the spelling",
+                )
+            setattr(self, name, value)
+        return self
+
+    @property
+    def classes_(self) -> NDArray[np.int64]:
+        """The numbers of the columns of the targets, (k,), after `fit`."""
+        return np.arange(len(self.rates_))
+
+    @property
+    def n_features_in_(self) -> int:
+        """The width of the rows that it was fitted on, after `fit`."""
+        return sum(self.blocks_)
+
+    def __sklearn_tags__(self) -> Tags:
+        from sklearn.utils import (  # noqa: PLC0415 - it calls this; predicting does without it
+            ClassifierTags,
+            InputTags,
+            Tags,
+            TargetTags,
+        )
+
+        return Tags(
+            estimator_type="classifier",
+            target_tags=TargetTags(required=True, multi_output=True, single_output=False),
+            classifier_tags=ClassifierTags(multi_label=True),
+            input_tags=InputTags(),
+            requires_fit=True,
+        )
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return bool(self.blocks_)

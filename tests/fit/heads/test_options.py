@@ -1,0 +1,69 @@
+"""Options of heads: typed, checked, and every one of them means something."""
+
+import inspect
+import sys
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import pytest
+
+from mmfeat.core.plugins import resolve
+from mmfeat.errors import ConfigError
+from mmfeat.fit.heads import HEADS
+from mmfeat.fit.heads.knn import KNN
+from mmfeat.fit.heads.options import option, options_of
+
+# This file does without `from __future__ import annotations`: types of options are objects here.
+
+
+@dataclass(kw_only=True)
+class Votes(KNN):
+    """A head as somebody may write it."""
+
+    name: ClassVar[str] = "votes"
+    few: int = option(3, "a number", low=1, high=9)
+    share: float | None = None
+    sizes: tuple[int, ...] = (1,)
+
+
+def test_texts_become_what_the_annotation_says() -> None:
+    head = Votes.from_settings({"few": "5", "share": "0.5", "sizes": "3-4"}, seed=0)
+    assert (head.few, head.share, head.sizes) == (5, 0.5, (3, 4))
+    assert Votes.from_settings({"share": "none"}, seed=0).share is None
+    with pytest.raises(ConfigError, match="few lies between 1 and 9"):
+        Votes.from_settings({"few": "12"}, seed=0)
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_every_option_says_what_it_means(name: str) -> None:
+    for known in options_of(resolve(name, HEADS, "head")).values():
+        assert known.rule.help, known.name
+        if known.default is not None:
+            known.rule.check(known.name, known.default)
+
+
+@pytest.mark.parametrize(
+    ("head", "settings", "lost"),
+    [
+        ("knn", {"rounds": "5"}, "rounds"),
+        ("zeroshot", {"rounds": "5"}, "rounds"),
+        ("logreg", {"rounds": "5"}, "rounds"),
+        ("logreg", {"C": "1", "choose": "per-class"}, "choose"),
+        ("mlp", {"rounds": "5", "patience": "3"}, "patience"),
+        ("lightgbm", {"rounds": "5", "trees": "3"}, "trees"),
+    ],
+)
+def test_an_option_without_effect_is_refused(
+    head: str, settings: dict[str, str], lost: str
+) -> None:
+    with pytest.raises(ConfigError, match=lost):
+        resolve(head, HEADS, "head").from_settings(settings, seed=0)
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_every_option_is_read_somewhere(name: str) -> None:
+    head: Any = resolve(name, HEADS, "head")
+    sources = "".join(inspect.getsource(sys.modules[base.__module__]) for base in head.__mro__[:-2])
+    for key in options_of(head):
+        if key != "seed":
+            assert f"self.{key}" in sources or f"head.{key}" in sources, key
