@@ -21,7 +21,7 @@ from mmfeat.decide.expected_f1 import DECODES, decode_expected_f1, fill_empty
 from mmfeat.errors import RunError
 from mmfeat.types import FloatArray, Targets
 
-ROWS_AT_ONCE = 2**14  # that are decided at once, so that memory stays flat
+SLICE_ROWS = 2**14  # that a thread decides at a time, which bounds the memory
 
 Estimates = dict[str, dict[str, float | None]]
 
@@ -74,7 +74,12 @@ class Decision:
     held_out: Targets | None = field(default=None, compare=False, repr=False)
 
     def decide(
-        self, probabilities: FloatArray, *, empty: str = "blank", decode: str | None = None
+        self,
+        probabilities: FloatArray,
+        *,
+        empty: str = "blank",
+        decode: str | None = None,
+        slice_rows: int = SLICE_ROWS,
     ) -> Targets:
         """Turn probabilities of shape (n, k) into label sets of shape (n, k), 0 or 1.
 
@@ -99,16 +104,16 @@ class Decision:
         check_choice("--decode", how, DECODES)
         predicted = np.empty(probabilities.shape, dtype=np.uint8)
 
-        def decide_part(start: int) -> None:  # each row is decided alone
-            part = probabilities[start : start + ROWS_AT_ONCE]
+        def decide_part(start: int) -> None:
+            part = probabilities[start : start + slice_rows]
             if how == "expected-f1":
                 sure = calibrate(self.calibration, part) if self.calibration else part
                 sets = decode_expected_f1(sure)
             else:
                 sets = (part >= np.array(self.thresholds)).view(np.uint8)
-            predicted[start : start + ROWS_AT_ONCE] = fill_empty(sets, part, empty=empty)
+            predicted[start : start + slice_rows] = fill_empty(sets, part, empty=empty)
 
-        thread_map(decide_part, range(0, len(probabilities), ROWS_AT_ONCE))
+        thread_map(decide_part, range(0, len(probabilities), slice_rows))
         return predicted
 
     def to_json(self) -> dict[str, Any]:

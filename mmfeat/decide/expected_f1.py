@@ -31,7 +31,7 @@ Empty = Literal["top1", "blank"]
 DECODES: tuple[str, ...] = get_args(Decode)
 EMPTIES: tuple[str, ...] = get_args(Empty)
 
-ROWS_AT_ONCE = 2**10  # so that their values at all nodes stay in the cache
+DECODED_ROWS = 2**10  # at a time: their values at all nodes stay in the cache
 EXACT = 1e-14  # error of an expected F1
 TIE = 1e-12  # sets whose values differ by no more count as equal
 
@@ -46,8 +46,8 @@ def decode_expected_f1(probabilities: NDArray[np.floating]) -> Targets:
     most = _most_labels(ranked)
     sizes = np.empty(len(ranked), dtype=np.int64)
     alike = np.argsort(most, kind="stable")  # rows that take as many steps side by side
-    for start in range(0, len(alike), ROWS_AT_ONCE):
-        rows = alike[start : start + ROWS_AT_ONCE]
+    for start in range(0, len(alike), DECODED_ROWS):
+        rows = alike[start : start + DECODED_ROWS]
         sizes[rows] = _best_sizes(np.ascontiguousarray(ranked[rows].T), int(most[rows[-1]]))
     last = np.take_along_axis(ranked, np.maximum(sizes - 1, 0)[:, None], axis=1)
     above, level = probabilities > last, probabilities == last

@@ -197,12 +197,11 @@ def test_intervals_are_those_of_resampled_rows() -> None:
 
 
 @pytest.mark.parametrize("decode", ["thresholds", "expected-f1"])
-def test_slices_are_decided_as_the_whole(monkeypatch: pytest.MonkeyPatch, decode: str) -> None:
+def test_slices_are_decided_as_the_whole(decode: str) -> None:
     given = scores(n=100, bias=-1)
     decision = tune(given, objective="samples-f1")
     whole = decision.decide(given.probabilities, decode=decode, empty="top1")
-    monkeypatch.setattr("mmfeat.decide.decision.ROWS_AT_ONCE", 7)
-    sliced = decision.decide(given.probabilities, decode=decode, empty="top1")
+    sliced = decision.decide(given.probabilities, decode=decode, empty="top1", slice_rows=7)
     np.testing.assert_array_equal(sliced, whole)
 
 

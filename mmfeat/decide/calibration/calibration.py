@@ -31,7 +31,7 @@ RIDGE = 1e-6
 MAX_STEPS = 50
 SMALLEST_STEP = 1e-6
 MANY = 2**16  # rows from which on smooth maps are fitted to condensed ones
-ROWS_AT_ONCE = 2**11  # too few for BLAS to start threads
+PRODUCT_ROWS = 2**11  # of a matrix product: too few for BLAS to start threads
 
 
 @dataclass(frozen=True)
@@ -284,8 +284,8 @@ def _cross_entropy(
 ) -> tuple[float, Values, Values]:
     """The loss of the coefficients `found`, its gradient and Hessian, of some rows at a time."""
     loss, gradient, hessian = 0.0, np.zeros(len(found)), np.zeros((len(found),) * 2)
-    for first in range(0, len(x), ROWS_AT_ONCE):
-        rows = slice(first, first + ROWS_AT_ONCE)
+    for first in range(0, len(x), PRODUCT_ROWS):
+        rows = slice(first, first + PRODUCT_ROWS)
         part, goal, count = x[rows], wanted[rows], counts[rows]
         logits = part @ found
         p = sigmoid(logits)

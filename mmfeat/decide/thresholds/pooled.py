@@ -31,8 +31,8 @@ from mmfeat.metrics.ranked import score_of, sorted_keys
 from mmfeat.metrics.sets import micro_f1
 from mmfeat.types import FloatArray, IntArray, Targets
 
-AT_ONCE = 2**23  # cells that are sorted with their steps, so that memory stays flat
-ROWS_AT_ONCE = 2**13
+SORTED_CELLS = 2**23  # that are sorted with their steps at a time, which bounds the memory
+RANKED_ROWS = 2**13  # whose labels a thread ranks at a time
 MAX_ROUNDS = 50  # of Dinkelbach's method; it takes three to six
 
 
@@ -78,13 +78,13 @@ def dinkelbach(problem: TuningData) -> Thresholds:
     return thresholds
 
 
-def best_common(problem: TuningData) -> float:
+def best_common(problem: TuningData, *, sorted_cells: int = SORTED_CELLS) -> float:
     """The one threshold for all classes of the greatest macro F-beta; 0.5 without positives."""
     present = np.flatnonzero(problem.support).tolist()
     if not present:
         return HALF
     ranges = []
-    for high, low in _ranges(problem.probabilities, AT_ONCE):
+    for high, low in _ranges(problem.probabilities, sorted_cells):
         scores, steps = [], []
         for j in present:
             cuts = problem.cuts(j)
@@ -95,18 +95,20 @@ def best_common(problem: TuningData) -> float:
     return _best_of_ranges(ranges)
 
 
-def best_common_of_rows(problem: TuningData) -> float:
+def best_common_of_rows(
+    problem: TuningData, *, sorted_cells: int = SORTED_CELLS, ranked_rows: int = RANKED_ROWS
+) -> float:
     """The one threshold for all classes of the greatest samples-F1."""
     scores = np.empty_like(problem.probabilities)
     steps = np.empty(scores.shape, dtype=np.int64)
 
     def add_steps(start: int) -> None:
-        rows = slice(start, start + ROWS_AT_ONCE)
+        rows = slice(start, start + ranked_rows)
         part = _row_steps(problem.probabilities[rows], problem.targets[rows])
         scores[rows], steps[rows] = part
 
-    thread_map(add_steps, range(0, len(steps), ROWS_AT_ONCE))
-    bounds = list(_ranges(scores, max(1, AT_ONCE // 8)))  # several are in memory at once
+    thread_map(add_steps, range(0, len(steps), ranked_rows))
+    bounds = list(_ranges(scores, max(1, sorted_cells // 8)))  # several are in memory at once
 
     def range_of(number: int) -> list[_Range]:
         high, low = bounds[number]

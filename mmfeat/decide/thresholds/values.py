@@ -13,7 +13,7 @@ from mmfeat.metrics.sets import ratio, row_f1
 from mmfeat.types import Targets
 
 Values = NDArray[np.float64]
-ROWS_AT_ONCE = 2**14
+COUNTED_ROWS = 2**14  # whose counts are summed at a time, in float32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,22 +77,22 @@ class Tally:
         """The weighted sums of `rows`, of shape (n,) or (n, c), in float64."""
         assert self.weights is not None
         total = np.zeros((len(self.weights), *rows.shape[1:]))
-        for start in range(0, len(rows), ROWS_AT_ONCE):
-            part = slice(start, start + ROWS_AT_ONCE)
+        for start in range(0, len(rows), COUNTED_ROWS):
+            part = slice(start, start + COUNTED_ROWS)
             total += self.weights[:, part].astype(np.float64) @ rows[part]
         return total
 
     def _sums(self, sets: Targets) -> Values:
         """The sum of `sets` over the rows.
 
-        In float32, which is exact: a sum of counts stays below 2²⁴ within `ROWS_AT_ONCE` rows.
+        In float32, which is exact: a sum of counts stays below 2²⁴ within `COUNTED_ROWS` rows.
         """
         if self.weights is None:
             once: Values = sets.sum(axis=0, dtype=np.float64)[None]
             return once
         total = np.zeros((len(self.weights), sets.shape[1]))
-        for start in range(0, len(sets), ROWS_AT_ONCE):
-            rows = slice(start, start + ROWS_AT_ONCE)
+        for start in range(0, len(sets), COUNTED_ROWS):
+            rows = slice(start, start + COUNTED_ROWS)
             total += self.weights[:, rows].astype(np.float32) @ sets[rows].astype(np.float32)
         return total
 

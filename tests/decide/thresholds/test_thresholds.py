@@ -353,10 +353,11 @@ def test_corners_are_the_cuts_that_can_be_best(problem: TuningData, chunk: int) 
 @given(problems(), st.integers(1, 9))
 def test_the_common_threshold_is_that_of_all_scores_at_once(problem: TuningData, some: int) -> None:
     expected = best_common(problem), best_common_of_rows(problem)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mmfeat.decide.thresholds.pooled.AT_ONCE", 4 * some)
-        patch.setattr("mmfeat.decide.thresholds.pooled.ROWS_AT_ONCE", some)
-        assert (best_common(problem), best_common_of_rows(problem)) == expected
+    in_parts = (
+        best_common(problem, sorted_cells=4 * some),
+        best_common_of_rows(problem, sorted_cells=4 * some, ranked_rows=some),
+    )
+    assert in_parts == expected
 
 
 @settings(max_examples=100, deadline=None)
