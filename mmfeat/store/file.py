@@ -95,18 +95,14 @@ class StoreFile:
         self, name: str, rows: slice = ALL, *, block_bytes: int = BLOCK_BYTES
     ) -> Iterator[list[str]]:
         """Read consecutive rows of a text dataset, about `block_bytes` at a time."""
-        n_bytes, n_texts = self.shape(f"{name}/bytes")[0], self.shape(f"{name}/offsets")[0] - 1
-        wanted = range(n_texts)[rows]
-        for start in range(wanted.start, wanted.stop, TEXT_ROWS):
-            stop = min(start + TEXT_ROWS, wanted.stop)
-            offsets = self.numbers(f"{name}/offsets", slice(start, stop + 1))
-            with plain_errors(self.path):
-                parts = list(cut_offsets(offsets, n_bytes, block_bytes=block_bytes))
-            for part in parts:
-                data = self.numbers(f"{name}/bytes", slice(int(part[0]), int(part[-1])))
-                with plain_errors(self.path):
-                    texts = decode_texts(data, part)
-                yield texts
+        file = self._open
+        with plain_errors(self.path):
+            data, offsets = file[f"{name}/bytes"], file[f"{name}/offsets"]
+            wanted = range(len(offsets) - 1)[rows]
+            for start in range(wanted.start, wanted.stop, TEXT_ROWS):
+                ends = offsets[start : min(start + TEXT_ROWS, wanted.stop) + 1]
+                for part in cut_offsets(ends, len(data), block_bytes=block_bytes):
+                    yield decode_texts(data[part[0] : part[-1]], part)
 
     def texts(self, name: str, rows: slice = ALL) -> list[str]:
         """Read consecutive rows of a text dataset."""

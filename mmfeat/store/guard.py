@@ -186,9 +186,13 @@ def _check_arrays(datasets: dict[str, h5py.Dataset], *, n_bytes: int) -> dict[st
                 raise ValueError(f"{name} is for {size} {dim}, the store has {sizes.get(dim)}")
         if dataset.dtype not in tuple(map(np.dtype, wanted.dtypes)):
             raise ValueError(f"{name} has type {dataset.dtype}")
-        if dataset.external or dataset.is_virtual or dataset.chunks or dataset.compression:
+        creation = dataset.id.get_create_plist()
+        if creation.get_layout() != h5py.h5d.CONTIGUOUS or creation.get_external_count():
             raise ValueError(f"{name} is not stored plainly inside the file")
-        n_bytes -= math.prod(shape) * dataset.id.get_type().get_size()
+        size = math.prod(shape) * dataset.id.get_type().get_size()
+        if dataset.id.get_storage_size() != size:
+            raise ValueError(f"{name} takes {dataset.id.get_storage_size()} bytes, not {size}")
+        n_bytes -= size
         if n_bytes < 0:
             raise ValueError(f"{name} and what is before it are larger than the file")
     return sizes

@@ -16,9 +16,9 @@ failed/row, failed/status    (m,) int64, uint8    every row without an embedding
 failed/modality, failed/reason  text, m           then modality
 ===========================  ===================  ================================================
 
-A text dataset of n texts is a group: `bytes` (b,) uint8 holds them as UTF-8, one after another,
-and text i is bytes `offsets[i]` to `offsets[i + 1]` of `offsets` (n + 1,) int64. All datasets are
-contiguous and little-endian; there are no variable-length strings.
+A text dataset of n texts is a group: `bytes` (b,) uint8 holds them as UTF-8, one after another
+and each followed by a NUL; `offsets` (n + 1,) int64 says where each begins, and after that where
+the last ends. All datasets are contiguous and little-endian; there are no variable-length strings.
 
 A modality is any other group. Attributes, fixed-length strings of JSON: `provenance` (what made
 the numbers) and `checksums` (sha256 per dataset, and of the provenance). A store is one such

@@ -62,7 +62,7 @@ def make_store(
 def edit_text(name: str, row: int, value: bytes) -> Callable[[h5py.File], None]:
     def change(file: h5py.File) -> None:
         start, stop = file[f"{name}/offsets"][row : row + 2]
-        file[f"{name}/bytes"][start:stop] = np.frombuffer(value, np.uint8)
+        file[f"{name}/bytes"][start : stop - 1] = np.frombuffer(value, np.uint8)
 
     return change
 
