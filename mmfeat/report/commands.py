@@ -1,4 +1,4 @@
-"""The commands that repeat a run, as one would type them."""
+"""The commands that make a run again, ready to paste into a shell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page says about runs, as it stands in their files."""
+"""The facts that the page shows about runs, read from their files."""
 
 from __future__ import annotations
 

@@ -25,9 +25,9 @@ log = logging.getLogger(__name__)
 
 MAX_ROWS = 240  # of the page
 PER_KIND = 6  # false positives and false negatives of a class, at most
-MAX_CAPTION = 400  # letters
+MAX_CAPTION = 400  # characters
 MAX_CELLS = 10  # labels of a row, unless it is shown for more
-UNSURE = 0.1  # a label of at least this probability is worth showing beside the others
+UNSURE = 0.1  # a label with at least this probability is shown beside the others
 
 KINDS = {
     "false-positive": "false alarms: predicted, not labelled",
@@ -84,7 +84,7 @@ class Gallery:
 def make_gallery(
     run: Run, workspace: Workspace, *, images: Path | str | None, max_thumbnails: int
 ) -> Gallery:
-    """Choose the rows of a finished run; without `images`, no pictures are looked for."""
+    """Choose the rows of a finished run; without `images` there are no pictures."""
     scores, decision = run.oof, run.decision
     predicted = decision.decide(scores.probabilities)
     doubts = find_doubts(scores.probabilities, predicted, scores.targets)
@@ -98,7 +98,7 @@ def make_gallery(
     thumbnails = Thumbnails(images or Path(), limit=max_thumbnails if images else 0)
     cards = []
     for row in _order(scores, kinds):
-        picture, missing = thumbnails.take(paths[row]) if paths else ("", "the store is not there")
+        picture, missing = thumbnails.take(paths[row]) if paths else ("", "the store is missing")
         cards.append(
             Card(
                 id=scores.ids[row],
@@ -162,14 +162,14 @@ def _cells(
 def _captions_and_paths(
     run: Run, workspace: Workspace, ids: Sequence[str]
 ) -> tuple[Sequence[str], Sequence[str]]:
-    """Captions and image paths of the run's rows; empty where its store is gone or another."""
+    """Captions and image paths of the run's rows; none if its store is missing or replaced."""
     config = run.config
     path = workspace.stores(config.split, config.features)[0]
     try:
         with FeatureStore.open(path) as store:
             if store.ids == tuple(ids):
                 return store.captions or (), store.image_paths
-            log.warning("%s holds other rows than %s; no captions and pictures", path, run.name)
+            log.warning("%s has other rows than %s; no captions and pictures", path, run.name)
     except StoreError as error:
         log.warning("no captions and pictures: %s", error)
     return (), ()

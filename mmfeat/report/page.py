@@ -1,4 +1,4 @@
-"""One HTML file that holds everything it needs: what the templates beside it make of the facts.
+"""Render one self-contained HTML file from the facts, with the templates beside this file.
 
 Every text is escaped by the template engine. Beyond that the page carries a content security
 policy: only its own script may run, and nothing may be fetched.
@@ -22,7 +22,7 @@ from mmfeat.report.gallery import KINDS, Gallery
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """Everything that the page tells.
+    """Everything that the page shows.
 
     `overview` are the tiles at its top, number and caption; `stores` the provenances of the
     stores, `versions` those of the libraries, each distinct one once; `left_out` the runs that
@@ -67,7 +67,7 @@ def render(page: Page) -> str:
 
 @dataclass(frozen=True)
 class Scale:
-    """The stretch of numbers that the bars of the leaderboard show."""
+    """The range of the bars of the leaderboard."""
 
     low: float
     high: float
@@ -79,13 +79,13 @@ class Scale:
         return cls(min(ends, default=0.0), max(ends, default=1.0))
 
     def share(self, value: float) -> str:
-        """Where `value` lies, in per cent of the stretch."""
+        """Where `value` lies, in per cent of the range."""
         width = self.high - self.low
         return f"{100 * (value - self.low) / width if width > 0 else 50.0:.1f}%"
 
 
 def size_of(n_bytes: float | None) -> str:
-    """A number of bytes for people."""
+    """A number of bytes as text with a unit."""
     if n_bytes is None:
         return "n/a"
     power = min(len(str(int(n_bytes))) - 1, 9) // 3

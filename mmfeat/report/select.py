@@ -1,4 +1,4 @@
-"""Which runs a report is about: those named, or all that can be compared with the newest."""
+"""Select the runs of a report: the named ones, or all that are comparable with the newest."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mmfeat.types import OutOfFold
 def select_runs(
     workspace: Workspace, names: Sequence[str] = ()
 ) -> tuple[list[Run], tuple[str, ...]]:
-    """Give the finished runs `names`, or all of the newest one's rows; and those left out, told.
+    """Give the finished runs `names`, or all on the newest one's rows; and why others are left out.
 
     Raises `RunError` where a named run is missing or unfinished, and where there is no run.
     """

@@ -1,4 +1,4 @@
-"""Small pictures of rows, as data URIs: few, small, and read through the guards of stage one."""
+"""Thumbnails of rows as data URIs, few and small, read with the checks of stage one."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Thumbnails:
         except ExtractError as error:
             log.warning("no pictures: %s", error)
             self._left = 0
-            return "", "the images are out of reach"
+            return "", "the images cannot be read"
         found = decode_image(content, preprocessing=WHOLE, max_pixels=MAX_PIXELS, fast=True)
         if isinstance(found, Refusal):
             return "", found.reason

@@ -1,4 +1,4 @@
-"""From runs to a page: compare them, draw the best, show where they err, write one HTML file."""
+"""Write the report: compare runs, plot the best, show their errors, in one HTML file."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def write_report(
 
 
 def _drawings(run: Run, rank: int, options: ReportOptions) -> tuple[Drawing, ...]:
-    """Every plot of a run, inlined; and in files, where a folder for them is named."""
+    """Every plot of a run, inlined, and also as files where a folder is given."""
     drawings = []
     for name, figure in draw_all(read_curves(run)).items():
         plot = PLOTS[name]
