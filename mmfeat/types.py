@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float32]  # probabilities, logits, fused features
+Float64Array = NDArray[np.float64]  # metrics, thresholds, sums
 Embeddings = NDArray[np.floating]  # float16 or float32, as stored
 Targets = NDArray[np.uint8]  # 0 or 1
 IntArray = NDArray[np.int64]

@@ -19,13 +19,13 @@ import numpy as np
 
 from mmfeat.core.files import write_text
 from mmfeat.decide.decision import Decision
-from mmfeat.decide.paired import Values, resampled_values
+from mmfeat.decide.paired import resampled_values
 from mmfeat.decide.thresholds import TuningData
 from mmfeat.decide.tune import tune
 from mmfeat.errors import RunError
 from mmfeat.runs.config import RunConfig
 from mmfeat.runs.run import Run
-from mmfeat.types import IntArray, OutOfFold, Targets
+from mmfeat.types import Float64Array, IntArray, OutOfFold, Targets
 
 TAILS = (0.025, 0.975)
 
@@ -252,7 +252,7 @@ def _entry(group: Sequence[_Judged]) -> Entry:
     )
 
 
-def _compare(entry: Entry, best: Entry, values: Values, best_values: Values) -> Entry:
+def _compare(entry: Entry, best: Entry, values: Float64Array, best_values: Float64Array) -> Entry:
     low, high = np.quantile(values, TAILS).tolist()
     below, above = np.quantile(values - best_values, TAILS).tolist()
     return replace(

@@ -23,9 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmfeat.core.checks import check_choice
-from mmfeat.types import BoolArray, FloatArray, IntArray, Targets
+from mmfeat.types import BoolArray, Float64Array, FloatArray, IntArray, Targets
 
-Values = NDArray[np.float64]
 Decode = Literal["thresholds", "expected-f1"]
 Empty = Literal["top1", "blank"]
 DECODES: tuple[str, ...] = get_args(Decode)
@@ -71,7 +70,7 @@ def fill_empty(predicted: Targets, probabilities: FloatArray, *, empty: str) -> 
     return filled
 
 
-def _most_labels(ranked: Values) -> IntArray:
+def _most_labels(ranked: Float64Array) -> IntArray:
     """How many labels the best set has at most, of shape (n,); `ranked` of shape (n, k) falls."""
     sizes = np.arange(1, ranked.shape[1] + 1)
     hits = np.cumsum(ranked, axis=1)
@@ -80,7 +79,7 @@ def _most_labels(ranked: Values) -> IntArray:
     return most
 
 
-def _best_sizes(p: Values, most: int) -> IntArray:
+def _best_sizes(p: Float64Array, most: int) -> IntArray:
     """The best number of labels, up to `most`, for each row; `p` (k, rows) falls along k."""
     places, weights = _nodes(len(p), most, float(p.sum(axis=0).max()))
     t = places[:, None]
@@ -99,7 +98,7 @@ def _best_sizes(p: Values, most: int) -> IntArray:
     return best
 
 
-def _nodes(n_labels: int, most: int, labels_per_row: float) -> tuple[Values, Values]:
+def _nodes(n_labels: int, most: int, labels_per_row: float) -> tuple[Float64Array, Float64Array]:
     """Places from 0 to 1 and weights that integrate the polynomials to within `EXACT`.
 
     On the ellipse around 0 and 1 whose half axes have the sum ρ/2, |t| is at most r and so the

@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from scipy.stats import poisson
 
 from mmfeat.decide.thresholds import TuningData, values_of
-from mmfeat.types import IntArray, Targets
+from mmfeat.types import Float64Array, IntArray, Targets
 
-Values = NDArray[np.float64]
 Way = TypeVar("Way", bound=Hashable)  # of dividing the rows into folds
 
 N_RESAMPLES = 500
@@ -33,7 +32,7 @@ def resampled_values(
     predicted: Mapping[str, Mapping[Way, Targets]],
     *,
     seed: int = 0,
-) -> dict[str, Values]:
+) -> dict[str, Float64Array]:
     """The objective of each prediction on the same resamples, of shape (r,).
 
     `folds` are ways to divide the rows, (n,) each; a prediction has label sets of shape (n, k)
@@ -43,7 +42,7 @@ def resampled_values(
     rng = np.random.default_rng(seed)
     numbers = {way: np.unique(each, return_inverse=True)[1] for way, each in folds.items()}
     n_rows = len(problem.targets)
-    found: dict[str, list[Values]] = {name: [] for name in predicted}
+    found: dict[str, list[Float64Array]] = {name: [] for name in predicted}
     step = max(1, CHUNK // n_rows)
     for start in range(0, N_RESAMPLES, step):
         size = min(step, N_RESAMPLES - start)
@@ -61,10 +60,10 @@ def resampled_values(
     return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
-def _counts(times: NDArray[np.int64], level: NDArray[np.uint16]) -> Values:
+def _counts(times: NDArray[np.int64], level: NDArray[np.uint16]) -> Float64Array:
     """Poisson(`times`) counts by inversion: equal levels, the uniform numbers, give like counts."""
     at = (np.arange(LEVELS) + 0.5) / LEVELS
     table = poisson.ppf(at, np.arange(times.max() + 1)[:, None])
     table[0] = 0.0
-    counts: Values = table[times, level]
+    counts: Float64Array = table[times, level]
     return counts

@@ -8,8 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mmfeat.metrics.sets import Values
-from mmfeat.types import FloatArray, Targets
+from mmfeat.types import Float64Array, FloatArray, Targets
 
 SMALLEST = 1e-7  # log-loss takes probabilities from this to one minus this
 
@@ -24,16 +23,16 @@ def log_loss(probabilities: FloatArray, targets: Targets) -> float:
     return float(class_log_loss(probabilities, targets).mean())
 
 
-def class_log_loss(probabilities: NDArray[np.floating], targets: Targets) -> Values:
+def class_log_loss(probabilities: NDArray[np.floating], targets: Targets) -> Float64Array:
     """Mean negative log-likelihood of each class, of shape (k,)."""
     columns = zip(probabilities.T, targets.T, strict=True)
     return np.array([cell_log_loss(p, truth).mean() for p, truth in columns])
 
 
-def cell_log_loss(probabilities: NDArray[np.floating], targets: Targets) -> Values:
+def cell_log_loss(probabilities: NDArray[np.floating], targets: Targets) -> Float64Array:
     """Negative log-likelihood of each cell, of the shape of both."""
     p = np.clip(probabilities.astype(np.float64), SMALLEST, 1 - SMALLEST)
-    loss: Values = -np.log(np.abs(1.0 - targets - p))  # of p or 1 − p, sooner than by `where`
+    loss: Float64Array = -np.log(np.abs(1.0 - targets - p))  # of p or 1 − p, sooner than by `where`
     return loss
 
 
@@ -44,7 +43,7 @@ def mean_calibration_error(probabilities: FloatArray, targets: Targets) -> float
 
 def class_calibration_error(
     probabilities: NDArray[np.floating], targets: Targets, *, n_bins: int = 15
-) -> Values:
+) -> Float64Array:
     """Expected calibration error of each class, of shape (k,), in [0, 1].
 
     The rows are sorted into `n_bins` bins of equal width; the difference of mean probability

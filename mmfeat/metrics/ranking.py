@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from mmfeat.core.parallel import thread_map
 from mmfeat.metrics.ranked import find_corners
-from mmfeat.metrics.sets import Values, mean_of_classes
-from mmfeat.types import FloatArray, IntArray, Targets
+from mmfeat.metrics.sets import mean_of_classes
+from mmfeat.types import Float64Array, FloatArray, IntArray, Targets
 
 
-def class_ap(probabilities: FloatArray, targets: Targets) -> Values:
+def class_ap(probabilities: FloatArray, targets: Targets) -> Float64Array:
     """Average precision of each class, of shape (k,); NaN without positives.
 
     The sum over the distinct scores of precision times the step in recall, not interpolated:

@@ -9,21 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mmfeat.types import Targets
-
-Values = NDArray[np.float64]
+from mmfeat.types import Float64Array, Targets
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassScores:
     """Precision, recall and F1 of each class, of shape (k,); NaN without positives."""
 
-    precision: Values
-    recall: Values
-    f1: Values
-    support: Values
+    precision: Float64Array
+    recall: Float64Array
+    f1: Float64Array
+    support: Float64Array
 
 
 def class_scores(
@@ -33,7 +30,7 @@ def class_scores(
     hits, chosen, support = _counts(predicted, targets, axis=0)
     absent = support == 0
 
-    def score(numerator: Values, denominator: Values) -> Values:
+    def score(numerator: Float64Array, denominator: Float64Array) -> Float64Array:
         values = ratio(numerator, denominator, zero_division)
         values[absent] = np.nan
         return values
@@ -89,7 +86,7 @@ def weighted_recall(
     return _by_support(scores.recall, scores.support)
 
 
-def _by_support(values: Values, support: Values) -> float | None:
+def _by_support(values: Float64Array, support: Float64Array) -> float | None:
     total = support.sum()
     return float(np.nansum(values * support) / total) if total else None
 
@@ -112,7 +109,7 @@ def micro_recall(predicted: Targets, targets: Targets, *, zero_division: float =
     return float(ratio(hits, support, zero_division))
 
 
-def row_f1(predicted: Targets, targets: Targets, *, zero_division: float = 0.0) -> Values:
+def row_f1(predicted: Targets, targets: Targets, *, zero_division: float = 0.0) -> Float64Array:
     """F1 of each row's label set, of shape (n,)."""
     hits, chosen, support = _counts(predicted, targets, axis=1)
     return ratio(2 * hits, chosen + support, zero_division)
@@ -161,13 +158,13 @@ def predicted_per_row(predicted: Targets, targets: Targets) -> float:
     return float(predicted.sum(axis=1, dtype=np.int64).mean())
 
 
-def mean_of_classes(values: Values) -> float | None:
+def mean_of_classes(values: Float64Array) -> float | None:
     """Mean of the values that are not NaN; None where there is none."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else None
 
 
-def ratio(numerator: Values, denominator: Values, zero_division: float) -> Values:
+def ratio(numerator: Float64Array, denominator: Float64Array, zero_division: float) -> Float64Array:
     """Divide, with `zero_division` in place of 0/0."""
     result = np.full(np.shape(denominator), float(zero_division))
     np.divide(numerator, denominator, out=result, where=np.asarray(denominator) > 0)
@@ -176,7 +173,7 @@ def ratio(numerator: Values, denominator: Values, zero_division: float) -> Value
 
 def _counts(
     predicted: Targets, targets: Targets, *, axis: int | None
-) -> tuple[Values, Values, Values]:
+) -> tuple[Float64Array, Float64Array, Float64Array]:
     """Right predictions, all predictions and true labels, summed over `axis`."""
     hits = (predicted & targets).sum(axis=axis, dtype=np.float64)
     chosen = predicted.sum(axis=axis, dtype=np.float64)

@@ -17,15 +17,14 @@ from mmfeat.decide.thresholds.separable import resampled
 from mmfeat.errors import RunError
 from mmfeat.metrics.ranking import class_ap
 from mmfeat.runs.run import Run
-from mmfeat.types import Targets
+from mmfeat.types import Float64Array, Targets
 
-Values = NDArray[np.float64]
-Losses = dict[str, list[dict[str, Values]]]
+Losses = dict[str, list[dict[str, Float64Array]]]
 
 N_POINTS = 61
 N_BINS = 15  # of reliability, as the calibration error has them
 BAND = (0.05, 0.95)  # of the best cut over resamples of the rows, as `spread` in thresholds.json
-GRID: Values = np.linspace(0.0, 1.0, N_POINTS)
+GRID: Float64Array = np.linspace(0.0, 1.0, N_POINTS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,9 +48,9 @@ class ClassCurve:
     label: str
     support: int
     ap: float
-    recall: Values
-    precision: Values
-    f1: Values
+    recall: Float64Array
+    precision: Float64Array
+    f1: Float64Array
     threshold: float
     f1_there: float
     band: tuple[float, float]
@@ -78,11 +77,11 @@ class RunCurves:
 
     labels: tuple[str, ...]
     classes: tuple[ClassCurve, ...]
-    bins: Values
-    together_true: Values
-    together_predicted: Values
-    sizes_true: Values
-    sizes_predicted: Values
+    bins: Float64Array
+    together_true: Float64Array
+    together_predicted: Float64Array
+    sizes_true: Float64Array
+    sizes_predicted: Float64Array
     history: Losses
 
 
@@ -169,11 +168,11 @@ def _history(run: Run) -> Losses:
         ) from error
 
 
-def _at(cuts: Cuts, thresholds: Values) -> NDArray[np.int64]:
+def _at(cuts: Cuts, thresholds: Float64Array) -> NDArray[np.int64]:
     return np.array([cuts.at(threshold) for threshold in thresholds])
 
 
-def _bins(probabilities: NDArray[np.floating], targets: Targets) -> Values:
+def _bins(probabilities: NDArray[np.floating], targets: Targets) -> Float64Array:
     p = probabilities.astype(np.float64).ravel()
     bins = np.minimum((p * N_BINS).astype(np.int64), N_BINS - 1)
     counts = np.bincount(bins, minlength=N_BINS)
@@ -182,15 +181,15 @@ def _bins(probabilities: NDArray[np.floating], targets: Targets) -> Values:
     return np.column_stack([*(total[filled] / counts[filled] for total in sums), counts[filled]])
 
 
-def _together(sets: Targets) -> Values:
+def _together(sets: Targets) -> Float64Array:
     """Jaccard index of every pair of columns; 0 where neither label occurs."""
     values = sets.astype(np.float64)
     both = values.T @ values
     count = both.diagonal()
     either = count[:, None] + count[None, :] - both
-    share: Values = both / np.maximum(either, 1)
+    share: Float64Array = both / np.maximum(either, 1)
     return share
 
 
-def _sizes(sets: Targets, most: int) -> Values:
+def _sizes(sets: Targets, most: int) -> Float64Array:
     return np.bincount(sets.sum(axis=1, dtype=np.int64), minlength=most + 1).astype(np.float64)

@@ -12,8 +12,9 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 
-from mmfeat.report.curves import GRID, ClassCurve, RunCurves, Values
+from mmfeat.report.curves import GRID, ClassCurve, RunCurves
 from mmfeat.report.svg import ACCENT, INK, LINE, SOFT, styled
+from mmfeat.types import Float64Array
 
 WIDTH = 380.0  # points; half of a wide page, and the width of a phone
 HEIGHT = 260.0
@@ -229,7 +230,7 @@ def _axes(x: str, y: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def _panels(captions: Sequence[tuple[str, str]]) -> tuple[Figure, Axes, Values]:
+def _panels(captions: Sequence[tuple[str, str]]) -> tuple[Figure, Axes, Float64Array]:
     """A grid of panels from (0, 0) to (1, 1) with their captions, and each one's corner, (n, 2).
 
     All are in one set of axes: 80 sets would take seconds to draw and megabytes to write.
@@ -260,11 +261,11 @@ def _panels(captions: Sequence[tuple[str, str]]) -> tuple[Figure, Axes, Values]:
     return figure, axes, corners
 
 
-def _upright(x: float) -> Values:
+def _upright(x: float) -> Float64Array:
     return np.array([[min(x, 1.0), 0.0], [min(x, 1.0), 1.0]])
 
 
-def _box(left: float, right: float) -> Values:
+def _box(left: float, right: float) -> Float64Array:
     right = min(max(right, left + 0.01), 1.0)
     return np.array([[left, 0.0], [right, 0.0], [right, 1.0], [left, 1.0]])
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mmfeat.decide.paired import N_RESAMPLES, Values, resampled_values
+from mmfeat.decide.paired import N_RESAMPLES, resampled_values
 from mmfeat.decide.thresholds import TuningData
 from mmfeat.metrics import summarise
-from mmfeat.types import IntArray, Targets
+from mmfeat.types import Float64Array, IntArray, Targets
 
 N_ROWS = 600
 
@@ -63,7 +63,7 @@ def test_the_same_seed_gives_the_same_resamples_and_blocks_do_not_matter(
     problem, folds, predicted = made_up()
     folds_by_way, predicted_by_way = {0: folds}, {"a": {0: predicted}}
 
-    def values(seed: int = 0) -> Values:
+    def values(seed: int = 0) -> Float64Array:
         return resampled_values("macro-f1", problem, folds_by_way, predicted_by_way, seed=seed)["a"]
 
     first = values()

@@ -17,12 +17,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mmfeat.core.numeric import sigmoid
-from mmfeat.types import Targets
-
-Values = NDArray[np.float64]
+from mmfeat.types import Float64Array, Targets
 
 WIDTH = 2.0**-6  # of a bin, in units of the logit
 FURTHEST = 17.0  # no logit is further from 0, see `SMALLEST`
@@ -40,17 +37,17 @@ class BinnedLogits:
         and of the squares of these.
     """
 
-    sums: Values
+    sums: Float64Array
 
     @classmethod
-    def of(cls, folds: Iterable[tuple[Values, Targets]]) -> BinnedLogits:
+    def of(cls, folds: Iterable[tuple[Float64Array, Targets]]) -> BinnedLogits:
         """Sum up each fold's logits, of probabilities clipped by `SMALLEST`, and truth, 0 or 1.
 
         Both have the shape (n,).
         """
         return cls(np.stack([_sums(logits, truth) for logits, truth in folds]))
 
-    def rows(self, folds: Sequence[int]) -> tuple[Values, Targets, Values]:
+    def rows(self, folds: Sequence[int]) -> tuple[Float64Array, Targets, Float64Array]:
         """Weighted rows in place of those of some folds.
 
         Probabilities, truth and weights, of shape (m,).
@@ -64,7 +61,7 @@ class BinnedLogits:
         return sigmoid(logits), np.tile(truth.astype(np.uint8), 2), np.tile(count / 2, 2)
 
 
-def _sums(logits: Values, truth: Targets) -> Values:
+def _sums(logits: Float64Array, truth: Targets) -> Float64Array:
     places = (logits + FURTHEST) / WIDTH
     bins = places.astype(np.int64)
     places -= bins

@@ -20,10 +20,9 @@ from mmfeat.decide.calibration.binned_logits import BinnedLogits
 from mmfeat.decide.calibration.isotonic import Steps
 from mmfeat.metrics.probability import SMALLEST, cell_log_loss, class_calibration_error
 from mmfeat.metrics.ranked import rising_order
-from mmfeat.types import FloatArray, IntArray, Targets
+from mmfeat.types import Float64Array, FloatArray, IntArray, Targets
 
 Scores = NDArray[np.floating]  # (n,) in [0, 1]
-Values = NDArray[np.float64]
 Reliability = tuple[float, float]  # log-loss and calibration error
 
 MIN_EACH = 5  # positives and negatives that a map is fitted on at least
@@ -45,14 +44,14 @@ class Calibrator:
     kind: str = "identity"
     parameters: tuple[float, ...] = ()
 
-    def __call__(self, probabilities: NDArray[np.floating]) -> Values:
+    def __call__(self, probabilities: NDArray[np.floating]) -> Float64Array:
         """Map `probabilities` of shape (n,) in [0, 1] to probabilities of shape (n,)."""
         p = probabilities.astype(np.float64)
         if self.kind == "identity":
             return p
         if self.kind == "isotonic":
             scores, values = np.split(np.array(self.parameters), 2)
-            mapped: Values = np.interp(p, scores, values)
+            mapped: Float64Array = np.interp(p, scores, values)
             return mapped
         weights = np.array(self.parameters)
         # not by BLAS, whose threads would stand in the way of the other classes'
@@ -116,13 +115,13 @@ def _means(classes: Sequence[Reliability]) -> dict[str, float]:
     return {"log_loss": log_loss, "calibration_error": error}
 
 
-def fit_platt(p: Scores, truth: Targets, weights: Values | None = None) -> Calibrator | None:
+def fit_platt(p: Scores, truth: Targets, weights: Float64Array | None = None) -> Calibrator | None:
     """Logistic regression on the logit (Platt 1999); None where it would not rise."""
     found = logistic(logit(p, smallest=SMALLEST)[:, None], truth, weights)
     return Calibrator("platt", tuple(found.tolist())) if found[0] > 0 else None
 
 
-def fit_beta(p: Scores, truth: Targets, weights: Values | None = None) -> Calibrator | None:
+def fit_beta(p: Scores, truth: Targets, weights: Float64Array | None = None) -> Calibrator | None:
     """Logistic regression on ln p and −ln(1−p) (Kull et al. 2017); None where it falls."""
     found = logistic(_beta_features(p), truth, weights)
     rises = (found[:2] >= 0).all() and found[:2].any()
@@ -223,15 +222,15 @@ class _Part:
 
     p: Scores
     truth: Targets
-    weights: Values
-    loss: Values
+    weights: Float64Array
+    loss: Float64Array
 
     @classmethod
-    def of(cls, p: Scores, truth: Targets, weights: Values | None = None) -> _Part:
+    def of(cls, p: Scores, truth: Targets, weights: Float64Array | None = None) -> _Part:
         counts = np.ones(len(p)) if weights is None else weights
         return cls(p, truth, counts, cell_log_loss(p, truth))
 
-    def gain(self, f: Calibrator) -> Values:
+    def gain(self, f: Calibrator) -> Float64Array:
         """Rows, what `f` takes from their log-loss, and the sum of the squares of that."""
         gain = self.loss - cell_log_loss(f(self.p), self.truth)
         weighted = self.weights * gain
@@ -242,18 +241,20 @@ def _other(folds: tuple[int, ...], fold: int) -> tuple[int, ...]:
     return tuple(other for other in folds if other != fold)
 
 
-def _beta_features(p: Scores) -> Values:
+def _beta_features(p: Scores) -> Float64Array:
     clipped = np.clip(p.astype(np.float64), SMALLEST, 1 - SMALLEST)
     return np.column_stack([np.log(clipped), -np.log1p(-clipped)])
 
 
-FEATURES: dict[str, Callable[[Scores], Values]] = {
+FEATURES: dict[str, Callable[[Scores], Float64Array]] = {
     "platt": lambda p: logit(p, smallest=SMALLEST)[:, None],
     "beta": _beta_features,
 }
 
 
-def logistic(features: Values, truth: Targets, weights: Values | None = None) -> Values:
+def logistic(
+    features: Float64Array, truth: Targets, weights: Float64Array | None = None
+) -> Float64Array:
     """Coefficients and offset, (d + 1,), of `features` (n, d) for `truth` (n,) of 0 and 1.
 
     By Newton's method towards Platt's targets, which are never 0 or 1. `weights` (n,) say how
@@ -264,7 +265,7 @@ def logistic(features: Values, truth: Targets, weights: Values | None = None) ->
     high, low = (positives + 1) / (positives + 2), 1 / (rows - positives + 2)
     wanted = np.where(truth, high, low)
     x = np.column_stack([features, np.ones(len(features))])
-    found: Values = np.append(np.ones(features.shape[1]), 0.0)  # the identity
+    found: Float64Array = np.append(np.ones(features.shape[1]), 0.0)  # the identity
     loss, gradient, hessian = _cross_entropy(x, wanted, counts, found)
     for _ in range(MAX_STEPS):
         step = np.linalg.solve(hessian + RIDGE * np.eye(x.shape[1]), gradient)
@@ -280,8 +281,8 @@ def logistic(features: Values, truth: Targets, weights: Values | None = None) ->
 
 
 def _cross_entropy(
-    x: Values, wanted: Values, counts: Values, found: Values
-) -> tuple[float, Values, Values]:
+    x: Float64Array, wanted: Float64Array, counts: Float64Array, found: Float64Array
+) -> tuple[float, Float64Array, Float64Array]:
     """The loss of the coefficients `found`, its gradient and Hessian, of some rows at a time."""
     loss, gradient, hessian = 0.0, np.zeros(len(found)), np.zeros((len(found),) * 2)
     for first in range(0, len(x), PRODUCT_ROWS):

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from mmfeat.core.plugins import Plugin, check_name, resolve
 from mmfeat.decide.thresholds.cuts import HALF, Thresholds
 from mmfeat.decide.thresholds.tuning_data import TuningData
-from mmfeat.decide.thresholds.values import Values, tally
+from mmfeat.decide.thresholds.values import tally
 from mmfeat.errors import ConfigError
 from mmfeat.metrics.sets import ratio
-from mmfeat.types import BoolArray, Targets
+from mmfeat.types import BoolArray, Float64Array, Targets
 
 __all__ = [
     "HALF",
@@ -149,10 +149,10 @@ def values_of(
     problem: TuningData,
     predicted: Targets,
     weights: NDArray[np.number] | None = None,
-) -> Values:
+) -> Float64Array:
     """The same for each line of `weights` of shape (r, n), which counts the rows; of shape (r,)."""
     registry = {name: entry.value for name, entry in OBJECTIVES.items()}
-    values: Values = resolve(objective, registry, "objective")(
+    values: Float64Array = resolve(objective, registry, "objective")(
         problem, tally(problem, predicted, weights)
     )
     return values

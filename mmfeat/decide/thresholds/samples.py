@@ -9,9 +9,7 @@ from mmfeat.core.parallel import thread_map
 from mmfeat.decide.thresholds.cuts import Thresholds, best_around, rank
 from mmfeat.decide.thresholds.pooled import best_common_of_rows, whole
 from mmfeat.decide.thresholds.tuning_data import TuningData
-from mmfeat.types import FloatArray, IntArray
-
-Values = NDArray[np.float64]
+from mmfeat.types import Float64Array, FloatArray, IntArray
 
 MAX_PASSES = 50  # over all classes; a handful is enough
 MOST_CELLS = 2**24  # of the table that are looked at
@@ -76,5 +74,5 @@ def _rank(scores: FloatArray) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     return order.astype(np.int32), ends.astype(np.int32)
 
 
-def _f1(hits: Values, size: Values) -> IntArray:
+def _f1(hits: Float64Array, size: Float64Array) -> IntArray:
     return whole(2 * hits / np.maximum(size, 1))

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from mmfeat.decide.thresholds.tuning_data import TuningData
 from mmfeat.metrics.sets import ratio, row_f1
-from mmfeat.types import Targets
+from mmfeat.types import Float64Array, Targets
 
-Values = NDArray[np.float64]
 COUNTED_ROWS = 2**14  # whose counts are summed at a time, in float32
 
 
@@ -39,19 +38,19 @@ class Tally:
     weights: NDArray[np.number] | None
 
     @cached_property
-    def hits(self) -> Values:
+    def hits(self) -> Float64Array:
         return self._sums(self._right())
 
     @cached_property
-    def chosen(self) -> Values:
+    def chosen(self) -> Float64Array:
         return self._sums(self.predicted)
 
     @cached_property
-    def support(self) -> Values:
+    def support(self) -> Float64Array:
         return self._sums(self.truth)
 
     @cached_property
-    def cells(self) -> tuple[Values, Values, Values]:
+    def cells(self) -> tuple[Float64Array, Float64Array, Float64Array]:
         if self.weights is None:
             return self.hits.sum(axis=1), self.chosen.sum(axis=1), self.support.sum(axis=1)
         # a row's counts once, and the rows weighted: classes one by one take k times as long
@@ -62,18 +61,18 @@ class Tally:
         return hits, chosen, support
 
     @cached_property
-    def samples_f1(self) -> Values:
+    def samples_f1(self) -> Float64Array:
         f1 = row_f1(self.predicted, self.truth)
         if self.weights is None:
             return np.array([f1.sum() / max(len(f1), 1)])
         total = self.weights.sum(axis=1, dtype=np.float64)
-        mean: Values = self._weighted(f1) / np.maximum(total, 1)
+        mean: Float64Array = self._weighted(f1) / np.maximum(total, 1)
         return mean
 
     def _right(self) -> Targets:
         return self.predicted & self.truth
 
-    def _weighted(self, rows: Values) -> Values:
+    def _weighted(self, rows: Float64Array) -> Float64Array:
         """The weighted sums of `rows`, of shape (n,) or (n, c), in float64."""
         assert self.weights is not None
         total = np.zeros((len(self.weights), *rows.shape[1:]))
@@ -82,13 +81,13 @@ class Tally:
             total += self.weights[:, part].astype(np.float64) @ rows[part]
         return total
 
-    def _sums(self, sets: Targets) -> Values:
+    def _sums(self, sets: Targets) -> Float64Array:
         """The sum of `sets` over the rows.
 
         In float32, which is exact: a sum of counts stays below 2²⁴ within `COUNTED_ROWS` rows.
         """
         if self.weights is None:
-            once: Values = sets.sum(axis=0, dtype=np.float64)[None]
+            once: Float64Array = sets.sum(axis=0, dtype=np.float64)[None]
             return once
         total = np.zeros((len(self.weights), sets.shape[1]))
         for start in range(0, len(sets), COUNTED_ROWS):
@@ -104,35 +103,35 @@ def tally(
     return Tally(predicted=predicted, truth=problem.targets, weights=weights)
 
 
-def macro_f_beta(problem: TuningData, counted: Tally) -> Values:
+def macro_f_beta(problem: TuningData, counted: Tally) -> Float64Array:
     """Mean F-beta of the classes that have positives, of shape (r,); 0 where none has."""
     squared = problem.beta**2
     total = squared * counted.support + counted.chosen
     return _mean(ratio((1 + squared) * counted.hits, total, 0.0), counted.support > 0)
 
 
-def micro_f1(problem: TuningData, counted: Tally) -> Values:
+def micro_f1(problem: TuningData, counted: Tally) -> Float64Array:
     """F1 of all cells, of shape (r,)."""
     hits, chosen, support = counted.cells
     return ratio(2 * hits, chosen + support, 0.0)
 
 
-def samples_f1(problem: TuningData, counted: Tally) -> Values:
+def samples_f1(problem: TuningData, counted: Tally) -> Float64Array:
     """Mean F1 of the rows, of shape (r,)."""
     return counted.samples_f1
 
 
-def precision_met(problem: TuningData, counted: Tally) -> Values:
+def precision_met(problem: TuningData, counted: Tally) -> Float64Array:
     """Share of the classes with positives whose precision reaches the floor, of shape (r,)."""
     precision = ratio(counted.hits, counted.chosen, 0.0)
     return _mean(precision >= problem.floor, counted.support > 0)
 
 
-def recall_met(problem: TuningData, counted: Tally) -> Values:
+def recall_met(problem: TuningData, counted: Tally) -> Float64Array:
     """Share of the classes with positives whose recall reaches the floor, of shape (r,)."""
     recall = ratio(counted.hits, counted.support, 0.0)
     return _mean(recall >= problem.floor, counted.support > 0)
 
 
-def _mean(values: NDArray[np.generic], present: NDArray[np.bool_]) -> Values:
+def _mean(values: NDArray[np.generic], present: NDArray[np.bool_]) -> Float64Array:
     return ratio((values * present).sum(axis=1), present.sum(axis=1).astype(np.float64), 0.0)
