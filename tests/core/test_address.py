@@ -371,7 +371,7 @@ def test_the_report_shows_pictures_of_an_address(
     assert thumbnails.take("a.jpg")[0].startswith("data:image/jpeg;base64,")
     assert thumbnails.take("../a.jpg")[0] == ""
     s3.stop()
-    assert thumbnails.take("a.jpg") == ("", "the images are out of reach")
+    assert thumbnails.take("a.jpg") == ("", "the images cannot be read")
     assert thumbnails.take("a.jpg")[0] == ""
     assert caplog.text.count("must be reachable") == 1
 

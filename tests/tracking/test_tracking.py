@@ -54,6 +54,7 @@ def run(workspace: Workspace) -> Run:
     made = fit_run(workspace, config, load_training(workspace, "train"), name="mine")
     made.write_decision(tune(made.oof))
     write_json(made.folder / "history.json", LOSSES)
+    made.finish()
     write_text(workspace.root / "report.html", "<h1>report</h1>")
     return made
 
@@ -77,6 +78,7 @@ def test_a_record_holds_what_is_known(run: Run, workspace: Workspace) -> None:
 def test_a_run_that_was_not_tuned_has_no_more(run: Run, workspace: Workspace) -> None:
     for name in ("thresholds.json", "history.json"):
         (run.folder / name).unlink()
+    run.finish()
     (workspace.root / "report.html").unlink()
     record = read_record(run, workspace, {})
     assert record.metrics["at_0.5/map"] == run.metrics["oof"]["at_0.5"]["map"]
@@ -94,6 +96,7 @@ def test_everything_arrives_and_is_replaced_when_it_is_sent_again(
     tracker = Tracker(name, workspace)
     tracker.track(run)
     write_json(run.folder / "history.json", {"concat": [{"validation": [0.9, 0.3]}]})
+    run.finish()
     tracker.track(run)
     params, metrics, curve, files = {"mlflow": of_mlflow, "wandb": of_wandb}.get(
         name, of_tensorboard
