@@ -25,7 +25,8 @@ from benchmarks.results import machine, write_section
 from mmfeat.compare import Event, describe, plan_comparison, run_cells
 from mmfeat.compare.leaderboard import make_leaderboard
 from mmfeat.config import DataSettings, FitSettings
-from mmfeat.extract.importing import import_embeddings
+from mmfeat.core.workspace import Workspace
+from mmfeat.extract.importing import store_embeddings
 from mmfeat.fit.fusion.fuse import fuse
 from mmfeat.fit.heads.torch.training import TorchHead
 from mmfeat.fit.models.head_model import HeadModel
@@ -33,7 +34,6 @@ from mmfeat.fit.models.source import labelled
 from mmfeat.runs.config import RunConfig
 from mmfeat.runs.folds import make_folds
 from mmfeat.runs.run import Run
-from mmfeat.runs.workspace import Workspace
 from mmfeat.store import read_features
 from mmfeat.tables import read_table
 from mmfeat.types import FloatArray, Fused, IntArray, Targets
@@ -95,7 +95,7 @@ def make_store(workspace: Workspace, folder: Path, *, n_rows: int, dim: int) -> 
     table = folder / "train.csv"
     names = [" ".join(f"l{label}" for label in np.flatnonzero(row)) for row in targets]
     table.write_text("\n".join(["ImageID,Labels", *(f"{i},{n}" for i, n in enumerate(names))]))
-    import_embeddings(
+    store_embeddings(
         read_table(table, data=DataSettings()),
         sources,
         out=workspace.store("train"),

@@ -31,9 +31,10 @@ import numpy as np
 from benchmarks.results import machine, write_section
 from mmfeat.config import DataSettings, FitSettings
 from mmfeat.core.memory import peak_memory
+from mmfeat.core.workspace import Workspace
 from mmfeat.decide.thresholds import OBJECTIVES, TuningData, choose_thresholds
 from mmfeat.decide.tune import tune
-from mmfeat.extract.importing import import_embeddings
+from mmfeat.extract.importing import store_embeddings
 from mmfeat.fit.plan import plan_run
 from mmfeat.fit.run_fit import fit_run
 from mmfeat.fit.training_data import load_training
@@ -43,7 +44,6 @@ from mmfeat.predict.write import write_predictions
 from mmfeat.runs.listing import find_run
 from mmfeat.runs.run import Run
 from mmfeat.runs.scores import write_scores
-from mmfeat.runs.workspace import Workspace
 from mmfeat.tables import read_table
 from mmfeat.types import FloatArray, OutOfFold, Predictions, Targets
 
@@ -94,7 +94,7 @@ def make_workspace(folder: Path, n_rows: int) -> None:
         table = folder / f"{split}.csv"
         lines = ["ImageID,Labels", *map(",".join, zip(names, cells, strict=True))]
         table.write_text("\n".join(lines) + "\n")
-        import_embeddings(
+        store_embeddings(
             read_table(table, data=DataSettings()),
             arrays,
             out=space.store(split),

@@ -25,7 +25,7 @@ import numpy as np
 
 from benchmarks.results import machine, write_section
 from mmfeat.core.memory import bytes_of
-from mmfeat.runs.workspace import Workspace
+from mmfeat.core.workspace import Workspace
 from mmfeat.store import SCHEMA, Status
 from mmfeat.store.layout import Block, Rows
 from mmfeat.store.writer import write_store

@@ -21,6 +21,7 @@ from benchmarks.results import machine, write_section
 from mmfeat import metrics
 from mmfeat.compare import Event, describe, plan_comparison, run_cells
 from mmfeat.config import read_settings
+from mmfeat.core.workspace import Workspace
 from mmfeat.decide.paired import resampled_values
 from mmfeat.decide.thresholds import TuningData
 from mmfeat.demo.data import write_demo_data
@@ -28,7 +29,6 @@ from mmfeat.demo.job import Solution
 from mmfeat.predict.scores import predict_scores
 from mmfeat.runs.config import RunConfig
 from mmfeat.runs.run import Run
-from mmfeat.runs.workspace import Workspace
 from mmfeat.types import Targets
 from mmfeat_cli.demo.demo import run_command
 

@@ -16,9 +16,9 @@ import numpy as np
 
 from benchmarks.results import machine, write_section
 from mmfeat.config import DataSettings
-from mmfeat.extract.importing import import_embeddings
+from mmfeat.core.workspace import Workspace
+from mmfeat.extract.importing import store_embeddings
 from mmfeat.report import ReportOptions, write_report
-from mmfeat.runs.workspace import Workspace
 from mmfeat.tables import read_table
 from tests.support.browser import Browser, open_browser
 from tests.support.made_up import make_run
@@ -73,7 +73,7 @@ def make_store(workspace: Workspace, images: Path, *, n_rows: int) -> None:
     ]
     table.write_text("\n".join(["ImageID,Labels,Caption", *lines]) + "\n")
     np.save(workspace.root / "image.npy", np.ones((n_rows, 4), np.float16))
-    import_embeddings(
+    store_embeddings(
         read_table(table, data=DataSettings()),
         {"image": workspace.root / "image.npy"},
         out=workspace.store("train"),

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from mmfeat_cli.tables import print_table
+
 
 class Kind(StrEnum):
     """What can be listed."""
@@ -23,6 +25,8 @@ class Kind(StrEnum):
     metrics = "metrics"
     trackers = "trackers"
 
+
+GIVEN = ("seed", "loss", "learned_fusion")  # by --seed, --loss and --fusion
 
 REGISTRIES = {
     Kind.heads: "mmfeat.fit.models.model:FITTED",
@@ -47,9 +51,39 @@ def registry(kind: Kind) -> Mapping[str, Any]:
     return entries
 
 
-def list_(kind: Annotated[Kind, typer.Argument(help="What to list.")]) -> None:
-    """List what there is to choose from, one line each."""
+def list_(
+    kind: Annotated[Kind, typer.Argument(help="What to list.")],
+    name: Annotated[
+        str | None, typer.Argument(help="A head: its options, with types, defaults and ranges.")
+    ] = None,
+) -> None:
+    """List what there is to choose from, one line each; of one head, its options."""
     entries = registry(kind)
+    if name is not None:
+        _list_options(kind, name)
+        return
     width = max(len(name) for name in entries)
-    for name, entry in entries.items():
-        print(f"{name:<{width}}  {entry.summary}")
+    for known, entry in entries.items():
+        print(f"{known:<{width}}  {entry.summary}")
+
+
+def _list_options(kind: Kind, name: str) -> None:
+    from mmfeat.core.plugins import resolve
+    from mmfeat.errors import ConfigError
+    from mmfeat.fit.heads import HEADS
+    from mmfeat.fit.heads.options import options_of
+
+    if kind is not Kind.heads:
+        raise ConfigError(
+            "options are listed of heads", f"{kind.value} have none", "leave out the name"
+        )
+    options = options_of(resolve(name, HEADS, "head"))
+    print_table(
+        ("option", "type", "default", "allowed", ""),
+        [
+            (known.name, known.type_name, str(known.default), known.rule.allowed, known.rule.help)
+            for known in options.values()
+            if known.name not in GIVEN
+        ],
+    )
+    print("Set them with --set OPTION=VALUE.")

@@ -1,17 +1,98 @@
-"""mmfeat: which frozen-feature classifier is best, and what does it predict?"""
+"""mmfeat: which frozen-feature classifier is best, how good is it, and what does it predict?
+
+The verbs are the commands of the same names. They are loaded when they are first asked for, so
+that `import mmfeat` is cheap.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mmfeat.compare.compare import compare
+    from mmfeat.compare.search import search
+    from mmfeat.errors import MmfeatError
+    from mmfeat.extract.extract import extract
+    from mmfeat.extract.importing.import_embeddings import import_embeddings
+    from mmfeat.fit import heads
+    from mmfeat.fit.fit import fit
+    from mmfeat.predict.predict import predict
+    from mmfeat.predict.score import score
+    from mmfeat.predict.submit import submit
+    from mmfeat.report.report import report
+    from mmfeat.runs.open import open_run, open_store
+    from mmfeat.runs.run import Run
+    from mmfeat.runs.tune import tune
+    from mmfeat.store.reader import FeatureStore
 
 __version__ = "0.1.0"
-__all__ = ["FeatureStore", "__version__"]
+
+PUBLIC = {
+    "extract": "mmfeat.extract.extract",
+    "import_embeddings": "mmfeat.extract.importing.import_embeddings",
+    "fit": "mmfeat.fit.fit",
+    "compare": "mmfeat.compare.compare",
+    "search": "mmfeat.compare.search",
+    "tune": "mmfeat.runs.tune",
+    "predict": "mmfeat.predict.predict",
+    "submit": "mmfeat.predict.submit",
+    "score": "mmfeat.predict.score",
+    "report": "mmfeat.report.report",
+    "open_store": "mmfeat.runs.open",
+    "open_run": "mmfeat.runs.open",
+    "FeatureStore": "mmfeat.store.reader",
+    "Run": "mmfeat.runs.run",
+    "MmfeatError": "mmfeat.errors",
+    "heads": "mmfeat.fit",
+}
+
+__all__ = [
+    "FeatureStore",
+    "MmfeatError",
+    "Run",
+    "__version__",
+    "compare",
+    "extract",
+    "fit",
+    "heads",
+    "import_embeddings",
+    "open_run",
+    "open_store",
+    "predict",
+    "report",
+    "score",
+    "search",
+    "submit",
+    "tune",
+]
 
 
-def __getattr__(name: str) -> Any:
-    """Load the public classes when they are first asked for, so that `import mmfeat` is cheap."""
-    if name == "FeatureStore":
-        from mmfeat.store.reader import FeatureStore  # noqa: PLC0415
+class _Package(ModuleType):
+    """The package: a verb is a function, even where a room has the same name.
 
-        return FeatureStore
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    Importing `mmfeat.fit.heads` makes the import system set the attribute `fit` to the room of
+    that name. The room stays what `import mmfeat.fit` and `from mmfeat.fit import …` find; the
+    attribute stays the verb.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (isinstance(value, ModuleType) and name in PUBLIC):
+            super().__setattr__(name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in PUBLIC:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if name == "heads":
+            return import_module("mmfeat.fit.heads")
+        value = getattr(import_module(PUBLIC[name]), name)
+        self.__dict__[name] = value
+        return value
+
+    def __dir__(self) -> list[str]:
+        return sorted({*self.__dict__, *PUBLIC})
+
+
+sys.modules[__name__].__class__ = _Package

@@ -7,7 +7,9 @@ command line override the file, and the file overrides the defaults here.
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -147,6 +149,27 @@ def override(section: Section, **flags: Any) -> Section:
     """Return `section` with every flag that was given (is not None) in place of its field."""
     given = {name: value for name, value in flags.items() if value is not None}
     return replace(section, **given)  # type: ignore[type-var]
+
+
+def override_all(options: Mapping[str, Any], *sections: Any) -> tuple[Any, ...]:
+    """Return each of `sections` with those of `options` that are its fields.
+
+    An option that is None was not given. Raises `ConfigError` for an option of no section.
+    """
+    keys = [{f.name for f in fields(section)} for section in sections]
+    for name in options:
+        if not any(name in known for known in keys):
+            valid = sorted(set().union(*keys))
+            near = get_close_matches(name, valid, n=1)
+            raise ConfigError(
+                f"the options are {', '.join(valid)}",
+                f"{name!r} is not one of them",
+                f"did you mean {near[0]}?" if near else "check the spelling",
+            )
+    return tuple(
+        override(section, **{k: v for k, v in options.items() if k in known})
+        for section, known in zip(sections, keys, strict=True)
+    )
 
 
 def _fill(section: Section, document: dict[str, Any], *, where: str) -> Section:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner, Result
 
+from mmfeat.core.workspace import Workspace
 from mmfeat.demo.data import write_demo_data
-from mmfeat.runs.workspace import Workspace
 from mmfeat_cli.main import app
 from tests.support.workspaces import Mmfeat, import_split
 

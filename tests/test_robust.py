@@ -13,6 +13,7 @@ import pytest
 
 from mmfeat.config import FitSettings
 from mmfeat.core.plugins import resolve
+from mmfeat.core.workspace import Workspace
 from mmfeat.errors import FitError
 from mmfeat.fit.heads import HEADS
 from mmfeat.fit.heads.base import Head
@@ -22,7 +23,6 @@ from mmfeat.fit.models.stacked_model import StackedModel
 from mmfeat.fit.plan import plan_run
 from mmfeat.fit.run_fit import fit_run
 from mmfeat.fit.training_data import Training
-from mmfeat.runs.workspace import Workspace
 from mmfeat.types import Features
 from tests.support.toy import features_of
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from mmfeat_cli.common import note
+from mmfeat_cli.messages import note
 
 if TYPE_CHECKING:
     from mmfeat.compare import Event

@@ -2,111 +2,87 @@
 
 from __future__ import annotations
 
-import math
+from functools import partial
 from typing import Annotated
 
-import typer
-
-from mmfeat_cli.common import (
+from mmfeat.compare.run import ENGINES
+from mmfeat.config import CompareSettings, FitSettings, ThresholdSettings
+from mmfeat.decide.thresholds import OBJECTIVES
+from mmfeat_cli.compare.board import show_cells
+from mmfeat_cli.messages import show_messages, without_folds
+from mmfeat_cli.options import (
+    SPEED,
+    Features,
     MaxMemoryOption,
     QuietOption,
     RayAddress,
+    Split,
     TrackOption,
     WorkspaceOption,
-    fail,
     names,
-    note,
-    print_table,
-    start,
-    without_folds,
+    of,
 )
-from mmfeat_cli.compare.board import show_cells
+from mmfeat_cli.tables import print_table
+
+cells = partial(of, CompareSettings)
+fast = partial(of, CompareSettings, rich_help_panel=SPEED)
 
 
 def compare(
-    heads: Annotated[str | None, typer.Option("--heads", help="Comma-separated, or all.")] = None,
-    fusions: Annotated[
-        str | None, typer.Option("--fusions", help="Comma-separated, or all.")
-    ] = None,
+    heads: Annotated[str | None, cells("heads", "Comma-separated, or all")] = None,
+    fusions: Annotated[str | None, cells("fusions", "Comma-separated, or all")] = None,
     losses: Annotated[
-        str | None, typer.Option("--losses", help="Comma-separated, or all; for heads with one.")
+        str | None, cells("losses", "Comma-separated, or all; for heads with one")
     ] = None,
-    seeds: Annotated[
-        int | None, typer.Option("--seeds", min=1, help="Runs of each cell, each on folds anew.")
-    ] = None,
-    split: Annotated[str | None, typer.Option("--split", help="Name of the store.")] = None,
-    features: Annotated[
-        str | None, typer.Option("--features", help="Feature sets to join, comma-separated.")
-    ] = None,
-    folds: Annotated[int | None, typer.Option("--folds", min=2)] = None,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="The first seed.")] = None,
+    seeds: Annotated[int | None, cells("seeds", "Runs of each cell, on other folds", min=1)] = None,
+    split: Split = None,
+    features: Features = None,
+    folds: Annotated[int | None, of(FitSettings, "folds", "Number of folds", min=2)] = None,
+    seed: Annotated[int | None, of(FitSettings, "seed", "The first seed", min=0)] = None,
     objective: Annotated[
-        str | None, typer.Option("--objective", help="What the leaderboard is sorted by.")
+        str | None,
+        of(ThresholdSettings, "objective", "Sorts the leaderboard", choices=OBJECTIVES),
     ] = None,
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", min=0, help="Cells side by side; 0: auto.")
-    ] = None,
-    engine: Annotated[str | None, typer.Option("--engine", help="local or ray.")] = None,
+    jobs: Annotated[int | None, fast("jobs", "Cells side by side; 0: auto", min=0)] = None,
+    engine: Annotated[str | None, fast("engine", "Who fits", choices=ENGINES)] = None,
     ray_address: RayAddress = None,
-    budget: Annotated[
-        str | None, typer.Option("--budget", help="Stop in time: 90s, 10m or 1.5h.")
-    ] = None,
+    budget: Annotated[str | None, fast("budget", "Stop in time: 90s, 10m or 1.5h")] = None,
     max_memory: MaxMemoryOption = None,
     track: TrackOption = None,
     workspace: WorkspaceOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Fit every sensible combination, tune each, and write leaderboard.csv."""
-    from mmfeat.compare import describe, plan_comparison, run_cells, seconds_of
-    from mmfeat.compare.leaderboard import make_leaderboard, write_leaderboard
-    from mmfeat.config import override
+    from mmfeat.compare.compare import compare as verb
+    from mmfeat.core.workspace import open_project
+    from mmfeat.runs.run import Run
     from mmfeat.tracking import Tracker
 
-    settings, space = start(workspace, quiet=quiet)
-    options = override(settings.fit, split=split, folds=folds, seed=seed, max_memory=max_memory)
-    asked = override(
-        settings.compare,
+    show_messages(quiet=quiet)
+    space = open_project(workspace)[1]
+    tracker = Tracker(track, space)
+    without_folds()
+    board = verb(
+        split,
         heads=names(heads) or None,
         fusions=names(fusions) or None,
         losses=names(losses) or None,
         seeds=seeds,
+        features=names(features),
+        objective=objective,
         jobs=jobs,
         engine=engine,
         ray_address=ray_address,
         budget=budget,
+        workspace=workspace,
+        show=lambda n_cells, target: show_cells(n_cells, objective=target, quiet=quiet),
+        folds=folds,
+        seed=seed,
+        max_memory=max_memory,
     )
-    tracker = Tracker(track, space)
-    target = objective or settings.thresholds.objective
-    plan = plan_comparison(
-        options,
-        heads=asked.heads,
-        fusions=asked.fusions,
-        losses=asked.losses,
-        seeds=asked.seeds,
-        features=names(features),
-    )
-    for cell, reason in plan.skipped:
-        note(f"left out: {cell}: {reason}")
-    without_folds()
-    with show_cells(len(plan.cells), objective=target, quiet=quiet) as report:
-        outcome = run_cells(
-            space,
-            plan.cells,
-            objective=target,
-            engine=asked.engine,
-            jobs=asked.jobs,
-            ray_address=asked.ray_address,
-            budget=seconds_of(asked.budget) if asked.budget else math.inf,
-            report=report,
-        )
-    for config, reason in outcome.left_out:
-        note(f"left out: {describe(config)}: {reason}")
-    if not outcome.runs:
-        fail("a comparison needs one finished cell; all were left out; see the reasons above")
-    board = make_leaderboard(outcome.runs, objective=target)
-    write_leaderboard(space.leaderboard, board)
-    for run in outcome.runs:
-        tracker.track(run)
+    for entry in board.entries:
+        for name in entry.runs:
+            tracker.track(Run(space.run(name)))
     rows = [
         (
             entry.head,
@@ -127,7 +103,6 @@ def compare(
     ]
     print_table(COLUMNS, rows)
     print(board.verdict())
-    note(f"leaderboard: {space.leaderboard}")
 
 
 COLUMNS = (

@@ -3,50 +3,54 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Annotated
 
 import typer
 
-from mmfeat_cli.common import (
-    QuietOption,
-    TrackOption,
-    WorkspaceOption,
-    names,
+from mmfeat.config import FitSettings, ThresholdSettings
+from mmfeat_cli.messages import (
     note,
-    print_table,
-    settings_pairs,
-    start,
+    show_messages,
     stopping_gently,
     without_folds,
     without_repeats,
 )
+from mmfeat_cli.options import (
+    Features,
+    Pairs,
+    QuietOption,
+    Split,
+    TrackOption,
+    WorkspaceOption,
+    names,
+    of,
+    settings_pairs,
+)
+from mmfeat_cli.tables import print_table
 
-SHOWN = 10
+N_SHOWN = 10  # trials
+fitting = partial(of, FitSettings)
 
 
 def search(
     run: Annotated[
         str | None, typer.Argument(help="A run to start from; left out: --head and the like.")
     ] = None,
-    head: Annotated[str | None, typer.Option("--head", help="See `mmfeat list heads`.")] = None,
-    fusion: Annotated[
-        str | None, typer.Option("--fusion", help="See `mmfeat list fusions`.")
-    ] = None,
-    loss: Annotated[str | None, typer.Option("--loss", help="See `mmfeat list losses`.")] = None,
-    split: Annotated[str | None, typer.Option("--split", help="Name of the store.")] = None,
-    features: Annotated[
-        str | None, typer.Option("--features", help="Feature sets to join, comma-separated.")
-    ] = None,
-    folds: Annotated[int | None, typer.Option("--folds", min=2)] = None,
-    seed: Annotated[int | None, typer.Option("--seed", min=0)] = None,
-    pairs: Annotated[
-        list[str] | None, typer.Option("--set", help="An option to keep as it is: key=value.")
-    ] = None,
+    head: Annotated[str | None, fitting("head", "See `mmfeat list heads`")] = None,
+    fusion: Annotated[str | None, fitting("fusion", "See `mmfeat list fusions`")] = None,
+    loss: Annotated[str | None, fitting("loss", "See `mmfeat list losses`")] = None,
+    split: Split = None,
+    features: Features = None,
+    folds: Annotated[int | None, fitting("folds", "Number of folds", min=2)] = None,
+    seed: Annotated[int | None, fitting("seed", "Of folds and heads", min=0)] = None,
+    pairs: Pairs = None,
     trials: Annotated[
         int, typer.Option("--trials", min=1, help="In all, those of earlier calls counted.")
     ] = 30,
     objective: Annotated[
-        str | None, typer.Option("--objective", help="macro-f1, micro-f1 or samples-f1.")
+        str | None,
+        of(ThresholdSettings, "objective", "macro-f1, micro-f1 or samples-f1"),
     ] = None,
     timeout: Annotated[
         float, typer.Option("--timeout", min=0.0, help="Seconds after which no trial begins.")
@@ -57,53 +61,48 @@ def search(
     quiet: QuietOption = False,
 ) -> None:
     """Search the options of a head out of fold; the same command again goes on."""
-    from dataclasses import replace
-
-    from mmfeat.compare.search import fit_best, optimism, plan_search, ranked, run_trials
-    from mmfeat.config import override
-    from mmfeat.fit.plan import plan_run
-    from mmfeat.fit.training_data import load_training
-    from mmfeat.runs.listing import find_run
+    from mmfeat.compare.search import search as verb
+    from mmfeat.core.workspace import open_project
     from mmfeat.tracking import Tracker
 
-    settings, space = start(workspace, quiet=quiet)
     flags = {"head": head, "fusion": fusion, "loss": loss, "split": split, "folds": folds}
-    given = [
-        f"--{flag}"
-        for flag, value in {**flags, "features": features, "seed": seed}.items()
-        if value is not None
-    ]
-    if run is None:
-        begin = plan_run(override(settings.fit, **flags, seed=seed), features=names(features))
-    elif given:
-        raise typer.BadParameter(f"the run {run} says what it is; leave out {', '.join(given)}")
-    else:
-        begin = find_run(space, run).config
-    fixed = settings_pairs(pairs or [])
-    tracker = Tracker(track, space)
-    plan = plan_search(
-        replace(begin, settings={**begin.settings, **fixed}),
-        objective=objective or settings.thresholds.objective,
-        fixed=fixed,
-    )
-    training = load_training(space, begin.split, begin.features, begin.max_memory)
+    given = [f for f, v in {**flags, "features": features, "seed": seed}.items() if v is not None]
+    if run is not None and given:
+        listed = ", ".join(f"--{flag}" for flag in given)
+        raise typer.BadParameter(f"the run {run} says what it is; leave out {listed}")
+    show_messages(quiet=quiet)
+    tracker = Tracker(track, open_project(workspace)[1])
     without_folds()
     without_repeats()
     with stopping_gently("this trial") as stopped:
-        found = run_trials(
-            space, plan, training, trials=trials, name=name, timeout=timeout, stopped=stopped
+        found = verb(
+            run,
+            split=split,
+            features=names(features),
+            settings=settings_pairs(pairs),
+            trials=trials,
+            timeout=timeout,
+            objective=objective,
+            name=name,
+            workspace=workspace,
+            stopped=stopped,
+            head=head,
+            fusion=fusion,
+            loss=loss,
+            folds=folds,
+            seed=seed,
         )
-        if stopped():
-            raise KeyboardInterrupt
-    best = fit_best(space, plan, training, found, name=name)
-    finished = ranked(found)
-    note(f"{len(finished)} trials finished, {len(found) - len(finished)} dropped")
+    finished = found.finished
+    note(f"{len(finished)} trials finished, {len(found.trials) - len(finished)} dropped")
     print_table(
-        ("trial", f"nested {plan.objective}", *plan.space),
-        [(trial.number, trial.value, *trial.settings.values()) for trial in finished[:SHOWN]],
+        ("trial", f"nested {found.objective}", *finished[0].settings),
+        [(trial.number, trial.value, *trial.settings.values()) for trial in finished[:N_SHOWN]],
     )
-    if (excess := optimism(found)) is not None:
-        note(f"the best was chosen on the rows it is measured on; optimism about {excess:+.4f}")
-    note(f"run {best.name}; next: mmfeat tune-thresholds {best.name}")
-    values = [trial.value for trial in found]
-    tracker.track(best, curves={f"search/{plan.objective}": values})
+    if found.optimism is not None:
+        note(
+            "the best was chosen on the rows it is measured on;"
+            f" optimism about {found.optimism:+.4f}"
+        )
+    note(f"run {found.run.name}; next: mmfeat tune-thresholds {found.run.name}")
+    values = [trial.value for trial in found.trials]
+    tracker.track(found.run, curves={f"search/{found.objective}": values})

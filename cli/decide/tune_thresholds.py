@@ -6,30 +6,22 @@ from typing import Annotated
 
 import typer
 
-from mmfeat_cli.common import (
-    JsonOption,
-    QuietOption,
-    RunArgument,
-    WorkspaceOption,
-    note,
-    print_json,
-    print_table,
-    start,
-)
+from mmfeat.config import ThresholdSettings
+from mmfeat.decide.thresholds import OBJECTIVES
+from mmfeat_cli.messages import show_messages
+from mmfeat_cli.options import JsonOption, QuietOption, RunArgument, WorkspaceOption, of
+from mmfeat_cli.tables import print_json, print_table
 
 
 def tune_thresholds(
     run: RunArgument = None,
     objective: Annotated[
         str | None,
-        typer.Option(
-            "--objective",
-            help="macro-f1, micro-f1, samples-f1, f-beta, precision-at-least, recall-at-least.",
-        ),
+        of(ThresholdSettings, "objective", "What thresholds aim at", choices=OBJECTIVES),
     ] = None,
     method: Annotated[
         str | None,
-        typer.Option("--method", help="See `mmfeat list methods`; default: the objective's own."),
+        of(ThresholdSettings, "method", "See `mmfeat list methods`; else the objective's own"),
     ] = None,
     beta: Annotated[
         float, typer.Option("--beta", help="Of f-beta: above 1 recall counts more.")
@@ -43,23 +35,20 @@ def tune_thresholds(
     quiet: QuietOption = False,
 ) -> None:
     """Choose a threshold per class on the out-of-fold scores, with an honest estimate."""
-    from mmfeat.config import override
-    from mmfeat.decide.tune import tune
-    from mmfeat.runs.listing import find_run
+    from mmfeat.runs.open import open_run
+    from mmfeat.runs.tune import tune
 
-    settings, space = start(workspace, quiet=quiet)
-    options = override(settings.thresholds, objective=objective, method=method)
-    found = find_run(space, run)
-    note(f"tuning {found.name} for {options.objective}")
+    show_messages(quiet=quiet)
+    found = open_run(run, workspace=workspace)
     decision = tune(
-        found.oof,
-        objective=options.objective,
-        method=options.method,
+        found,
+        objective=objective,
+        method=method,
         beta=beta,
         floor=floor,
         seed=seed,
+        workspace=workspace,
     )
-    found.write_decision(decision)
     document = decision.to_json()
     if as_json:
         print_json({"run": found.name, **document})

@@ -10,7 +10,9 @@ from typing import Annotated
 
 import typer
 
-from mmfeat_cli.common import QuietOption, fail, note, print_table, show_messages, without_folds
+from mmfeat_cli.messages import fail, note, show_messages, without_folds
+from mmfeat_cli.options import QuietOption
+from mmfeat_cli.tables import print_table
 
 
 def demo(

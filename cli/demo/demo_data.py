@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from mmfeat_cli.common import QuietOption, note, show_messages
+from mmfeat_cli.messages import note, show_messages
+from mmfeat_cli.options import QuietOption
 
 
 def demo_data(

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mmfeat_cli.common import (
+from mmfeat.config import DataSettings as Data
+from mmfeat.config import ExtractSettings as Of
+from mmfeat.extract.engines.base import ENGINES
+from mmfeat_cli.extract.progress import show_progress
+from mmfeat_cli.messages import show_messages
+from mmfeat_cli.options import (
+    SPEED,
     FeatureSet,
     IdCol,
     ImageCol,
@@ -16,16 +23,18 @@ from mmfeat_cli.common import (
     LabelSep,
     QuietOption,
     RayAddress,
-    RowsPerFile,
     StoreOut,
     StoreSplit,
     TextCol,
     WorkspaceOption,
     names,
-    note,
-    start,
+    of,
 )
-from mmfeat_cli.extract.progress import show_progress
+
+ENCODER, IMAGES = "Encoder", "Images"
+fast = partial(of, Of, rich_help_panel=SPEED)
+encoder = partial(of, Of, rich_help_panel=ENCODER)
+pictures = partial(of, Of, rich_help_panel=IMAGES)
 
 
 def extract(
@@ -33,59 +42,59 @@ def extract(
         Path | None, typer.Argument(help="csv, tsv, parquet or jsonl; left out: all of mmfeat.toml")
     ] = None,
     images: Annotated[
-        str | None, typer.Option("--images", help="Folder or address of the images.")
+        str | None, of(Data, "images", "Folder or address of the images", rich_help_panel=IMAGES)
     ] = None,
     split: StoreSplit = None,
     features: FeatureSet = None,
     out: StoreOut = None,
-    model: Annotated[
-        str | None, typer.Option("--model", help="See `mmfeat list encoders`.")
-    ] = None,
+    model: Annotated[str | None, encoder("model", "See `mmfeat list encoders`")] = None,
     pretrained: Annotated[
-        str | None, typer.Option("--pretrained", help="A tag, a local file, or `random`.")
+        str | None, encoder("pretrained", "A tag, a local file, or `random`")
     ] = None,
-    modalities: Annotated[str | None, typer.Option("--modalities", help="image,text")] = None,
+    modalities: Annotated[str | None, encoder("modalities", "What is encoded")] = None,
     precision: Annotated[
-        str | None, typer.Option("--precision", help="auto, fp32, bf16 or fp16.")
+        str | None, encoder("precision", "Of the encoder", choices=("auto", "fp32", "bf16", "fp16"))
     ] = None,
     dtype: Annotated[
-        str | None, typer.Option("--dtype", help="Stored embeddings: float16 or float32.")
+        str | None,
+        encoder("dtype", "Of the stored embeddings", choices=("float16", "float32")),
     ] = None,
-    batch_size: Annotated[int | None, typer.Option("--batch-size", min=0, help="0: auto.")] = None,
-    workers: Annotated[
-        int | None, typer.Option("--workers", min=-1, help="Decoding processes; -1: auto.")
+    batch_size: Annotated[int | None, fast("batch_size", "0: auto", min=0)] = None,
+    workers: Annotated[int | None, fast("workers", "Decoding processes; -1: auto", min=-1)] = None,
+    device: Annotated[str | None, fast("device", "auto, cpu, cuda, …")] = None,
+    shard_rows: Annotated[int | None, fast("shard_rows", "Rows of a shard", min=1)] = None,
+    rows_per_file: Annotated[
+        int | None, fast("rows_per_file", "Cut the store into files; 0: one file", min=0)
     ] = None,
-    device: Annotated[str | None, typer.Option("--device", help="auto, cpu, cuda, …")] = None,
-    shard_rows: Annotated[int | None, typer.Option("--shard-rows", min=1)] = None,
-    rows_per_file: RowsPerFile = None,
     on_bad_image: Annotated[
-        str | None, typer.Option("--on-bad-image", help="record or fail.")
+        str | None,
+        pictures("on_bad_image", "What to do about one", choices=("record", "fail")),
     ] = None,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Try images again that failed before.")
+        bool,
+        typer.Option(
+            "--retry-failed", help="Try images again that failed before.", rich_help_panel=IMAGES
+        ),
     ] = False,
-    max_pixels: Annotated[
-        int | None, typer.Option("--max-pixels", min=1, help="Refuse larger images.")
+    max_pixels: Annotated[int | None, pictures("max_pixels", "Refuse larger images", min=1)] = None,
+    decode: Annotated[
+        str | None, pictures("decode", "How JPEG files are read", choices=("exact", "fast"))
     ] = None,
-    decode: Annotated[str | None, typer.Option("--decode", help="exact or fast.")] = None,
-    engine: Annotated[str | None, typer.Option("--engine", help="local, ray or torchrun.")] = None,
+    engine: Annotated[str | None, fast("engine", "Who encodes", choices=ENGINES)] = None,
     ray_address: RayAddress = None,
-    actors: Annotated[
-        int | None, typer.Option("--actors", min=0, help="Of --engine ray; 0: auto.")
-    ] = None,
+    actors: Annotated[int | None, fast("actors", "Of --engine ray; 0: auto", min=0)] = None,
     num_gpus_per_actor: Annotated[
-        float | None, typer.Option("--num-gpus-per-actor", min=-1.0, help="-1: auto.")
+        float | None, fast("num_gpus_per_actor", "-1: auto", min=-1.0)
     ] = None,
     shards: Annotated[
-        str | None,
-        typer.Option("--shards", metavar="ADDRESS", help="Keep shards there, too: s3://…"),
+        str | None, fast("shards", "Keep shards there, too: s3://…", metavar="ADDRESS")
     ] = None,
     label_prompts: Annotated[
         Path | None,
-        typer.Option(
-            "--label-prompts",
-            help="For the head zeroshot: a table of label, prompt; or a .txt of templates,"
-            " e.g. `a photo of a {}`.",
+        encoder(
+            "label_prompts",
+            "For the head zeroshot: a table of label, prompt; or a .txt of templates,"
+            " e.g. `a photo of a {}`",
         ),
     ] = None,
     id_col: IdCol = None,
@@ -98,24 +107,19 @@ def extract(
     quiet: QuietOption = False,
 ) -> None:
     """Stage one: run the encoder once and cache image and text embeddings."""
-    from mmfeat.config import override
-    from mmfeat.errors import ConfigError
-    from mmfeat.extract import extract_table, help_extract, is_helping, load_encoder_for
-    from mmfeat.tables import read_table
+    from mmfeat.extract.extract import extract as verb
 
-    settings, space = start(workspace, quiet=quiet)
-    data = override(
-        settings.data,
+    show_messages(quiet=quiet)
+    verb(
+        table,
+        split=split,
+        features=features,
+        out=out,
+        retry_failed=retry_failed,
+        workspace=workspace,
+        progress=partial(show_progress, quiet=quiet),
+        on_summary=print,
         images=images,
-        id_col=id_col,
-        image_col=image_col,
-        text_col=text_col,
-        label_col=label_col,
-        label_sep=label_sep,
-        label_cols=names(label_cols) or None,
-    )
-    options = override(
-        settings.extract,
         model=model,
         pretrained=pretrained,
         modalities=names(modalities) or None,
@@ -134,36 +138,11 @@ def extract(
         actors=actors,
         num_gpus_per_actor=num_gpus_per_actor,
         shards=shards,
-        label_prompts=str(label_prompts) if label_prompts else None,
+        label_prompts=None if label_prompts is None else str(label_prompts),
+        id_col=id_col,
+        image_col=image_col,
+        text_col=text_col,
+        label_col=label_col,
+        label_sep=label_sep,
+        label_cols=names(label_cols) or None,
     )
-    paths = {split or table.stem: table} if table else _named(settings.splits, split)
-    if not paths or (out is not None and len(paths) > 1):
-        raise ConfigError(
-            "extract needs a table, and one table for --out",
-            f"{len(paths)} tables were named, here or in mmfeat.toml",
-            "name a TABLE, or a --split of mmfeat.toml",
-        )
-    tables = {name: read_table(path, data=data) for name, path in paths.items()}
-    encoder = load_encoder_for(options)
-    for name, rows in tables.items():
-        if rows.targets is not None and name == settings.submit.split:
-            note(f"{name}: its labels are kept in the store and ignored by predict and submit")
-        store = out or space.store(name, features)
-        if is_helping(options):
-            help_extract(rows, images=data.images, encoder=encoder, out=store, settings=options)
-            continue
-        with show_progress(quiet=quiet) as progress:
-            summary = extract_table(
-                rows,
-                images=data.images,
-                encoder=encoder,
-                out=store,
-                settings=options,
-                retry_failed=retry_failed,
-                progress=progress,
-            )
-        print(summary)
-
-
-def _named(splits: dict[str, str], split: str | None) -> dict[str, Path]:
-    return {name: Path(path) for name, path in splits.items() if split in (None, name)}

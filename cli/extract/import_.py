@@ -8,8 +8,10 @@ from typing import Annotated
 
 import typer
 
+from mmfeat.config import ExtractSettings
 from mmfeat.errors import ConfigError
-from mmfeat_cli.common import (
+from mmfeat_cli.messages import show_messages
+from mmfeat_cli.options import (
     FeatureSet,
     IdCol,
     ImageCol,
@@ -17,13 +19,12 @@ from mmfeat_cli.common import (
     LabelCols,
     LabelSep,
     QuietOption,
-    RowsPerFile,
     StoreOut,
     StoreSplit,
     TextCol,
     WorkspaceOption,
     names,
-    start,
+    of,
 )
 
 
@@ -46,7 +47,10 @@ def import_(
     encoder_name: Annotated[
         str, typer.Option("--encoder-name", help="What made them.")
     ] = "imported",
-    rows_per_file: RowsPerFile = None,
+    rows_per_file: Annotated[
+        int | None,
+        of(ExtractSettings, "rows_per_file", "Cut the store into files; 0: one file", min=0),
+    ] = None,
     id_col: IdCol = None,
     image_col: ImageCol = None,
     text_col: TextCol = None,
@@ -57,13 +61,21 @@ def import_(
     quiet: QuietOption = False,
 ) -> None:
     """Make a store from embeddings of any encoder, rows aligned with the table."""
-    from mmfeat.config import override
-    from mmfeat.extract.importing import import_embeddings
-    from mmfeat.tables import read_table
+    from mmfeat.extract.importing.import_embeddings import import_embeddings
 
-    settings, space = start(workspace, quiet=quiet)
-    data = override(
-        settings.data,
+    show_messages(quiet=quiet)
+    summary = import_embeddings(
+        table,
+        image=image,
+        text=text,
+        modalities=_named_files(modality or ()),
+        prompts=prompts,
+        split=split,
+        features=features,
+        out=out,
+        encoder_name=encoder_name,
+        rows_per_file=rows_per_file or 0,
+        workspace=workspace,
         id_col=id_col,
         image_col=image_col,
         text_col=text_col,
@@ -71,28 +83,19 @@ def import_(
         label_sep=label_sep,
         label_cols=names(label_cols) or None,
     )
-    summary = import_embeddings(
-        read_table(table, data=data),
-        _sources(image=image, text=text, others=modality or ()),
-        out=out or space.store(split or table.stem, features),
-        encoder_name=encoder_name,
-        prompts=prompts,
-        rows_per_file=rows_per_file or 0,
-    )
     print(summary)
 
 
-def _sources(*, image: Path | None, text: Path | None, others: Sequence[str]) -> dict[str, Path]:
-    """Collect the files by modality from the flags."""
-    flags = {"image": image, "text": text}
-    found = {name: path for name, path in flags.items() if path is not None}
-    for other in others:
-        name, _, file = other.partition("=")
+def _named_files(texts: Sequence[str]) -> dict[str, str]:
+    """Split the texts NAME=FILE of `--modality`."""
+    found: dict[str, str] = {}
+    for text in texts:
+        name, _, file = text.partition("=")
         if not name or not file or name in found:
             raise ConfigError(
                 "--modality is NAME=FILE, once per modality",
-                f"{other!r} {'names it again' if name in found else 'is not'}",
+                f"{text!r} {'names it again' if name in found else 'is not'}",
                 "write e.g. --modality audio=audio.npy",
             )
-        found[name] = Path(file)
+        found[name] = file
     return found

@@ -8,7 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from mmfeat_cli.common import JsonOption, print_json, print_table, show_messages
+from mmfeat_cli.messages import show_messages
+from mmfeat_cli.options import JsonOption
+from mmfeat_cli.tables import print_json, print_table
 
 
 def inspect(

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from mmfeat_cli.common import note
+from mmfeat_cli.messages import note
 
 Progress = Callable[[str, int, int], None]  # modality, rows done, rows in all
 SECONDS_BETWEEN_LINES = 15.0

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-from mmfeat_cli.common import JsonOption, fail, print_json, show_messages
+from mmfeat_cli.messages import fail, show_messages
+from mmfeat_cli.options import JsonOption
+from mmfeat_cli.tables import print_json
 
 
 def verify(

@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
 
-from mmfeat_cli.common import (
+from mmfeat.config import FitSettings
+from mmfeat_cli.messages import note, show_messages
+from mmfeat_cli.options import (
+    Features,
     MaxMemoryOption,
+    Pairs,
     QuietOption,
+    Split,
     TrackOption,
     WorkspaceOption,
     names,
-    note,
-    print_table,
+    of,
     settings_pairs,
-    start,
 )
+from mmfeat_cli.tables import print_table
+
+fitting = partial(of, FitSettings)
 
 
 def fit(
-    split: Annotated[str | None, typer.Option("--split", help="Name of the store.")] = None,
-    features: Annotated[
-        str | None, typer.Option("--features", help="Feature sets to join, comma-separated.")
-    ] = None,
-    head: Annotated[str | None, typer.Option("--head", help="See `mmfeat list heads`.")] = None,
-    fusion: Annotated[
-        str | None, typer.Option("--fusion", help="See `mmfeat list fusions`.")
-    ] = None,
-    loss: Annotated[str | None, typer.Option("--loss", help="See `mmfeat list losses`.")] = None,
-    folds: Annotated[int | None, typer.Option("--folds", min=2)] = None,
-    seed: Annotated[int | None, typer.Option("--seed", min=0)] = None,
-    pairs: Annotated[
-        list[str] | None, typer.Option("--set", help="An option of the head: key=value.")
-    ] = None,
+    split: Split = None,
+    features: Features = None,
+    head: Annotated[str | None, fitting("head", "See `mmfeat list heads`")] = None,
+    fusion: Annotated[str | None, fitting("fusion", "See `mmfeat list fusions`")] = None,
+    loss: Annotated[str | None, fitting("loss", "See `mmfeat list losses`")] = None,
+    folds: Annotated[int | None, fitting("folds", "Number of folds", min=2)] = None,
+    seed: Annotated[int | None, fitting("seed", "Of folds and heads", min=0)] = None,
+    pairs: Pairs = None,
     recipe: Annotated[
         str | None, typer.Option("--recipe", help="See `mmfeat list recipes`.")
     ] = None,
@@ -44,16 +45,19 @@ def fit(
     quiet: QuietOption = False,
 ) -> None:
     """Stage two: fit a head across folds, keep its out-of-fold scores, refit on all rows."""
-    from mmfeat.config import override
-    from mmfeat.fit.plan import plan_run
-    from mmfeat.fit.run_fit import fit_run
-    from mmfeat.fit.training_data import load_training
+    from mmfeat.core.workspace import open_project
+    from mmfeat.fit.fit import fit as verb
     from mmfeat.tracking import Tracker
 
-    settings, space = start(workspace, quiet=quiet)
-    options = override(
-        settings.fit,
-        split=split,
+    show_messages(quiet=quiet)
+    tracker = Tracker(track, open_project(workspace)[1])
+    run = verb(
+        split,
+        features=names(features),
+        settings=settings_pairs(pairs),
+        recipe=recipe,
+        name=name,
+        workspace=workspace,
         head=head,
         fusion=fusion,
         loss=loss,
@@ -61,16 +65,6 @@ def fit(
         seed=seed,
         max_memory=max_memory,
     )
-    tracker = Tracker(track, space)
-    config = plan_run(
-        options,
-        features=names(features),
-        settings=settings_pairs(pairs or []),
-        recipe=recipe,
-        workspace=space,
-    )
-    training = load_training(space, config.split, config.features, config.max_memory)
-    run = fit_run(space, config, training, name=name)
     metrics = run.metrics
     note(f"run {run.name}: {sum(metrics['seconds'].values()):.1f} s, {metrics['bytes']:,} bytes")
     print_table(("out of fold, threshold 0.5", "value"), list(metrics["oof"]["at_0.5"].items()))

@@ -2,72 +2,59 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mmfeat_cli.common import QuietOption, RunArgument, WorkspaceOption, note, start
+from mmfeat.config import DataSettings, SubmitSettings
+from mmfeat.decide.expected_f1 import DECODES, EMPTIES
 from mmfeat_cli.extract.progress import show_progress
+from mmfeat_cli.messages import show_messages
+from mmfeat_cli.options import OUTPUT, QuietOption, RunArgument, WorkspaceOption, of
 
 
 def predict(
     run: RunArgument = None,
-    split: Annotated[str | None, typer.Option("--split", help="Name of the store.")] = None,
+    split: Annotated[str | None, of(SubmitSettings, "split", "Name of the store")] = None,
     table: Annotated[
         Path | None, typer.Option("--table", help="New rows: through stage one first.")
     ] = None,
     images: Annotated[
-        str | None, typer.Option("--images", help="Folder or address of the images of --table.")
+        str | None, of(DataSettings, "images", "Folder or address of the images of --table")
     ] = None,
     pretrained: Annotated[
         str | None, typer.Option("--pretrained", help="The run's weights, for --table.")
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="csv, parquet or jsonl.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="csv, tsv, parquet or jsonl.", rich_help_panel=OUTPUT),
+    ] = None,
     decode: Annotated[
-        str | None, typer.Option("--decode", help="thresholds or expected-f1.")
+        str | None,
+        of(SubmitSettings, "decode", "Else as tune-thresholds decided", choices=DECODES),
     ] = None,
     empty: Annotated[
-        str | None, typer.Option("--empty", help="A row without labels: top1 or blank.")
+        str | None, of(SubmitSettings, "empty", "A row without labels", choices=EMPTIES)
     ] = None,
     workspace: WorkspaceOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Write scores, labels and statuses of every row of a store or table, as `submit` decides."""
-    from mmfeat.config import override
-    from mmfeat.predict.new_rows import extract_for
-    from mmfeat.predict.scores import predict_scores, read_statuses
-    from mmfeat.predict.write import write_predictions
-    from mmfeat.runs.listing import find_run
-    from mmfeat.tables import read_table
+    from mmfeat.predict.predict import predict as verb
 
-    settings, space = start(workspace, quiet=quiet)
-    name = split or (table.stem if table else None)
-    options = override(settings.submit, split=name, decode=decode, empty=empty)
-    found = find_run(space, run)
-    if table:
-        data = override(settings.data, images=images)
-        with show_progress(quiet=quiet) as progress:
-            summary = extract_for(
-                found,
-                read_table(table, data=data),
-                images=data.images,
-                out=space.store(options.split),
-                settings=settings.extract,
-                pretrained=pretrained,
-                progress=progress,
-            )
-        note(str(summary))
-    note(f"predicting {options.split} with {found.name}")
-    scores = predict_scores(found, space, options.split)
-    path = out or space.submissions / f"{found.name}-{options.split}-scores.csv"
-    write_predictions(
-        path,
-        scores,
-        found.decision,
-        empty=options.empty,
-        decode=options.decode,
-        label_sep=settings.data.label_sep,
-        statuses=read_statuses(found, space, options.split),
+    show_messages(quiet=quiet)
+    result = verb(
+        run,
+        split=split,
+        table=table,
+        images=images,
+        pretrained=pretrained,
+        out=out,
+        decode=decode,
+        empty=empty,
+        workspace=workspace,
+        progress=partial(show_progress, quiet=quiet),
     )
-    print(path)
+    print(result.path)

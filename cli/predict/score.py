@@ -7,17 +7,9 @@ from typing import Annotated
 
 import typer
 
-from mmfeat_cli.common import (
-    IdCol,
-    JsonOption,
-    LabelCol,
-    LabelSep,
-    names,
-    note,
-    print_json,
-    print_table,
-    show_messages,
-)
+from mmfeat_cli.messages import note, show_messages
+from mmfeat_cli.options import IdCol, JsonOption, LabelCol, LabelSep, names
+from mmfeat_cli.tables import print_json, print_table
 
 
 def score(
@@ -39,22 +31,18 @@ def score(
     as_json: JsonOption = False,
 ) -> None:
     """Macro, micro and samples F1 of a submission, a table per class, and the worst rows."""
-    from mmfeat.config import override, read_settings
-    from mmfeat.predict import score_submission
+    from mmfeat.predict.score import score as verb
 
     show_messages(quiet=False)
-    columns = override(
-        read_settings().data, id_col=id_col, label_col=label_col, label_sep=label_sep
-    )
-    result = score_submission(
+    result = verb(
         submission,
         truth,
         labels=names(labels) or None,
         n_worst=worst,
         zero_division=zero_division,
-        id_col=columns.id_col,
-        label_col=columns.label_col,
-        label_sep=columns.label_sep,
+        id_col=id_col,
+        label_col=label_col,
+        label_sep=label_sep,
     )
     if as_json:
         print_json(result)

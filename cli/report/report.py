@@ -7,7 +7,10 @@ from typing import Annotated
 
 import typer
 
-from mmfeat_cli.common import QuietOption, WorkspaceOption, note, start
+from mmfeat.config import DataSettings, ThresholdSettings
+from mmfeat.decide.thresholds import OBJECTIVES
+from mmfeat_cli.messages import note, show_messages
+from mmfeat_cli.options import QuietOption, WorkspaceOption, of
 
 
 def report(
@@ -22,7 +25,7 @@ def report(
     ] = None,
     images: Annotated[
         str | None,
-        typer.Option("--images", help="Folder or address of the images, for thumbnails."),
+        of(DataSettings, "images", "Folder or address of the images, for thumbnails"),
     ] = None,
     plots: Annotated[
         int, typer.Option("--plots", min=0, help="So many of the best get plots.")
@@ -31,23 +34,25 @@ def report(
         int, typer.Option("--max-thumbnails", min=0, help="Pictures on the page, at most.")
     ] = 150,
     objective: Annotated[
-        str | None, typer.Option("--objective", help="What the leaderboard is sorted by.")
+        str | None,
+        of(ThresholdSettings, "objective", "Sorts the leaderboard", choices=OBJECTIVES),
     ] = None,
     workspace: WorkspaceOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Write one self-contained HTML page: leaderboard, plots, mistakes, how to repeat it."""
-    from mmfeat.report import ReportOptions, write_report
+    from mmfeat.report.report import report as verb
 
-    settings, space = start(workspace, quiet=quiet)
-    options = ReportOptions(
-        objective=objective or settings.thresholds.objective,
+    show_messages(quiet=quiet)
+    result = verb(
+        runs or (),
+        out=out,
+        figures=figures,
+        images=images,
         plots=plots,
         max_thumbnails=max_thumbnails,
-        images=images or settings.data.images,
-        figures=figures,
+        objective=objective,
+        workspace=workspace,
     )
-    path = out or space.report
-    page = write_report(path, space, names=tuple(runs or ()), options=options)
-    note(page.board.verdict())
-    print(path)
+    note(result.verdict)
+    print(result.path)

@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
-from mmfeat_cli.common import JsonOption, WorkspaceOption, note, print_json, print_table, start
+from mmfeat_cli.messages import note, show_messages
+from mmfeat_cli.options import JsonOption, WorkspaceOption
+from mmfeat_cli.tables import print_json, print_table
 
 
 def runs(
@@ -17,9 +19,11 @@ def runs(
     workspace: WorkspaceOption = None,
 ) -> None:
     """List the runs: what they are, whether they are finished, how good out of fold."""
+    from mmfeat.core.workspace import open_project
     from mmfeat.runs.listing import find_run, list_runs, measure_run, summarise_run
 
-    _, space = start(workspace)
+    show_messages(quiet=False)
+    space = open_project(workspace)[1]
     if run is not None:
         document = measure_run(find_run(space, run))
         if as_json:

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from mmfeat.core.workspace import Workspace
 from mmfeat.decide.tune import tune
 from mmfeat.errors import MmfeatError
 from mmfeat.fit.run_fit import fit_run
 from mmfeat.fit.training_data import Training
 from mmfeat.runs.config import RunConfig
 from mmfeat.runs.run import Run
-from mmfeat.runs.workspace import Workspace
 
 
 @dataclass(frozen=True, kw_only=True)

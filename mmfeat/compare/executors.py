@@ -13,10 +13,10 @@ from multiprocessing.context import SpawnProcess
 from typing import Protocol
 
 from mmfeat.compare.cells import Event, run_cell
+from mmfeat.core.workspace import Workspace
 from mmfeat.errors import FitError
 from mmfeat.fit.training_data import Stores, load_training
 from mmfeat.runs.config import RunConfig
-from mmfeat.runs.workspace import Workspace
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from mmfeat.errors import RunError
 from mmfeat.runs.config import RunConfig
 from mmfeat.runs.run import Run
 from mmfeat.types import Float64Array, IntArray, OutOfFold, Targets
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TAILS = (0.025, 0.975)
 
@@ -84,6 +87,12 @@ class Leaderboard:
     def tied(self) -> tuple[Entry, ...]:
         """The best entry and those that cannot be told from it."""
         return tuple(entry for entry in self.entries if entry.tied)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Give one row per entry, best first, with the columns of `leaderboard.csv`."""
+        import pandas as pd  # noqa: PLC0415 - a third of a second, for this alone
+
+        return pd.DataFrame([_row(entry) for entry in self.entries])
 
     def verdict(self) -> str:
         """What the comparison says, in one sentence."""

@@ -15,9 +15,9 @@ from ray.exceptions import RayError
 
 from mmfeat.compare.cells import Event, run_cell
 from mmfeat.core.cluster import join_cluster, plain_errors
+from mmfeat.core.workspace import Workspace
 from mmfeat.fit.training_data import Stores, Training, load_training
 from mmfeat.runs.config import RunConfig
-from mmfeat.runs.workspace import Workspace
 
 log = logging.getLogger(__name__)
 RETRIES = 2  # of a cell whose process died; what it has fitted is kept

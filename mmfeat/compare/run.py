@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from mmfeat.compare.cells import Event
 from mmfeat.compare.order import Order
 from mmfeat.core.plugins import Plugin, resolve
+from mmfeat.core.workspace import Workspace
 from mmfeat.decide.thresholds import method_of
 from mmfeat.errors import ConfigError
 from mmfeat.runs.config import RunConfig
 from mmfeat.runs.run import Run
-from mmfeat.runs.workspace import Workspace
 
 ENGINES: dict[str, Plugin] = {
     "local": Plugin("mmfeat.compare.executors:make_local", "processes of this machine"),

@@ -14,12 +14,12 @@ from typing import Any
 from mmfeat.compare import plan_comparison, run_cells
 from mmfeat.compare.leaderboard import Leaderboard, make_leaderboard, write_leaderboard
 from mmfeat.config import read_settings
+from mmfeat.core.workspace import Workspace
 from mmfeat.decide.tune import tune
 from mmfeat.demo.data import write_demo_data
 from mmfeat.metrics import summarise
 from mmfeat.predict.scores import predict_scores
 from mmfeat.runs.run import Run
-from mmfeat.runs.workspace import Workspace
 from mmfeat.tables import read_table
 from mmfeat.types import Predictions, Targets
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 from mmfeat.config import FitSettings
 from mmfeat.core.memory import bytes_of
 from mmfeat.core.plugins import check_name
+from mmfeat.core.workspace import Workspace
 from mmfeat.fit.models.model import model_class
 from mmfeat.fit.recipes import RECIPES
 from mmfeat.runs.config import FeatureSets, RunConfig
-from mmfeat.runs.workspace import Workspace
 
 
 def plan_run(

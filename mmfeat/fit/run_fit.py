@@ -25,6 +25,7 @@ import numpy as np
 from mmfeat import metrics
 from mmfeat.core.files import write_json
 from mmfeat.core.memory import peak_memory, reset_peak
+from mmfeat.core.workspace import Workspace
 from mmfeat.errors import FitError, RunError
 from mmfeat.fit.fusion.rows import count_missing
 from mmfeat.fit.heads.base import Head
@@ -34,7 +35,6 @@ from mmfeat.fit.training_data import Training, shared_folds, warn_missing
 from mmfeat.runs.config import RunConfig
 from mmfeat.runs.run import Run
 from mmfeat.runs.scores import write_scores
-from mmfeat.runs.workspace import Workspace
 from mmfeat.types import IntArray, OutOfFold
 
 log = logging.getLogger(__name__)

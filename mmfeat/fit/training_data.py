@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from mmfeat.core.workspace import Workspace
 from mmfeat.errors import FitError
 from mmfeat.runs.config import RunConfig
 from mmfeat.runs.folds import load_folds, make_folds, save_folds
-from mmfeat.runs.workspace import Workspace
 from mmfeat.store import StoredFeatures, open_features, read_features, read_provenance
 from mmfeat.types import Features, IntArray, Targets
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from mmfeat.predict.check import check_submission
 from mmfeat.predict.kaggle import to_kaggle
-from mmfeat.predict.score import score_submission
 from mmfeat.predict.submission import SubmissionReport, write_submission
 from mmfeat.tables.label_sets import FORMATS
 
@@ -12,7 +11,6 @@ __all__ = [
     "FORMATS",
     "SubmissionReport",
     "check_submission",
-    "score_submission",
     "to_kaggle",
     "write_submission",
 ]

@@ -1,4 +1,4 @@
-"""Score a submission against the solution."""
+"""The verb `score`: a submission against the solution."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mmfeat import metrics
+from mmfeat.config import override, read_settings
 from mmfeat.errors import SubmissionError
 from mmfeat.metrics.sets import row_f1
 from mmfeat.predict.sheets import check_same_ids, name_some, submission_errors
@@ -22,16 +23,16 @@ N_RESAMPLES = 200  # for the intervals of average precision
 
 
 @submission_errors()
-def score_submission(
-    submission: Path,
-    truth: Path,
+def score(
+    submission: Path | str,
+    truth: Path | str,
     *,
     labels: Sequence[str] | None = None,
     n_worst: int = N_WORST,
     zero_division: float = 0.0,
-    id_col: str = "ImageID",
-    label_col: str = "Labels",
-    label_sep: str = " ",
+    id_col: str | None = None,
+    label_col: str | None = None,
+    label_sep: str | None = None,
 ) -> dict[str, Any]:
     """Score `submission` against `truth`, both of any format, in any order of rows.
 
@@ -41,8 +42,9 @@ def score_submission(
     truth. Raises `SubmissionError` for a missing column, ids that differ from those of the
     truth, and labels that are not among the classes.
     """
-    columns = SheetColumns(id_col=id_col, label_col=label_col, label_sep=label_sep)
-    found, wanted = read_sheet(submission), read_sheet(truth)
+    data = override(read_settings().data, id_col=id_col, label_col=label_col, label_sep=label_sep)
+    columns = SheetColumns(id_col=data.id_col, label_col=data.label_col, label_sep=data.label_sep)
+    found, wanted = read_sheet(Path(submission)), read_sheet(Path(truth))
     ids, order = found.ids(columns), wanted.ids(columns)
     check_same_ids(ids, order, what=str(submission), where=str(truth))
     if not order:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mmfeat.core.workspace import Workspace
 from mmfeat.errors import RunError, StoreError
 from mmfeat.fit.fusion.rows import count_missing
 from mmfeat.fit.models.model import Model, load_model
@@ -17,7 +18,6 @@ from mmfeat.predict.encoder import check_encoder
 from mmfeat.predict.slices import SLICE_ROWS, slices
 from mmfeat.runs.config import FeatureSets
 from mmfeat.runs.run import Run
-from mmfeat.runs.workspace import Workspace
 from mmfeat.store import FeatureStore, Status, open_features, read_features
 from mmfeat.types import FeatureRows, Predictions
 

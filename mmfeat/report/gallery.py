@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
+from mmfeat.core.workspace import Workspace
 from mmfeat.errors import StoreError
 from mmfeat.report.doubts import find_doubts
 from mmfeat.report.thumbnails import Thumbnails
 from mmfeat.runs.run import Run
-from mmfeat.runs.workspace import Workspace
 from mmfeat.store import FeatureStore
 from mmfeat.types import OutOfFold, Targets
 

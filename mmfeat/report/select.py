@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mmfeat.core.workspace import Workspace
 from mmfeat.errors import MmfeatError, RunError
 from mmfeat.report.facts import RunFacts
 from mmfeat.runs.listing import find_run, list_runs
 from mmfeat.runs.run import Run
-from mmfeat.runs.workspace import Workspace
 from mmfeat.types import OutOfFold
 
 

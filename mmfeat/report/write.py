@@ -12,6 +12,7 @@ from markupsafe import Markup
 from mmfeat.compare.leaderboard import make_leaderboard
 from mmfeat.config import Settings
 from mmfeat.core.files import write_text
+from mmfeat.core.workspace import Workspace
 from mmfeat.metrics.sets import labels_per_row
 from mmfeat.report.curves import read_curves
 from mmfeat.report.facts import Drawing, EntryFacts, RunFacts
@@ -21,7 +22,6 @@ from mmfeat.report.plots import PLOTS, draw_all
 from mmfeat.report.select import select_runs
 from mmfeat.report.svg import inline, write_figure
 from mmfeat.runs.run import Run
-from mmfeat.runs.workspace import Workspace
 from mmfeat.types import OutOfFold
 
 log = logging.getLogger(__name__)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from mmfeat import metrics
+from mmfeat.core.workspace import Workspace
 from mmfeat.errors import RunError
 from mmfeat.runs.run import Run
-from mmfeat.runs.workspace import Workspace
 
 
 def list_runs(workspace: Workspace) -> list[Run]:

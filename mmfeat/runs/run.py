@@ -18,6 +18,7 @@ import h5py
 from mmfeat.core.files import file_sha256, replacing
 from mmfeat.core.lock import LockHeld, locked
 from mmfeat.decide.decision import Decision
+from mmfeat.decide.tune import tune
 from mmfeat.errors import RunError
 from mmfeat.runs import seal
 from mmfeat.runs.config import RunConfig
@@ -121,6 +122,25 @@ class Run:
                 return sets
         except (OSError, KeyError) as error:
             raise seal.damaged(path, str(error)) from error
+
+    def tune(
+        self,
+        objective: str = "macro-f1",
+        *,
+        method: str | None = None,
+        beta: float = 2.0,
+        floor: float = 0.9,
+        seed: int = 0,
+    ) -> Decision:
+        """Decide on the run for an objective, write the decision and return it.
+
+        See `mmfeat.decide.tune.tune`; raises what it raises.
+        """
+        decision = tune(
+            self.oof, objective=objective, method=method, beta=beta, floor=floor, seed=seed
+        )
+        self.write_decision(decision)
+        return decision
 
     def write_decision(self, decision: Decision) -> None:
         """Replace `thresholds.json`, and `held_out.h5` with the label sets behind `nested`.

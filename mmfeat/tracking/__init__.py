@@ -11,9 +11,9 @@ import logging
 from collections.abc import Mapping
 
 from mmfeat.core.plugins import Plugin, resolve
+from mmfeat.core.workspace import Workspace
 from mmfeat.errors import MmfeatError, PluginError
 from mmfeat.runs.run import Run
-from mmfeat.runs.workspace import Workspace
 from mmfeat.tracking.record import Curve, read_record
 
 log = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from mmfeat.core.workspace import Workspace
 from mmfeat.runs.run import Run
-from mmfeat.runs.workspace import Workspace
 
 Curve = Sequence[float | None]
 

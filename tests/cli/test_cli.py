@@ -193,7 +193,7 @@ def test_an_interrupted_fit_goes_on_at_its_fold(mmfeat: Mmfeat, project: Path) -
     shutil.rmtree(project / "artifacts/runs/a")
 
     calls = 0
-    original = knn.KNN.predict
+    original = knn.KNN.predict_proba
 
     def dying(self: knn.KNN, x: np.ndarray) -> np.ndarray:
         nonlocal calls
@@ -203,7 +203,7 @@ def test_an_interrupted_fit_goes_on_at_its_fold(mmfeat: Mmfeat, project: Path) -
         return original(self, x)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(knn.KNN, "predict", dying)
+        patch.setattr(knn.KNN, "predict_proba", dying)
         result = mmfeat(*arguments)
     assert result.exit_code == 130
     assert "again" in result.stderr

@@ -71,7 +71,7 @@ def test_several_encoders_side_by_side_and_refusals(mmfeat: Mmfeat, folder: Path
 
 def test_labels_of_the_test_split_are_noted(mmfeat: Mmfeat, folder: Path) -> None:
     result = mmfeat("extract", "table.csv", *TINY, "--split", "test")
-    assert result.exit_code == 0 and "ignored by predict and submit" in result.stderr
+    assert result.exit_code == 0 and "predict and submit ignore them" in result.stderr
 
 
 def test_one_out_for_two_tables_is_refused(mmfeat: Mmfeat, folder: Path) -> None:

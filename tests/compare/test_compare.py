@@ -13,16 +13,17 @@ from typing import Any
 
 import pytest
 
-from mmfeat.compare import Event, describe, plan_comparison, run_cells, seconds_of
+from mmfeat.compare import Event, describe, executors, plan_comparison, run_cells, seconds_of
 from mmfeat.compare.order import Order
 from mmfeat.config import FitSettings
+from mmfeat.core.workspace import Workspace
 from mmfeat.errors import ConfigError, FitError, PluginError
 from mmfeat.fit.fusion import FUSIONS
-from mmfeat.fit.heads import HEADS
+from mmfeat.fit.heads import HEADS, knn
+from mmfeat.fit.models import head_model
 from mmfeat.fit.training_data import load_training
 from mmfeat.runs.config import RunConfig
 from mmfeat.runs.run import Run
-from mmfeat.runs.workspace import Workspace
 from tests.support.workspaces import import_split
 
 OPTIONS = FitSettings(folds=3)
@@ -114,7 +115,7 @@ def test_finished_cells_are_not_repeated_and_keep_their_thresholds(
     def forbidden(*_: object, **__: object) -> None:
         raise AssertionError("fitted again")
 
-    monkeypatch.setattr("mmfeat.fit.models.head_model.HeadModel.cross_validate", forbidden)
+    monkeypatch.setattr(head_model.HeadModel, "cross_validate", forbidden)
     assert run_cells(workspace, cells, objective="macro-f1").runs == (run,)
     assert (run.folder / "thresholds.json").stat().st_mtime_ns == written
     with pytest.raises(AssertionError, match="fitted again"):
@@ -129,7 +130,7 @@ def test_the_store_is_read_once(workspace: Workspace, monkeypatch: pytest.Monkey
         return load(*arguments)
 
     load = load_training
-    monkeypatch.setattr("mmfeat.compare.executors.load_training", counted)
+    monkeypatch.setattr(executors, "load_training", counted)
     run_cells(workspace, cells_of("knn", fusions=("image", "text", "sum")), objective="macro-f1")
     assert len(calls) == 1
 
@@ -156,9 +157,7 @@ def test_a_spent_budget_keeps_what_is_fitted_and_the_same_call_goes_on(
     (folder,) = workspace.runs.iterdir()
     assert (folder / "folds/image/0/head.json").exists()
     n_fitted: list[None] = []
-    monkeypatch.setattr(
-        "mmfeat.fit.heads.knn.KNN._fit", _counting(n_fitted, "mmfeat.fit.heads.knn", "KNN", "_fit")
-    )
+    monkeypatch.setattr(knn.KNN, "_fit", _counting(n_fitted, "mmfeat.fit.heads.knn", "KNN", "_fit"))
     outcome = run_cells(workspace, cells, objective="macro-f1", budget=60.0)
     assert len(outcome.runs) == 1
     assert len(n_fitted) == 3  # two folds and the refit

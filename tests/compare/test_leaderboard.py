@@ -10,11 +10,11 @@ import pytest
 from mmfeat.compare import plan_comparison, run_cells
 from mmfeat.compare.leaderboard import Leaderboard, make_leaderboard, name_of, write_leaderboard
 from mmfeat.config import FitSettings
+from mmfeat.core.workspace import Workspace
 from mmfeat.decide.tune import tune
 from mmfeat.errors import RunError
 from mmfeat.runs.run import Run
 from mmfeat.runs.scores import write_scores
-from mmfeat.runs.workspace import Workspace
 from tests.support.workspaces import import_split
 
 

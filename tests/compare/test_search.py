@@ -14,20 +14,22 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mmfeat.compare import study
 from mmfeat.config import FitSettings
 from mmfeat.core.files import write_json
+from mmfeat.core.workspace import Workspace
 from mmfeat.decide.tune import tune
 from mmfeat.errors import ConfigError, FitError, RunError
 from mmfeat.fit.heads.knn import KNN
 from mmfeat.fit.plan import plan_run
 from mmfeat.fit.training_data import Training, load_training
 from mmfeat.runs.listing import find_run
-from mmfeat.runs.workspace import Workspace
 from tests.support.workspaces import Mmfeat
 
 pytest.importorskip("optuna", reason="optuna is not installed; pip install 'mmfeat[search]'")
 
-from mmfeat.compare.search import (
+from mmfeat.compare.study import Trial
+from mmfeat.compare.trials import (
     SearchPlan,
     fit_best,
     nested_value,
@@ -36,7 +38,6 @@ from mmfeat.compare.search import (
     ranked,
     run_trials,
 )
-from mmfeat.compare.study import Trial
 
 START = plan_run(FitSettings(head="knn", folds=3))
 
@@ -222,7 +223,7 @@ def test_a_broken_or_locked_file_is_one_clear_error(
         run_trials(workspace, plan(), training, trials=1, name="mine")
     path.unlink()
     run_trials(workspace, plan(), training, trials=1, name="mine")
-    monkeypatch.setattr("mmfeat.compare.study.LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(study, "LOCK_SECONDS", 0.1)
     blocker = sqlite3.connect(path)
     blocker.execute("BEGIN EXCLUSIVE")
     with pytest.raises(RunError, match="database is locked"):
@@ -316,7 +317,7 @@ def test_a_missing_optuna_names_the_extra() -> None:
     code = (
         "import sys; sys.modules['optuna'] = None\n"
         "from mmfeat.errors import PluginError\n"
-        "try:\n    import mmfeat.compare.search\nexcept PluginError as error:\n    print(error)"
+        "try:\n    import mmfeat.compare.trials\nexcept PluginError as error:\n    print(error)"
     )
     answer = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

@@ -11,7 +11,7 @@ import pytest
 
 from mmfeat.errors import ConfigError, ExtractError, FitError, StoreError, TableError
 from mmfeat.extract import extract_table
-from mmfeat.extract.importing import import_embeddings
+from mmfeat.extract.importing import store_embeddings
 from mmfeat.fit.fusion import prompted_fusions
 from mmfeat.fit.fusion.fuse import fuse
 from mmfeat.fit.models.head_model import HeadModel
@@ -150,7 +150,7 @@ def test_prompts_are_imported(tmp_path: Path, table: Table) -> None:
     found = []
     for name in ("prompts.npy", "prompts.npz"):
         out = tmp_path / f"{name}.h5"
-        import_embeddings(
+        store_embeddings(
             table,
             {"image": tmp_path / "rows.npy"},
             out=out,
@@ -174,7 +174,7 @@ def test_imported_prompts_must_fit(
     np.save(tmp_path / "rows.npy", np.ones((12, 6)))
     np.save(tmp_path / "prompts.npy", prompts)
     with pytest.raises(ExtractError, match=message):
-        import_embeddings(
+        store_embeddings(
             table,
             {"image": tmp_path / "rows.npy"},
             out=tmp_path / "a.h5",

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from mmfeat.config import DataSettings, FitSettings
+from mmfeat.core.workspace import Workspace
 from mmfeat.errors import ConfigError, FitError, PluginError, RunError, StoreError
-from mmfeat.extract.importing import import_embeddings
+from mmfeat.extract.importing import store_embeddings
 from mmfeat.fit.heads.knn import KNN
+from mmfeat.fit.models import stacked_model
 from mmfeat.fit.models.head_model import HeadModel
 from mmfeat.fit.models.model import load_model
 from mmfeat.fit.plan import plan_run
@@ -20,7 +22,6 @@ from mmfeat.fit.recipes import RECIPES
 from mmfeat.fit.run_fit import fit_run
 from mmfeat.fit.training_data import load_training
 from mmfeat.runs.listing import find_run
-from mmfeat.runs.workspace import Workspace
 from mmfeat.tables import read_table
 from tests.support.toy import features_of
 from tests.support.workspaces import import_split
@@ -151,7 +152,7 @@ def test_a_table_without_labels_is_refused(workspace: Workspace, tmp_path: Path)
     np.save(tmp_path / "t.npy", np.ones((2, 3), np.float32))
     table = read_table(tmp_path / "t.csv", data=DataSettings())
     out = workspace.store("plain")
-    import_embeddings(table, {"image": tmp_path / "t.npy"}, out=out, encoder_name="x")
+    store_embeddings(table, {"image": tmp_path / "t.npy"}, out=out, encoder_name="x")
     with pytest.raises(FitError, match="labels"):
         load_training(workspace, "plain")
 
@@ -187,9 +188,7 @@ def test_finished_runs_are_taken_as_sources_with_the_same_result(
         for source in ("image", "text")
     ]
     calls = []
-    monkeypatch.setattr(
-        "mmfeat.fit.models.stacked_model.fold_checkpoints", lambda *a, **o: calls.append(a)
-    )
+    monkeypatch.setattr(stacked_model, "fold_checkpoints", lambda *a, **o: calls.append(a))
     taken = fit_run(workspace, config, training, name="taken")
     assert not calls
     np.testing.assert_array_equal(taken.oof.probabilities, whole.oof.probabilities)

@@ -9,17 +9,17 @@ import pandas as pd
 import pytest
 
 from mmfeat.config import DataSettings, FitSettings
+from mmfeat.core.workspace import Workspace
 from mmfeat.decide.decision import Decision
 from mmfeat.decide.tune import tune
 from mmfeat.errors import ConfigError, RunError
-from mmfeat.extract.importing import import_embeddings
+from mmfeat.extract.importing import store_embeddings
 from mmfeat.fit.plan import plan_run
 from mmfeat.fit.run_fit import fit_run
 from mmfeat.fit.training_data import load_training
 from mmfeat.predict.scores import predict_scores, read_statuses
 from mmfeat.predict.write import write_predictions
 from mmfeat.runs.run import Run
-from mmfeat.runs.workspace import Workspace
 from mmfeat.tables import read_table
 from mmfeat.types import Predictions
 from tests.support.workspaces import import_split
@@ -120,7 +120,7 @@ def test_feature_sets_in_different_orders_are_joined(workspace: Workspace, tmp_p
         arrays[modality] = tmp_path / f"{modality}.npy"
         np.save(arrays[modality], np.load(workspace.root / "sources" / f"{modality}.npy")[::-1])
     workspace.store("test", "b").unlink()
-    import_embeddings(
+    store_embeddings(
         read_table(tmp_path / "turned.csv", data=DataSettings()),
         arrays,
         out=workspace.store("test", "b"),

@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from mmfeat.errors import SubmissionError
-from mmfeat.predict import score_submission
+from mmfeat.predict.score import score
 from tests.support.files import put
 
 
 def test_score_by_hand(tmp_path: Path) -> None:
     truth = put(tmp_path / "t.csv", "ImageID,Labels,Usage\na.jpg,1 10,x\nb.jpg,2,x\nc.jpg,1,x\n")
     found = put(tmp_path / "x.csv", "ImageID,Labels\nc.jpg,2\nb.jpg,2\na.jpg,1\n")
-    result = score_submission(found, truth)
+    result = score(found, truth)
     # class 1: 1 of 2 found, class 2: 1 right of 2 predicted, class 10: none
     assert [row["label"] for row in result["per_class"]] == ["1", "2", "10"]
     assert [row["f1"] for row in result["per_class"]] == pytest.approx([2 / 3, 2 / 3, 0])
@@ -33,11 +33,11 @@ def test_score_refuses_what_does_not_fit_the_truth(tmp_path: Path) -> None:
         ("ImageID,Labels\n", "lacks 2 of 2"),
     ]:
         with pytest.raises(SubmissionError, match=found):
-            score_submission(put(tmp_path / "x.csv", text), truth)
+            score(put(tmp_path / "x.csv", text), truth)
     empty = put(tmp_path / "e.csv", "ImageID,Labels\n")
     with pytest.raises(SubmissionError, match="has none"):
-        score_submission(empty, empty)
-    named = score_submission(
+        score(empty, empty)
+    named = score(
         put(tmp_path / "x.csv", "ImageID,Labels\na.jpg,1\nb.jpg,3\n"), truth, labels=["1", "2", "3"]
     )
     assert named["per_class"][2]["f1"] is None and named["macro_f1"] == 0.5
@@ -47,6 +47,6 @@ def test_score_refuses_what_does_not_fit_the_truth(tmp_path: Path) -> None:
 def test_a_table_with_captions_is_a_solution(tmp_path: Path) -> None:
     truth = put(tmp_path / "t.csv", 'ImageID,Labels,Caption\na,2 x,"say "hi" now"\nb,10,plain\n')
     found = put(tmp_path / "x.csv", "ImageID,Labels\na,2 x\nb,10\n")
-    result = score_submission(found, truth)
+    result = score(found, truth)
     assert [row["label"] for row in result["per_class"]] == ["10", "2", "x"]
     assert result["macro_f1"] == 1.0

@@ -12,9 +12,9 @@ from mmfeat.errors import MmfeatError, SubmissionError
 from mmfeat.predict import (
     SubmissionReport,
     check_submission,
-    score_submission,
     write_submission,
 )
+from mmfeat.predict.score import score
 from tests.support.files import fake_client, put
 from tests.support.workspaces import Mmfeat
 
@@ -51,7 +51,7 @@ def test_a_label_separator_that_is_the_delimiter_is_quoted(tmp_path: Path) -> No
     write(tmp_path / "out.csv", label_sep=",")
     assert 'a.jpg,"1,10"' in (tmp_path / "out.csv").read_text()
     truth = tmp_path / "out.csv"
-    assert score_submission(truth, truth, label_sep=",")["macro_f1"] == 1.0
+    assert score(truth, truth, label_sep=",")["macro_f1"] == 1.0
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_multihot_and_probabilities_take_the_samples_columns(tmp_path: Path) -> 
     write(tmp_path / "p.csv", sample, format="probabilities", probabilities=shares)
     assert "b.jpg,0,0.25,0.75" in (tmp_path / "p.csv").read_text()
     assert check_submission(tmp_path / "p.csv", sample).empty == 1
-    scored = score_submission(tmp_path / "p.csv", tmp_path / "hot.csv")
+    scored = score(tmp_path / "p.csv", tmp_path / "hot.csv")
     assert scored["macro_f1"] == 1.0 and scored["map"] == 1.0 and scored["brier"] > 0
     with pytest.raises(SubmissionError, match="10"):
         write(

@@ -13,10 +13,10 @@ from selenium.webdriver.common.keys import Keys
 
 from mmfeat.config import DataSettings
 from mmfeat.core.files import write_json
-from mmfeat.extract.importing import import_embeddings
+from mmfeat.core.workspace import Workspace
+from mmfeat.extract.importing import store_embeddings
 from mmfeat.report import ReportOptions, write_report
 from mmfeat.report.plots import PLOTS
-from mmfeat.runs.workspace import Workspace
 from mmfeat.tables import read_table
 from tests.support.browser import Browser
 from tests.support.made_up import make_run
@@ -55,7 +55,7 @@ def write_store(workspace: Workspace, ids: list[str], caption: str) -> None:
             [("ImageID", "Labels", "Caption"), *((id_, "a", caption) for id_ in ids)]
         )
     np.save(workspace.root / "image.npy", np.ones((len(ids), 4), np.float16))
-    import_embeddings(
+    store_embeddings(
         read_table(table, data=DataSettings()),
         {"image": workspace.root / "image.npy"},
         out=workspace.store("train"),

@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mmfeat.core.workspace import Workspace
 from mmfeat.metrics.probability import class_calibration_error
 from mmfeat.metrics.sets import class_scores
 from mmfeat.report.curves import GRID, N_POINTS, read_curves
 from mmfeat.runs.run import Run
-from mmfeat.runs.workspace import Workspace
 from tests.support.made_up import make_run
 
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from mmfeat.config import DataSettings
-from mmfeat.extract.importing import import_embeddings
-from mmfeat.report import doubts, gallery
+from mmfeat.core.workspace import Workspace
+from mmfeat.extract.importing import store_embeddings
+from mmfeat.report import doubts, gallery, thumbnails
 from mmfeat.report.doubts import find_doubts
 from mmfeat.report.gallery import Gallery, make_gallery
 from mmfeat.report.thumbnails import Thumbnails
 from mmfeat.runs.run import Run
-from mmfeat.runs.workspace import Workspace
 from mmfeat.tables import read_table
 from tests.support.made_up import make_run
 from tests.support.toy import make_picture
@@ -27,7 +27,7 @@ def run(tmp_path: Path) -> Run:
     lines = [f'{row}.jpg,a,"caption {row}"' for row in range(90)]
     table.write_text("\n".join(["ImageID,Labels,Caption", *lines]) + "\n")
     np.save(tmp_path / "image.npy", np.ones((90, 4), np.float16))
-    import_embeddings(
+    store_embeddings(
         read_table(table, data=DataSettings()),
         {"image": tmp_path / "image.npy"},
         out=workspace.store("train"),
@@ -80,7 +80,7 @@ def test_pictures_are_limited_in_number_and_bytes(
 ) -> None:
     assert sum(bool(card.picture) for card in draw(run, max_thumbnails=3).cards) == 3
     assert not any(card.picture for card in draw(run, max_thumbnails=0).cards)
-    monkeypatch.setattr("mmfeat.report.thumbnails.MAX_BYTES", 1)
+    monkeypatch.setattr(thumbnails, "MAX_BYTES", 1)
     cards = draw(run).cards
     assert sum(bool(card.picture) for card in cards) == 1
     assert cards[-1].missing == "not shown, to keep the page small"

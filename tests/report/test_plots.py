@@ -7,10 +7,10 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image
 
+from mmfeat.core.workspace import Workspace
 from mmfeat.report.curves import read_curves
 from mmfeat.report.plots import PLOTS, draw_all
 from mmfeat.report.svg import VARIABLES, inline, write_figure
-from mmfeat.runs.workspace import Workspace
 from tests.support.made_up import make_run
 
 ODD = ("<script>alert(1)</script>", '$\\frac$ &"', "שלום\x1b\n", "🙂" * 30)

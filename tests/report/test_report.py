@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from mmfeat.core.workspace import Workspace
 from mmfeat.errors import RunError
 from mmfeat.report import ReportOptions, write_report
 from mmfeat.report.commands import commands_of
@@ -19,7 +20,6 @@ from mmfeat.report.page import size_of
 from mmfeat.report.plots import PLOTS
 from mmfeat.report.select import select_runs
 from mmfeat.runs.listing import find_run
-from mmfeat.runs.workspace import Workspace
 from tests.support.made_up import make_run
 from tests.support.workspaces import Mmfeat
 

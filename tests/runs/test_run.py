@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from mmfeat.core.files import write_json
+from mmfeat.core.workspace import Workspace
 from mmfeat.errors import ConfigError, RunError
 from mmfeat.runs.config import RunConfig
 from mmfeat.runs.listing import find_run, list_runs
 from mmfeat.runs.run import Run
 from mmfeat.runs.scores import read_scores, write_scores
-from mmfeat.runs.workspace import Workspace
 from mmfeat.types import OutOfFold
 
 CONFIG: dict[str, Any] = {

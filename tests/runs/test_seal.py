@@ -12,6 +12,7 @@ import pytest
 
 from mmfeat.config import FitSettings
 from mmfeat.core.files import file_sha256, replacing
+from mmfeat.core.workspace import Workspace
 from mmfeat.decide.tune import tune
 from mmfeat.errors import RunError
 from mmfeat.fit.models.model import load_model
@@ -22,7 +23,6 @@ from mmfeat.runs import seal
 from mmfeat.runs.folds import load_folds, make_folds, save_folds
 from mmfeat.runs.listing import find_run, list_runs
 from mmfeat.runs.run import Run
-from mmfeat.runs.workspace import Workspace
 from mmfeat.types import Targets
 
 

@@ -10,8 +10,8 @@ import h5py
 import numpy as np
 import pytest
 
+from mmfeat.core.workspace import Workspace
 from mmfeat.errors import StoreError
-from mmfeat.runs.workspace import Workspace
 from mmfeat.store import FeatureStore, Status, open_features, read_features
 from mmfeat.store.inspect import inspect_store
 from mmfeat.store.parts import INDEX

@@ -9,11 +9,11 @@ import numpy as np
 
 from mmfeat import metrics
 from mmfeat.core.files import write_json
+from mmfeat.core.workspace import Workspace
 from mmfeat.decide.tune import tune
 from mmfeat.runs.config import RunConfig
 from mmfeat.runs.run import Run
 from mmfeat.runs.scores import write_scores
-from mmfeat.runs.workspace import Workspace
 from mmfeat.types import OutOfFold
 
 FOLDS = 3

@@ -9,8 +9,8 @@ import numpy as np
 from typer.testing import Result
 
 from mmfeat.config import DataSettings
-from mmfeat.extract.importing import import_embeddings
-from mmfeat.runs.workspace import Workspace
+from mmfeat.core.workspace import Workspace
+from mmfeat.extract.importing import store_embeddings
 from mmfeat.tables import read_table
 
 Mmfeat = Callable[..., Result]
@@ -44,7 +44,7 @@ def import_split(
     table = folder / f"{split}.csv"
     table.write_text("\n".join(["ImageID,Labels", *lines]) + "\n")
     out = workspace.store(split, features)
-    import_embeddings(
+    store_embeddings(
         read_table(table, data=DataSettings()),
         arrays,
         out=out,

@@ -14,13 +14,13 @@ import pytest
 
 from mmfeat.config import FitSettings
 from mmfeat.core.files import write_json, write_text
+from mmfeat.core.workspace import Workspace
 from mmfeat.decide.tune import tune
 from mmfeat.errors import PluginError, RunError
 from mmfeat.fit.plan import plan_run
 from mmfeat.fit.run_fit import fit_run
 from mmfeat.fit.training_data import load_training
 from mmfeat.runs.run import Run
-from mmfeat.runs.workspace import Workspace
 from mmfeat.tracking import TRACKERS, Tracker
 from mmfeat.tracking.record import read_record
 from tests.support.workspaces import Mmfeat

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from mmfeat.extract.importing.embeddings import import_embeddings
+from mmfeat.extract.importing.embeddings import store_embeddings
 
-__all__ = ["import_embeddings"]
+__all__ = ["store_embeddings"]

@@ -35,7 +35,7 @@ from mmfeat.store.writer import write_store
 from mmfeat.types import Embeddings, Prompts, Table
 
 
-def import_embeddings(
+def store_embeddings(
     table: Table,
     sources: Mapping[str, Path],
     *,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from mmfeat.core.plugins import Plugin
+from typing import Any
+
+from mmfeat.core.plugins import Plugin, resolve
 
 HEADS: dict[str, Plugin] = {
     "mlp": Plugin("mmfeat.fit.heads.mlp:MLP", "hidden layers with GELU and dropout"),
@@ -14,3 +16,11 @@ HEADS: dict[str, Plugin] = {
     "knn": Plugin("mmfeat.fit.heads.knn:KNN", "labels of the nearest training rows: the baseline"),
     "zeroshot": Plugin("mmfeat.fit.heads.zeroshot:ZeroShot", "cosine to prompts of the labels"),
 }
+
+
+def __getattr__(name: str) -> Any:
+    """Give the class of a head by its own name, e.g. `LogReg`, loaded when it is asked for."""
+    for head, plugin in HEADS.items():
+        if plugin.target.endswith(f":{name}"):
+            return resolve(head, HEADS, "head")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

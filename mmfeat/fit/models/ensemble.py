@@ -23,6 +23,7 @@ from scipy.optimize import minimize
 from mmfeat.config import FitSettings
 from mmfeat.core.checks import check_choice
 from mmfeat.core.files import write_json
+from mmfeat.core.workspace import Workspace
 from mmfeat.errors import ConfigError, FitError, RunError
 from mmfeat.fit.fusion.scores import float32_logits
 from mmfeat.fit.heads.base import History
@@ -33,7 +34,6 @@ from mmfeat.fit.models.source import folds_of, labelled
 from mmfeat.runs.config import FeatureSets, RunConfig
 from mmfeat.runs.listing import find_run
 from mmfeat.runs.run import Run
-from mmfeat.runs.workspace import Workspace
 from mmfeat.types import FeatureRows, Features, FloatArray, IntArray, Targets
 
 log = logging.getLogger(__name__)

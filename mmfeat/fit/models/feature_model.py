@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from mmfeat.config import FitSettings
 from mmfeat.core.files import write_json
 from mmfeat.core.plugins import check_name, resolve
+from mmfeat.core.workspace import Workspace
 from mmfeat.errors import ConfigError, FitError
 from mmfeat.fit.fusion import LearnedFusion, get_fusion, sources_of
 from mmfeat.fit.heads import HEADS
@@ -23,7 +24,6 @@ from mmfeat.fit.models.model import FILE, FindSource, Reads, broken_model
 from mmfeat.fit.models.settings import ModelSettings
 from mmfeat.fit.models.source import Source, check_pair
 from mmfeat.runs.config import FeatureSets, RunConfig
-from mmfeat.runs.workspace import Workspace
 
 
 @dataclass(kw_only=True)

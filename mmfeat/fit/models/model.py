@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Protocol, Self
 
 from mmfeat.config import FitSettings
 from mmfeat.core.plugins import Plugin, check_name, resolve
+from mmfeat.core.workspace import Workspace
 from mmfeat.errors import FitError
 from mmfeat.fit.fusion import get_fusion
 from mmfeat.fit.heads import HEADS
@@ -21,7 +22,6 @@ from mmfeat.fit.heads.base import Head, History
 from mmfeat.fit.heads.space import Space
 from mmfeat.runs.config import FeatureSets, RunConfig
 from mmfeat.runs.run import Run
-from mmfeat.runs.workspace import Workspace
 from mmfeat.types import FeatureRows, Features, FloatArray, IntArray
 
 FILE = "model.json"

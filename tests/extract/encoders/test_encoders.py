@@ -19,7 +19,7 @@ from open_clip.hf_model import HFTextEncoder
 from safetensors.torch import save_file
 
 from mmfeat.errors import EncoderError
-from mmfeat.extract.encoders import ENCODERS, Encoder, Preprocessing, load_encoder
+from mmfeat.extract.encoders import ENCODERS, Encoder, Preprocessing, load_encoder, precision
 from mmfeat.extract.encoders.clip import ClipEncoder
 from mmfeat.extract.encoders.precision import choose_precision
 from mmfeat.extract.encoders.tokens import tokenize
@@ -208,7 +208,7 @@ def test_bfloat16_is_close(tiny: Encoder) -> None:
 def test_auto_takes_bfloat16_only_where_the_hardware_has_it(
     monkeypatch: pytest.MonkeyPatch, device: str, has_bf16: bool, wanted: str
 ) -> None:
-    monkeypatch.setattr("mmfeat.extract.encoders.precision._cpu_has_bf16", lambda: has_bf16)
+    monkeypatch.setattr(precision, "_cpu_has_bf16", lambda: has_bf16)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: has_bf16)
     assert choose_precision("auto", torch.device(device)) == wanted
 

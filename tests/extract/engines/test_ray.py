@@ -19,11 +19,11 @@ from PIL import Image
 from mmfeat.compare import run_cells
 from mmfeat.config import ExtractSettings
 from mmfeat.core.address import Address
+from mmfeat.core.workspace import Workspace
 from mmfeat.errors import ClusterError, ExtractError
 from mmfeat.extract import ExtractSummary, extract_table, load_encoder_for
 from mmfeat.extract.encoders import Encoder
 from mmfeat.runs.run import Run
-from mmfeat.runs.workspace import Workspace
 from mmfeat.types import Table
 from tests.compare.test_compare import cells_of
 from tests.support.toy import make_table

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from mmfeat.errors import ExtractError, StoreError
-from mmfeat.extract.importing import import_embeddings
+from mmfeat.extract.importing import store_embeddings
 from mmfeat.store import FeatureStore, read_features
 from mmfeat.store.verify import verify_store
 from mmfeat.types import Table
@@ -66,7 +66,7 @@ def test_rows_without_ids_are_aligned_with_the_table(
 ) -> None:
     path = write(tmp_path, kind, values, None)
     out = tmp_path / "out" / "a.h5"
-    summary = import_embeddings(table, {"text": path}, out=out, encoder_name="mini")
+    summary = store_embeddings(table, {"text": path}, out=out, encoder_name="mini")
     assert summary.counts == {"text": {"ok": N}} and verify_store(out) == []
     features = read_features([out])
     assert list(features.embeddings) == ["text"]
@@ -83,7 +83,7 @@ def test_rows_with_ids_are_joined(
     order = np.random.default_rng(1).permutation(N)
     ids = [table.ids[i] for i in order]
     path = write(tmp_path, kind, values[order], ids)
-    import_embeddings(table, {"image": path, "text": path}, out=tmp_path / "a.h5", encoder_name="x")
+    store_embeddings(table, {"image": path, "text": path}, out=tmp_path / "a.h5", encoder_name="x")
     features = read_features([tmp_path / "a.h5"])
     for modality in ("image", "text"):
         assert np.array_equal(features.embeddings[modality][0], values)
@@ -94,7 +94,7 @@ def test_rows_that_the_source_lacks_are_missing(
 ) -> None:
     values[2, 3] = np.inf
     path = write(tmp_path, "npz", values[:7], list(table.ids[:7]))
-    summary = import_embeddings(table, {"image": path}, out=tmp_path / "a.h5", encoder_name="x")
+    summary = store_embeddings(table, {"image": path}, out=tmp_path / "a.h5", encoder_name="x")
     assert summary.counts == {"image": {"ok": 6, "missing": 3}}
     assert [p.row for p in summary.failed] == [2, 7, 8]
     assert verify_store(tmp_path / "a.h5") == []
@@ -105,7 +105,7 @@ def test_other_counts_ids_or_kinds_are_refused(
 ) -> None:
     def refused(path: Path, message: str) -> None:
         with pytest.raises(ExtractError, match=message):
-            import_embeddings(table, {"image": path}, out=tmp_path / "a.h5", encoder_name="x")
+            store_embeddings(table, {"image": path}, out=tmp_path / "a.h5", encoder_name="x")
         assert not (tmp_path / "a.h5").exists()
 
     refused(write(tmp_path, "npy", values[:-1], None), f"has {N - 1}, .* has {N}")
@@ -125,12 +125,12 @@ def test_other_counts_ids_or_kinds_are_refused(
     refused(tmp_path / "two.npz", "clearly")
     with pytest.raises(ExtractError, match="clip-retrieval writes image and text, no audio"):
         folder = {"audio": tmp_path / "folder"}
-        import_embeddings(table, folder, out=tmp_path / "a.h5", encoder_name="x")
+        store_embeddings(table, folder, out=tmp_path / "a.h5", encoder_name="x")
     with pytest.raises(StoreError, match="the name of a modality"):
         labels = {"labels": tmp_path / "a.npy"}
-        import_embeddings(table, labels, out=tmp_path / "a.h5", encoder_name="x")
+        store_embeddings(table, labels, out=tmp_path / "a.h5", encoder_name="x")
     with pytest.raises(ExtractError, match="--modality"):
-        import_embeddings(table, {}, out=tmp_path / "a.h5", encoder_name="x")
+        store_embeddings(table, {}, out=tmp_path / "a.h5", encoder_name="x")
 
 
 class Harmful:
@@ -147,7 +147,7 @@ def test_nothing_pickled_is_run(
     torch.save({"embeddings": Harmful()}, tmp_path / "a.pt")
     for name in ("a.npy", "a.npz", "a.pt"):
         with pytest.raises(ExtractError, match=name):
-            import_embeddings(
+            store_embeddings(
                 table, {"image": tmp_path / name}, out=tmp_path / "o.h5", encoder_name="x"
             )
     assert not (tmp_path / "harm-was-done").exists()
@@ -158,11 +158,11 @@ def test_the_same_import_again_is_complete_and_another_is_refused(
 ) -> None:
     path = write(tmp_path, "npy", values, None)
     out = tmp_path / "a.h5"
-    import_embeddings(table, {"image": path}, out=out, encoder_name="x")
+    store_embeddings(table, {"image": path}, out=out, encoder_name="x")
     (tmp_path / ".a.h5.4711.tmp").touch()  # left by one that was killed
-    again = import_embeddings(table, {"image": path}, out=out, encoder_name="x")
+    again = store_embeddings(table, {"image": path}, out=out, encoder_name="x")
     assert not list(tmp_path.glob(".*"))
     assert again.already_complete
     np.save(path, values + 1)
     with pytest.raises(StoreError, match="sources_sha256"):
-        import_embeddings(table, {"image": path}, out=out, encoder_name="x")
+        store_embeddings(table, {"image": path}, out=out, encoder_name="x")

@@ -13,8 +13,9 @@ import torch
 from mmfeat.config import DataSettings, FitSettings
 from mmfeat.core.memory import bytes_of
 from mmfeat.core.plugins import resolve
+from mmfeat.core.workspace import Workspace
 from mmfeat.errors import ConfigError, FitError
-from mmfeat.extract.importing import import_embeddings
+from mmfeat.extract.importing import store_embeddings
 from mmfeat.fit.fusion import FUSIONS
 from mmfeat.fit.fusion.fuse import FusedStream, fuse, fuse_stream
 from mmfeat.fit.heads import HEADS
@@ -27,7 +28,6 @@ from mmfeat.fit.models.stacked_model import StackedModel
 from mmfeat.fit.plan import plan_run
 from mmfeat.fit.run_fit import fit_run
 from mmfeat.fit.training_data import Training, load_training
-from mmfeat.runs.workspace import Workspace
 from mmfeat.store import StoredFeatures, open_features, read_features
 from mmfeat.tables import read_table
 from mmfeat.types import FloatArray, Fused, IntArray, Matrix
@@ -53,7 +53,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     table = folder / "train.csv"
     table.write_text("\n".join(["ImageID,Labels", *(f"{i},{n}" for i, n in enumerate(lines))]))
     space = Workspace(folder / "work")
-    import_embeddings(
+    store_embeddings(
         read_table(table, data=DataSettings()),
         {m: folder / f"{m}.npy" for m in ("image", "text")},
         out=space.store("train"),

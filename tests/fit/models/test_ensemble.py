@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmfeat.config import FitSettings
+from mmfeat.core.workspace import Workspace
 from mmfeat.decide.tune import tune
 from mmfeat.errors import ConfigError, FitError, MmfeatError, RunError
 from mmfeat.fit.models.ensemble import Ensemble, fit_weights, mix
@@ -23,7 +24,6 @@ from mmfeat.predict.scores import predict_scores, read_statuses
 from mmfeat.runs.listing import find_run
 from mmfeat.runs.run import Run
 from mmfeat.runs.scores import write_scores
-from mmfeat.runs.workspace import Workspace
 from mmfeat.types import FloatArray
 from tests.support.workspaces import Mmfeat, import_split
 

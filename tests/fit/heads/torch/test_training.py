@@ -12,6 +12,7 @@ import torch
 from mmfeat.errors import ConfigError, FitError
 from mmfeat.fit.heads.gmlp import GMLP, TokenGate
 from mmfeat.fit.heads.mlp import MLP
+from mmfeat.fit.heads.torch import training
 from mmfeat.fit.heads.torch.batches import Source
 from mmfeat.fit.heads.torch.standardise import Standardise
 
@@ -85,7 +86,7 @@ def test_a_loss_that_breaks_later_keeps_the_last_good_epoch(
 ) -> None:
     x, y = draw()
     calls = iter([True, True, False])
-    monkeypatch.setattr("mmfeat.fit.heads.torch.training.is_finite", lambda network: next(calls))
+    monkeypatch.setattr(training, "is_finite", lambda network: next(calls))
     with caplog.at_level(logging.WARNING):
         head = make(rounds=10).fit(x, y, blocks=(WIDTH,))
     assert head.rounds_ == 2

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmfeat.config import Settings, read_settings
 from mmfeat.errors import ConfigError
 
 
@@ -72,3 +74,14 @@ def _plain(name: str, kind: str) -> str:
             "leave out slashes and leading dots",
         )
     return name
+
+
+def open_project(workspace: Path | str | None = None) -> tuple[Settings, Workspace]:
+    """Read `mmfeat.toml` of the current folder, and find the workspace.
+
+    It is `workspace`, or the variable `MMFEAT_WORKSPACE`, or what `mmfeat.toml` names, or
+    `artifacts`. Raises `ConfigError` for a broken `mmfeat.toml`.
+    """
+    settings = read_settings()
+    root = workspace or os.environ.get("MMFEAT_WORKSPACE") or settings.workspace
+    return settings, Workspace(Path(root))

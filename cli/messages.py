@@ -1,0 +1,122 @@
+"""Messages on standard error, and how errors end."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn, TypeVar
+
+import typer
+
+from mmfeat.errors import MmfeatError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def ending_well(command: Command) -> Command:
+    """Turn what can go wrong into one `error:` line and the exit status of the contract."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except MmfeatError as error:
+            fail(str(error))
+        except MemoryError as error:
+            fail(f"the data must fit in memory; it does not ({error}); use fewer rows at once")
+        except BrokenPipeError:  # the reader of our output has gone, as in `mmfeat … | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from None
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            fail(
+                f"files must be readable and the disk writable; {where}{error.strerror or error};"
+                " check the path, the permissions and the free space"
+            )
+        except KeyboardInterrupt:
+            print("interrupted; run the same command again to go on", file=sys.stderr)
+            raise typer.Exit(130) from None
+
+    return run  # type: ignore[return-value]
+
+
+def fail(line: str) -> NoReturn:
+    """Print one `error:` line and end with status 1."""
+    print("error: " + " ".join(line.split()), file=sys.stderr)
+    raise typer.Exit(1)
+
+
+def show_messages(*, quiet: bool) -> None:
+    """Send the library's messages to standard error; with `quiet` only warnings."""
+    handler = _Messages()
+    handler.setFormatter(_Plain())
+    logger = logging.getLogger("mmfeat")
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.WARNING if quiet else logging.INFO)
+    logger.propagate = False
+    logging.getLogger("mmfeat.fit.run_fit.folds").setLevel(logging.NOTSET)
+
+
+def without_folds() -> None:
+    """Leave out the message per fold, where many runs are fitted."""
+    logging.getLogger("mmfeat.fit.run_fit.folds").setLevel(logging.WARNING)
+
+
+def without_repeats() -> None:
+    """Show a warning once, where many models meet the same thing in the same data."""
+    shown: set[str] = set()
+
+    def is_new(record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        repeated = record.levelno >= logging.WARNING and message in shown
+        shown.add(message)
+        return not repeated
+
+    for handler in logging.getLogger("mmfeat").handlers:
+        handler.addFilter(is_new)
+
+
+@contextmanager
+def stopping_gently(what: str) -> Iterator[Callable[[], bool]]:
+    """Let the first Ctrl-C end the work after `what`, and the second at once.
+
+    Gives a function that says whether there was one.
+    """
+    asked = False
+
+    def ask(*_: object) -> None:
+        nonlocal asked
+        asked = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        note(f"stopping after {what}; Ctrl-C again stops at once")
+
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.SIG_IGN:  # as in a background job, which no Ctrl-C is meant for
+        signal.signal(signal.SIGINT, ask)
+    try:
+        yield lambda: asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class _Messages(logging.Handler):
+    """Writes to standard error as it is at that moment: a live table may stand below."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr)
+
+
+class _Plain(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        message = " ".join(record.getMessage().split())
+        return f"warning: {message}" if record.levelno >= logging.WARNING else message
+
+
+def note(message: str) -> None:
+    """Tell the user something on standard error that is no result."""
+    logging.getLogger("mmfeat").info(message)

@@ -1,0 +1,117 @@
+"""The verb `compare`: every sensible combination on the same folds, and the leaderboard."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Unpack
+
+from mmfeat.compare.cells import Event
+from mmfeat.compare.leaderboard import Leaderboard, make_leaderboard, write_leaderboard
+from mmfeat.compare.plan import describe, plan_comparison
+from mmfeat.compare.run import run_cells, seconds_of
+from mmfeat.config import override_all
+from mmfeat.core.workspace import open_project
+from mmfeat.errors import FitError
+from mmfeat.fit.options import FoldOptions
+
+log = logging.getLogger(__name__)
+
+Report = Callable[[Event], None]
+
+
+def compare(
+    split: str | None = None,
+    *,
+    heads: Sequence[str] | None = None,
+    fusions: Sequence[str] | None = None,
+    losses: Sequence[str] | None = None,
+    seeds: int | None = None,
+    features: Sequence[str] = (),
+    objective: str | None = None,
+    jobs: int | None = None,
+    engine: str | None = None,
+    ray_address: str | None = None,
+    budget: str | None = None,
+    workspace: Path | str | None = None,
+    show: Callable[[int, str], AbstractContextManager[Report | None]] | None = None,
+    **options: Unpack[FoldOptions],
+) -> Leaderboard:
+    """Fit every sensible combination, tune each, and write `leaderboard.csv`.
+
+    Finished runs are taken as they are, so that a comparison that was stopped goes on.
+
+    Parameters
+    ----------
+    split
+        Name of the store.
+    heads, fusions, losses, seeds, jobs, engine, ray_address, budget
+        See `mmfeat.config.CompareSettings`, which has the defaults.
+    features
+        Feature sets to join; none: the unnamed one.
+    objective
+        What the leaderboard is sorted by.
+    show
+        Gives, for the number of cells and the objective, what hears of each cell.
+    options
+        `folds`, `seed`, `max_memory` of all cells, see `mmfeat.config.FitSettings`.
+
+    Raises
+    ------
+    MmfeatError
+        `PluginError` or `ConfigError` for what was asked, `StoreError` for the store, `FitError`
+        where no cell could be finished.
+    """
+    settings, space = open_project(workspace)
+    fitting, asked = override_all(
+        {
+            "split": split,
+            **options,
+            "heads": None if heads is None else tuple(heads),
+            "fusions": None if fusions is None else tuple(fusions),
+            "losses": None if losses is None else tuple(losses),
+            "seeds": seeds,
+            "jobs": jobs,
+            "engine": engine,
+            "ray_address": ray_address,
+            "budget": budget,
+        },
+        settings.fit,
+        settings.compare,
+    )
+    target = objective or settings.thresholds.objective
+    plan = plan_comparison(
+        fitting,
+        heads=asked.heads,
+        fusions=asked.fusions,
+        losses=asked.losses,
+        seeds=asked.seeds,
+        features=tuple(features),
+    )
+    for cell, reason in plan.skipped:
+        log.info("left out: %s: %s", cell, reason)
+    shown = nullcontext() if show is None else show(len(plan.cells), target)
+    with shown as report:
+        outcome = run_cells(
+            space,
+            plan.cells,
+            objective=target,
+            engine=asked.engine,
+            jobs=asked.jobs,
+            ray_address=asked.ray_address,
+            budget=seconds_of(asked.budget) if asked.budget else math.inf,
+            report=report or (lambda event: None),
+        )
+    for config, reason in outcome.left_out:
+        log.info("left out: %s: %s", describe(config), reason)
+    if not outcome.runs:
+        raise FitError(
+            "a comparison needs a finished cell", "all were left out", "see the reasons above"
+        )
+    board = make_leaderboard(outcome.runs, objective=target)
+    write_leaderboard(space.leaderboard, board)
+    log.info("leaderboard: %s", space.leaderboard)
+    return board

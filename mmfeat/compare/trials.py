@@ -1,0 +1,230 @@
+"""Hyper-parameter search: trials of one head on the same folds; the best becomes a run.
+
+1. the head says what can be tried (`search_space`); the first trial is the start itself;
+2. a trial is worth its out-of-fold objective, every fold decided by thresholds that were chosen
+   on the other folds; from the second fold on, it is dropped where it is below the median of
+   the finished trials at that fold;
+3. the best trial is fitted like any other run.
+
+The best of many is chosen on the rows that it is measured on, so its value is too good.
+`optimism` says by how much: what is lost where every fold is judged by the trial that is best
+on the other folds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+
+from mmfeat.compare.study import Report, Trial, make_trial, n_possible, open_study, trials_of
+from mmfeat.core.plugins import check_name
+from mmfeat.core.workspace import Workspace
+from mmfeat.decide.thresholds import OBJECTIVES, TuningData, choose_thresholds, value_of
+from mmfeat.errors import ConfigError, FitError
+from mmfeat.fit.heads.space import Space
+from mmfeat.fit.models.model import build_model
+from mmfeat.fit.run_fit import fit_run
+from mmfeat.fit.training_data import Training, shared_folds
+from mmfeat.runs.config import RunConfig
+from mmfeat.runs.run import Run
+from mmfeat.types import FloatArray, IntArray, Targets
+
+log = logging.getLogger(__name__)
+
+SEARCHED = ("macro-f1", "micro-f1", "samples-f1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchPlan:
+    """Where a search starts, what it may change, and what it aims at."""
+
+    start: RunConfig
+    space: Space
+    objective: str
+
+    def identity(self, digest: str) -> str:
+        """All that the trials depend on, as JSON; `digest` is that of the stores."""
+        space = {key: repr(option) for key, option in self.space.items()}
+        document = [asdict(self.start), space, self.objective, digest]
+        return json.dumps(document, sort_keys=True)
+
+    def name(self, digest: str) -> str:
+        """The search's name unless the user gives one."""
+        tag = hashlib.sha256(self.identity(digest).encode()).hexdigest()[:8]
+        parts = ["search", self.start.head, self.start.fusion, self.start.loss, tag]
+        return "-".join(part for part in parts if part)
+
+    def config(self, settings: dict[str, str]) -> RunConfig:
+        """The run of a trial."""
+        return replace(self.start, settings={**self.start.settings, **settings})
+
+
+def plan_search(start: RunConfig, *, objective: str, fixed: Collection[str] = ()) -> SearchPlan:
+    """Plan a search around `start`; the settings named in `fixed` are not changed.
+
+    Raises `ConfigError` where nothing is left to search or the objective is a promise rather
+    than a mean F1, and what `Model.build` raises.
+    """
+    check_name(objective, OBJECTIVES, "objective")
+    if objective not in SEARCHED:
+        raise ConfigError(
+            f"a search aims at {', '.join(SEARCHED)}",
+            f"the objective is {objective}",
+            "use one of them, and tune thresholds for the other objective",
+        )
+    space = build_model(start).search_space()
+    left = {key: option for key, option in space.items() if key not in fixed}
+    if not left:
+        raise ConfigError(
+            f"a search of the head {start.head} changes {', '.join(space) or 'nothing'}",
+            f"--set fixes {', '.join(fixed) or 'nothing'}",
+            "leave one of them out",
+        )
+    return SearchPlan(start=start, space=left, objective=objective)
+
+
+def run_trials(
+    workspace: Workspace,
+    plan: SearchPlan,
+    training: Training,
+    *,
+    trials: int,
+    name: str | None = None,
+    timeout: float = math.inf,
+    stopped: Callable[[], bool] = lambda: False,
+) -> list[Trial]:
+    """Make trials until there are `trials`, those of earlier calls counted; return all of them.
+
+    They are kept in `<workspace>/search/<name>.db`. No trial begins later than `timeout` seconds
+    after the call, or once `stopped` says so. Raises `RunError` where that file is at fault, and
+    what fitting the start raises.
+    """
+    path = workspace.search(name or plan.name(training.digest))
+    folds = shared_folds(workspace, plan.start, training)
+    wanted = min(trials, n_possible(plan.space))
+    if wanted < trials:
+        log.info("there are only %d different settings", wanted)
+
+    def judge(settings: dict[str, str], report: Report) -> tuple[float, list[float]]:
+        return _judge(plan, training, folds, settings=settings, report=report)
+
+    end = time.monotonic() + timeout
+    with open_study(path, plan.identity(training.digest)) as study:
+        made = trials_of(study)
+        if made:
+            log.info("search %s continues after %d trials", path.stem, len(made))
+        while len(made) < wanted and time.monotonic() < end and not stopped():
+            number = len(made) + 1
+            made += [
+                make_trial(study, plan.space, number=number, seed=plan.start.seed, judge=judge)
+            ]
+            log.info("trial %d of %d: %s", number, wanted, _told(made, plan.objective))
+    if len(made) < wanted:
+        log.info(
+            "%d of %d trials are finished; the same command continues the search", len(made), wanted
+        )
+    return made
+
+
+def ranked(trials: Sequence[Trial]) -> list[Trial]:
+    """The finished trials, best first."""
+    finished = [(-trial.value, trial) for trial in trials if trial.value is not None]
+    return [trial for _, trial in sorted(finished, key=lambda pair: pair[0])]
+
+
+def fit_best(
+    workspace: Workspace,
+    plan: SearchPlan,
+    training: Training,
+    trials: Sequence[Trial],
+    *,
+    name: str | None = None,
+) -> Run:
+    """Fit the best of `trials` as the run `<search>-trial<number>`.
+
+    Raises `FitError` where none was finished, and what `fit` raises.
+    """
+    if not ranked(trials):
+        raise FitError("a search needs a finished trial", "none has finished", "allow more time")
+    best = ranked(trials)[0]
+    name = f"{name or plan.name(training.digest)}-trial{best.number}"
+    return fit_run(workspace, plan.config(best.settings), training, name=name)
+
+
+def optimism(trials: Sequence[Trial]) -> float | None:
+    """How much too good the best value is for having been chosen; None of fewer than two.
+
+    The mean over folds of the best trial, minus the mean of the trials that are best on the
+    respective other folds.
+    """
+    finished = ranked(trials)
+    if len(finished) < 2:
+        return None
+    values = np.array([trial.by_fold for trial in finished])  # (trials, K)
+    elsewhere = values.sum(axis=1, keepdims=True) - values
+    chosen = values[elsewhere.argmax(axis=0), np.arange(values.shape[1])]
+    return float((values[0] - chosen).mean())
+
+
+def nested_value(
+    probabilities: FloatArray, targets: Targets, folds: IntArray, *, objective: str
+) -> tuple[float, list[float]]:
+    """The objective of all rows and of each fold, decided by thresholds of the other folds.
+
+    `probabilities` and `targets` are of shape (n, k); `folds`, of shape (n,), has two or more.
+    """
+    problem = TuningData(probabilities=probabilities, targets=targets)
+    predicted = np.empty_like(targets)
+    by_fold = []
+    for fold in np.unique(folds):
+        inside = folds == fold
+        thresholds = choose_thresholds(problem.rows(~inside), objective=objective)
+        judged = problem.rows(inside)
+        predicted[inside] = judged.predict(thresholds)
+        by_fold.append(value_of(objective, judged, predicted[inside]))
+    return value_of(objective, problem, predicted), by_fold
+
+
+def _judge(
+    plan: SearchPlan,
+    training: Training,
+    folds: IntArray,
+    *,
+    settings: dict[str, str],
+    report: Report,
+) -> tuple[float, list[float]]:
+    """What `settings` are worth over all folds and in each, reported after each but the first."""
+    model = build_model(plan.config(settings))
+    oof = np.full(training.targets.shape, np.nan, dtype=np.float32)
+    seen = np.zeros(len(folds), dtype=bool)
+    worth = math.nan, [math.nan]
+    for fold, rows, probabilities in model.cross_validate(training.features, folds):
+        if not np.isfinite(probabilities).all():
+            raise FitError(
+                "scores must be finite", f"some of fold {fold + 1} are not", "choose another lr"
+            )
+        oof[rows], seen[rows] = probabilities, True
+        if seen.sum() > len(rows):
+            worth = nested_value(
+                oof[seen], training.targets[seen], folds[seen], objective=plan.objective
+            )
+            if not seen.all():
+                report(fold + 1, worth[0])
+    return worth
+
+
+def _told(trials: Sequence[Trial], objective: str) -> str:
+    """How the last trial ended, in one line."""
+    trial, best = trials[-1], ranked(trials)[0]
+    settings = " ".join(f"{key}={value}" for key, value in trial.settings.items())
+    if trial.value is None:
+        return f"dropped, {trial.dropped}; {settings}"
+    how = f"{objective} {trial.value:.4f} in {trial.seconds:.1f} s"
+    return f"{how} (best: {best.value:.4f}, trial {best.number}); {settings}"

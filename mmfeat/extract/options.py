@@ -1,0 +1,44 @@
+"""The options of the verbs of stage one, as types: the fields of their settings, None: not given.
+
+A test holds them to `mmfeat.config`, which has their defaults.
+"""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+
+class TableOptions(TypedDict, total=False):
+    """How a table is read: `DataSettings` without the images."""
+
+    id_col: str | None
+    image_col: str | None
+    text_col: str | None
+    label_col: str | None
+    label_sep: str | None
+    label_cols: tuple[str, ...] | None
+
+
+class ExtractOptions(TableOptions, total=False):
+    """How a table is read and encoded: `DataSettings` and `ExtractSettings`."""
+
+    images: str | None
+    model: str | None
+    pretrained: str | None
+    modalities: tuple[str, ...] | None
+    precision: str | None
+    dtype: str | None
+    batch_size: int | None
+    workers: int | None
+    device: str | None
+    shard_rows: int | None
+    rows_per_file: int | None
+    on_bad_image: str | None
+    max_pixels: int | None
+    decode: str | None
+    engine: str | None
+    ray_address: str | None
+    actors: int | None
+    num_gpus_per_actor: float | None
+    shards: str | None
+    label_prompts: str | None

@@ -1,0 +1,68 @@
+"""The verb `fit`: a cross-validated fit of one head and one fusion becomes a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Unpack
+
+from mmfeat.config import override_all
+from mmfeat.core.workspace import open_project
+from mmfeat.fit.heads.space import setting_of
+from mmfeat.fit.options import FitOptions
+from mmfeat.fit.plan import plan_run
+from mmfeat.fit.run_fit import fit_run
+from mmfeat.fit.training_data import load_training
+from mmfeat.runs.run import Run
+
+
+def fit(
+    split: str | None = None,
+    *,
+    features: Sequence[str] = (),
+    settings: Mapping[str, Any] | None = None,
+    recipe: str | None = None,
+    name: str | None = None,
+    workspace: Path | str | None = None,
+    on_fit: Callable[[int, int], None] | None = None,
+    **options: Unpack[FitOptions],
+) -> Run:
+    """Fit a head across folds, keep its out-of-fold scores, and refit it on all rows.
+
+    A finished run of the same config and stores is taken as it is; an interrupted one goes on.
+
+    Parameters
+    ----------
+    split
+        Name of the store.
+    features
+        Feature sets to join; none: the unnamed one.
+    settings
+        Options of the head and of the model, e.g. ``{"dropout": 0.5}`` (``--set``).
+    recipe
+        Head, fusion, loss and settings under one name, see `mmfeat.fit.recipes.RECIPES`.
+    name
+        Of the run; None: what it is and a hash of all of it.
+    on_fit
+        Hears after each fitted head how many there are, and how many there will be.
+    options
+        `head`, `fusion`, `loss`, `folds`, `seed`, `max_memory`: see `mmfeat.config.FitSettings`,
+        which has the defaults.
+
+    Raises
+    ------
+    MmfeatError
+        `PluginError` or `ConfigError` for what was asked, `StoreError` for the store, `FitError`
+        where the data cannot be fitted, `RunError` where `name` belongs to another run.
+    """
+    project, space = open_project(workspace)
+    (fitting,) = override_all({"split": split, **options}, project.fit)
+    texts = {
+        key: value if isinstance(value, str) else setting_of(value)
+        for key, value in (settings or {}).items()
+    }
+    config = plan_run(
+        fitting, features=tuple(features), settings=texts, recipe=recipe, workspace=space
+    )
+    training = load_training(space, config.split, config.features, config.max_memory)
+    return fit_run(space, config, training, name=name, on_fit=on_fit)

@@ -1,0 +1,24 @@
+"""The options of the verbs of stage two, as types: the fields of their settings, None: not given.
+
+A test holds them to `mmfeat.config`, which has their defaults.
+"""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+
+class FoldOptions(TypedDict, total=False):
+    """What all runs of a comparison share, of `FitSettings`."""
+
+    folds: int | None
+    seed: int | None
+    max_memory: str | None
+
+
+class FitOptions(FoldOptions, total=False):
+    """`FitSettings` without the split."""
+
+    head: str | None
+    fusion: str | None
+    loss: str | None

@@ -1,0 +1,132 @@
+"""The verb `predict`: scores and label sets of the rows of a store, or of a table of new rows."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmfeat.config import override, override_all
+from mmfeat.core.workspace import open_project
+from mmfeat.extract.extract import ShowProgress
+from mmfeat.predict.new_rows import extract_for
+from mmfeat.predict.scores import predict_scores, read_statuses
+from mmfeat.predict.write import write_predictions
+from mmfeat.runs.listing import find_run
+from mmfeat.runs.run import Run
+from mmfeat.tables import read_table
+from mmfeat.types import Predictions, Targets
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictResult:
+    """What a run predicts.
+
+    Attributes
+    ----------
+    path
+        The file that was written.
+    predictions
+        Scores (n, k).
+    label_sets
+        Of shape (n, k), 0 or 1, as the run decides.
+    """
+
+    path: Path
+    predictions: Predictions
+    label_sets: Targets
+
+    def to_frame(self) -> pd.DataFrame:
+        """Give one row per id, with a probability per label."""
+        import pandas as pd  # noqa: PLC0415 - a third of a second, for this alone
+
+        found = self.predictions
+        return pd.DataFrame(
+            found.probabilities, index=pd.Index(found.ids, name="id"), columns=list(found.labels)
+        )
+
+
+def predict(
+    run: Run | str | None = None,
+    *,
+    split: str | None = None,
+    table: Path | str | None = None,
+    images: str | None = None,
+    pretrained: str | None = None,
+    out: Path | str | None = None,
+    decode: str | None = None,
+    empty: str | None = None,
+    workspace: Path | str | None = None,
+    progress: ShowProgress = nullcontext,
+) -> PredictResult:
+    """Write scores, labels and statuses of every row of a store or table, as `submit` decides.
+
+    Parameters
+    ----------
+    run
+        A run or its name; None: the newest finished one.
+    split
+        Name of the store; None: that of the table, or what `mmfeat.toml` submits.
+    table, images, pretrained
+        New rows, which go through stage one first: their table, the folder or address of their
+        images, and the weights of the run's encoder.
+    out
+        csv, tsv, jsonl or parquet.
+    decode, empty
+        See `mmfeat.config.SubmitSettings`, which has the defaults.
+    progress
+        Gives what hears of progress in stage one.
+
+    Raises
+    ------
+    MmfeatError
+        `RunError` for the run, `TableError`, `EncoderError` or `StoreError` for the rows,
+        `ConfigError` for what was asked.
+    """
+    settings, space = open_project(workspace)
+    path = None if table is None else Path(table)
+    (options,) = override_all(
+        {"split": split or (path.stem if path else None), "decode": decode, "empty": empty},
+        settings.submit,
+    )
+    found = run if isinstance(run, Run) else find_run(space, run)
+    if path is not None:
+        data = override(settings.data, images=images)
+        with progress() as hear:
+            summary = extract_for(
+                found,
+                read_table(path, data=data),
+                images=data.images,
+                out=space.store(options.split),
+                settings=settings.extract,
+                pretrained=pretrained,
+                progress=hear,
+            )
+        log.info("%s", summary)
+    log.info("predicting %s with %s", options.split, found.name)
+    scores = predict_scores(found, space, options.split)
+    decision = found.decision
+    written = Path(out) if out else space.submissions / f"{found.name}-{options.split}-scores.csv"
+    write_predictions(
+        written,
+        scores,
+        decision,
+        empty=options.empty,
+        decode=options.decode,
+        label_sep=settings.data.label_sep,
+        statuses=read_statuses(found, space, options.split),
+    )
+    return PredictResult(
+        path=written,
+        predictions=scores,
+        label_sets=decision.decide(
+            scores.probabilities, empty=options.empty, decode=options.decode
+        ),
+    )

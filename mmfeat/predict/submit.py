@@ -1,0 +1,120 @@
+"""The verb `submit`: the Kaggle file, checked against the sample and uploaded."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmfeat.config import override_all
+from mmfeat.core.workspace import open_project
+from mmfeat.predict.check import check_submission
+from mmfeat.predict.kaggle import to_kaggle
+from mmfeat.predict.scores import predict_scores
+from mmfeat.predict.submission import SubmissionReport, write_submission
+from mmfeat.runs.listing import find_run
+from mmfeat.runs.run import Run
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubmitResult:
+    """A submission.
+
+    Attributes
+    ----------
+    path
+        Where it lies.
+    report
+        How it agrees with the sample.
+    uploaded
+        What the kaggle client said; None where it was not asked.
+    """
+
+    path: Path
+    report: SubmissionReport
+    uploaded: str | None = None
+
+
+def submit(
+    run: Run | str | None = None,
+    *,
+    split: str | None = None,
+    sample: Path | str | None = None,
+    out: Path | str | None = None,
+    decode: str | None = None,
+    empty: str | None = None,
+    format: str | None = None,
+    id_col: str | None = None,
+    label_col: str | None = None,
+    label_sep: str | None = None,
+    check: bool = False,
+    kaggle: str | None = None,
+    message: str | None = None,
+    workspace: Path | str | None = None,
+) -> SubmitResult:
+    """Predict a split with a tuned run and write the submission as the sample has it.
+
+    Parameters
+    ----------
+    run
+        A run or its name; None: the newest finished one that has thresholds.
+    split, sample, decode, empty
+        See `mmfeat.config.SubmitSettings`, which has the defaults.
+    out
+        Path of the submission.
+    format
+        labels, multihot or probabilities; None: as the sample has it.
+    id_col, label_col, label_sep
+        Of the sample, see `mmfeat.config.DataSettings`.
+    check
+        Only check the file at `out` against the sample.
+    kaggle, message
+        The competition to upload it to, and the message; None: the run's name.
+
+    Raises
+    ------
+    MmfeatError
+        `RunError` for the run, `StoreError` for the split, `SubmissionError` for the files.
+    """
+    settings, space = open_project(workspace)
+    options, data = override_all(
+        {
+            "split": split,
+            "sample": None if sample is None else str(sample),
+            "decode": decode,
+            "empty": empty,
+            "id_col": id_col,
+            "label_col": label_col,
+            "label_sep": label_sep,
+        },
+        settings.submit,
+        settings.data,
+    )
+    names = {"id_col": data.id_col, "label_col": data.label_col, "label_sep": data.label_sep}
+    wanted = Path(options.sample) if options.sample else None
+    if check and out is not None:
+        path = Path(out)
+        return SubmitResult(path=path, report=check_submission(path, wanted, **names))
+    found = run if isinstance(run, Run) else find_run(space, run, tuned=True)
+    path = Path(out) if out else space.submissions / f"{found.name}-{options.split}.csv"
+    if check:
+        report = check_submission(path, wanted, labels=found.labels, **names)
+        return SubmitResult(path=path, report=report)
+    log.info("predicting %s with %s", options.split, found.name)
+    scores = predict_scores(found, space, options.split)
+    report = write_submission(
+        path,
+        ids=scores.ids,
+        labels=scores.labels,
+        predicted=found.decision.decide(
+            scores.probabilities, empty=options.empty, decode=options.decode
+        ),
+        probabilities=scores.probabilities,
+        sample=wanted,
+        format=format,
+        **names,
+    )
+    uploaded = to_kaggle(path, kaggle, message or found.name) if kaggle else None
+    return SubmitResult(path=path, report=report, uploaded=uploaded)

@@ -1,0 +1,32 @@
+"""Stores and runs of a workspace, by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mmfeat.core.workspace import open_project
+from mmfeat.runs.listing import find_run
+from mmfeat.runs.run import Run
+from mmfeat.store import FeatureStore
+
+
+def open_store(
+    split: Path | str, *, features: str | None = None, workspace: Path | str | None = None
+) -> FeatureStore:
+    """Open a feature store, by the name of its split or by its path; use it in a `with` statement.
+
+    Raises `StoreError` where it is missing or damaged.
+    """
+    is_path = isinstance(split, Path) or "/" in split or split.endswith(".h5")
+    path = Path(split) if is_path else open_project(workspace)[1].store(str(split), features)
+    return FeatureStore.open(path)
+
+
+def open_run(
+    name: str | None = None, *, tuned: bool = False, workspace: Path | str | None = None
+) -> Run:
+    """Open the finished run `name`, or the newest one; with `tuned`, one that has thresholds.
+
+    Raises `RunError` where there is none, or where it is not finished.
+    """
+    return find_run(open_project(workspace)[1], name, tuned=tuned)

@@ -1,0 +1,51 @@
+"""The verb `tune`: out-of-fold scores of a run become its decision."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from mmfeat.config import override_all
+from mmfeat.core.workspace import open_project
+from mmfeat.decide.decision import Decision
+from mmfeat.runs.listing import find_run
+from mmfeat.runs.run import Run
+
+log = logging.getLogger(__name__)
+
+
+def tune(
+    run: Run | str | None = None,
+    *,
+    objective: str | None = None,
+    method: str | None = None,
+    beta: float = 2.0,
+    floor: float = 0.9,
+    seed: int = 0,
+    workspace: Path | str | None = None,
+) -> Decision:
+    """Choose a threshold per class on the out-of-fold scores of a run, with an honest estimate.
+
+    Parameters
+    ----------
+    run
+        A run or its name; None: the newest finished one.
+    objective, method
+        See `mmfeat.config.ThresholdSettings`, which has the defaults.
+    beta
+        Of the objective f-beta: above 1 recall counts more.
+    floor
+        Of precision-at-least and recall-at-least, above 0 and at most 1.
+    seed
+        Of the resamples.
+
+    Raises
+    ------
+    MmfeatError
+        `PluginError` or `ConfigError` for what was asked, `RunError` for the run.
+    """
+    settings, space = open_project(workspace)
+    (options,) = override_all({"objective": objective, "method": method}, settings.thresholds)
+    found = run if isinstance(run, Run) else find_run(space, run)
+    log.info("tuning %s for %s", found.name, options.objective)
+    return found.tune(options.objective, method=options.method, beta=beta, floor=floor, seed=seed)
