@@ -20,7 +20,7 @@ from mmfeat.fit.heads import HEADS
 from mmfeat.fit.heads.base import Head
 from mmfeat.fit.heads.space import Space
 from mmfeat.fit.losses import LOSSES
-from mmfeat.fit.models.model import FILE, FindSource, Reads, broken_model
+from mmfeat.fit.models.model import FILE, OF_FUSION, FindSource, Reads, broken_model
 from mmfeat.fit.models.settings import ModelSettings
 from mmfeat.fit.models.source import Source, check_pair
 from mmfeat.runs.config import FeatureSets, RunConfig
@@ -66,6 +66,12 @@ class FeatureModel(ABC):
         for an unknown name.
         """
         spec = get_fusion(fusion)
+        if OF_FUSION[spec.kind] != cls.kind:
+            raise ConfigError(
+                f"a model of the kind {cls.kind} takes fusions of its kind",
+                f"{fusion} is a {spec.kind} fusion",
+                "use mmfeat.fit.models.model.build_model",
+            )
         check_name(loss, LOSSES, "loss")
         parsed = ModelSettings.parse(settings or {})
         head_class: type[Head] = resolve(head, HEADS, "head")

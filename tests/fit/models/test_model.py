@@ -262,6 +262,13 @@ def test_wrong_settings_are_told(head: str, fusion: str, settings: dict[str, Any
         make_model(head, fusion, **settings)
 
 
+def test_a_kind_of_model_takes_its_kind_of_fusion_alone() -> None:
+    with pytest.raises(ConfigError, match="late-mean is a late fusion"):
+        HeadModel.make(head="knn", fusion="late-mean")
+    with pytest.raises(ConfigError, match="concat is a feature fusion"):
+        StackedModel.make(head="knn", fusion="concat")
+
+
 def test_unknown_names_are_told() -> None:
     for names in (("forest", "concat"), ("mlp", "blend")):
         with pytest.raises(PluginError):
