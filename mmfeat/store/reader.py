@@ -268,10 +268,7 @@ class FeatureStore:
         return len(ids) == self.n_rows and all(map(eq, ids, own))
 
     def _texts(self, name: str) -> tuple[str, ...]:
-        texts: list[str] = []
-        for block in self.text_blocks(name):
-            texts += block
-        return tuple(texts)
+        return tuple(chain.from_iterable(self.text_blocks(name)))
 
     def _check_modality(self, modality: str) -> None:
         if modality not in self.modalities:
