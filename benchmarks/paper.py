@@ -22,7 +22,7 @@ from mmfeat import metrics
 from mmfeat.compare import Event, describe, plan_comparison, run_cells
 from mmfeat.config import read_settings
 from mmfeat.core.workspace import Workspace
-from mmfeat.decide.paired import resampled_values
+from mmfeat.decide.resampling import resampled_values
 from mmfeat.decide.thresholds import TuningData
 from mmfeat.demo.data import write_demo_data
 from mmfeat.demo.job import Solution

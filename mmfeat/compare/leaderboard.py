@@ -1,8 +1,8 @@
 """The leaderboard: runs side by side, best first, and which of them can be told apart.
 
 Runs that differ in nothing but their seed are one entry. Entries are ranked by `nested`, the
-objective decided on held-out folds; each is compared with the best on the same resamples of
-folds and rows (`mmfeat.decide.paired`), and is `tied` with it where the interval of the difference
+objective decided on held-out folds; each is compared with the best on the same resamples of folds
+and rows (`mmfeat.decide.resampling`), and is `tied` with it where the interval of the difference
 holds zero.
 """
 
@@ -19,7 +19,7 @@ import numpy as np
 
 from mmfeat.core.files import write_text
 from mmfeat.decide.decision import Decision
-from mmfeat.decide.paired import resampled_values
+from mmfeat.decide.resampling import interval, resampled_values
 from mmfeat.decide.thresholds import TuningData
 from mmfeat.decide.tune import tune
 from mmfeat.errors import RunError
@@ -29,8 +29,6 @@ from mmfeat.types import Float64Array, IntArray, OutOfFold, Targets
 
 if TYPE_CHECKING:
     import pandas as pd
-
-TAILS = (0.025, 0.975)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,11 +260,10 @@ def _entry(group: Sequence[_Judged]) -> Entry:
 
 
 def _compare(entry: Entry, best: Entry, values: Float64Array, best_values: Float64Array) -> Entry:
-    low, high = np.quantile(values, TAILS).tolist()
-    below, above = np.quantile(values - best_values, TAILS).tolist()
+    below, above = interval(values - best_values)
     return replace(
         entry,
-        interval=(low, high),
+        interval=interval(values),
         difference=entry.nested - best.nested,
         difference_interval=(below, above),
         tied=below <= 0 <= above,

@@ -26,7 +26,8 @@ import numpy as np
 from mmfeat.compare.study import Report, Trial, make_trial, n_possible, open_study, trials_of
 from mmfeat.core.plugins import check_name
 from mmfeat.core.workspace import Workspace
-from mmfeat.decide.thresholds import OBJECTIVES, TuningData, choose_thresholds, value_of
+from mmfeat.decide.nested import nested
+from mmfeat.decide.thresholds import OBJECTIVES, TuningData
 from mmfeat.errors import ConfigError, FitError
 from mmfeat.fit.heads.space import Space
 from mmfeat.fit.models.model import build_model
@@ -34,7 +35,7 @@ from mmfeat.fit.run_fit import fit_run
 from mmfeat.fit.training_data import Training, shared_folds
 from mmfeat.runs.config import RunConfig
 from mmfeat.runs.run import Run
-from mmfeat.types import FloatArray, IntArray, Targets
+from mmfeat.types import IntArray
 
 log = logging.getLogger(__name__)
 
@@ -173,25 +174,6 @@ def optimism(trials: Sequence[Trial]) -> float | None:
     return float((values[0] - chosen).mean())
 
 
-def nested_value(
-    probabilities: FloatArray, targets: Targets, folds: IntArray, *, objective: str
-) -> tuple[float, list[float]]:
-    """The objective of all rows and of each fold, decided by thresholds of the other folds.
-
-    `probabilities` and `targets` are of shape (n, k); `folds`, of shape (n,), has two or more.
-    """
-    problem = TuningData(probabilities=probabilities, targets=targets)
-    predicted = np.empty_like(targets)
-    by_fold = []
-    for fold in np.unique(folds):
-        inside = folds == fold
-        thresholds = choose_thresholds(problem.rows(~inside), objective=objective)
-        judged = problem.rows(inside)
-        predicted[inside] = judged.predict(thresholds)
-        by_fold.append(value_of(objective, judged, predicted[inside]))
-    return value_of(objective, problem, predicted), by_fold
-
-
 def _judge(
     plan: SearchPlan,
     training: Training,
@@ -212,9 +194,9 @@ def _judge(
             )
         oof[rows], seen[rows] = probabilities, True
         if seen.sum() > len(rows):
-            worth = nested_value(
-                oof[seen], training.targets[seen], folds[seen], objective=plan.objective
-            )
+            data = TuningData(probabilities=oof[seen], targets=training.targets[seen])
+            found = nested(data, folds[seen], plan.objective)
+            worth = found.value, list(found.by_fold)
             if not seen.all():
                 report(fold + 1, worth[0])
     return worth

@@ -17,25 +17,28 @@ from dataclasses import replace
 import numpy as np
 
 from mmfeat import metrics
-from mmfeat.decide.calibration.calibration import Calibration, fit_calibration
+from mmfeat.core.checks import check_choice
+from mmfeat.decide.calibration.calibration import fit_calibration
 from mmfeat.decide.decision import Decision
 from mmfeat.decide.expected_f1 import fill_empty
-from mmfeat.decide.intervals import MOST_REFITTED, Resamples, can_spread, per_class, spread
+from mmfeat.decide.nested import Candidate, Nested, nested
+from mmfeat.decide.per_class import MOST_REFITTED, can_spread, per_class, spread
+from mmfeat.decide.resampling import interval, resampled_values
 from mmfeat.decide.thresholds import (
     HALF,
     OBJECTIVES,
+    SAMPLED,
     TuningData,
     choose_thresholds,
     method_of,
     unmet,
     value_of,
 )
-from mmfeat.decide.thresholds.samples import MOST_CELLS, drawn_rows, rows_used
+from mmfeat.decide.thresholds.samples import MOST_CELLS, rows_used
 from mmfeat.errors import ConfigError, RunError
 from mmfeat.types import IntArray, OutOfFold, Targets
 
 TRUSTED = 0.05  # mean calibration error up to which expected F1 is believed
-DRAWING = ("coordinate", "expected-f1")  # methods that look at some of very many rows
 
 
 def tune(
@@ -43,20 +46,24 @@ def tune(
     *,
     objective: str = "macro-f1",
     method: str | None = None,
+    decode: str | None = None,
     seed: int = 0,
     beta: float = 2.0,
     floor: float = 0.9,
 ) -> Decision:
     """Decide how out-of-fold `scores` become label sets.
 
-    `beta` is of the objective f-beta, `floor` of precision-at-least and recall-at-least.
-    Raises `PluginError` or `ConfigError` for an objective, method or option that there is not,
-    and `RunError` where the scores are not probabilities, or come from one fold.
+    `method` and `decode` are the objective's own unless given; what is given is used even where
+    it does not pay. `beta` is of the objective f-beta, `floor` of precision-at-least and
+    recall-at-least. Raises `PluginError` or `ConfigError` for an unknown objective, method,
+    decode or option, and `RunError` where the scores are not probabilities, or come from one
+    fold.
     """
     name = method_of(objective, method)
+    decodes = _decodes(objective, method, decode)
     _check(scores)
     targets, folds = scores.targets, scores.folds
-    problem = TuningData(
+    data = TuningData(
         probabilities=scores.probabilities,
         targets=targets,
         beta=_checked("beta", beta, low=0.01, high=100.0) if objective == "f-beta" else 1.0,
@@ -64,49 +71,46 @@ def tune(
         seed=seed,
     )
     calibration = fit_calibration(
-        problem.probabilities, targets, folds, nested=name == "expected-f1"
+        data.probabilities, targets, folds, nested="expected-f1" in decodes
     )
-    notes: list[str] = []
     decision = Decision(
         labels=scores.labels,
-        thresholds=_chosen(problem, objective, name),
+        thresholds=_chosen(data, objective, name),
         objective=objective,
         method=name,
         calibration=calibration.maps,
         reliability={"before": calibration.before, "after": calibration.after},
-        options=_options(problem, objective),
+        options=_options(data, objective),
     )
-    nested = _nested(decision, problem, folds, calibration)
-    resamples = Resamples(problem)
-    for other in OBJECTIVES[objective].instead if method is None else ():
-        thresholds = _chosen(problem, objective, other)
-        rival = replace(decision, method=other, thresholds=thresholds)
-        found = _nested(rival, problem, folds, calibration)
-        gain = resamples.intervals(
-            objective, {"at_0.5": nested["thresholds"], "nested": found["thresholds"]}
-        )["gain"]
-        if gain[0] > 0:
-            notes += [f"{other} is used in place of {name}: it is better on held-out folds"]
-            name, decision, nested = other, rival, found
-    half, tuned = problem.predict(np.full(problem.n_labels, HALF)), None
-    if name == "expected-f1":
-        tuned, reason = _decode(decision, problem, half, nested)
-        notes += reason
-        if tuned is not None:
-            decision = replace(decision, decode="expected-f1")
+    decision, found, notes = _best_method(decision, data, folds, is_free=method is None)
+    if "expected-f1" in decodes:
+        decoded = nested(
+            data,
+            folds,
+            objective,
+            Candidate(method=decision.method, decode="expected-f1"),
+            calibrations=calibration.without,
+        )
+        if reason := _against_decoding(decision, data, by_cut=found, by_set=decoded):
+            notes += [f"thresholds are used in place of expected-f1: {reason}"]
+        else:
+            decision, found = replace(decision, decode="expected-f1"), decoded
+    half = data.predict(np.full(data.n_labels, HALF))
     predicted = {
         "at_0.5": half,
-        "tuned": decision.decide(problem.probabilities) if tuned is None else tuned,
-        "nested": nested[decision.decode],
+        "tuned": decision.decide(data.probabilities),
+        "nested": found.sets,
     }
-    notes += _notes(decision, problem, predicted["tuned"])
-    worth = {key: value_of(objective, problem, found) for key, found in predicted.items()}
-    ranges = resamples.intervals(objective, predicted)
+    notes += _notes(decision, data, predicted["tuned"])
+    worth = {key: value_of(objective, data, found) for key, found in predicted.items()}
+    ranges = _intervals(objective, data, folds, predicted)
     notes += [_verdict(objective, worth, ranges["gain"])]
     is_mean = not objective.endswith("at-least")  # a floor is to be met, whatever 0.5 would give
-    if method is None and is_mean and ranges["gain"][0] <= 0:
-        notes += [f"thresholds stay at 0.5; --method {name} gives the tuned ones all the same"]
-        decision = replace(decision, thresholds=(HALF,) * problem.n_labels, decode="thresholds")
+    is_free = method is None and decode is None
+    if is_free and is_mean and ranges["gain"][0] <= 0:
+        asked = decision.decode if decision.decode != "thresholds" else decision.method
+        notes += [f"thresholds stay at 0.5; --method {asked} gives the tuned ones all the same"]
+        decision = replace(decision, thresholds=(HALF,) * data.n_labels, decode="thresholds")
         predicted = dict.fromkeys(predicted, half)
         worth = dict.fromkeys(worth, worth["at_0.5"])
         ranges = {**dict.fromkeys(ranges, ranges["at_0.5"]), "gain": [0.0, 0.0]}
@@ -114,7 +118,7 @@ def tune(
         key: metrics.summarise(None, found, targets, names=metrics.HEADLINE)
         for key, found in predicted.items()
     }
-    of_ranking = metrics.summarise(problem.probabilities, half, targets, names=("map",))
+    of_ranking = metrics.summarise(data.probabilities, half, targets, names=("map",))
     return replace(
         decision,
         oof={
@@ -123,95 +127,111 @@ def tune(
         },
         optimism=worth["tuned"] - worth["nested"],
         intervals=ranges,
-        per_class=per_class(decision, problem, predicted, spread(problem, objective, name)),
+        per_class=per_class(decision, data, predicted, spread(data, objective, decision.method)),
         notes=tuple(notes),
         held_out=predicted["nested"],
     )
 
 
-def _options(problem: TuningData, objective: str) -> dict[str, float]:
-    options = {"f-beta": {"beta": problem.beta}}
+def _options(data: TuningData, objective: str) -> dict[str, float]:
+    options = {"f-beta": {"beta": data.beta}}
     if objective.endswith("at-least"):
-        options[objective] = {"floor": problem.floor}
-    return {"seed": problem.seed, **options.get(objective, {})}
+        options[objective] = {"floor": data.floor}
+    return {"seed": data.seed, **options.get(objective, {})}
 
 
-def _nested(
-    decision: Decision, problem: TuningData, folds: IntArray, calibration: Calibration
-) -> dict[str, Targets]:
-    """Label sets of each fold as decided on the other folds, by thresholds and by decoding."""
-    decodes = ["thresholds"] + ["expected-f1"] * (decision.method == "expected-f1")
-    predicted = {decode: np.empty_like(problem.targets) for decode in decodes}
-    for place, fold in enumerate(np.unique(folds)):
-        inside = folds == fold
-        rest = np.flatnonzero(~inside)
-        if decision.method in DRAWING:  # a copy of the other rows would take much memory
-            rest = rest[drawn_rows(problem, len(rest))]
-        other = replace(
-            decision,
-            thresholds=_chosen(problem.rows(rest), decision.objective, decision.method),
-            calibration=calibration.without[place] if calibration.without else (),
-        )
-        for decode in decodes:
-            predicted[decode][inside] = other.decide(problem.probabilities[inside], decode=decode)
-    return predicted
+def _decodes(objective: str, method: str | None, decode: str | None) -> tuple[str, ...]:
+    """The ways to decide that are tried, the preferred one first."""
+    known = OBJECTIVES[objective].decodes
+    if decode is not None:
+        check_choice(f"decode of {objective}", decode, known)
+        return known if decode == known[0] else (decode,)
+    return known if method is None else ("thresholds",)
 
 
-def _chosen(problem: TuningData, objective: str, method: str) -> tuple[float, ...]:
-    return tuple(choose_thresholds(problem, objective=objective, method=method).tolist())
+def _best_method(
+    decision: Decision, data: TuningData, folds: IntArray, *, is_free: bool
+) -> tuple[Decision, Nested, list[str]]:
+    """The decision by the method that is best on held-out folds, and what it decides there.
+
+    Another method takes the place of the default where it is better by more than chance.
+    """
+    objective, notes = decision.objective, []
+    found = nested(data, folds, objective, Candidate(method=decision.method))
+    for other in OBJECTIVES[objective].instead if is_free else ():
+        rival = nested(data, folds, objective, Candidate(method=other))
+        gain = _intervals(objective, data, folds, {"at_0.5": found.sets, "nested": rival.sets})
+        if gain["gain"][0] > 0:
+            notes += [
+                f"{other} is used in place of {decision.method}: it is better on held-out folds"
+            ]
+            thresholds = _chosen(data, objective, other)
+            decision, found = replace(decision, method=other, thresholds=thresholds), rival
+    return decision, found, notes
 
 
-def _decode(
-    decision: Decision, problem: TuningData, half: Targets, nested: dict[str, Targets]
-) -> tuple[Targets | None, list[str]]:
-    """Decode all rows by expected F1; None, and why, where thresholds are to be preferred."""
+def _intervals(
+    objective: str, data: TuningData, folds: IntArray, predicted: dict[str, Targets]
+) -> dict[str, list[float]]:
+    """95 % intervals of the objective for each prediction, and of `nested` minus `at_0.5`."""
+    by_way = {name: {0: sets} for name, sets in predicted.items()}
+    values = resampled_values(objective, data, {0: folds}, by_way, seed=data.seed)
+    values["gain"] = values["nested"] - values["at_0.5"]
+    return {name: list(interval(each)) for name, each in values.items()}
+
+
+def _chosen(data: TuningData, objective: str, method: str) -> tuple[float, ...]:
+    return tuple(choose_thresholds(data, objective=objective, method=method).tolist())
+
+
+def _against_decoding(
+    decision: Decision, data: TuningData, *, by_cut: Nested, by_set: Nested
+) -> str | None:
+    """Why thresholds are to be preferred to decoding by expected F1; None where they are not."""
 
     def worth(predicted: Targets) -> float:
-        filled = fill_empty(predicted, problem.probabilities, empty="top1")
-        return value_of(decision.objective, problem, filled)
+        filled = fill_empty(predicted, data.probabilities, empty="top1")
+        return value_of(decision.objective, data, filled)
 
     error = decision.reliability["after"]["calibration_error"]
-    by_set, by_cut = worth(nested["expected-f1"]), worth(nested["thresholds"])
-    decoded = decision.decide(problem.probabilities, decode="expected-f1")
+    cut, set_ = worth(by_cut.sets), worth(by_set.sets)
+    decoded = decision.decide(data.probabilities, decode="expected-f1")
+    half = data.predict(np.full(data.n_labels, HALF))
     if error > TRUSTED:
-        reason = f"the calibration error on the folds, {error:.3f}, is above {TRUSTED}"
-    elif by_set < by_cut:
-        reason = f"on the folds thresholds reach {by_cut:.4f}, decoding {by_set:.4f}"
-    elif value_of(decision.objective, problem, decoded) < value_of(
-        decision.objective, problem, half
-    ):
-        reason = "on all rows it is worse than 0.5"
-    else:
-        return decoded, []
-    return None, [f"thresholds are used in place of expected-f1: {reason}"]
+        return f"the calibration error on the folds, {error:.3f}, is above {TRUSTED}"
+    if set_ < cut:
+        return f"on the folds thresholds reach {cut:.4f}, decoding {set_:.4f}"
+    if value_of(decision.objective, data, decoded) < value_of(decision.objective, data, half):
+        return "on all rows it is worse than 0.5"
+    return None
 
 
-def _notes(decision: Decision, problem: TuningData, tuned: Targets) -> list[str]:
+def _notes(decision: Decision, data: TuningData, tuned: Targets) -> list[str]:
     labels = np.array(decision.labels)
     notes = []
-    absent = labels[problem.support == 0]
+    absent = labels[data.support == 0]
     if len(absent):
         notes += [f"no positives, left out of means: {', '.join(absent)}"]
-    few = labels[problem.rare & (problem.support > 0)]
+    few = labels[data.rare & (data.support > 0)]
     if len(few) and decision.method not in ("global", "micromacro", "fixed"):
         notes += [
-            f"fewer than {problem.min_positives} positives, sharing a threshold: {', '.join(few)}"
+            f"fewer than {data.min_positives} positives, sharing a threshold: {', '.join(few)}"
         ]
-    n_rows = len(problem.targets)
-    if decision.method in DRAWING and rows_used(problem) < n_rows:
+    n_rows = len(data.targets)
+    if decision.method in SAMPLED and rows_used(data) < n_rows:
         notes += [
-            f"thresholds are chosen on {rows_used(problem):,} of {n_rows:,} rows drawn at random:"
+            f"thresholds are chosen on {rows_used(data):,} of {n_rows:,} rows drawn at random:"
             f" samples-f1 ties the rows' labels, and more than {MOST_CELLS:,} scores take minutes"
         ]
-    if not can_spread(problem, decision.objective):
+    if not can_spread(data, decision.objective):
         notes += [
             f"no spread of thresholds: above {MOST_REFITTED:,} scores, and these are"
-            f" {problem.targets.size:,}, only macro-f1 and f-beta have one"
+            f" {data.targets.size:,}, only macro-f1 and f-beta have one"
         ]
-    failing = labels[unmet(decision.objective, problem, tuned)]
+    failing = labels[unmet(decision.objective, data, tuned)]
     if len(failing):
         notes += [
-            f"no threshold reaches {problem.floor:g}, the closest is taken: {', '.join(failing)}"
+            f"no threshold reaches {data.floor:g}, the closest is taken: {', '.join(failing)}"
         ]
     return notes
 

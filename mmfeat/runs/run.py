@@ -128,6 +128,7 @@ class Run:
         objective: str = "macro-f1",
         *,
         method: str | None = None,
+        decode: str | None = None,
         beta: float = 2.0,
         floor: float = 0.9,
         seed: int = 0,
@@ -137,7 +138,13 @@ class Run:
         See `mmfeat.decide.tune.tune`; raises what it raises.
         """
         decision = tune(
-            self.oof, objective=objective, method=method, beta=beta, floor=floor, seed=seed
+            self.oof,
+            objective=objective,
+            method=method,
+            decode=decode,
+            beta=beta,
+            floor=floor,
+            seed=seed,
         )
         self.write_decision(decision)
         return decision

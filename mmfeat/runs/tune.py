@@ -11,6 +11,8 @@ from mmfeat.decide.decision import Decision
 from mmfeat.runs.listing import find_run
 from mmfeat.runs.run import Run
 
+EXPECTED_F1 = "expected-f1"
+
 log = logging.getLogger(__name__)
 
 
@@ -48,4 +50,13 @@ def tune(
     (options,) = override_all({"objective": objective, "method": method}, settings.thresholds)
     found = run if isinstance(run, Run) else find_run(space, run)
     log.info("tuning %s for %s", found.name, options.objective)
-    return found.tune(options.objective, method=options.method, beta=beta, floor=floor, seed=seed)
+    # As a method it is what older versions called the decode of that name.
+    decode = options.method if options.method == EXPECTED_F1 else None
+    return found.tune(
+        options.objective,
+        method=None if decode else options.method,
+        decode=decode,
+        beta=beta,
+        floor=floor,
+        seed=seed,
+    )

@@ -13,6 +13,9 @@ from mmfeat.config import FitSettings
 from mmfeat.core.workspace import Workspace
 from mmfeat.decide.tune import tune
 from mmfeat.errors import RunError
+from mmfeat.fit.plan import plan_run
+from mmfeat.fit.run_fit import fit_run
+from mmfeat.fit.training_data import load_training
 from mmfeat.runs.run import Run
 from mmfeat.runs.scores import write_scores
 from tests.support.workspaces import import_split
@@ -125,3 +128,19 @@ def test_the_file_holds_every_entry(workspace: Workspace) -> None:
     assert [float(row["nested"]) for row in rows] == [entry.nested for entry in board.entries]
     assert [row["tied"] for row in rows] == [str(entry.tied) for entry in board.entries]
     assert name_of(board.entries[0]).startswith(board.entries[0].head)
+
+
+def test_a_run_has_the_same_interval_when_it_is_tuned_and_when_it_is_compared(
+    workspace: Workspace,
+) -> None:
+    training = load_training(workspace, "train")
+    runs = [
+        fit_run(workspace, plan_run(FitSettings(head=head, folds=3)), training)
+        for head in ("logreg", "knn")
+    ]
+    told = {}
+    for run in runs:
+        run.write_decision(tune(run.oof, objective="samples-f1", decode="expected-f1"))
+        told[run.name] = tuple(run.decision.intervals["nested"])
+    board = make_leaderboard(runs, objective="samples-f1")
+    assert {entry.runs[0]: entry.interval for entry in board.entries} == told

@@ -18,6 +18,8 @@ from mmfeat.compare import study
 from mmfeat.config import FitSettings
 from mmfeat.core.files import write_json
 from mmfeat.core.workspace import Workspace
+from mmfeat.decide.nested import nested
+from mmfeat.decide.thresholds import TuningData
 from mmfeat.decide.tune import tune
 from mmfeat.errors import ConfigError, FitError, RunError
 from mmfeat.fit.heads.knn import KNN
@@ -32,7 +34,6 @@ from mmfeat.compare.study import Trial
 from mmfeat.compare.trials import (
     SearchPlan,
     fit_best,
-    nested_value,
     optimism,
     plan_search,
     ranked,
@@ -70,11 +71,10 @@ def test_the_first_trial_is_the_start_and_the_best_becomes_a_run(
     assert run.name.endswith(f"-trial{best.number}")
     assert run.config.settings == best.settings
     scores = run.oof
-    value, by_fold = nested_value(
-        scores.probabilities, scores.targets, scores.folds, objective="samples-f1"
-    )
-    assert value == pytest.approx(best.value)
-    assert by_fold == pytest.approx(best.by_fold)
+    data = TuningData(probabilities=scores.probabilities, targets=scores.targets)
+    found = nested(data, scores.folds, "samples-f1")
+    assert found.value == pytest.approx(best.value)
+    assert found.by_fold == pytest.approx(best.by_fold)
 
 
 def test_a_trial_is_worth_what_tuning_calls_nested(

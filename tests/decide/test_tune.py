@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mmfeat.decide.decision import Decision
+from mmfeat.decide.resampling import interval, resampled_values
 from mmfeat.decide.thresholds import OBJECTIVES, choose_thresholds
 from mmfeat.decide.thresholds.tuning_data import TuningData
 from mmfeat.decide.tune import tune
@@ -113,7 +114,7 @@ def test_micro_f1_has_a_threshold_per_class_where_one_for_all_is_worse() -> None
 def test_samples_f1_decodes_sets_and_falls_back_where_it_must() -> None:
     given = scores(n=1500, bias=-1)
     decision = tune(given, objective="samples-f1")
-    assert (decision.method, decision.decode) == ("expected-f1", "expected-f1")
+    assert (decision.method, decision.decode) == ("coordinate", "expected-f1")
     assert decision.reliability["after"]["log_loss"] < decision.reliability["before"]["log_loss"]
     by_cut = decision.decide(given.probabilities, decode="thresholds")
     np.testing.assert_array_equal(by_cut, given.probabilities >= np.array(decision.thresholds))
@@ -122,7 +123,7 @@ def test_samples_f1_decodes_sets_and_falls_back_where_it_must() -> None:
     shuffled = given.probabilities.copy()
     strange = np.where(truth(given) == 1, 0.5 * shuffled, shuffled).astype(np.float32)
     found = tune(
-        replace(given, probabilities=strange), objective="samples-f1", method="expected-f1"
+        replace(given, probabilities=strange), objective="samples-f1", decode="expected-f1"
     )
     told = [note for note in found.notes if note.startswith("thresholds are used")]
     assert (found.decode == "thresholds") == bool(told)
@@ -161,7 +162,7 @@ def test_notes_name_rare_absent_and_unreachable_classes() -> None:
 def test_what_large_tables_go_without_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     given = scores(n=400)
     assert tune(given, objective="micro-f1").per_class[0]["spread"] is not None
-    monkeypatch.setattr("mmfeat.decide.intervals.MOST_REFITTED", 1_599)
+    monkeypatch.setattr("mmfeat.decide.per_class.MOST_REFITTED", 1_599)
     monkeypatch.setattr("mmfeat.decide.thresholds.samples.MOST_CELLS", 800)
     for objective, told in {"micro-f1": "no spread", "samples-f1": "200 of 400 rows"}.items():
         decision = tune(given, objective=objective)
@@ -184,16 +185,13 @@ def test_targets_without_any_positive_work() -> None:
     json.dumps(none.to_json(), allow_nan=False)
 
 
-def test_intervals_are_those_of_resampled_rows() -> None:
+def test_intervals_are_those_of_the_one_resampler() -> None:
     given = scores(n=300)
     decision = tune(given, objective="macro-f1", method="exact", seed=3)
-    drawn = np.random.default_rng(3).poisson(1.0, (200, 300))
-    predicted, targets = decision.decide(given.probabilities), truth(given)
-    hits, chosen, support = drawn @ (predicted & targets), drawn @ predicted, drawn @ targets
-    values = (2 * hits / (chosen + support)).mean(axis=1)
-    assert (support > 0).all()
-    expected = np.quantile(values, (0.025, 0.975)).tolist()
-    assert decision.intervals["tuned"] == pytest.approx(expected, abs=1e-12)
+    data = TuningData(probabilities=given.probabilities, targets=truth(given))
+    sets = {"x": {"y": decision.decide(given.probabilities)}}
+    values = resampled_values("macro-f1", data, {"y": given.folds}, sets, seed=3)["x"]
+    assert decision.intervals["tuned"] == list(interval(values))
 
 
 @pytest.mark.parametrize("decode", ["thresholds", "expected-f1"])

@@ -234,6 +234,7 @@ def test_nothing_in_any_field_runs(browser: Browser, tmp_path: Path) -> None:
     provenance["stores"][0]["encoder"][HOSTILE] = HOSTILE
     provenance["versions"][HOSTILE] = HOSTILE
     write_json(run.folder / "provenance.json", provenance)
+    run.finish()
     broken = make_run(workspace, f"broken {name}", labels=labels, ids=ids)
     (broken.folder / "metrics.json").write_text("{")
     write_report(workspace.report, workspace, options=OPTIONS)

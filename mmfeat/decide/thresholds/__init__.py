@@ -23,6 +23,7 @@ __all__ = [
     "HALF",
     "METHODS",
     "OBJECTIVES",
+    "SAMPLED",
     "Thresholds",
     "TuningData",
     "choose_thresholds",
@@ -41,12 +42,13 @@ class Objective:
     """What thresholds aim at: its value, and the methods for it, the default first.
 
     Where no method is asked for, one of `instead` is taken if it is better than the default on
-    held-out folds.
+    held-out folds. `decodes` are how label sets can be decided, the preferred one first.
     """
 
     value: Plugin
     methods: tuple[str, ...]
     instead: tuple[str, ...] = ()
+    decodes: tuple[str, ...] = ("thresholds",)
 
     @property
     def summary(self) -> str:
@@ -70,7 +72,8 @@ OBJECTIVES: dict[str, Objective] = {
     ),
     "samples-f1": Objective(
         Plugin(f"{_VALUES}:samples_f1", "mean of the rows' F1"),
-        ("expected-f1", "coordinate", "fixed"),
+        ("coordinate", "fixed"),
+        decodes=("expected-f1", "thresholds"),
     ),
     "f-beta": Objective(
         Plugin(f"{_VALUES}:macro_f_beta", "mean of the classes' F-beta, see --beta"),
@@ -96,13 +99,13 @@ METHODS: dict[str, Plugin] = {
     "coordinate": Plugin(
         "mmfeat.decide.thresholds.samples:coordinate", "class after class, in turns"
     ),
-    "expected-f1": Plugin(
-        "mmfeat.decide.thresholds.samples:coordinate", "each row's set of greatest expected F1"
-    ),
     "most-recall": Plugin(f"{_SEPARABLE}:precision_at_least", "most recall above the floor"),
     "most-precise": Plugin(f"{_SEPARABLE}:recall_at_least", "most precision above the floor"),
     "fixed": Plugin("mmfeat.decide.thresholds:fixed", "0.5 for every class"),
 }
+
+
+SAMPLED = ("coordinate",)  # methods that look at some of very many rows
 
 
 def method_of(objective: str, method: str | None) -> str:

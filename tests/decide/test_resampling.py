@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mmfeat.decide.paired import N_RESAMPLES, resampled_values
+from mmfeat.decide.resampling import COUNTS_IN_MEMORY, N_RESAMPLES, resampled_values
 from mmfeat.decide.thresholds import TuningData
 from mmfeat.metrics import summarise
 from mmfeat.types import Float64Array, IntArray, Targets
@@ -57,19 +57,33 @@ def test_seeds_share_their_rows_so_more_of_them_hide_no_uncertainty() -> None:
     assert both.std() > 0.75 * one.std()
 
 
-def test_the_same_seed_gives_the_same_resamples_and_blocks_do_not_matter(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_the_folds_of_a_prediction_are_drawn_alike_whatever_stands_beside_it() -> None:
+    problem, folds, predicted = made_up()
+    other = np.random.default_rng(9).permutation(N_ROWS) % 5
+    alone = resampled_values("macro-f1", problem, {0: folds}, {"a": {0: predicted}})["a"]
+    beside = resampled_values(
+        "macro-f1", problem, {1: other, 0: folds}, {"b": {1: predicted}, "a": {0: predicted}}
+    )["a"]
+    assert np.array_equal(alone, beside)
+
+
+def test_the_same_seed_gives_the_same_resamples_and_blocks_do_not_matter() -> None:
     problem, folds, predicted = made_up()
     folds_by_way, predicted_by_way = {0: folds}, {"a": {0: predicted}}
 
-    def values(seed: int = 0) -> Float64Array:
-        return resampled_values("macro-f1", problem, folds_by_way, predicted_by_way, seed=seed)["a"]
+    def values(seed: int = 0, counts: int = COUNTS_IN_MEMORY) -> Float64Array:
+        return resampled_values(
+            "macro-f1",
+            problem,
+            folds_by_way,
+            predicted_by_way,
+            seed=seed,
+            counts_in_memory=counts,
+        )["a"]
 
     first = values()
     assert np.array_equal(first, values())
     assert not np.array_equal(first, values(seed=1))
-    monkeypatch.setattr("mmfeat.decide.paired.CHUNK", 100 * N_ROWS)
-    again = values()
+    again = values(counts=100 * N_ROWS)
     assert again.shape == first.shape
     assert abs(again.std() - first.std()) < 0.2 * first.std()

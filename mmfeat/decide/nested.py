@@ -1,0 +1,95 @@
+"""The nested estimate of a decision: each fold is decided by what the other folds chose.
+
+What is tuned looks better on the rows it was tuned on than on new ones; what is decided here was
+chosen on other rows. `tune`, `compare`, `search` and `report` judge every candidate by it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmfeat.decide.calibration.calibration import Calibrator
+from mmfeat.decide.decision import Decision
+from mmfeat.decide.thresholds import (
+    HALF,
+    SAMPLED,
+    TuningData,
+    choose_thresholds,
+    method_of,
+    value_of,
+)
+from mmfeat.decide.thresholds.samples import drawn_rows
+from mmfeat.types import IntArray, Targets
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A way to decide: how thresholds are chosen, and whether they or expected F1 decide."""
+
+    method: str
+    decode: str = "thresholds"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nested:
+    """What a candidate decides on held-out folds.
+
+    Attributes
+    ----------
+    sets
+        Label sets of shape (n, k), 0 or 1: each row's by what the other folds chose.
+    value
+        What they are worth by the objective, over all rows.
+    by_fold
+        The same in each fold, in the order of their numbers.
+    """
+
+    sets: Targets
+    value: float
+    by_fold: tuple[float, ...]
+
+
+def nested(
+    data: TuningData,
+    folds: IntArray,
+    objective: str,
+    candidate: Candidate | None = None,
+    *,
+    calibrations: tuple[tuple[Calibrator, ...], ...] = (),
+) -> Nested:
+    """Judge a candidate; None: thresholds by the objective's default method.
+
+    `folds` is (n,) with two values or more; `calibrations` are the maps that were fitted without
+    each fold, in the order of their numbers (none: probabilities are taken as they are).
+    """
+    chosen = candidate or Candidate(method=method_of(objective, None))
+    sets = np.empty_like(data.targets)
+    numbers = np.unique(folds)
+    by_fold = []
+    for place, number in enumerate(numbers):
+        inside = folds == number
+        decision = Decision(
+            labels=tuple(map(str, range(data.n_labels))),
+            thresholds=_thresholds(data, np.flatnonzero(~inside), objective, chosen),
+            objective=objective,
+            method=chosen.method,
+            calibration=calibrations[place] if calibrations else (),
+        )
+        judged = data.rows(inside)
+        sets[inside] = decision.decide(judged.probabilities, decode=chosen.decode)
+        by_fold.append(value_of(objective, judged, sets[inside]))
+    return Nested(sets=sets, value=value_of(objective, data, sets), by_fold=tuple(by_fold))
+
+
+def _thresholds(
+    data: TuningData, rest: IntArray, objective: str, candidate: Candidate
+) -> tuple[float, ...]:
+    """The thresholds that the rows `rest` choose; expected F1 needs none."""
+    if candidate.decode != "thresholds":
+        return (HALF,) * data.n_labels
+    if candidate.method in SAMPLED:  # a copy of all of them would take much memory
+        rest = rest[drawn_rows(data, len(rest))]
+    found = choose_thresholds(data.rows(rest), objective=objective, method=candidate.method)
+    return tuple(found.tolist())
