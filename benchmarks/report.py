@@ -13,16 +13,16 @@ import time
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
+from benchmarks.browser import Browser, open_browser
 from benchmarks.results import machine, write_section
 from mmfeat.config import DataSettings
 from mmfeat.core.workspace import Workspace
+from mmfeat.demo.made_up import make_run
 from mmfeat.extract.importing import store_embeddings
 from mmfeat.report import ReportOptions, write_report
 from mmfeat.tables import read_table
-from tests.support.browser import Browser, open_browser
-from tests.support.made_up import make_run
-from tests.support.toy import make_picture
 
 N_OPENINGS = 5
 TIMES = (
@@ -80,7 +80,8 @@ def make_store(workspace: Workspace, images: Path, *, n_rows: int) -> None:
         encoder_name="made-up",
     )
     for row in range(n_rows):
-        make_picture(images / f"{row}.jpg", seed=row, size=(320, 240))
+        pixels = np.random.default_rng(row).integers(0, 255, (240, 320, 3), np.uint8)
+        Image.fromarray(pixels).save(images / f"{row}.jpg", quality=90)
 
 
 def open_once(browser: Browser, page: Path) -> tuple[float, float]:

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
 from mmfeat import __version__
-from mmfeat_cli import list_
-from mmfeat_cli.compare import compare, search
-from mmfeat_cli.decide import tune_thresholds
-from mmfeat_cli.demo import demo, demo_data
-from mmfeat_cli.extract import extract, import_, inspect, verify
-from mmfeat_cli.fit import fit
 from mmfeat_cli.messages import ending_well
-from mmfeat_cli.predict import predict, score, submit
-from mmfeat_cli.report import report
-from mmfeat_cli.runs import runs
 
 app = typer.Typer(
     name="mmfeat",
@@ -48,26 +40,27 @@ def mmfeat(
 
 
 COMMANDS = {
-    "demo": demo.demo,
-    "demo-data": demo_data.demo_data,
-    "extract": extract.extract,
-    "import": import_.import_,
-    "inspect": inspect.inspect,
-    "verify": verify.verify,
-    "fit": fit.fit,
-    "tune-thresholds": tune_thresholds.tune_thresholds,
-    "predict": predict.predict,
-    "submit": submit.submit,
-    "score": score.score,
-    "compare": compare.compare,
-    "search": search.search,
-    "runs": runs.runs,
-    "report": report.report,
-    "list": list_.list_,
+    "demo": "mmfeat_cli.demo.demo:demo",
+    "demo-data": "mmfeat_cli.demo.demo_data:demo_data",
+    "extract": "mmfeat_cli.extract.extract:extract",
+    "import": "mmfeat_cli.extract.import_:import_",
+    "inspect": "mmfeat_cli.extract.inspect:inspect",
+    "verify": "mmfeat_cli.extract.verify:verify",
+    "fit": "mmfeat_cli.fit.fit:fit",
+    "tune-thresholds": "mmfeat_cli.decide.tune_thresholds:tune_thresholds",
+    "predict": "mmfeat_cli.predict.predict:predict",
+    "submit": "mmfeat_cli.predict.submit:submit",
+    "score": "mmfeat_cli.predict.score:score",
+    "compare": "mmfeat_cli.compare.compare:compare",
+    "search": "mmfeat_cli.compare.search:search",
+    "runs": "mmfeat_cli.runs.runs:runs",
+    "report": "mmfeat_cli.report.report:report",
+    "list": "mmfeat_cli.list_:list_",
 }
 
-for name, command in COMMANDS.items():
-    app.command(name)(ending_well(command))
+for name, target in COMMANDS.items():
+    module, function = target.split(":")
+    app.command(name)(ending_well(getattr(import_module(module), function)))
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from mmfeat_cli.main import app
 from tests.support.workspaces import Mmfeat, import_split
 
 if TYPE_CHECKING:
-    from tests.support.browser import Browser
+    from benchmarks.browser import Browser
     from tests.support.s3 import S3
 
 
@@ -101,7 +101,7 @@ def s3(s3_server: S3) -> S3:
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """Chromium, started once."""
-    from tests.support.browser import open_browser  # noqa: PLC0415 - selenium, for the pages alone
+    from benchmarks.browser import open_browser  # noqa: PLC0415 - selenium, for the pages alone
 
     with open_browser(tmp_path_factory.mktemp("profile")) as started:
         yield started

@@ -155,3 +155,15 @@ def test_the_library_never_prints() -> None:
         calls = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)]
         names = {c.func.id for c in calls if isinstance(c.func, ast.Name)}
         assert "print" not in names, path
+
+
+def test_tests_share_through_support_and_benchmarks_leave_tests_alone() -> None:
+    root = PACKAGE.parent
+    wrong = []
+    for folder, forbidden in (("tests", ("tests.conftest", ".test_")), ("benchmarks", ("tests",))):
+        for path in (root / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                module = node.module or "" if isinstance(node, ast.ImportFrom) else ""
+                if module.startswith("tests") and any(part in module for part in forbidden):
+                    wrong.append(f"{path.relative_to(root)} imports {module}")
+    assert wrong == []

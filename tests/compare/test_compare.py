@@ -15,24 +15,15 @@ import pytest
 
 from mmfeat.compare import Event, describe, executors, plan_comparison, run_cells, seconds_of
 from mmfeat.compare.order import Order
-from mmfeat.config import FitSettings
 from mmfeat.core.workspace import Workspace
 from mmfeat.errors import ConfigError, FitError, PluginError
 from mmfeat.fit.fusion import FUSIONS
 from mmfeat.fit.heads import HEADS, knn
 from mmfeat.fit.models import head_model
 from mmfeat.fit.training_data import load_training
-from mmfeat.runs.config import RunConfig
 from mmfeat.runs.run import Run
+from tests.support.cells import OPTIONS, cells_of
 from tests.support.workspaces import import_split
-
-OPTIONS = FitSettings(folds=3)
-
-
-def cells_of(*heads: str, fusions: tuple[str, ...] = ("image",), **more: Any) -> list[RunConfig]:
-    """The cells of a comparison with one loss."""
-    plan = plan_comparison(OPTIONS, heads=heads, fusions=fusions, losses=("bce",), **more)
-    return list(plan.cells)
 
 
 def test_a_head_without_a_loss_gives_one_cell() -> None:

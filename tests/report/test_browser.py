@@ -11,15 +11,15 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from benchmarks.browser import Browser
 from mmfeat.config import DataSettings
 from mmfeat.core.files import write_json
 from mmfeat.core.workspace import Workspace
+from mmfeat.demo.made_up import make_run
 from mmfeat.extract.importing import store_embeddings
 from mmfeat.report import ReportOptions, write_report
 from mmfeat.report.plots import PLOTS
 from mmfeat.tables import read_table
-from tests.support.browser import Browser
-from tests.support.made_up import make_run
 from tests.support.toy import make_picture
 
 OPTIONS = ReportOptions(objective="macro-f1", plots=2)

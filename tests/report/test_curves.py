@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from mmfeat.core.workspace import Workspace
+from mmfeat.demo.made_up import make_run
 from mmfeat.metrics.probability import class_calibration_error
 from mmfeat.metrics.sets import class_scores
 from mmfeat.report.curves import GRID, N_POINTS, read_curves
 from mmfeat.runs.run import Run
-from tests.support.made_up import make_run
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pytest
 
 from mmfeat.config import DataSettings
 from mmfeat.core.workspace import Workspace
+from mmfeat.demo.made_up import make_run
 from mmfeat.extract.importing import store_embeddings
 from mmfeat.report import doubts, gallery, thumbnails
 from mmfeat.report.doubts import find_doubts
@@ -15,7 +16,6 @@ from mmfeat.report.gallery import Gallery, make_gallery
 from mmfeat.report.thumbnails import Thumbnails
 from mmfeat.runs.run import Run
 from mmfeat.tables import read_table
-from tests.support.made_up import make_run
 from tests.support.toy import make_picture
 
 

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from mmfeat.core.workspace import Workspace
+from mmfeat.demo.made_up import make_run
 from mmfeat.report.curves import read_curves
 from mmfeat.report.plots import PLOTS, draw_all
 from mmfeat.report.svg import VARIABLES, inline, write_figure
-from tests.support.made_up import make_run
 
 ODD = ("<script>alert(1)</script>", '$\\frac$ &"', "שלום\x1b\n", "🙂" * 30)
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from mmfeat.core.workspace import Workspace
+from mmfeat.demo.made_up import make_run
 from mmfeat.errors import RunError
 from mmfeat.report import ReportOptions, write_report
 from mmfeat.report.commands import commands_of
@@ -20,7 +21,6 @@ from mmfeat.report.page import size_of
 from mmfeat.report.plots import PLOTS
 from mmfeat.report.select import select_runs
 from mmfeat.runs.listing import find_run
-from tests.support.made_up import make_run
 from tests.support.workspaces import Mmfeat
 
 OPTIONS = ReportOptions(objective="macro-f1", plots=1)

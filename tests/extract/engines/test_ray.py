@@ -25,7 +25,7 @@ from mmfeat.extract import ExtractSummary, extract_table, load_encoder_for
 from mmfeat.extract.encoders import Encoder
 from mmfeat.runs.run import Run
 from mmfeat.types import Table
-from tests.compare.test_compare import cells_of
+from tests.support.cells import cells_of
 from tests.support.toy import make_table
 from tests.support.workspaces import Mmfeat, import_split
 

@@ -1,6 +1,6 @@
 """A real browser for the tests of pages: Debian's Chromium without a window.
 
-``python -m tests.support.browser PAGE`` takes the README's screenshots of a report.
+``python -m benchmarks.browser PAGE`` takes the README's screenshots of a report.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def open_browser(profile: Path) -> Iterator[Browser]:
 
 
 if __name__ == "__main__":
-    docs = Path(__file__).parent.parent.parent / "docs"
+    docs = Path(__file__).parent.parent / "docs"
     with tempfile.TemporaryDirectory() as folder, open_browser(Path(folder)) as browser:
         browser.open(Path(sys.argv[1]), width=1280, height=1120)
         browser.save(docs / "report-light.png")

@@ -1,4 +1,7 @@
-"""The README's tables and tree are made from the code; `make readme` writes them anew."""
+"""Tables of the README and the tree of docs/architecture.md are made from the code.
+
+`make docs` writes them anew.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +12,19 @@ from pathlib import Path
 
 import pytest
 
+from mmfeat.core.layers import LAYERS
 from mmfeat_cli.list_ import Kind, registry
 from mmfeat_cli.main import COMMANDS
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
 FOLDERS = {
     "mmfeat": "the library; nothing in it prints, nothing in it knows the command line",
     "cli": "the command line, one file per command; installed as `mmfeat_cli`",
-    "tests": "one file per module, contract suites over the registries",
+    "tests": "mirrors mmfeat/; support/ holds fixtures and fakes",
     "benchmarks": "side-by-side measurements, one file per claim; `RESULTS.md`",
-    "docs": "screenshots for this page; `python -m tests.support.browser PAGE` takes them",
+    "docs": "one page per topic; `python -m benchmarks.browser PAGE` takes the screenshots",
     "artifacts": "the default workspace: features/, runs/, submissions/ and more",
 }
 
@@ -70,9 +75,17 @@ def table(kind: Kind) -> Callable[[], str]:
     return render
 
 
-SECTIONS: dict[str, Callable[[], str]] = {
-    **{kind.value: table(kind) for kind in Kind},
-    "tree": tree,
+def layers() -> str:
+    """The order of the rooms, the lowest first."""
+    return "\n".join(
+        f"{at}. {', '.join(f'`{r}`' for r in layer)}" for at, layer in enumerate(LAYERS, 1)
+    )
+
+
+SECTIONS: dict[str, tuple[Path, Callable[[], str]]] = {
+    **{kind.value: (README, table(kind)) for kind in Kind},
+    "tree": (ARCHITECTURE, tree),
+    "layers": (ARCHITECTURE, layers),
 }
 
 
@@ -82,9 +95,10 @@ def section(name: str) -> re.Pattern[str]:
 
 @pytest.mark.parametrize("name", SECTIONS)
 def test_the_section_is_true(name: str) -> None:
-    found = section(name).search(README.read_text())
-    assert found, f"README.md has no section {name}"
-    assert found.group() == SECTIONS[name](), "run `make readme`"
+    page, render = SECTIONS[name]
+    found = section(name).search(page.read_text())
+    assert found, f"{page.name} has no section {name}"
+    assert found.group() == render(), "run `make docs`"
 
 
 def test_every_command_it_shows_exists() -> None:
@@ -99,8 +113,6 @@ def test_it_shows_the_two_commands() -> None:
 
 
 if __name__ == "__main__":
-    text = README.read_text()
-    for name, render in SECTIONS.items():
+    for name, (page, render) in SECTIONS.items():
         new = render()
-        text = section(name).sub(lambda _, new=new: new, text)  # type: ignore[misc]
-    README.write_text(text)
+        page.write_text(section(name).sub(lambda _, new=new: new, page.read_text()))  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""Runs without a fit: made-up scores in sound run folders, for tests and benchmarks of the page."""
+"""Runs without a fit: made-up scores in sound run folders, to show and test what comes after."""
 
 from __future__ import annotations
 
