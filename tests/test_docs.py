@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mmfeat.core.layers import LAYERS
+from mmfeat.core import LAYERS
 from mmfeat_cli.list_ import Kind, registry
 from mmfeat_cli.main import COMMANDS
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import mmfeat
-from mmfeat.core.layers import INNER, LAYERS, NEVER
+from mmfeat.core import INNER, LAYERS, NEVER
 
 PACKAGE = Path(mmfeat.__file__).parent
 

@@ -11,13 +11,13 @@ from mmfeat.config import ExtractSettings
 from mmfeat.extract.changes import changed_rows
 from mmfeat.extract.encoders.base import Encoder
 from mmfeat.extract.engines.base import engine_name, find_engine
+from mmfeat.extract.engines.shared import fetch_shards, remove_shards, share
 from mmfeat.extract.engines.torchrun import help_with, is_helper
 from mmfeat.extract.lock import sole_writer
 from mmfeat.extract.plan import Plan, Shard, make_plan
 from mmfeat.extract.prompts import LabelPrompts, add_prompts
 from mmfeat.extract.repeats import Repeats
 from mmfeat.extract.retry import retry
-from mmfeat.extract.shared import fetch_shards, remove_shards, share
 from mmfeat.extract.summary import ExtractSummary, summarise
 from mmfeat.store.layout import Rows
 from mmfeat.store.parts import find_store

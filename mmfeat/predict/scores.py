@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from mmfeat.core.memory import SLICE_ROWS, slices
 from mmfeat.core.workspace import Workspace
 from mmfeat.errors import RunError, StoreError
 from mmfeat.fit.fusion.rows import count_missing
 from mmfeat.fit.models.model import Model, load_model
 from mmfeat.fit.training_data import warn_missing
 from mmfeat.predict.encoder import check_encoder
-from mmfeat.predict.slices import SLICE_ROWS, slices
 from mmfeat.runs.config import FeatureSets
 from mmfeat.runs.run import Run
 from mmfeat.store import FeatureStore, Status, open_features, read_features

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from mmfeat.core.files import replacing
+from mmfeat.core.memory import SLICE_ROWS, slices
 from mmfeat.decide.decision import Decision
 from mmfeat.errors import ConfigError
-from mmfeat.predict.slices import SLICE_ROWS, slices
 from mmfeat.types import Predictions
 
 

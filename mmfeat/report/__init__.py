@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from mmfeat.report.write import ReportOptions, write_report
+from mmfeat.report.report import ReportOptions, write_report
 
 __all__ = ["ReportOptions", "write_report"]

@@ -1,13 +1,46 @@
-"""The verb `report`: one self-contained HTML page about runs."""
+"""The verb `report`: compare runs, plot the best, show their errors, in one HTML page."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmfeat.core.workspace import open_project
-from mmfeat.report.write import ReportOptions, write_report
+from markupsafe import Markup
+
+from mmfeat.compare.leaderboard import make_leaderboard
+from mmfeat.config import Settings
+from mmfeat.core.files import write_text
+from mmfeat.core.workspace import Workspace, open_project
+from mmfeat.metrics.sets import labels_per_row
+from mmfeat.report.curves import read_curves
+from mmfeat.report.facts import Drawing, EntryFacts, RunFacts
+from mmfeat.report.gallery import make_gallery
+from mmfeat.report.page import Page, distinct, render
+from mmfeat.report.plots import PLOTS, draw_all
+from mmfeat.report.select import select_runs
+from mmfeat.report.svg import inline, write_figure
+from mmfeat.runs.run import Run
+from mmfeat.types import OutOfFold
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportOptions:
+    """How much the page shows: `plots` of so many entries, so many pictures, and from where.
+
+    `images` is the folder or address of the pictures (None: none are shown); with `figures`
+    every plot is written into that folder as well, as PNG and SVG.
+    """
+
+    objective: str
+    plots: int = 10
+    max_thumbnails: int = 150
+    images: Path | str | None = None
+    figures: Path | None = None
+
 
 N_PLOTS, N_THUMBNAILS = ReportOptions.plots, ReportOptions.max_thumbnails
 
@@ -64,3 +97,67 @@ def report(
     path = Path(out) if out else space.report
     page = write_report(path, space, names=tuple(runs), options=options)
     return ReportResult(path=path, verdict=page.board.verdict())
+
+
+def write_report(
+    path: Path, workspace: Workspace, *, names: Sequence[str] = (), options: ReportOptions
+) -> Page:
+    """Write the report of the runs `names`, or of all, to `path`; return what it says.
+
+    Raises `RunError` where a named run is missing or broken, where the runs are not of one
+    table, and where there is none.
+    """
+    runs, left_out = select_runs(workspace, names)
+    for reason in left_out:
+        log.warning("left out: %s", reason)
+    found = {run.name: run for run in runs}
+    facts = {run.name: RunFacts.read(run) for run in runs}
+    board = make_leaderboard(runs, objective=options.objective)
+    entries = []
+    for rank, entry in enumerate(board.entries, start=1):
+        drawn = _drawings(found[entry.runs[0]], rank, options) if rank <= options.plots else ()
+        told = tuple(facts[name] for name in entry.runs)
+        entries.append(EntryFacts(rank=rank, entry=entry, runs=told, drawings=drawn))
+    best = found[board.entries[0].runs[0]]
+    provenances = [each.provenance for each in facts.values()]
+    page = Page(
+        title=_title(workspace.root.resolve()),
+        board=board,
+        entries=tuple(entries),
+        overview=_overview(best.oof, n_entries=len(entries), n_runs=len(runs)),
+        gallery=make_gallery(
+            best, workspace, images=options.images, max_thumbnails=options.max_thumbnails
+        ),
+        stores=distinct(store for document in provenances for store in document["stores"]),
+        versions=distinct(document.get("versions", {}) for document in provenances),
+        left_out=left_out,
+    )
+    write_text(path, render(page))
+    return page
+
+
+def _drawings(run: Run, rank: int, options: ReportOptions) -> tuple[Drawing, ...]:
+    """Every plot of a run, inlined, and also as files where a folder is given."""
+    drawings = []
+    for name, figure in draw_all(read_curves(run)).items():
+        plot = PLOTS[name]
+        if options.figures is not None:
+            write_figure(figure, options.figures / run.name / name)
+        svg = inline(figure, title=f"{plot.title}: {plot.about}", name=f"{name}-{rank}")
+        drawings.append(Drawing(title=plot.title, about=plot.about, svg=Markup(svg)))
+    return tuple(drawings)
+
+
+def _title(root: Path) -> str:
+    """The name of the workspace; that of the project where the workspace has the default name."""
+    return root.parent.name if root.name == Settings().workspace else root.name
+
+
+def _overview(scores: OutOfFold, *, n_entries: int, n_runs: int) -> tuple[tuple[str, str], ...]:
+    return (
+        (f"{len(scores.ids):,}", "rows"),
+        (f"{len(scores.labels):,}", "labels"),
+        (f"{labels_per_row(scores.targets, scores.targets):.2f}", "labels per row"),
+        (f"{n_entries:,}", "combinations"),
+        (f"{n_runs:,}", "runs"),
+    )
