@@ -21,6 +21,54 @@ if TYPE_CHECKING:
     from tests.support.s3 import S3
 
 
+# What `make check` leaves out, and why; everything else runs in half a minute on two cores.
+SLOW = {
+    "cli/test_cli.py": "whole pipelines",
+    "cli/test_stage_one.py": "whole pipelines",
+    "compare/test_compare.py": "many fits, in several processes",
+    "compare/test_leaderboard.py": "many fits",
+    "compare/test_search.py": "many fits",
+    "core/test_address.py": "a server of S3, kills",
+    "decide/test_tune.py": "every objective on many rows",
+    "decide/thresholds/test_thresholds.py": "brute force over many cases",
+    "extract/encoders/test_encoders.py": "towers of open_clip",
+    "extract/engines/test_ray.py": "a Ray cluster",
+    "extract/engines/test_torchrun.py": "several processes, kills",
+    "extract/test_resume.py": "kills",
+    "fit/heads/test_estimators.py": "the checks of scikit-learn for every head",
+    "fit/heads/test_heads.py": "the contract of every head",
+    "fit/heads/test_streaming.py": "fits of rows that are not in memory",
+    "fit/models/test_ensemble.py": "many fits",
+    "fit/models/test_model.py": "every head with every fusion and loss",
+    "fit/test_run_fit.py": "many fits",
+    "report/test_browser.py": "Chromium",
+    "report/test_report.py": "whole pages",
+    "runs/test_seal.py": "a kill at every step",
+    "store/parts/test_index.py": "a replacement interrupted at every step",
+    "store/parts/test_parts.py": "stores of many files",
+    "store/parts/test_parts_written.py": "kills",
+    "store/test_damage.py": "200 damaged files",
+    "test_extending.py": "a copy of the tree for every patch",
+    "test_newcomer.py": "a whole pipeline",
+    "test_packaging.py": "builds and installs the wheel",
+    "test_robust.py": "every head on odd data",
+    "test_third_modality.py": "a whole pipeline",
+    "test_verbs.py": "whole pipelines",
+    "tracking/test_tracking.py": "the clients of three trackers",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of slow files, and of no file that is not there."""
+    here = Path(__file__).parent
+    missing = [name for name in SLOW if not (here / name).is_file()]
+    if missing:
+        raise pytest.UsageError(f"tests/conftest.py calls files slow that are missing: {missing}")
+    for item in items:
+        if item.path.relative_to(here).as_posix() in SLOW:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture
 def mmfeat() -> Mmfeat:
     """Run `mmfeat ARGUMENTS` in this process; the result has exit_code, stdout and stderr."""
