@@ -29,7 +29,9 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None
     table = Table(box=None, pad_edge=False, show_edge=False, header_style="")
     for at, title in enumerate(header):
         numbers = all(_is_number(row[at]) for row in cells)
-        table.add_column(Text(title), justify="right" if cells and numbers else "left")
+        table.add_column(
+            Text(title), justify="right" if cells and numbers else "left", overflow="fold"
+        )
     for row in cells:
         table.add_row(*map(Text, row))
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDE

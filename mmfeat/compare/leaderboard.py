@@ -101,7 +101,9 @@ class Leaderboard:
                 f" (95 %, paired over folds and rows): {', '.join(map(name_of, self.tied))}"
             )
         if len(self.entries) == 1:
-            return f"{name_of(best)} reaches {self.objective} {best.nested:.4f}; it is alone"
+            return (
+                f"{name_of(best)} reaches {self.objective} {best.nested:.4f}; it is the only entry"
+            )
         return (
             f"{name_of(best)} is best by {self.objective}; no other is within chance"
             " (95 %, paired over folds and rows)"

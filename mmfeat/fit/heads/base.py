@@ -279,6 +279,6 @@ def checked_targets(Y: Any) -> Targets:
             f"their shape is {y.shape}",
             "give an indicator matrix, e.g. of MultiLabelBinarizer",
         )
-    if y.dtype != np.uint8 and not np.isin(y, (0, 1)).all():
+    if not np.isin(y, (0, 1)).all():
         raise FitError("targets are 0 or 1", "some are not", "give an indicator matrix")
     return y.astype(np.uint8, copy=False)

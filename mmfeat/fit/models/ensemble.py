@@ -195,6 +195,8 @@ class Ensemble:
         """Write a copy of every run's head, config and provenance; `model.json` last."""
         for name, run in self.runs.items():
             target = folder / "members" / name
+            for file in ("head", *COPIED):  # or damage would be sealed as if it were sound
+                run.verify(file)
             shutil.copytree(run.folder / "head", target / "head")
             for file in COPIED:
                 shutil.copy(run.folder / file, target / file)

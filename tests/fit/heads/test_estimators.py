@@ -144,7 +144,7 @@ def test_wrong_arrays_are_one_clear_error(name: str) -> None:
     x, y = draw()
     broken = x.copy()
     broken[3, 1] = np.nan
-    for features, targets in ((broken, y), (x[0], y), (x, y[:, 0]), (x, 2 * y.astype(int))):
+    for features, targets in ((broken, y), (x[0], y), (x, y[:, 0]), (x, 2 * y)):
         with pytest.raises(FitError):
             make(name).fit(features, targets)
     with pytest.raises(FitError, match="not fitted"):

@@ -143,6 +143,16 @@ def test_it_needs_its_runs_no_more(workspace: Workspace, runs: dict[str, Run]) -
         predict_scores(run, workspace, "test")
 
 
+def test_a_damaged_run_is_not_made_part_of_an_ensemble(
+    workspace: Workspace, runs: dict[str, Run]
+) -> None:
+    path = next((runs["c"].folder / "head").rglob("*.safetensors"))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-9] + bytes([whole[-9] ^ 4]) + whole[-8:])
+    with pytest.raises(RunError, match="fit the run again"):
+        fit_ensemble(workspace)
+
+
 def test_the_same_again_is_finished_and_other_runs_are_another(
     workspace: Workspace, runs: dict[str, Run]
 ) -> None:
