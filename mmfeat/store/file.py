@@ -1,12 +1,20 @@
-"""One HDF5 file of a store, checked and open for reading."""
+"""One HDF5 file of a store, checked and open for reading.
+
+What is read is also held against the checksums that were written: the sha256 of a dataset grows
+with every read that goes on where the ones before ended, and is compared when the end is reached.
+So whoever reads a dataset from its beginning to its end, in whatever pieces, has the right
+numbers or an error, and nothing is read twice. A few rows from the middle are not checked.
+"""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Collection, Iterator
 from itertools import chain
 from pathlib import Path
 from sys import intern
+from threading import Lock
 from typing import Any
 
 import h5py
@@ -15,21 +23,36 @@ from numpy.typing import NDArray
 
 from mmfeat.errors import StoreError
 from mmfeat.store.guard import check_file, plain_errors
-from mmfeat.store.layout import BLOCK_ROWS, Block, FailedRow, Status, store_digest
+from mmfeat.store.layout import (
+    BLOCK_ROWS,
+    Block,
+    Checksum,
+    FailedRow,
+    Status,
+    canonical_json,
+    store_digest,
+    text_sha256,
+)
 from mmfeat.store.texts import BLOCK_BYTES, cut_offsets, decode_texts
 from mmfeat.types import IntArray
 
 ALL = slice(None)
 CACHE_BYTES = 1 << 16
 TEXT_ROWS = 1 << 16  # whose offsets are read at once
+BLOCK_NUMBERS = 1 << 20  # that are read at once for a checksum
 STORE = ("ids", "image_paths", "failed")
 SHARD = ("failed",)  # which has only blocks
 
 
 class StoreFile:
-    """What a file holds, by the names of `mmfeat.store.layout`; errors are `StoreError`."""
+    """What a file holds, by the names of `mmfeat.store.layout`; errors are `StoreError`.
 
-    def __init__(self, path: Path, *, required: Collection[str] = STORE) -> None:
+    With `strict` off, a checksum that differs is no error, but noted in `differing`.
+    """
+
+    def __init__(
+        self, path: Path, *, required: Collection[str] = STORE, strict: bool = True
+    ) -> None:
         with plain_errors(path):
             self._file = h5py.File(path, "r")
             try:
@@ -39,6 +62,15 @@ class StoreFile:
                 self._file.close()
                 raise
         self.path = path
+        self.differing: set[str] = set()
+        self._strict = strict
+        self._written = self.checksums
+        self._sums = {name: Checksum() for name in self.names}  # of what is not read to its end
+        self._lock = Lock()  # of the sums: threads may read
+        with plain_errors(path):
+            self._compare("provenance", text_sha256(canonical_json(self.provenance)))
+            for name in self._written.keys() - self.names - {"provenance"}:
+                self._compare(name, "")
 
     def close(self) -> None:
         """Close the file; nothing can be read afterwards."""
@@ -83,13 +115,24 @@ class StoreFile:
     def numbers(self, name: str, rows: slice = ALL) -> NDArray[Any]:
         """Read rows of a dataset."""
         with plain_errors(self.path):
-            values: NDArray[Any] = self._open[name][rows]
+            dataset = self._open[name]
+            values: NDArray[Any] = dataset[rows]
+            self._check(name, values, range(len(dataset))[rows])
         return values
 
     def numbers_into(self, out: NDArray[Any], name: str, rows: slice) -> None:
         """Read rows of a dataset into an array of their shape."""
         with plain_errors(self.path):
-            self._open[name].read_direct(out, rows)
+            dataset = self._open[name]
+            dataset.read_direct(out, rows)
+            self._check(name, out, range(len(dataset))[rows])
+
+    def read_on(self) -> None:
+        """Read what is left of every dataset, so that all of the file is checked."""
+        for name, checksum in tuple(self._sums.items()):
+            n_rows = max(BLOCK_NUMBERS // max(math.prod(self.shape(name)[1:]), 1), 1)
+            while len(self.numbers(name, slice(checksum.n, checksum.n + n_rows))):
+                pass
 
     def text_blocks(
         self, name: str, rows: slice = ALL, *, block_bytes: int = BLOCK_BYTES
@@ -97,12 +140,15 @@ class StoreFile:
         """Read consecutive rows of a text dataset, about `block_bytes` at a time."""
         file = self._open
         with plain_errors(self.path):
-            data, offsets = file[f"{name}/bytes"], file[f"{name}/offsets"]
-            wanted = range(len(offsets) - 1)[rows]
+            n_rows, n_bytes = len(file[f"{name}/offsets"]) - 1, len(file[f"{name}/bytes"])
+            wanted = range(n_rows)[rows]
             for start in range(wanted.start, wanted.stop, TEXT_ROWS):
-                ends = offsets[start : min(start + TEXT_ROWS, wanted.stop) + 1]
-                for part in cut_offsets(ends, len(data), block_bytes=block_bytes):
-                    yield decode_texts(data[part[0] : part[-1]], part)
+                stop = min(start + TEXT_ROWS, wanted.stop)
+                ends = self.numbers(f"{name}/offsets", slice(start, stop + 1))
+                for part in cut_offsets(ends, n_bytes, block_bytes=block_bytes):
+                    yield decode_texts(
+                        self.numbers(f"{name}/bytes", slice(part[0], part[-1])), part
+                    )
 
     def texts(self, name: str, rows: slice = ALL) -> list[str]:
         """Read consecutive rows of a text dataset."""
@@ -161,6 +207,24 @@ class StoreFile:
     def digest(self) -> str:
         """See `store_digest`."""
         return store_digest(self.provenance, self.checksums)
+
+    def _check(self, name: str, values: NDArray[Any], rows: range) -> None:
+        """Take a read into account: `values` of the `rows` of a dataset."""
+        with self._lock:
+            checksum = self._sums.get(name)
+            if checksum is None:
+                return
+            if rows.step == 1 and rows.start <= checksum.n < rows.stop:
+                checksum.add(values[checksum.n - rows.start :])
+            if checksum.n == len(self._open[name]):
+                del self._sums[name]
+                self._compare(name, checksum.hex)
+
+    def _compare(self, name: str, found: str) -> None:
+        if found != self._written.get(name):
+            self.differing.add(name)
+            if self._strict:
+                raise ValueError(f"{name} is not what was written: its sha256 differs")
 
     def _ids_at(self, rows: IntArray) -> list[str]:
         """The ids of some rows, of which only the blocks with them are read."""

@@ -65,8 +65,11 @@ def store_files(found: Path) -> list[Path]:
     return [file for file in files if FILE_NAME.fullmatch(file.name) and file.is_file()]
 
 
-def open_files(index: Path) -> list[StoreFile]:
-    """Open the files of a store; raise `StoreError` where they are not those of its index."""
+def open_files(index: Path, *, strict: bool = True) -> list[StoreFile]:
+    """Open the files of a store; raise `StoreError` where they are not those of its index.
+
+    `strict` as in `StoreFile`.
+    """
     folder = index.parent
     with plain_errors(index), ExitStack() as stack:
         document = _read_index(index)
@@ -82,7 +85,7 @@ def open_files(index: Path) -> list[StoreFile]:
                 raise ValueError(f"{name} is a link out of the folder")
             if not (folder / name).is_file():
                 raise ValueError(f"{name} is not there, or no file")
-            file = StoreFile(folder / name)
+            file = StoreFile(folder / name, strict=strict)
             stack.callback(file.close)
             files.append(file)
             if (file.n_rows, file.digest) != (entry["rows"], entry["digest"]):

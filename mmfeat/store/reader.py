@@ -35,10 +35,11 @@ class FeatureStore:
         self.last_written = last_written
 
     @classmethod
-    def open(cls, path: Path | str) -> Self:
+    def open(cls, path: Path | str, *, strict: bool = True) -> Self:
         """Open the store at `path`; raise `StoreError` where it is missing or not sound.
 
         Where there is no file, the folder of the same name without `.h5` is a store of many.
+        `strict` as in `mmfeat.store.file.StoreFile`.
         """
         path = Path(path)
         found = find_store(path)
@@ -49,8 +50,8 @@ class FeatureStore:
                 "make it with `mmfeat extract` or `mmfeat import`",
             )
         if found == path:
-            return cls([StoreFile(path)], path, path)
-        return cls(open_files(found), found.parent, found)
+            return cls([StoreFile(path, strict=strict)], path, path)
+        return cls(open_files(found, strict=strict), found.parent, found)
 
     def __enter__(self) -> Self:
         return self
@@ -225,6 +226,12 @@ class FeatureStore:
     def digest(self) -> str:
         """What identifies the contents, see `store_digest`."""
         return store_digest(self.provenance, self.checksums)
+
+    def differing(self) -> list[str]:
+        """Read all that was not read yet; give the names of datasets whose checksum differs."""
+        for file in self._files:
+            file.read_on()
+        return sorted(set().union(*(file.differing for file in self._files)))
 
     def features(self, *, embeddings: bool = True, beside: Features | None = None) -> Features:
         """Read everything that stage two needs, embeddings as stored, or all but them.

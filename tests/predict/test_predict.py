@@ -22,6 +22,7 @@ from mmfeat.predict.write import write_predictions
 from mmfeat.runs.run import Run
 from mmfeat.tables import read_table
 from mmfeat.types import Predictions
+from tests.support.stores import seal
 from tests.support.workspaces import import_split
 
 
@@ -96,6 +97,7 @@ def test_slices_give_the_scores_and_warnings_of_the_whole(
     found = fit_run(workspace, config, training)
     with h5py.File(workspace.store("test"), "r+") as file:
         file["text/embeddings"][5:7] = np.nan
+        seal(file)
     caplog.clear()
     whole = predict_scores(found, workspace, "test")
     told = caplog.messages

@@ -13,7 +13,7 @@ import pytest
 
 from mmfeat.store import FeatureStore
 from mmfeat.store.inspect import inspect_store, sampled_blocks
-from tests.support.stores import N, make_store
+from tests.support.stores import N, make_store, seal
 from tests.support.workspaces import Mmfeat
 
 
@@ -50,6 +50,7 @@ def test_an_unknown_status_is_told_by_inspect(tmp_path: Path, mmfeat: Mmfeat) ->
     path = make_store(tmp_path / "a.h5")
     with h5py.File(path, "r+") as file:
         file["image/status"][0] = 9
+        seal(file)
     result = mmfeat("inspect", path)
     assert result.exit_code == 1 and "9 is not a valid Status" in result.stderr
 
@@ -59,6 +60,7 @@ def test_inspect_says_nothing_of_norms_that_are_none(tmp_path: Path) -> None:
     with h5py.File(path, "r+") as file:
         file["image/embeddings"][0] = 0
         file["image/embeddings"][1] = 1e30
+        seal(file)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert inspect_store(path)["cosine"]["max"] <= 1.001

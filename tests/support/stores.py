@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import h5py
 import numpy as np
 
 from mmfeat.store import SCHEMA, Status
-from mmfeat.store.layout import Block, FailedRow, Rows
+from mmfeat.store.layout import Block, Checksum, FailedRow, Rows
 from mmfeat.store.writer import write_store
 
 N, WIDTH = 12, 8
@@ -65,6 +66,16 @@ def edit_text(name: str, row: int, value: bytes) -> Callable[[h5py.File], None]:
         file[f"{name}/bytes"][start : stop - 1] = np.frombuffer(value, np.uint8)
 
     return change
+
+
+def seal(file: h5py.File) -> None:
+    """Write the checksums anew, so that what was changed in a file passes for what was written."""
+    sums = json.loads(bytes(file.attrs["checksums"]))
+    for name in sums.keys() - {"provenance"}:
+        checksum = Checksum()
+        checksum.add(file[name][:])
+        sums[name] = checksum.hex
+    set_attribute(file, "checksums", json.dumps(sums).encode())
 
 
 def set_attribute(file: h5py.File, name: str, value: bytes) -> None:

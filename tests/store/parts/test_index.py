@@ -20,6 +20,7 @@ from mmfeat.store.parts import INDEX
 from mmfeat.store.verify import verify_store
 from mmfeat.types import Table
 from tests.support.extraction import extract
+from tests.support.stores import seal
 from tests.support.toy import SETTINGS, make_table
 
 Change = Callable[[Path, dict[str, Any]], None]
@@ -83,6 +84,9 @@ def _other_file(folder: Path, index: dict[str, Any]) -> None:
 def _other_labels(folder: Path, index: dict[str, Any]) -> None:
     with h5py.File(folder / "00001.h5", "r+") as file:
         file["labels/names/bytes"][0] += 1
+        seal(file)
+    with FeatureStore.open(folder / "00001.h5") as store:
+        index["files"][1]["digest"] = store.digest
 
 
 @pytest.mark.parametrize(
