@@ -153,16 +153,42 @@ def _datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
         prefix, group = waiting.pop()
         for name in group:
             path = f"{prefix}{name}"
-            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise ValueError(f"{path} is a link that may leave the file")
+            check_link(group, name)
             item = group[name]
             if isinstance(item, h5py.Group) and path in groups:
                 waiting.append((f"{path}/", item))
             elif isinstance(item, h5py.Dataset) and path not in groups:
-                found[path] = item
+                found[path] = plain_dataset(group, name)
             else:
                 raise ValueError(f"{path} is not part of a store")
     return found
+
+
+def check_link(group: h5py.Group, name: str) -> None:
+    """Raise `ValueError` where a member of a group is a link that may leave the file."""
+    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+        raise ValueError(f"{name} is a link that may leave the file")
+
+
+def plain_dataset(group: h5py.Group, name: str) -> h5py.Dataset:
+    """Give a dataset whose numbers or texts of fixed length lie inside the file as they are.
+
+    Raises `ValueError` for any other, e.g. one that is compressed, lies in another file, or has
+    texts of variable length, which may loop for ever where they are damaged.
+    """
+    check_link(group, name)
+    dataset = group[name]
+    if not isinstance(dataset, h5py.Dataset) or dataset.shape is None:
+        raise ValueError(f"{name} is not a dataset")
+    if dataset.dtype.hasobject:
+        raise ValueError(f"{name} has a type of variable length")
+    creation = dataset.id.get_create_plist()
+    if creation.get_layout() != h5py.h5d.CONTIGUOUS or creation.get_external_count():
+        raise ValueError(f"{name} is not stored plainly inside the file")
+    size = math.prod(dataset.shape) * dataset.id.get_type().get_size()
+    if dataset.id.get_storage_size() != size:
+        raise ValueError(f"{name} takes {dataset.id.get_storage_size()} bytes, not {size}")
+    return dataset
 
 
 def _prefixes(name: str) -> Iterator[str]:
@@ -179,20 +205,14 @@ def _check_arrays(datasets: dict[str, h5py.Dataset], *, n_bytes: int) -> dict[st
         if wanted is None:
             raise ValueError(f"{name} is not part of a store")
         shape = dataset.shape
-        if shape is None or len(shape) != len(wanted.dims):
+        if len(shape) != len(wanted.dims):
             raise ValueError(f"{name} has shape {shape}")
         for dim, size in zip(wanted.dims, (shape[0] - wanted.extra, *shape[1:]), strict=True):
             if size < 0 or sizes.setdefault(dim, size) != size:
                 raise ValueError(f"{name} is for {size} {dim}, the store has {sizes.get(dim)}")
         if dataset.dtype not in tuple(map(np.dtype, wanted.dtypes)):
             raise ValueError(f"{name} has type {dataset.dtype}")
-        creation = dataset.id.get_create_plist()
-        if creation.get_layout() != h5py.h5d.CONTIGUOUS or creation.get_external_count():
-            raise ValueError(f"{name} is not stored plainly inside the file")
-        size = math.prod(shape) * dataset.id.get_type().get_size()
-        if dataset.id.get_storage_size() != size:
-            raise ValueError(f"{name} takes {dataset.id.get_storage_size()} bytes, not {size}")
-        n_bytes -= size
+        n_bytes -= dataset.id.get_storage_size()
         if n_bytes < 0:
             raise ValueError(f"{name} and what is before it are larger than the file")
     return sizes
