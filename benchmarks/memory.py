@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -57,6 +58,27 @@ def fit(head: str, features: Features, targets: Targets, n_folds: int) -> None:
     for _ in model.cross_validate(features, folds):
         pass
     model.fit(features)
+
+
+def bench_memory(n_rows: int, width: int, n_folds: int = 5) -> str:
+    """The peak of every head, each in a process of its own."""
+    fold = n_rows * (n_folds - 1) // n_folds * width * 4
+    lines = [
+        f"Memory of a fit, {n_rows:,} × {width} × 18, {n_folds} folds and the refit",
+        "",
+        f"The most that is held beyond the embeddings as stored; a float32 copy of a fold's rows"
+        f" is {fold / 2**20:.0f} MiB, the whole matrix 1.25 of them.",
+        "",
+        "| | MiB | copies of a fold |",
+        "|---|---|---|",
+    ]
+    for head in ("mlp", "gmlp", "logreg", "lightgbm", "knn"):
+        command = [sys.executable, "-m", "benchmarks.memory", head]
+        command += [str(number) for number in (n_rows, width, n_folds)]
+        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        held = json.loads(told)["bytes"]
+        lines.append(f"| {head} | {held / 2**20:.0f} | {held / fold:.2f} |")
+    return "\n".join(lines)
 
 
 def main() -> None:

@@ -5,6 +5,9 @@ import sys
 
 import pytest
 
+from mmfeat.core.memory import bytes_of
+from mmfeat.errors import ConfigError
+
 # In a process of its own: a large one has free memory that a block can take without growing.
 CODE = """
 from mmfeat.core.memory import peak_memory, reset_peak
@@ -49,3 +52,17 @@ assert kib_of_data() > before + 40 * 2**10  # as ever
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator, and /proc")
 def test_large_blocks_leave_no_gaps() -> None:
     subprocess.run([sys.executable, "-c", GAPS], check=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("2GiB", 2**31), ("1.5g", 3 * 2**29), ("800 MB", 800 * 2**20), ("123", 123), ("4kb", 4096)],
+)
+def test_sizes_are_read(text: str, value: int) -> None:
+    assert bytes_of(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "two", "-1", "0", "1XB", "GiB"])
+def test_what_is_no_size_is_told(text: str) -> None:
+    with pytest.raises(ConfigError, match="2GiB"):
+        bytes_of(text)

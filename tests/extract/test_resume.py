@@ -53,7 +53,7 @@ def test_going_on_otherwise_is_refused_by_field(
 ) -> None:
     table = begin(tmp_path, finished=finished)
     with pytest.raises(StoreError, match=f"{field} is .* there and .* now"):
-        extract(table, tmp_path, tmp_path / "a.h5", **change)  # type: ignore[arg-type]
+        extract(table, tmp_path, tmp_path / "a.h5", **change)
 
 
 @pytest.mark.parametrize("library", ["numpy", "h5py"])

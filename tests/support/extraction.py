@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,23 +18,29 @@ from tests.support.toy import SETTINGS, ToyEncoder, make_table
 FORK = multiprocessing.get_context("fork")  # the child starts at once, with everything loaded
 
 
-def extract(
+def extract_from(
     table: Table,
-    folder: Path,
+    images: Path | str,
     out: Path,
     *,
     encoder: ToyEncoder | None = None,
     settings: ExtractSettings = SETTINGS,
     retry_failed: bool = False,
 ) -> ExtractSummary:
+    """Extract `table` with images from a folder or an address."""
     return extract_table(
         table,
-        images=folder / "images",
+        images=images,
         encoder=encoder or ToyEncoder(),
         out=out,
         settings=settings,
         retry_failed=retry_failed,
     )
+
+
+def extract(table: Table, folder: Path, out: Path, **options: Any) -> ExtractSummary:
+    """Extract `table` with images from `folder`/images."""
+    return extract_from(table, folder / "images", out, **options)
 
 
 def repeating_table(folder: Path) -> Table:

@@ -1,7 +1,8 @@
-"""Small files that tests write."""
+"""Small files that tests write and read."""
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 
@@ -9,6 +10,12 @@ def put(path: Path, text: str) -> Path:
     """Write `text` (UTF-8) to `path`, and return it."""
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file by the names of its columns."""
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def fake_client(folder: Path, body: str) -> None:

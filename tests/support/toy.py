@@ -18,6 +18,14 @@ from mmfeat.tables import read_table
 from mmfeat.types import Features, FloatArray, Table
 
 CAPTIONS = ("a red bus", "two cats on a sofa", "", "a red bus", "a very long caption " * 4)
+ODD_CAPTIONS = [
+    "a cat",
+    "two dogs run on a beach",
+    "",
+    "a very long caption, " * 40,
+    "Ünïcödé & <b>html</b> 🚌",
+    "a man rides a wave on top of a surfboard in the blue ocean",
+]
 SETTINGS = ExtractSettings(shard_rows=5, batch_size=4, workers=0)
 
 

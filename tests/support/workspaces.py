@@ -1,4 +1,4 @@
-"""Workspaces with made-up stores, and the type of the command line as a function."""
+"""Workspaces with made-up stores, and the command line as a function."""
 
 from __future__ import annotations
 
@@ -14,6 +14,16 @@ from mmfeat.extract.importing import store_embeddings
 from mmfeat.tables import read_table
 
 Mmfeat = Callable[..., Result]
+
+
+def error_line(mmfeat: Mmfeat, *arguments: object) -> str:
+    """Run a command that must end with status 1 and one error line; return the line."""
+    result = mmfeat(*arguments)
+    lines = [line for line in result.stderr.splitlines() if line.startswith("error:")]
+    assert result.exit_code == 1, (result.stdout, result.stderr)
+    assert len(lines) == 1
+    assert "Traceback" not in result.stderr
+    return lines[0]
 
 
 def import_split(

@@ -1,37 +1,21 @@
-"""Encoders: cutting captions is exact where it is used, precision is close, weights are known."""
+"""Models of open_clip: cutting captions is exact where it is used, precision is close."""
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import open_clip
 import pytest
 import torch
 from numpy.typing import NDArray
 from open_clip import CLIP, CoCa, CustomTextCLIP, SimpleTokenizer
 from open_clip.hf_model import HFTextEncoder
-from safetensors.torch import save_file
 
-from mmfeat.errors import EncoderError
-from mmfeat.extract.encoders import ENCODERS, Encoder, Preprocessing, load_encoder, precision
+from mmfeat.extract.encoders import Encoder, Preprocessing, load_encoder
 from mmfeat.extract.encoders.clip import ClipEncoder
-from mmfeat.extract.encoders.precision import choose_precision
-from mmfeat.extract.encoders.tokens import tokenize
+from tests.support.toy import ODD_CAPTIONS
 
-CAPTIONS = [
-    "a cat",
-    "two dogs run on a beach",
-    "",
-    "a very long caption, " * 40,
-    "Ünïcödé & <b>html</b> 🚌",
-    "a man rides a wave on top of a surfboard in the blue ocean",
-]
 VISION: dict[str, object] = {
     "image_size": 32,
     "layers": 1,
@@ -83,7 +67,7 @@ def test_cut_captions_equal_the_uncut_tower(tower: str) -> None:
     model: Any = kind(embed_dim=64, vision_cfg=VISION, text_cfg=text)
     encoder = wrap(model, context=context)
     assert (encoder._text_tower is not None) == is_cut
-    for captions in (CAPTIONS, CAPTIONS[:2], CAPTIONS[2:3]):
+    for captions in (ODD_CAPTIONS, ODD_CAPTIONS[:2], ODD_CAPTIONS[2:3]):
         with torch.inference_mode():
             tokens = SimpleTokenizer(context_length=context)(captions)
             wanted = model.encode_text(tokens).numpy()
@@ -95,7 +79,7 @@ def assert_whole(model: Any, *, context: int) -> None:
     """The tower is not cut, and gives what it gives by itself."""
     encoder = wrap(model, context=context)
     assert encoder._text_tower is None
-    tokens = SimpleTokenizer(context_length=context)(CAPTIONS)
+    tokens = SimpleTokenizer(context_length=context)(ODD_CAPTIONS)
     with torch.inference_mode():
         wanted = model.encode_text(tokens).numpy()
     assert cosine(encoder.encode_tokens(tokens.numpy()), wanted).min() >= 1 - 1e-6
@@ -148,15 +132,6 @@ def test_a_tower_of_hugging_face_is_not_cut() -> None:
     assert_whole(model, context=77)
 
 
-@pytest.mark.parametrize("context", [8, 77])
-def test_tokens_are_those_of_the_tokenizer_and_cuts_are_counted(context: int) -> None:
-    tokenizer = SimpleTokenizer(context_length=context)
-    found = tokenize(tokenizer, CAPTIONS, context=context)
-    assert np.array_equal(found.tokens, tokenizer(CAPTIONS).numpy())
-    assert np.array_equal(found.lengths, (found.tokens != 0).sum(axis=1))
-    assert found.truncated.tolist() == [0, 0, 0, 1, int(context == 8), int(context == 8)]
-
-
 def test_pixels_are_normalised_as_open_clip_does() -> None:
     torch.manual_seed(0)
     model = CLIP(embed_dim=64, vision_cfg=VISION, text_cfg=TEXT).eval()
@@ -191,26 +166,9 @@ def test_bfloat16_is_close(tiny: Encoder) -> None:
     half = load_encoder("tiny-demo", pretrained="random", precision="bf16", device="cpu")
     pixels = np.random.default_rng(0).integers(0, 256, (8, 64, 64, 3), np.uint8)
     assert cosine(tiny.encode_images(pixels), half.encode_images(pixels)).min() > 0.999
-    tokens = tiny.tokenize(CAPTIONS).tokens
+    tokens = tiny.tokenize(ODD_CAPTIONS).tokens
     assert cosine(tiny.encode_tokens(tokens), half.encode_tokens(tokens)).min() > 0.999
     assert tiny.provenance["precision"] == "fp32" and half.provenance["precision"] == "bf16"
-
-
-@pytest.mark.parametrize(
-    ("device", "has_bf16", "wanted"),
-    [
-        ("cpu", True, "bf16"),
-        ("cpu", False, "fp32"),
-        ("cuda", True, "bf16"),
-        ("cuda", False, "fp16"),
-    ],
-)
-def test_auto_takes_bfloat16_only_where_the_hardware_has_it(
-    monkeypatch: pytest.MonkeyPatch, device: str, has_bf16: bool, wanted: str
-) -> None:
-    monkeypatch.setattr(precision, "_cpu_has_bf16", lambda: has_bf16)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: has_bf16)
-    assert choose_precision("auto", torch.device(device)) == wanted
 
 
 def test_batches_come_one_late_in_order(tiny: Encoder) -> None:
@@ -229,102 +187,3 @@ def test_batches_come_one_late_in_order(tiny: Encoder) -> None:
     wanted = [tiny.encode_images(pixels[start : start + 3]) for start in (0, 3, 6)]
     assert all(np.array_equal(a, b) for a, b in zip(found, wanted, strict=True))
     assert list(tiny.encode_image_batches([])) == []
-
-
-def load(model: str = "RN50", pretrained: str = "random", **options: str) -> Encoder:
-    return load_encoder(
-        model,
-        pretrained=pretrained,
-        precision=options.get("precision", "fp32"),
-        device=options.get("device", "cpu"),
-    )
-
-
-@pytest.fixture
-def small_model(tmp_path: Path) -> str:
-    """A small model registered with open_clip under a name of its own."""
-    name = "mmfeat-test-small"
-    (tmp_path / f"{name}.json").write_text(
-        '{"embed_dim": 32, "vision_cfg": {"image_size": 32, "layers": 1, "width": 32,'
-        ' "head_width": 16, "patch_size": 16}, "text_cfg": {"context_length": 77,'
-        ' "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1}}'
-    )
-    open_clip.add_model_config(tmp_path / f"{name}.json")
-    return name
-
-
-def test_weights_from_files(tmp_path: Path, small_model: str) -> None:
-    torch.manual_seed(5)
-    model = open_clip.create_model(small_model, load_weights=False)
-    save_file(model.state_dict(), tmp_path / "w.safetensors")
-    torch.save({"state_dict": model.state_dict()}, tmp_path / "w.pt")
-    encoders = [load(small_model, str(tmp_path / name)) for name in ("w.safetensors", "w.pt")]
-    pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
-    values = [encoder.encode_images(pixels) for encoder in encoders]
-    assert np.array_equal(values[0], values[1])
-    sums = {encoder.provenance["weights_sha256"] for encoder in encoders}
-    assert len(sums) == 2 and all(len(digest) == 64 for digest in sums)
-    assert load(small_model).provenance["weights_sha256"] not in sums
-
-
-class Harmful:
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return os.mkdir, ("harm-was-done",)
-
-
-def test_bad_weights_end_in_one_error(
-    tmp_path: Path, small_model: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    torch.save({"weights": Harmful()}, tmp_path / "harm.pt")
-    torch.save([1, 2], tmp_path / "list.pt")
-    (tmp_path / "text.pt").write_text("hello")
-    (tmp_path / "empty.pt").touch()
-    (tmp_path / "text.safetensors").write_text("hello")
-    save_file({"a": torch.zeros(2)}, tmp_path / "other.safetensors")
-    for name in ("harm.pt", "list.pt", "text.pt", "empty.pt", "text.safetensors"):
-        with pytest.raises(EncoderError, match=name):
-            load(small_model, str(tmp_path / name))
-    with pytest.raises(EncoderError, match="belong to the model"):
-        load(small_model, str(tmp_path / "other.safetensors"))
-    assert not (tmp_path / "harm-was-done").exists()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"model": "ViT-B-23"}, "ViT-B-32"),
-        ({"pretrained": "no-such-tag"}, "its tags are openai"),
-        ({"precision": "fp8"}, "fp8"),
-        ({"precision": "fp16"}, "GPU"),
-        ({"device": "nonsense"}, "nonsense"),
-    ],
-)
-def test_wrong_choices_end_in_one_error(arguments: dict[str, str], message: str) -> None:
-    with pytest.raises(EncoderError, match=message):
-        load(**arguments)
-
-
-def test_without_network_and_cache_the_error_comes_soon_and_names_the_way_out(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    started = time.monotonic()
-    with pytest.raises(EncoderError, match="--pretrained FILE"):
-        load("ViT-B-32", "openai")
-    assert time.monotonic() - started < 30  # not a claim of speed: that it does not hang
-
-
-def test_the_registry_resolves() -> None:
-    assert set(ENCODERS) == {"tiny-demo", "open_clip"}
-    assert all(plugin.summary for plugin in ENCODERS.values())
-
-
-@pytest.mark.skipif(
-    importlib.util.find_spec("transformers") is not None, reason="transformers is installed"
-)
-@pytest.mark.parametrize("model", ["ViT-B-16-SigLIP", "roberta-ViT-B-32"])
-def test_a_model_that_needs_more_packages_says_so(model: str) -> None:
-    with pytest.raises(EncoderError, match="pip install transformers"):
-        load(model)

@@ -1,0 +1,1 @@
+"""How long the heads train, side by side with what one would write otherwise."""

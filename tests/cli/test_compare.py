@@ -1,0 +1,61 @@
+"""`mmfeat compare` as a user meets it: the leaderboard, settings and flags, errors, tracking."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.files import rows
+from tests.support.workspaces import Mmfeat, error_line
+
+
+def test_compare_writes_a_leaderboard(mmfeat: Mmfeat, project: Path) -> None:
+    arguments = ("compare", "--heads", "knn,logreg", "--fusions", "image,concat", "--folds", "3")
+    result = mmfeat(*arguments)
+    assert result.exit_code == 0, result.stderr
+    board = rows(project / "artifacts/leaderboard.csv")
+    assert len(board) == 4
+    nested = [float(row["nested"]) for row in board]
+    assert nested == sorted(nested, reverse=True)
+    assert mmfeat(*arguments).stderr.count("finished already") == 4
+
+
+def test_compare_takes_its_cells_from_the_settings_and_flags_override(
+    mmfeat: Mmfeat, project: Path
+) -> None:
+    with (project / "mmfeat.toml").open("a") as file:
+        file.write('\n[compare]\nheads = ["knn", "mlp"]\nfusions = ["image", "gated"]\nseeds = 2\n')
+    result = mmfeat("compare", "--heads", "knn", "--folds", "3")
+    assert result.exit_code == 0, result.stderr
+    (row,) = rows(project / "artifacts/leaderboard.csv")
+    assert (row["head"], row["fusion"], len(row["run"].split())) == ("knn", "image", 2)
+    assert "±" in result.stdout
+    assert "left out: knn × gated" in result.stderr
+    assert "2/2 knn × image × seed 1" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--heads", "nohead"), "a head is one of"),
+        (("--objective", "best"), "an objective is one of"),
+        (("--budget", "soon"), "budget"),
+        (("--heads", "knn", "--fusions", "gated"), "all were left out"),
+        (("--track", "nowhere"), "tracker"),
+    ],
+)
+def test_a_comparison_that_cannot_be_ends_in_one_line(
+    mmfeat: Mmfeat, project: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    assert words in error_line(mmfeat, "compare", *arguments)
+    assert not list((project / "artifacts").glob("runs/*"))
+
+
+def test_every_cell_of_a_comparison_is_tracked(mmfeat: Mmfeat, project: Path) -> None:
+    pytest.importorskip("tensorboard", reason="tensorboard is not installed")
+    arguments = ("--heads", "knn", "--fusions", "image,text", "--folds", "3")
+    result = mmfeat("compare", *arguments, "--track", "tensorboard")
+    assert result.exit_code == 0, result.stderr
+    sent = {path.name for path in (project / "artifacts/tracking/tensorboard").iterdir()}
+    assert sent == {row["run"] for row in rows(project / "artifacts/leaderboard.csv")}

@@ -1,0 +1,19 @@
+"""Tokens are those of the model's tokenizer, and cut captions are counted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from open_clip import SimpleTokenizer
+
+from mmfeat.extract.encoders.tokens import tokenize
+from tests.support.toy import ODD_CAPTIONS
+
+
+@pytest.mark.parametrize("context", [8, 77])
+def test_tokens_are_those_of_the_tokenizer_and_cuts_are_counted(context: int) -> None:
+    tokenizer = SimpleTokenizer(context_length=context)
+    found = tokenize(tokenizer, ODD_CAPTIONS, context=context)
+    assert np.array_equal(found.tokens, tokenizer(ODD_CAPTIONS).numpy())
+    assert np.array_equal(found.lengths, (found.tokens != 0).sum(axis=1))
+    assert found.truncated.tolist() == [0, 0, 0, 1, int(context == 8), int(context == 8)]
