@@ -45,7 +45,6 @@ SLOW = {
     "extract/test_resume.py": "kills",
     "fit/heads/test_estimators.py": "the checks of scikit-learn for every head",
     "fit/heads/test_heads.py": "the contract of every head",
-    "fit/heads/test_lightgbm.py": "trees of many rows",
     "fit/models/test_checkpoint.py": "every head, interrupted at every fold",
     "fit/models/test_ensemble.py": "many fits",
     "fit/models/test_model.py": "every head with every fusion and loss",
