@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.support.s3 import S3
 
 
-# What `make check` leaves out, and why; everything else runs in half a minute on two cores.
+# The files and tests that `make check` leaves out, and why; the others take half a minute.
 SLOW = {
     "cli/test_cli.py": "whole pipelines",
     "cli/test_compare.py": "many fits",
@@ -41,16 +41,25 @@ SLOW = {
     "extract/engines/test_ray.py": "a Ray cluster",
     "extract/engines/test_shared.py": "a server of S3, kills",
     "extract/engines/test_torchrun.py": "several processes, kills",
+    "extract/images/test_images.py::test_a_scan_of_a_hundred_megapixels_is_read": "100 megapixels",
     "extract/images/test_sources.py": "a server of S3",
+    "extract/test_disk.py": "a full disk at every size",
+    "extract/test_repeats.py": "extractions interrupted at every step",
     "extract/test_resume.py": "kills",
     "fit/heads/test_estimators.py": "the checks of scikit-learn for every head",
     "fit/heads/test_heads.py": "the contract of every head",
+    "fit/heads/test_logreg.py": "the optimum of scikit-learn, many times",
+    "fit/heads/torch/test_threads.py": "processes with one to several threads",
     "fit/models/test_checkpoint.py": "every head, interrupted at every fold",
     "fit/models/test_ensemble.py": "many fits",
     "fit/models/test_model.py": "every head with every fusion and loss",
+    "fit/models/test_stacking.py": "networks of several hundred steps",
     "fit/test_run_fit.py": "many fits",
     "fit/test_streamed_fits.py": "fits of rows that are not in memory",
+    "predict/test_predict.py": "a fit for every test",
+    "predict/test_submission.py": "whole pipelines",
     "report/test_browser.py": "Chromium",
+    "report/test_curves.py": "brute force over many rows",
     "report/test_report.py": "whole pages",
     "report/test_thumbnails.py": "a server of S3",
     "runs/test_seal.py": "a kill at every step",
@@ -58,6 +67,7 @@ SLOW = {
     "store/parts/test_parts.py": "stores of many files",
     "store/parts/test_parts_written.py": "kills",
     "store/test_damage.py": "200 damaged files",
+    "store/test_verify.py::test_a_row_takes_some_bytes_whatever_it_holds": "a million rows",
     "test_extending.py": "a copy of the tree for every patch",
     "test_newcomer.py": "a whole pipeline",
     "test_packaging.py": "builds and installs the wheel",
@@ -69,13 +79,14 @@ SLOW = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of slow files, and of no file that is not there."""
+    """Mark the slow tests, and refuse a slow file that is not there."""
     here = Path(__file__).parent
-    missing = [name for name in SLOW if not (here / name).is_file()]
+    missing = [name for name in SLOW if not (here / name.partition("::")[0]).is_file()]
     if missing:
         raise pytest.UsageError(f"tests/conftest.py calls files slow that are missing: {missing}")
     for item in items:
-        if item.path.relative_to(here).as_posix() in SLOW:
+        file = item.path.relative_to(here).as_posix()
+        if file in SLOW or f"{file}::{item.name.partition('[')[0]}" in SLOW:
             item.add_marker(pytest.mark.slow)
 
 
