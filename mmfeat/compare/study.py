@@ -66,17 +66,19 @@ class Trial:
 
 
 @contextmanager
-def open_study(path: Path, identity: str) -> Iterator[optuna.Study]:
+def open_study(
+    path: Path, identity: str, *, lock_seconds: float = LOCK_SECONDS
+) -> Iterator[optuna.Study]:
     """Open the study at `path`, or make it; nobody else has it meanwhile.
 
     `identity` is all that its trials depend on. Raises `RunError` where the file is another
-    search's, is in use, or is no sound SQLite file.
+    search's, is in use for longer than `lock_seconds`, or is no sound SQLite file.
     """
     _route_messages()
     try:
         with locked(path.with_name(f"{path.name}.lock")):
             study = optuna.create_study(
-                storage=_open_storage(path),
+                storage=_open_storage(path, lock_seconds),
                 study_name="search",
                 direction="maximize",
                 load_if_exists=True,
@@ -196,9 +198,9 @@ def _trial(number: int, kept: FrozenTrial) -> Trial:
     )
 
 
-def _open_storage(path: Path) -> optuna.storages.RDBStorage:
+def _open_storage(path: Path, lock_seconds: float) -> optuna.storages.RDBStorage:
     # by a function and not by an address, which some letters of a path would break
-    connect = partial(sqlite3.connect, path, timeout=LOCK_SECONDS, check_same_thread=False)
+    connect = partial(sqlite3.connect, path, timeout=lock_seconds, check_same_thread=False)
     try:
         return optuna.storages.RDBStorage(
             "sqlite://", engine_kwargs={"creator": connect, "poolclass": NullPool}

@@ -14,7 +14,6 @@ from mmfeat.metrics.sets import class_scores
 from mmfeat.types import Targets
 
 N_REFITS = 20  # for the spread of thresholds that depend on one another
-MOST_REFITTED = 2**25  # cells of the table up to which these are chosen so many times
 SEPARABLE = ("macro-f1", "f-beta")  # each class's draws are enough
 WIDTH = (0.05, 0.95)  # of the spread: the central 90 %
 
@@ -54,7 +53,7 @@ def spread(problem: TuningData, objective: str, method: str) -> list[float | Non
 
 def can_spread(problem: TuningData, objective: str) -> bool:
     """Whether the spread is found in seconds; choosing all anew takes minutes for large tables."""
-    return objective in SEPARABLE or problem.targets.size <= MOST_REFITTED
+    return objective in SEPARABLE or problem.targets.size <= problem.limits.refitted_cells
 
 
 def per_class(

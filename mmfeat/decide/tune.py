@@ -22,7 +22,7 @@ from mmfeat.decide.calibration.calibration import fit_calibration
 from mmfeat.decide.decision import Decision
 from mmfeat.decide.expected_f1 import fill_empty
 from mmfeat.decide.nested import Candidate, Nested, nested
-from mmfeat.decide.per_class import MOST_REFITTED, can_spread, per_class, spread
+from mmfeat.decide.per_class import can_spread, per_class, spread
 from mmfeat.decide.resampling import interval, resampled_values
 from mmfeat.decide.thresholds import (
     HALF,
@@ -34,7 +34,8 @@ from mmfeat.decide.thresholds import (
     unmet,
     value_of,
 )
-from mmfeat.decide.thresholds.samples import MOST_CELLS, rows_used
+from mmfeat.decide.thresholds.samples import rows_used
+from mmfeat.decide.thresholds.tuning_data import LIMITS, Limits
 from mmfeat.errors import ConfigError, RunError
 from mmfeat.types import IntArray, OutOfFold, Targets
 
@@ -50,12 +51,15 @@ def tune(
     seed: int = 0,
     beta: float = 2.0,
     floor: float = 0.9,
+    trusted_error: float = TRUSTED,
+    limits: Limits = LIMITS,
 ) -> Decision:
     """Decide how out-of-fold `scores` become label sets.
 
     `method` and `decode` are the objective's own unless given; what is given is used even where
     it does not pay. `beta` is of the objective f-beta, `floor` of precision-at-least and
-    recall-at-least. Raises `PluginError` or `ConfigError` for an unknown objective, method,
+    recall-at-least. Expected F1 decodes where the mean calibration error is at most
+    `trusted_error`. Raises `PluginError` or `ConfigError` for an unknown objective, method,
     decode or option, and `RunError` where the scores are not probabilities, or come from one
     fold.
     """
@@ -69,6 +73,7 @@ def tune(
         beta=_checked("beta", beta, low=0.01, high=100.0) if objective == "f-beta" else 1.0,
         floor=_checked("floor", floor, low=0.0, high=1.0),
         seed=seed,
+        limits=limits,
     )
     calibration = fit_calibration(
         data.probabilities, targets, folds, nested="expected-f1" in decodes
@@ -91,7 +96,9 @@ def tune(
             Candidate(method=decision.method, decode="expected-f1"),
             calibrations=calibration.without,
         )
-        if reason := _against_decoding(decision, data, by_cut=found, by_set=decoded):
+        if reason := _against_decoding(
+            decision, data, by_cut=found, by_set=decoded, trusted_error=trusted_error
+        ):
             notes += [f"thresholds are used in place of expected-f1: {reason}"]
         else:
             decision, found = replace(decision, decode="expected-f1"), decoded
@@ -185,7 +192,12 @@ def _chosen(data: TuningData, objective: str, method: str) -> tuple[float, ...]:
 
 
 def _against_decoding(
-    decision: Decision, data: TuningData, *, by_cut: Nested, by_set: Nested
+    decision: Decision,
+    data: TuningData,
+    *,
+    by_cut: Nested,
+    by_set: Nested,
+    trusted_error: float,
 ) -> str | None:
     """Why thresholds are to be preferred to decoding by expected F1; None where they are not."""
 
@@ -197,8 +209,8 @@ def _against_decoding(
     cut, set_ = worth(by_cut.sets), worth(by_set.sets)
     decoded = decision.decide(data.probabilities, decode="expected-f1")
     half = data.predict(np.full(data.n_labels, HALF))
-    if error > TRUSTED:
-        return f"the calibration error on the folds, {error:.3f}, is above {TRUSTED}"
+    if error > trusted_error:
+        return f"the calibration error on the folds, {error:.3f}, is above {trusted_error}"
     if set_ < cut:
         return f"on the folds thresholds reach {cut:.4f}, decoding {set_:.4f}"
     if value_of(decision.objective, data, decoded) < value_of(decision.objective, data, half):
@@ -221,11 +233,12 @@ def _notes(decision: Decision, data: TuningData, tuned: Targets) -> list[str]:
     if decision.method in SAMPLED and rows_used(data) < n_rows:
         notes += [
             f"thresholds are chosen on {rows_used(data):,} of {n_rows:,} rows drawn at random:"
-            f" samples-f1 ties the rows' labels, and more than {MOST_CELLS:,} scores take minutes"
+            " samples-f1 ties the rows' labels, and more than"
+            f" {data.limits.sampled_cells:,} scores take minutes"
         ]
     if not can_spread(data, decision.objective):
         notes += [
-            f"no spread of thresholds: above {MOST_REFITTED:,} scores, and these are"
+            f"no spread of thresholds: above {data.limits.refitted_cells:,} scores, and these are"
             f" {data.targets.size:,}, only macro-f1 and f-beta have one"
         ]
     failing = labels[unmet(decision.objective, data, tuned)]

@@ -48,10 +48,13 @@ class Corners:
     lowest: np.floating
 
 
-def find_corners(scores: Scores, truth: NDArray[np.generic]) -> Corners:
-    """As `count_above`, of the positives' scores alone, of which there may be few."""
+def find_corners(scores: Scores, truth: NDArray[np.generic], *, chunk: int = CHUNK) -> Corners:
+    """As `count_above`, of the positives' scores alone, of which there may be few.
+
+    `chunk` rows are looked at at once.
+    """
     keys = sorted_keys(scores, truth)
-    parts = (keys[start : start + CHUNK] for start in range(0, len(keys), CHUNK))
+    parts = (keys[start : start + chunk] for start in range(0, len(keys), chunk))
     positives = np.concatenate([part[(part & 1).astype(bool)] for part in parts])[::-1]
     ends = np.flatnonzero(np.append(positives[1:] != positives[:-1], True)[: len(positives)])
     upper = positives[ends]

@@ -8,6 +8,7 @@ without it, those that the run would decide otherwise.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
@@ -28,12 +29,19 @@ class Doubts:
 
 
 def find_doubts(
-    probabilities: NDArray[np.floating], predicted: Targets, targets: Targets
+    probabilities: NDArray[np.floating],
+    predicted: Targets,
+    targets: Targets,
+    *,
+    version_of: Callable[[str], str] = version,
 ) -> Doubts:
-    """Find at most `MAX_DOUBTS` cells; all arrays of shape (n, k)."""
+    """Find at most `MAX_DOUBTS` cells; all arrays of shape (n, k).
+
+    `version_of` gives the version of a package, or raises `PackageNotFoundError`.
+    """
     confidence = np.where(targets, probabilities, 1 - probabilities)
     try:
-        method = f"confident learning, by cleanlab {version('cleanlab')}"
+        method = f"confident learning, by cleanlab {version_of('cleanlab')}"
         found = _by_cleanlab(probabilities, targets)
     except PackageNotFoundError:
         method = "a ranking by confidence; with `pip install 'mmfeat[cleanlab]'`, by cleanlab"

@@ -16,7 +16,7 @@ import numpy as np
 from mmfeat.core.workspace import Workspace
 from mmfeat.errors import StoreError
 from mmfeat.report.doubts import find_doubts
-from mmfeat.report.thumbnails import Thumbnails
+from mmfeat.report.thumbnails import MAX_BYTES, Thumbnails
 from mmfeat.runs.run import Run
 from mmfeat.store import FeatureStore
 from mmfeat.types import OutOfFold, Targets
@@ -82,9 +82,17 @@ class Gallery:
 
 
 def make_gallery(
-    run: Run, workspace: Workspace, *, images: Path | str | None, max_thumbnails: int
+    run: Run,
+    workspace: Workspace,
+    *,
+    images: Path | str | None,
+    max_thumbnails: int,
+    max_bytes: int = MAX_BYTES,
 ) -> Gallery:
-    """Choose the rows of a finished run; without `images` there are no pictures."""
+    """Choose the rows of a finished run; without `images` there are no pictures.
+
+    There are `max_thumbnails` of them, or as many as `max_bytes` hold.
+    """
     scores, decision = run.oof, run.decision
     predicted = decision.decide(scores.probabilities)
     doubts = find_doubts(scores.probabilities, predicted, scores.targets)
@@ -95,7 +103,9 @@ def make_gallery(
     for cell in doubts.cells:
         kinds.setdefault(cell, []).append("doubt")
     captions, paths = _captions_and_paths(run, workspace, scores.ids)
-    thumbnails = Thumbnails(images or Path(), limit=max_thumbnails if images else 0)
+    thumbnails = Thumbnails(
+        images or Path(), limit=max_thumbnails if images else 0, max_bytes=max_bytes
+    )
     cards = []
     for row in _order(scores, kinds):
         picture, missing = thumbnails.take(paths[row]) if paths else ("", "the store is missing")

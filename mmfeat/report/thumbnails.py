@@ -29,11 +29,11 @@ log = logging.getLogger(__name__)
 
 
 class Thumbnails:
-    """Hands out pictures of a folder or address until `limit` or `MAX_BYTES` is reached."""
+    """Hands out pictures of a folder or address until `limit` or `max_bytes` is reached."""
 
-    def __init__(self, images: Path | str, *, limit: int) -> None:
+    def __init__(self, images: Path | str, *, limit: int, max_bytes: int = MAX_BYTES) -> None:
         self._images = open_images(images)
-        self._left, self._bytes_left = limit, MAX_BYTES
+        self._left, self._bytes_left = limit, max_bytes
 
     def take(self, name: str) -> tuple[str, str]:
         """Give (data URI, "") for the image `name`, or ("", why there is none)."""

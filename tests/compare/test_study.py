@@ -9,7 +9,6 @@ import sys
 
 import pytest
 
-from mmfeat.compare import study
 from mmfeat.core.workspace import Workspace
 from mmfeat.errors import ConfigError, RunError
 from mmfeat.fit.training_data import Training
@@ -17,6 +16,7 @@ from tests.support.cells import START, plan
 
 pytest.importorskip("optuna", reason="optuna is not installed; pip install 'mmfeat[search]'")
 
+from mmfeat.compare.study import open_study
 from mmfeat.compare.trials import plan_search, run_trials
 
 
@@ -44,7 +44,7 @@ def test_two_searches_at_once_on_one_study_are_refused(
 
 
 def test_a_broken_or_locked_file_is_one_clear_error(
-    workspace: Workspace, training: Training, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, training: Training
 ) -> None:
     path = workspace.search("mine")
     path.parent.mkdir(parents=True)
@@ -53,11 +53,13 @@ def test_a_broken_or_locked_file_is_one_clear_error(
         run_trials(workspace, plan(), training, trials=1, name="mine")
     path.unlink()
     run_trials(workspace, plan(), training, trials=1, name="mine")
-    monkeypatch.setattr(study, "LOCK_SECONDS", 0.1)
     blocker = sqlite3.connect(path)
     blocker.execute("BEGIN EXCLUSIVE")
-    with pytest.raises(RunError, match="database is locked"):
-        run_trials(workspace, plan(), training, trials=2, name="mine")
+    with (
+        pytest.raises(RunError, match="database is locked"),
+        open_study(path, plan().identity(training.digest), lock_seconds=0.1),
+    ):
+        pass
     blocker.close()
     assert len(run_trials(workspace, plan(), training, trials=2, name="mine")) == 2
     with sqlite3.connect(path) as other:

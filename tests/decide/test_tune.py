@@ -9,7 +9,7 @@ import pytest
 from mmfeat.decide.decision import Decision
 from mmfeat.decide.resampling import interval, resampled_values
 from mmfeat.decide.thresholds import OBJECTIVES, choose_thresholds
-from mmfeat.decide.thresholds.tuning_data import TuningData
+from mmfeat.decide.thresholds.tuning_data import Limits, TuningData
 from mmfeat.decide.tune import tune
 from mmfeat.errors import ConfigError, MmfeatError, PluginError, RunError
 from mmfeat.metrics import summarise
@@ -129,9 +129,8 @@ def test_samples_f1_decodes_sets_and_falls_back_where_it_must() -> None:
     assert (found.decode == "thresholds") == bool(told)
 
 
-def test_untrusted_probabilities_are_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mmfeat.decide.tune.TRUSTED", 0.0)
-    found = tune(scores(), objective="samples-f1")
+def test_untrusted_probabilities_are_not_decoded() -> None:
+    found = tune(scores(), objective="samples-f1", trusted_error=0.0)
     assert found.decode == "thresholds"
     assert any("calibration error" in note for note in found.notes)
 
@@ -159,16 +158,15 @@ def test_notes_name_rare_absent_and_unreachable_classes() -> None:
     assert not unmet or set(unmet[0].split(": ")[1].split(", ")) <= reached
 
 
-def test_what_large_tables_go_without_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_large_tables_go_without_is_told() -> None:
     given = scores(n=400)
     assert tune(given, objective="micro-f1").per_class[0]["spread"] is not None
-    monkeypatch.setattr("mmfeat.decide.per_class.MOST_REFITTED", 1_599)
-    monkeypatch.setattr("mmfeat.decide.thresholds.samples.MOST_CELLS", 800)
+    limits = Limits(refitted_cells=1_599, sampled_cells=800)
     for objective, told in {"micro-f1": "no spread", "samples-f1": "200 of 400 rows"}.items():
-        decision = tune(given, objective=objective)
+        decision = tune(given, objective=objective, limits=limits)
         assert told in " | ".join(decision.notes)
         assert {row["spread"] for row in decision.per_class} == {None}
-    decision = tune(given, objective="macro-f1")
+    decision = tune(given, objective="macro-f1", limits=limits)
     assert decision.per_class[0]["spread"] is not None
     assert not any("spread" in note for note in decision.notes)
 

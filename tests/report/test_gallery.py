@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +10,10 @@ from mmfeat.config import DataSettings
 from mmfeat.core.workspace import Workspace
 from mmfeat.demo.made_up import make_run
 from mmfeat.extract.importing import store_embeddings
-from mmfeat.report import doubts, gallery, thumbnails
+from mmfeat.report import gallery
 from mmfeat.report.doubts import find_doubts
 from mmfeat.report.gallery import Gallery, make_gallery
-from mmfeat.report.thumbnails import Thumbnails
+from mmfeat.report.thumbnails import MAX_BYTES, Thumbnails
 from mmfeat.runs.run import Run
 from mmfeat.tables import read_table
 from tests.support.toy import make_picture
@@ -38,10 +38,12 @@ def run(tmp_path: Path) -> Run:
     return make_run(workspace, "r")
 
 
-def draw(run: Run, *, max_thumbnails: int = 100) -> Gallery:
+def draw(run: Run, *, max_thumbnails: int = 100, max_bytes: int = MAX_BYTES) -> Gallery:
     workspace = Workspace(run.folder.parent.parent)
     images = workspace.root.parent / "images"
-    return make_gallery(run, workspace, images=images, max_thumbnails=max_thumbnails)
+    return make_gallery(
+        run, workspace, images=images, max_thumbnails=max_thumbnails, max_bytes=max_bytes
+    )
 
 
 def test_it_shows_the_surest_mistakes_of_every_class(run: Run) -> None:
@@ -75,13 +77,10 @@ def test_captions_and_pictures_come_from_the_store_and_the_folder(run: Run) -> N
         assert len(card.picture) < 20_000
 
 
-def test_pictures_are_limited_in_number_and_bytes(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pictures_are_limited_in_number_and_bytes(run: Run) -> None:
     assert sum(bool(card.picture) for card in draw(run, max_thumbnails=3).cards) == 3
     assert not any(card.picture for card in draw(run, max_thumbnails=0).cards)
-    monkeypatch.setattr(thumbnails, "MAX_BYTES", 1)
-    cards = draw(run).cards
+    cards = draw(run, max_bytes=1).cards
     assert sum(bool(card.picture) for card in cards) == 1
     assert cards[-1].missing == "not shown, to keep the page small"
 
@@ -108,18 +107,21 @@ def test_without_its_store_a_run_has_no_captions(
 
 
 @pytest.mark.parametrize("cleanlab", [True, False])
-def test_a_swapped_label_is_in_doubt(cleanlab: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_swapped_label_is_in_doubt(cleanlab: bool) -> None:
     if cleanlab:
         pytest.importorskip("cleanlab")
-    else:
-        monkeypatch.setattr(doubts, "version", _missing)
     rng = np.random.default_rng(0)
     targets = (rng.random((200, 3)) < 0.4).astype(np.uint8)
     targets[:, 2] = 0
     p = np.where(targets, 0.9, 0.1) + rng.normal(0, 0.02, targets.shape)
     targets[[5, 9], [0, 1]] ^= 1
     p[[5, 9], [0, 1]] = np.where(targets[[5, 9], [0, 1]], 0.02, 0.98)
-    found = find_doubts(p.astype(np.float32), (p >= 0.5).astype(np.uint8), targets)
+    found = find_doubts(
+        p.astype(np.float32),
+        (p >= 0.5).astype(np.uint8),
+        targets,
+        version_of=version if cleanlab else _missing,
+    )
     assert set(found.cells) == {(5, 0), (9, 1)}
     assert ("confident learning" in found.method) == cleanlab
     assert "cleanlab" in found.method

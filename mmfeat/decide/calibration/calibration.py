@@ -85,16 +85,21 @@ def calibrate(
 
 
 def fit_calibration(
-    probabilities: FloatArray, targets: Targets, folds: IntArray, *, nested: bool = False
+    probabilities: FloatArray,
+    targets: Targets,
+    folds: IntArray,
+    *,
+    nested: bool = False,
+    many: int = MANY,
 ) -> Calibration:
     """Choose and fit a map for each class; if `nested`, without each fold as well.
 
-    `probabilities` and `targets` of shape (n, k), `folds` of shape (n,).
+    `probabilities` and `targets` are (n, k), `folds` (n,). Of `many` rows logits are binned.
     """
     rows = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
 
     def fit_class(j: int) -> tuple[Calibrator, list[Calibrator], Reliability, Reliability]:
-        fitting = _Fitting(probabilities[:, j], targets[:, j], rows)
+        fitting = _Fitting(probabilities[:, j], targets[:, j], rows, many=many)
         best, held_out = fitting.best(fitting.folds)
         without = [fitting.best(_other(fitting.folds, fold))[0] for fold in fitting.folds * nested]
         before = fitting.reliability((Calibrator(),) * len(rows))
@@ -149,13 +154,13 @@ class _Fitting:
     stand by their scores, so that isotonic steps are cheap to interpolate.
     """
 
-    def __init__(self, p: Scores, truth: Targets, folds: list[IntArray]) -> None:
+    def __init__(self, p: Scores, truth: Targets, folds: list[IntArray], *, many: int) -> None:
         self.folds = tuple(range(len(folds)))
         order = [rows[rising_order(p[rows])] for rows in folds]
         self.p, self.truth = [p[rows] for rows in order], [truth[rows] for rows in order]
         self.rows = [_Part.of(*each) for each in zip(self.p, self.truth, strict=True)]
         self.condensed, self.few = None, self.rows
-        if len(p) > MANY:
+        if len(p) > many:
             logits = (logit(p, smallest=SMALLEST) for p in self.p)
             self.condensed = BinnedLogits.of(zip(logits, self.truth, strict=True))
             self.few = [_Part.of(*self.condensed.rows((fold,))) for fold in self.folds]

@@ -31,20 +31,20 @@ class Band:
     hits: int = 0
 
 
-def find_band(scores: FloatArray, truth: Targets) -> Band:
+def find_band(scores: FloatArray, truth: Targets, *, few: int = FEW, chunk: int = CHUNK) -> Band:
     """The scores among which the cut of the greatest F1 lies, and the next lower ones of a cell.
 
     `scores` of shape (n,) in [0, 1] with `truth` of shape (n,), 0 or 1, not all 0. Everything
-    where there are few cells.
+    where there are `few` cells; `chunk` cells are numbered at once.
     """
-    if len(scores) <= FEW or scores.dtype != np.float32:
+    if len(scores) <= few or scores.dtype != np.float32:
         return Band()
     cells, positives = np.zeros((2, N_BINS), dtype=np.int64)
-    for start in range(0, len(scores), CHUNK):
-        part = scores[start : start + CHUNK] + np.float32(0)  # −0.0 becomes 0.0
+    for start in range(0, len(scores), chunk):
+        part = scores[start : start + chunk] + np.float32(0)  # −0.0 becomes 0.0
         bins = (part.view(np.uint32) >> HALF_WORD).astype(np.int64)
         cells += np.bincount(bins, minlength=N_BINS)
-        true = truth[start : start + CHUNK].astype(bool)
+        true = truth[start : start + chunk].astype(bool)
         positives += np.bincount(bins[true], minlength=N_BINS)
     chosen, hits = (np.append(np.cumsum(each[::-1])[::-1], 0) for each in (cells, positives))
     best = (2 * hits[:-1] / (hits[0] + chosen[:-1])).max()

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mmfeat.metrics.ranked import count_above, find_corners, rising_order
+from mmfeat.metrics.ranked import CHUNK, count_above, find_corners, rising_order
 from mmfeat.types import IntArray
 
 Thresholds = NDArray[np.float64]
@@ -90,13 +90,15 @@ def list_cuts(scores: NDArray[np.floating], truth: NDArray[np.integer]) -> Cuts:
     )
 
 
-def list_corners(scores: NDArray[np.floating], truth: NDArray[np.integer]) -> Cuts:
+def list_corners(
+    scores: NDArray[np.floating], truth: NDArray[np.integer], *, chunk: int = CHUNK
+) -> Cuts:
     """As `list_cuts`, with the first cut and those alone that end at a positive's score.
 
     Every other cut predicts more and hits no more than the one before it, so that it is the
     best by no measure; `Cuts.at` is not for these.
     """
-    corners = find_corners(scores, truth)
+    corners = find_corners(scores, truth, chunk=chunk)
     return Cuts(
         thresholds=np.append(above(corners.highest), middle(corners.scores, corners.below)),
         chosen=np.append(0, corners.chosen),

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmfeat.core.parallel import thread_map
-from mmfeat.decide.thresholds.band import find_band
+from mmfeat.decide.thresholds.band import CHUNK, FEW, find_band
 from mmfeat.decide.thresholds.cuts import (
     HALF,
     Cuts,
@@ -41,12 +41,12 @@ def pool(problem: TuningData) -> Cuts:
     return list_corners(problem.probabilities.ravel(), problem.targets.ravel())
 
 
-def best_global(problem: TuningData) -> Thresholds:
-    """One threshold for all classes, the one of the greatest micro-F1."""
+def best_global(problem: TuningData, *, few: int = FEW, chunk: int = CHUNK) -> Thresholds:
+    """One threshold for all classes, the one of the greatest micro-F1; options as `find_band`."""
     if not problem.support.any():
         return np.full(problem.n_labels, HALF)
     scores, truth = problem.probabilities.ravel(), problem.targets.ravel()
-    band = find_band(scores, truth)
+    band = find_band(scores, truth, few=few, chunk=chunk)
     within = (scores >= band.low) & (scores < band.high)
     cuts = list_corners(scores[within], truth[within])
     hits, chosen = band.hits + cuts.hits, band.chosen + cuts.chosen

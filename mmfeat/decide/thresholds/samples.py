@@ -12,7 +12,6 @@ from mmfeat.decide.thresholds.tuning_data import TuningData
 from mmfeat.types import Float64Array, FloatArray, IntArray
 
 MAX_PASSES = 50  # over all classes; a handful is enough
-MOST_CELLS = 2**24  # of the table that are looked at
 
 
 def coordinate(problem: TuningData) -> Thresholds:
@@ -21,7 +20,7 @@ def coordinate(problem: TuningData) -> Thresholds:
     With the other classes fixed, predicting a class for a row changes that row's F1 by a known
     step; the running sum of the steps in the order of the scores gives samples-F1 at every cut
     of the class. Classes with too few positives keep the common threshold. Of a table of more
-    than `MOST_CELLS` cells some rows are looked at, see `rows_used`.
+    than `Limits.sampled_cells` cells some rows are looked at, see `rows_used`.
     """
     if rows_used(problem) < len(problem.targets):
         problem = problem.rows(drawn_rows(problem, len(problem.targets)))
@@ -59,7 +58,7 @@ def coordinate(problem: TuningData) -> Thresholds:
 
 def rows_used(problem: TuningData) -> int:
     """How many rows `coordinate` looks at."""
-    return min(len(problem.targets), max(1, MOST_CELLS // problem.n_labels))
+    return min(len(problem.targets), max(1, problem.limits.sampled_cells // problem.n_labels))
 
 
 def drawn_rows(problem: TuningData, n_rows: int) -> IntArray:

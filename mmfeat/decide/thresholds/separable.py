@@ -76,6 +76,7 @@ def resampled(
     beta: float = 1.0,
     seed: int | tuple[int, ...] = 0,
     n_resamples: int = N_RESAMPLES,
+    most_places: int = MOST_PLACES,
 ) -> Thresholds:
     """The best threshold of each resample of one class's rows, of shape (n_resamples,) or less.
 
@@ -84,16 +85,16 @@ def resampled(
     a sum of m such counts is Poisson(m), so it takes one draw per positive and one for all
     negatives since the positive before. The draws follow the order of the scores: the order of
     the rows does not matter. Cuts whose F-beta on all rows is far below the best, by six relative
-    standard errors of a count, are not candidates, and of many that lie close together so many
-    are. Resamples without positives are left out.
+    standard errors of a count, are not candidates, and of many that lie close together
+    `most_places` are. Resamples without positives are left out.
     """
     rng = np.random.default_rng(seed)
     places = np.flatnonzero(np.diff(cuts.hits)) + 1
     values = cuts.f_beta(beta)[places]
     near = np.flatnonzero(values >= values.max() * (1 - 6 / np.sqrt(cuts.positives)))
     places = places[near[0] : near[-1] + 1]
-    if len(places) > MOST_PLACES:
-        places = places[np.linspace(0, len(places) - 1, MOST_PLACES).round().astype(np.int64)]
+    if len(places) > most_places:
+        places = places[np.linspace(0, len(places) - 1, most_places).round().astype(np.int64)]
     below = cuts.positives - cuts.hits[places[-1]]
     positives = np.diff(cuts.hits[places], prepend=0)
     negatives = np.diff(cuts.chosen[places], prepend=0) - positives

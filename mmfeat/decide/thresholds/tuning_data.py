@@ -14,6 +14,25 @@ MIN_POSITIVES = 10  # a class with fewer shares its threshold
 
 
 @dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Cells (rows × classes) up to which a step looks at the whole table.
+
+    Attributes
+    ----------
+    sampled_cells
+        Larger tables are tuned for samples-F1 on a random sample of their rows.
+    refitted_cells
+        Larger tables have no spread of thresholds that depend on one another.
+    """
+
+    sampled_cells: int = 2**24
+    refitted_cells: int = 2**25
+
+
+LIMITS = Limits()
+
+
+@dataclass(frozen=True, kw_only=True)
 class TuningData:
     """Scores and truth of the tuning rows, and the objective's options.
 
@@ -29,6 +48,8 @@ class TuningData:
         A class with fewer positives shares one threshold with the others of that kind.
     seed
         Of the resamples.
+    limits
+        Sizes above which a step is sampled or left out.
     """
 
     probabilities: FloatArray
@@ -37,6 +58,7 @@ class TuningData:
     floor: float = 0.9
     min_positives: int = MIN_POSITIVES
     seed: int = 0
+    limits: Limits = LIMITS
 
     @property
     def n_labels(self) -> int:

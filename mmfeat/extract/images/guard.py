@@ -53,9 +53,9 @@ def refuse_name(name: str) -> Refusal | None:
     return None
 
 
-def too_large(n_bytes: int) -> Refusal:
-    """The refusal of a file of so many bytes."""
-    return Refusal(Status.TOO_LARGE, f"the file has {n_bytes} bytes; {MAX_FILE_BYTES} are allowed")
+def too_large(n_bytes: int, *, allowed: int = MAX_FILE_BYTES) -> Refusal:
+    """The refusal of a file of `n_bytes`, more than `allowed`."""
+    return Refusal(Status.TOO_LARGE, f"the file has {n_bytes} bytes; {allowed} are allowed")
 
 
 def _open(folder: Path, name: str) -> int | Refusal:

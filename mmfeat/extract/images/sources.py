@@ -72,9 +72,19 @@ class ImagesIn:
 
 @dataclass(frozen=True)
 class ImagesAt:
-    """Images at an address, several requests at a time; one per picture where all is well."""
+    """Images at an address, several requests at a time; one per picture where all is well.
+
+    Attributes
+    ----------
+    first_bytes
+        How many bytes of a file are asked for at once.
+    max_file_bytes
+        Larger files are refused.
+    """
 
     address: Address
+    first_bytes: int = FIRST_BYTES
+    max_file_bytes: int = MAX_FILE_BYTES
 
     def check(self) -> None:
         """As in `Images`."""
@@ -108,7 +118,7 @@ class ImagesAt:
             return Refusal(Status.REFUSED, "the name is too long")
         try:
             with self.address.errors(FileNotFoundError, PermissionError):
-                return _content(filesystem, path)
+                return self._content(filesystem, path)
         except FileNotFoundError:
             refusal = Refusal(Status.MISSING, "there is no such file")
         except PermissionError as error:
@@ -116,25 +126,24 @@ class ImagesAt:
         self._check(filesystem, root)  # else it is not the fault of the picture
         return refusal
 
-
-def _content(filesystem: Any, path: str) -> bytes | Refusal:
-    """Read a file; small ones by one request, large ones after a look at their size."""
-    try:
-        content: bytes = filesystem.cat_file(path, start=0, end=FIRST_BYTES)
-    except Exception:  # an empty file, a folder, an outage: the next request tells
-        content = b""
-    if 0 < len(content) < FIRST_BYTES:
-        return content
-    info = filesystem.info(path)
-    size = info["size"] or 0
-    if info["type"] != "file":
-        return Refusal(Status.REFUSED, "it is not a regular file")
-    if size > MAX_FILE_BYTES:
-        return too_large(size)
-    if not size:
-        return Refusal(Status.CORRUPT, "the file is empty")
-    whole: bytes = filesystem.cat_file(path, start=0, end=size)
-    return whole
+    def _content(self, filesystem: Any, path: str) -> bytes | Refusal:
+        """Read a file; small ones by one request, large ones after a look at their size."""
+        try:
+            content: bytes = filesystem.cat_file(path, start=0, end=self.first_bytes)
+        except Exception:  # an empty file, a folder, an outage: the next request tells
+            content = b""
+        if 0 < len(content) < self.first_bytes:
+            return content
+        info = filesystem.info(path)
+        size = info["size"] or 0
+        if info["type"] != "file":
+            return Refusal(Status.REFUSED, "it is not a regular file")
+        if size > self.max_file_bytes:
+            return too_large(size, allowed=self.max_file_bytes)
+        if not size:
+            return Refusal(Status.CORRUPT, "the file is empty")
+        whole: bytes = filesystem.cat_file(path, start=0, end=size)
+        return whole
 
 
 def _no_folder(place: object) -> ExtractError:

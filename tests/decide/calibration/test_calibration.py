@@ -40,11 +40,10 @@ def reliability(p: NDArray[np.floating], targets: Targets) -> dict[str, float]:
     }
 
 
-def test_many_rows_are_fitted_as_few_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_rows_are_fitted_as_few_are() -> None:
     p, targets, folds = scene(3)
     plain = fit_calibration(p, targets, folds)
-    monkeypatch.setattr("mmfeat.decide.calibration.calibration.MANY", N - 1)
-    warm = fit_calibration(p, targets, folds)
+    warm = fit_calibration(p, targets, folds, many=N - 1)
     assert [f.kind for f in warm.maps] == [f.kind for f in plain.maps]
     for found, expected in zip(warm.maps, plain.maps, strict=True):
         assert found.parameters == pytest.approx(expected.parameters, abs=1e-7)
@@ -52,17 +51,14 @@ def test_many_rows_are_fitted_as_few_are(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize("many", [N // 2, 2 * N])
-def test_maps_without_a_fold_are_those_of_the_other_folds(
-    many: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("mmfeat.decide.calibration.calibration.MANY", many)
+def test_maps_without_a_fold_are_those_of_the_other_folds(many: int) -> None:
     p, targets, folds = scene(3)
     p[:, 1] = 0.5 + 0.3 * np.sign(p[:, 1] - 0.5) * np.abs(2 * p[:, 1] - 1) ** 8  # not smooth
-    found = fit_calibration(p, targets, folds, nested=True)
+    found = fit_calibration(p, targets, folds, nested=True, many=many)
     assert {f.kind for f in found.maps} > {"isotonic"} and len(found.without) == 5
     for fold, maps in enumerate(found.without):
         rest = folds != fold
-        alone = fit_calibration(p[rest], targets[rest], folds[rest])
+        alone = fit_calibration(p[rest], targets[rest], folds[rest], many=many)
         assert [f.kind for f in maps] == [f.kind for f in alone.maps] and alone.without == ()
         for one, other in zip(maps, alone.maps, strict=True):
             assert one.parameters == pytest.approx(other.parameters, rel=1e-12)

@@ -19,6 +19,7 @@ from mmfeat.decide.thresholds.cuts import list_corners, list_cuts
 from mmfeat.decide.thresholds.pooled import best_common, best_common_of_rows, best_global
 from mmfeat.decide.thresholds.samples import rows_used
 from mmfeat.decide.thresholds.separable import resampled
+from mmfeat.decide.thresholds.tuning_data import Limits
 from mmfeat.errors import ConfigError, PluginError
 from mmfeat.types import FloatArray, Targets
 
@@ -339,9 +340,7 @@ def test_ties_constant_scores_and_one_sided_classes() -> None:
 def test_corners_are_the_cuts_that_can_be_best(problem: TuningData, chunk: int) -> None:
     for p, y in zip(problem.probabilities.T, problem.targets.T, strict=True):
         cuts = list_cuts(p, y)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("mmfeat.metrics.ranked.CHUNK", chunk)
-            corners = list_corners(p, y)
+        corners = list_corners(p, y, chunk=chunk)
         kept = np.append(0, np.flatnonzero(np.diff(cuts.hits)) + 1)
         for name in ("thresholds", "chosen", "hits"):
             np.testing.assert_array_equal(getattr(corners, name), getattr(cuts, name)[kept])
@@ -367,28 +366,23 @@ def test_the_best_global_cut_lies_in_the_band(problem: TuningData, seed: int) ->
     p = problem.probabilities * np.float32(rng.choice([1, 1e-3, 0.99])) ** rng.integers(1, 4)
     spread = replace(problem, probabilities=p.astype(np.float32))
     expected = best_global(spread)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mmfeat.decide.thresholds.band.FEW", 0)
-        patch.setattr("mmfeat.decide.thresholds.band.CHUNK", 5)
-        np.testing.assert_array_equal(best_global(spread), expected)
+    np.testing.assert_array_equal(best_global(spread, few=0, chunk=5), expected)
 
 
-def test_the_band_of_many_scores_is_narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_band_of_many_scores_is_narrow() -> None:
     problem = larger(n=20_000)
     expected = best_global(problem)
-    monkeypatch.setattr("mmfeat.decide.thresholds.band.FEW", 0)
     scores = problem.probabilities.ravel()
-    band = find_band(scores, problem.targets.ravel())
+    band = find_band(scores, problem.targets.ravel(), few=0)
     assert ((scores >= band.low) & (scores < band.high)).mean() < 0.2
     assert band.low < expected[0] < band.high
-    np.testing.assert_array_equal(best_global(problem), expected)
+    np.testing.assert_array_equal(best_global(problem, few=0), expected)
 
 
-def test_of_cuts_that_lie_close_together_some_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_cuts_that_lie_close_together_some_are_drawn() -> None:
     problem = larger(n=20_000, k=1)
-    every = resampled(list_cuts(problem.probabilities[:, 0], problem.targets[:, 0]))
-    monkeypatch.setattr("mmfeat.decide.thresholds.separable.MOST_PLACES", 64)
-    some = resampled(list_cuts(problem.probabilities[:, 0], problem.targets[:, 0]))
+    cuts = list_cuts(problem.probabilities[:, 0], problem.targets[:, 0])
+    every, some = resampled(cuts), resampled(cuts, most_places=64)
     assert len(np.unique(some)) <= 64
     worth = [
         value_of("macro-f1", problem, problem.predict(np.median(found, keepdims=True)))
@@ -397,12 +391,12 @@ def test_of_cuts_that_lie_close_together_some_are_drawn(monkeypatch: pytest.Monk
     assert worth[1] == pytest.approx(worth[0], abs=2e-3)
 
 
-def test_samples_f1_of_many_rows_is_tuned_on_some(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_samples_f1_of_many_rows_is_tuned_on_some() -> None:
     problem = larger(n=20_000)
     best = value(problem, "samples-f1", "coordinate")
-    monkeypatch.setattr("mmfeat.decide.thresholds.samples.MOST_CELLS", 20_000)
-    assert rows_used(problem) == 5_000
-    assert best - 0.005 < value(problem, "samples-f1", "coordinate") <= best
+    some = replace(problem, limits=Limits(sampled_cells=20_000))
+    assert rows_used(some) == 5_000
+    assert best - 0.005 < value(some, "samples-f1", "coordinate") <= best
 
 
 def value(problem: TuningData, objective: str, method: str) -> float:

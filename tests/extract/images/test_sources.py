@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mmfeat.core.address import folder_or_address
+from mmfeat.core.address import Address, folder_or_address
 from mmfeat.errors import ExtractError
 from mmfeat.extract.encoders.base import Pixels
-from mmfeat.extract.images import sources
 from mmfeat.extract.images.guard import Refusal
-from mmfeat.extract.images.sources import open_images
+from mmfeat.extract.images.sources import ImagesAt, open_images
 from mmfeat.store import Status
 from mmfeat.types import FloatArray
 from tests.support.extraction import extract_from, repeating_table
@@ -77,15 +76,12 @@ def test_what_is_no_file_of_the_folder_is_told_and_never_read(
     assert whole == b"content"
 
 
-def test_large_files_are_read_whole_and_too_large_ones_are_not(
-    s3: S3, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sources, "FIRST_BYTES", 10)
-    monkeypatch.setattr(sources, "MAX_FILE_BYTES", 20)
+def test_large_files_are_read_whole_and_too_large_ones_are_not(s3: S3) -> None:
     names = [f"{size}.jpg" for size in (9, 10, 11, 20, 21)]
     for name in names:
         s3.files.pipe_file(f"{s3.bucket}/images/{name}", b"x" * int(name[:-4]))
-    *contents, last = read(s3.address("images"), *names)
+    images = ImagesAt(Address(s3.address("images")), first_bytes=10, max_file_bytes=20)
+    *contents, last = images.read(names)
     assert [len(content) for content in contents if isinstance(content, bytes)] == [9, 10, 11, 20]
     assert isinstance(last, Refusal) and last.status == Status.TOO_LARGE and "21" in last.reason
 
