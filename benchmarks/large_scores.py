@@ -32,7 +32,8 @@ from benchmarks.results import machine, write_section
 from mmfeat.config import DataSettings, FitSettings
 from mmfeat.core.memory import peak_memory
 from mmfeat.core.workspace import Workspace
-from mmfeat.decide.thresholds import OBJECTIVES, TuningData, choose_thresholds
+from mmfeat.decide.thresholds import OBJECTIVES, TuningData
+from mmfeat.decide.thresholds.choose import choose_thresholds
 from mmfeat.decide.tune import tune
 from mmfeat.extract.importing import store_embeddings
 from mmfeat.fit.plan import plan_run
@@ -126,11 +127,11 @@ def measure(folder: Path, what: str, *options: str) -> dict[str, float]:
     resource.setrlimit(resource.RLIMIT_DATA, (LIMIT, LIMIT))
     if what == "choose":
         scores = Run(folder).oof
-        problem = TuningData(probabilities=scores.probabilities, targets=scores.targets)
+        data = TuningData(probabilities=scores.probabilities, targets=scores.targets)
         objective, method = options
         timed(
             " by ".join(options),
-            lambda: choose_thresholds(problem, objective=objective, method=method),
+            lambda: choose_thresholds(data, objective=objective, method=method),
         )
     elif what == "tune":
         run = Run(folder)

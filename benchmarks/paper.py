@@ -162,11 +162,11 @@ def report(judged: Mapping[Cell, dict[int, Judged]], options: argparse.Namespace
 def difference(ours: dict[int, Judged], theirs: dict[int, Judged], how: str) -> str:
     """Mean difference of macro-F1 and its interval over rows, the same rows for all seeds."""
     one = next(iter(ours.values()))
-    problem = TuningData(probabilities=one.scores.probabilities, targets=one.targets)
+    data = TuningData(probabilities=one.scores.probabilities, targets=one.targets)
     whole = np.zeros(len(one.targets), dtype=np.int64)  # test rows have no folds
     values = resampled_values(
         "macro-f1",
-        problem,
+        data,
         dict.fromkeys(ours, whole),
         {
             "ours": {seed: getattr(judged, how) for seed, judged in ours.items()},

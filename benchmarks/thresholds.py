@@ -29,7 +29,9 @@ from benchmarks.paths import existing
 from benchmarks.results import machine, write_section
 from mmfeat.decide.calibration.calibration import fit_calibration
 from mmfeat.decide.expected_f1 import decode_expected_f1
-from mmfeat.decide.thresholds import OBJECTIVES, TuningData, choose_thresholds, value_of
+from mmfeat.decide.thresholds import OBJECTIVES, TuningData
+from mmfeat.decide.thresholds.choose import choose_thresholds
+from mmfeat.decide.thresholds.evaluate import value_of
 from mmfeat.decide.tune import tune
 from mmfeat.fit.fusion.fuse import fuse
 from mmfeat.metrics import summarise
@@ -51,11 +53,11 @@ def made_up(n_rows: int, n_labels: int, seed: int = 0) -> TuningData:
     return TuningData(probabilities=(1 / (1 + np.exp(-logits))).astype(np.float32), targets=targets)
 
 
-def grid_search(problem: TuningData) -> NDArray[np.float64]:
+def grid_search(data: TuningData) -> NDArray[np.float64]:
     """The usual loop: for each class the best of 100 thresholds by scikit-learn's f1_score."""
     grid = np.linspace(0.01, 0.99, 100)
     chosen = []
-    for p, y in zip(problem.probabilities.T, problem.targets.T, strict=True):
+    for p, y in zip(data.probabilities.T, data.targets.T, strict=True):
         values = [f1_score(y, p >= t, zero_division=0) for t in grid]
         chosen.append(grid[int(np.argmax(values))])
     return np.array(chosen)
@@ -73,19 +75,19 @@ def seconds(work: Callable[[], Any], repeats: int = REPEATS) -> float:
 
 def speed(shapes: list[tuple[int, int]]) -> str:
     head = " | ".join(f"{n:,} × {k}" for n, k in shapes)
-    problems = [made_up(*shape) for shape in shapes]
+    tables = [made_up(*shape) for shape in shapes]
     cells: dict[str, list[str]] = {}
     exact = [
         seconds(lambda p=p: choose_thresholds(replace(p), objective="macro-f1", method="exact"))  # type: ignore[misc]
-        for p in problems
+        for p in tables
     ]
-    for problem, ours in zip(problems, exact, strict=True):
+    for data, ours in zip(tables, exact, strict=True):
         started = time.perf_counter()
-        gridded = grid_search(problem)
+        gridded = grid_search(data)
         theirs = time.perf_counter() - started
-        chosen = choose_thresholds(problem, objective="macro-f1", method="exact")
-        best = value_of("macro-f1", problem, problem.predict(chosen))
-        found = value_of("macro-f1", problem, problem.predict(gridded))
+        chosen = choose_thresholds(data, objective="macro-f1", method="exact")
+        best = value_of("macro-f1", data, data.predict(chosen))
+        found = value_of("macro-f1", data, data.predict(gridded))
         cells.setdefault("grid of 100 × f1_score, s", []).append(f"{theirs:.1f}")
         cells.setdefault("exact, s", []).append(f"{ours:.3f}")
         cells.setdefault("exact is faster by", []).append(f"**{theirs / ours:.0f} ×**")
@@ -94,20 +96,20 @@ def speed(shapes: list[tuple[int, int]]) -> str:
         for method in entry.methods:
             if method in ("exact", "fixed", "expected-f1") or objective == "f-beta":
                 continue
-            for problem in problems:
+            for data in tables:
                 took = seconds(
-                    lambda p=problem, o=objective, m=method: choose_thresholds(  # type: ignore[misc]
+                    lambda p=data, o=objective, m=method: choose_thresholds(  # type: ignore[misc]
                         replace(p), objective=o, method=m
                     ),
                     repeats=3,
                 )
                 cells.setdefault(f"{objective} by {method}, s", []).append(f"{took:.3f}")
-    for problem in problems:
-        took = seconds(lambda p=problem: decode_expected_f1(p.probabilities), repeats=3)  # type: ignore[misc]
+    for data in tables:
+        took = seconds(lambda p=data: decode_expected_f1(p.probabilities), repeats=3)  # type: ignore[misc]
         cells.setdefault("decoding by expected F1, s", []).append(f"{took:.2f}")
-        folds = np.arange(len(problem.targets)) % N_FOLDS
+        folds = np.arange(len(data.targets)) % N_FOLDS
         started = time.perf_counter()
-        fit_calibration(problem.probabilities, problem.targets, folds)
+        fit_calibration(data.probabilities, data.targets, folds)
         took = time.perf_counter() - started
         cells.setdefault("calibration, s", []).append(f"{took:.1f}")
     lines = [f"| | {head} |", "|---|" + "---:|" * len(shapes)]

@@ -81,10 +81,12 @@ class FitSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class ThresholdSettings:
-    """``[thresholds]``: what the per-class thresholds aim at."""
+    """``[thresholds]``: the objective of the per-class thresholds."""
 
     objective: str = "macro-f1"
     method: str | None = None  # None: the objective's default
+    beta: float = 2.0  # of f-beta: above 1 recall counts more
+    floor: float = 0.9  # of precision-at-least and recall-at-least
 
 
 @dataclass(frozen=True, kw_only=True)

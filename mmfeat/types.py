@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float32]  # probabilities, logits, fused features
 Float64Array = NDArray[np.float64]  # metrics, thresholds, sums
+RealArray = NDArray[np.floating]  # of any precision
 Embeddings = NDArray[np.floating]  # float16 or float32, as stored
 Targets = NDArray[np.uint8]  # 0 or 1
 IntArray = NDArray[np.int64]

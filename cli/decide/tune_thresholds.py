@@ -24,11 +24,11 @@ def tune_thresholds(
         of(ThresholdSettings, "method", "See `mmfeat list methods`; else the objective's own"),
     ] = None,
     beta: Annotated[
-        float, typer.Option("--beta", help="Of f-beta: above 1 recall counts more.")
-    ] = 2.0,
+        float | None, of(ThresholdSettings, "beta", "Of f-beta: above 1 recall counts more")
+    ] = None,
     floor: Annotated[
-        float, typer.Option("--floor", help="Of precision-at-least and recall-at-least.")
-    ] = 0.9,
+        float | None, of(ThresholdSettings, "floor", "Of precision-at-least and recall-at-least")
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the resamples.")] = 0,
     as_json: JsonOption = False,
     workspace: WorkspaceOption = None,

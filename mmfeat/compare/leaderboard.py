@@ -127,7 +127,7 @@ def make_leaderboard(runs: Sequence[Run], *, objective: str) -> Leaderboard:
     entries = {name: _entry(group) for name, group in groups.items()}
     values = resampled_values(
         objective,
-        _problem(first, next(iter(groups.values()))[0].decision),
+        _tuning_data(first, next(iter(groups.values()))[0].decision),
         {one.way: one.folds for group in groups.values() for one in group},
         {name: {one.way: one.held_out for one in group} for name, group in groups.items()},
     )
@@ -226,7 +226,7 @@ def _judge(run: Run, objective: str, first: OutOfFold) -> _Judged:
     )
 
 
-def _problem(scores: OutOfFold, decision: Decision) -> TuningData:
+def _tuning_data(scores: OutOfFold, decision: Decision) -> TuningData:
     return TuningData(
         probabilities=scores.probabilities,
         targets=scores.targets,

@@ -12,7 +12,7 @@ from mmfeat.compare.cells import Event
 from mmfeat.compare.order import Order
 from mmfeat.core.plugins import Plugin, resolve
 from mmfeat.core.workspace import Workspace
-from mmfeat.decide.thresholds import method_of
+from mmfeat.decide.thresholds.choose import method_of
 from mmfeat.errors import ConfigError
 from mmfeat.runs.config import RunConfig
 from mmfeat.runs.run import Run

@@ -16,7 +16,7 @@ import numpy as np
 
 from mmfeat.core.checks import check_choice
 from mmfeat.core.parallel import thread_map
-from mmfeat.decide.calibration.calibration import Calibrator, calibrate
+from mmfeat.decide.calibration.calibrator import Calibrator, calibrate
 from mmfeat.decide.expected_f1 import DECODES, decode_expected_f1, fill_empty
 from mmfeat.errors import RunError
 from mmfeat.types import FloatArray, Targets

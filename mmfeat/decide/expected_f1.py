@@ -20,10 +20,9 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mmfeat.core.checks import check_choice
-from mmfeat.types import BoolArray, Float64Array, FloatArray, IntArray, Targets
+from mmfeat.types import BoolArray, Float64Array, FloatArray, IntArray, RealArray, Targets
 
 Decode = Literal["thresholds", "expected-f1"]
 Empty = Literal["top1", "blank"]
@@ -35,7 +34,7 @@ EXACT = 1e-14  # error of an expected F1
 TIE = 1e-12  # sets whose values differ by no more count as equal
 
 
-def decode_expected_f1(probabilities: NDArray[np.floating]) -> Targets:
+def decode_expected_f1(probabilities: RealArray) -> Targets:
     """The set of labels of the greatest expected F1 for each row.
 
     `probabilities` of shape (n, k) in [0, 1]; returns (n, k), 0 or 1. The smaller of equally

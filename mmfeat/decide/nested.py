@@ -10,16 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmfeat.decide.calibration.calibration import Calibrator
+from mmfeat.decide.calibration.calibrator import Calibrator
 from mmfeat.decide.decision import Decision
-from mmfeat.decide.thresholds import (
-    HALF,
-    SAMPLED,
-    TuningData,
-    choose_thresholds,
-    method_of,
-    value_of,
-)
+from mmfeat.decide.thresholds import HALF, SAMPLED, TuningData
+from mmfeat.decide.thresholds.choose import choose_thresholds, method_of
+from mmfeat.decide.thresholds.evaluate import value_of
 from mmfeat.decide.thresholds.samples import drawn_rows
 from mmfeat.types import IntArray, Targets
 

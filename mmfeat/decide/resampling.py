@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import poisson
 
-from mmfeat.decide.thresholds import TuningData, values_of
+from mmfeat.decide.thresholds import TuningData
+from mmfeat.decide.thresholds.evaluate import values_of
 from mmfeat.types import Float64Array, IntArray, Targets
 
 Way = TypeVar("Way", bound=Hashable)  # of dividing the rows into folds

@@ -17,6 +17,7 @@ from dataclasses import replace
 import numpy as np
 
 from mmfeat import metrics
+from mmfeat.config import ThresholdSettings
 from mmfeat.core.checks import check_choice
 from mmfeat.decide.calibration.calibration import fit_calibration
 from mmfeat.decide.decision import Decision
@@ -24,16 +25,9 @@ from mmfeat.decide.expected_f1 import fill_empty
 from mmfeat.decide.nested import Candidate, Nested, nested
 from mmfeat.decide.per_class import can_spread, per_class, spread
 from mmfeat.decide.resampling import interval, resampled_values
-from mmfeat.decide.thresholds import (
-    HALF,
-    OBJECTIVES,
-    SAMPLED,
-    TuningData,
-    choose_thresholds,
-    method_of,
-    unmet,
-    value_of,
-)
+from mmfeat.decide.thresholds import HALF, OBJECTIVES, SAMPLED, TuningData
+from mmfeat.decide.thresholds.choose import choose_thresholds, method_of
+from mmfeat.decide.thresholds.evaluate import unmet, value_of
 from mmfeat.decide.thresholds.samples import rows_used
 from mmfeat.decide.thresholds.tuning_data import LIMITS, Limits
 from mmfeat.errors import ConfigError, RunError
@@ -45,12 +39,12 @@ TRUSTED = 0.05  # mean calibration error up to which expected F1 is believed
 def tune(
     scores: OutOfFold,
     *,
-    objective: str = "macro-f1",
+    objective: str = ThresholdSettings.objective,
     method: str | None = None,
     decode: str | None = None,
     seed: int = 0,
-    beta: float = 2.0,
-    floor: float = 0.9,
+    beta: float = ThresholdSettings.beta,
+    floor: float = ThresholdSettings.floor,
     trusted_error: float = TRUSTED,
     limits: Limits = LIMITS,
 ) -> Decision:

@@ -16,11 +16,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mmfeat.core.plugins import Plugin, resolve
 from mmfeat.metrics import probability, ranking, sets
-from mmfeat.types import FloatArray, Targets
+from mmfeat.types import Float64Array, FloatArray, Targets
 
 METRICS: dict[str, Plugin] = {
     "macro_f1": Plugin("mmfeat.metrics.sets:macro_f1", "mean of the classes' F1"),
@@ -131,7 +130,7 @@ def without_positives(targets: Targets, labels: Sequence[str]) -> list[str]:
     return [label for label, count in zip(labels, support, strict=True) if count == 0]
 
 
-def _pair(values: NDArray[np.float64]) -> list[float] | None:
+def _pair(values: Float64Array) -> list[float] | None:
     return None if np.isnan(values).any() else values.tolist()
 
 

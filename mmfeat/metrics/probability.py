@@ -6,9 +6,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mmfeat.types import Float64Array, FloatArray, Targets
+from mmfeat.types import Float64Array, FloatArray, RealArray, Targets
 
 SMALLEST = 1e-7  # log-loss takes probabilities from this to one minus this
 
@@ -23,13 +22,13 @@ def log_loss(probabilities: FloatArray, targets: Targets) -> float:
     return float(class_log_loss(probabilities, targets).mean())
 
 
-def class_log_loss(probabilities: NDArray[np.floating], targets: Targets) -> Float64Array:
+def class_log_loss(probabilities: RealArray, targets: Targets) -> Float64Array:
     """Mean negative log-likelihood of each class, of shape (k,)."""
     columns = zip(probabilities.T, targets.T, strict=True)
     return np.array([cell_log_loss(p, truth).mean() for p, truth in columns])
 
 
-def cell_log_loss(probabilities: NDArray[np.floating], targets: Targets) -> Float64Array:
+def cell_log_loss(probabilities: RealArray, targets: Targets) -> Float64Array:
     """Negative log-likelihood of each cell, of the shape of both."""
     p = np.clip(probabilities.astype(np.float64), SMALLEST, 1 - SMALLEST)
     loss: Float64Array = -np.log(np.abs(1.0 - targets - p))  # of p or 1 − p, sooner than by `where`
@@ -42,7 +41,7 @@ def mean_calibration_error(probabilities: FloatArray, targets: Targets) -> float
 
 
 def class_calibration_error(
-    probabilities: NDArray[np.floating], targets: Targets, *, n_bins: int = 15
+    probabilities: RealArray, targets: Targets, *, n_bins: int = 15
 ) -> Float64Array:
     """Expected calibration error of each class, of shape (k,), in [0, 1].
 
@@ -53,7 +52,7 @@ def class_calibration_error(
     return np.array([_calibration_error(p, truth, n_bins) for p, truth in columns])
 
 
-def _calibration_error(probabilities: NDArray[np.floating], truth: Targets, n_bins: int) -> float:
+def _calibration_error(probabilities: RealArray, truth: Targets, n_bins: int) -> float:
     p = probabilities.astype(np.float64)
     bins = np.minimum((p * n_bins).astype(np.int64), n_bins - 1)
     return float(np.abs(np.bincount(bins, weights=p - truth, minlength=n_bins)).sum() / len(p))

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mmfeat.types import IntArray
+from mmfeat.types import IntArray, RealArray
 
-Scores = NDArray[np.floating]
 CHUNK = 2**22  # cells that are looked at at once
 
 
-def count_above(scores: Scores, truth: NDArray[np.generic]) -> tuple[Scores, IntArray, IntArray]:
+def count_above(
+    scores: RealArray, truth: NDArray[np.generic]
+) -> tuple[RealArray, IntArray, IntArray]:
     """The distinct scores, falling; the rows at or above each; the positives among them.
 
     `scores` of shape (n,), at least 0, with `truth` of shape (n,), 0 or 1; returns three arrays
@@ -40,15 +41,15 @@ class Corners:
         The scores of all rows lie between these.
     """
 
-    scores: Scores
-    below: Scores
+    scores: RealArray
+    below: RealArray
     chosen: IntArray
     hits: IntArray
     highest: np.floating
     lowest: np.floating
 
 
-def find_corners(scores: Scores, truth: NDArray[np.generic], *, chunk: int = CHUNK) -> Corners:
+def find_corners(scores: RealArray, truth: NDArray[np.generic], *, chunk: int = CHUNK) -> Corners:
     """As `count_above`, of the positives' scores alone, of which there may be few.
 
     `chunk` rows are looked at at once.
@@ -70,7 +71,7 @@ def find_corners(scores: Scores, truth: NDArray[np.generic], *, chunk: int = CHU
     )
 
 
-def sorted_keys(scores: Scores, truth: NDArray[np.generic]) -> NDArray[np.unsignedinteger]:
+def sorted_keys(scores: RealArray, truth: NDArray[np.generic]) -> NDArray[np.unsignedinteger]:
     """Each score's bits with the truth as one more, rising.
 
     The bits of numbers from 0 on rise with them as those of whole numbers do, and to sort whole
@@ -84,12 +85,12 @@ def sorted_keys(scores: Scores, truth: NDArray[np.generic]) -> NDArray[np.unsign
     return keys
 
 
-def score_of(keys: NDArray[np.unsignedinteger], dtype: np.dtype[np.floating]) -> Scores:
+def score_of(keys: NDArray[np.unsignedinteger], dtype: np.dtype[np.floating]) -> RealArray:
     """The scores of keys."""
     return (keys >> 1).view(dtype)
 
 
-def rising_order(scores: Scores) -> IntArray:
+def rising_order(scores: RealArray) -> IntArray:
     """The rows of `scores` of shape (n,), at least 0, from the lowest up; equal ones as they stand.
 
     Numbers of 32 bits are sorted as the upper half of whole numbers with the row as the lower

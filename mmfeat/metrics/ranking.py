@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mmfeat.core.parallel import thread_map
 from mmfeat.metrics.ranked import find_corners
@@ -40,7 +39,7 @@ def class_ap_intervals(
     n_resamples: int = 200,
     level: float = 0.95,
     seed: int = 0,
-) -> NDArray[np.float64]:
+) -> Float64Array:
     """Bootstrap interval of each class's average precision, of shape (k, 2).
 
     Rows are drawn with replacement; resamples without a positive are left out. NaN for a

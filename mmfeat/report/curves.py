@@ -17,7 +17,7 @@ from mmfeat.decide.thresholds.separable import resampled
 from mmfeat.errors import RunError
 from mmfeat.metrics.ranking import class_ap
 from mmfeat.runs.run import Run
-from mmfeat.types import Float64Array, Targets
+from mmfeat.types import Float64Array, RealArray, Targets
 
 Losses = dict[str, list[dict[str, Float64Array]]]
 
@@ -88,7 +88,7 @@ class RunCurves:
 def read_curves(run: Run) -> RunCurves:
     """Compute the curves of a finished run; raise `RunError` where its files are broken."""
     scores, decision = run.oof, run.decision
-    problem = TuningData(
+    data = TuningData(
         probabilities=scores.probabilities,
         targets=scores.targets,
         seed=int(decision.options.get("seed", 0)),
@@ -101,7 +101,7 @@ def read_curves(run: Run) -> RunCurves:
         labels=scores.labels,
         classes=tuple(
             _class_curve(
-                problem,
+                data,
                 j,
                 label=label,
                 ap=float(ap[j]),
@@ -110,7 +110,7 @@ def read_curves(run: Run) -> RunCurves:
                 f1_nested=told.get(label, {}).get("f1_nested"),
             )
             for j, label in enumerate(scores.labels)
-            if problem.support[j]
+            if data.support[j]
         ),
         bins=_bins(scores.probabilities, scores.targets),
         together_true=_together(scores.targets),
@@ -122,7 +122,7 @@ def read_curves(run: Run) -> RunCurves:
 
 
 def _class_curve(
-    problem: TuningData,
+    data: TuningData,
     j: int,
     *,
     label: str,
@@ -131,14 +131,14 @@ def _class_curve(
     f1_tuned: float | None,
     f1_nested: float | None,
 ) -> ClassCurve:
-    cuts = problem.cuts(j)
+    cuts = data.cuts(j)
     recall = cuts.hits[1:] / cuts.positives
     points = np.unique(np.searchsorted(recall, GRID).clip(max=len(recall) - 1))
     f1 = cuts.f_beta()
-    low, high = np.quantile(resampled(cuts, seed=(problem.seed, j)), BAND)
+    low, high = np.quantile(resampled(cuts, seed=(data.seed, j)), BAND)
     return ClassCurve(
         label=label,
-        support=int(problem.support[j]),
+        support=int(data.support[j]),
         ap=ap,
         recall=recall[points],
         precision=(cuts.hits[1:] / cuts.chosen[1:])[points],
@@ -172,7 +172,7 @@ def _at(cuts: Cuts, thresholds: Float64Array) -> NDArray[np.int64]:
     return np.array([cuts.at(threshold) for threshold in thresholds])
 
 
-def _bins(probabilities: NDArray[np.floating], targets: Targets) -> Float64Array:
+def _bins(probabilities: RealArray, targets: Targets) -> Float64Array:
     p = probabilities.astype(np.float64).ravel()
     bins = np.minimum((p * N_BINS).astype(np.int64), N_BINS - 1)
     counts = np.bincount(bins, minlength=N_BINS)

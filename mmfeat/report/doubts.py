@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mmfeat.types import BoolArray, Targets
+from mmfeat.types import BoolArray, RealArray, Targets
 
 MAX_DOUBTS = 48
 
@@ -29,7 +28,7 @@ class Doubts:
 
 
 def find_doubts(
-    probabilities: NDArray[np.floating],
+    probabilities: RealArray,
     predicted: Targets,
     targets: Targets,
     *,
@@ -52,7 +51,7 @@ def find_doubts(
     return Doubts(cells=tuple(cells), method=method)
 
 
-def _by_cleanlab(probabilities: NDArray[np.floating], targets: Targets) -> BoolArray:
+def _by_cleanlab(probabilities: RealArray, targets: Targets) -> BoolArray:
     """Whether cleanlab takes a cell for mislabelled, of shape (n, k)."""
     from cleanlab.filter import find_label_issues  # noqa: PLC0415 - an extra
 

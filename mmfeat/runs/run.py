@@ -15,6 +15,7 @@ from typing import Any
 
 import h5py
 
+from mmfeat.config import ThresholdSettings
 from mmfeat.core.files import file_sha256, replacing
 from mmfeat.core.lock import LockHeld, locked
 from mmfeat.decide.decision import Decision
@@ -124,12 +125,12 @@ class Run:
 
     def tune(
         self,
-        objective: str = "macro-f1",
+        objective: str = ThresholdSettings.objective,
         *,
         method: str | None = None,
         decode: str | None = None,
-        beta: float = 2.0,
-        floor: float = 0.9,
+        beta: float = ThresholdSettings.beta,
+        floor: float = ThresholdSettings.floor,
         seed: int = 0,
     ) -> Decision:
         """Decide on the run for an objective, write the decision and return it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from mmfeat.config import override_all
+from mmfeat.config import override
 from mmfeat.core.workspace import open_project
 from mmfeat.decide.decision import Decision
 from mmfeat.runs.listing import find_run
@@ -21,8 +21,8 @@ def tune(
     *,
     objective: str | None = None,
     method: str | None = None,
-    beta: float = 2.0,
-    floor: float = 0.9,
+    beta: float | None = None,
+    floor: float | None = None,
     seed: int = 0,
     workspace: Path | str | None = None,
 ) -> Decision:
@@ -32,12 +32,9 @@ def tune(
     ----------
     run
         A run or its name; None: the newest finished one.
-    objective, method
-        See `mmfeat.config.ThresholdSettings`, which has the defaults.
-    beta
-        Of the objective f-beta: above 1 recall counts more.
-    floor
-        Of precision-at-least and recall-at-least, above 0 and at most 1.
+    objective, method, beta, floor
+        See `mmfeat.config.ThresholdSettings`, which has the defaults. `beta` is of the objective
+        f-beta, `floor` of precision-at-least and recall-at-least.
     seed
         Of the resamples.
 
@@ -47,7 +44,9 @@ def tune(
         `PluginError` or `ConfigError` for what was asked, `RunError` for the run.
     """
     settings, space = open_project(workspace)
-    (options,) = override_all({"objective": objective, "method": method}, settings.thresholds)
+    options = override(
+        settings.thresholds, objective=objective, method=method, beta=beta, floor=floor
+    )
     found = run if isinstance(run, Run) else find_run(space, run)
     log.info("tuning %s for %s", found.name, options.objective)
     # As a method it is what older versions called the decode of that name.
@@ -56,7 +55,7 @@ def tune(
         options.objective,
         method=None if decode else options.method,
         decode=decode,
-        beta=beta,
-        floor=floor,
+        beta=options.beta,
+        floor=options.floor,
         seed=seed,
     )

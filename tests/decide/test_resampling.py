@@ -16,65 +16,65 @@ def made_up(seed: int = 0) -> tuple[TuningData, IntArray, Targets]:
     rng = np.random.default_rng(seed)
     targets = (rng.random((N_ROWS, 4)) < 0.3).astype(np.uint8)
     predicted = targets ^ (rng.random(targets.shape) < 0.1)
-    problem = TuningData(probabilities=predicted.astype(np.float32), targets=targets)
-    return problem, rng.permutation(N_ROWS) % 5, predicted.astype(np.uint8)
+    data = TuningData(probabilities=predicted.astype(np.float32), targets=targets)
+    return data, rng.permutation(N_ROWS) % 5, predicted.astype(np.uint8)
 
 
 @pytest.mark.parametrize("objective", ["macro-f1", "micro-f1", "samples-f1"])
 def test_resamples_lie_around_the_value_itself(objective: str) -> None:
-    problem, folds, predicted = made_up()
-    values = resampled_values(objective, problem, {0: folds}, {"a": {0: predicted}})["a"]
-    found = summarise(None, predicted, problem.targets)[objective.replace("-", "_")]
+    data, folds, predicted = made_up()
+    values = resampled_values(objective, data, {0: folds}, {"a": {0: predicted}})["a"]
+    found = summarise(None, predicted, data.targets)[objective.replace("-", "_")]
     assert values.shape == (N_RESAMPLES,)
     assert abs(values.mean() - (found or 0)) < values.std()
     assert 0 < values.std() < 0.1
 
 
 def test_equal_predictions_differ_in_no_resample() -> None:
-    problem, folds, predicted = made_up()
+    data, folds, predicted = made_up()
     values = resampled_values(
-        "macro-f1", problem, {0: folds}, {"a": {0: predicted}, "b": {0: predicted.copy()}}
+        "macro-f1", data, {0: folds}, {"a": {0: predicted}, "b": {0: predicted.copy()}}
     )
     assert np.array_equal(values["a"], values["b"])
 
 
 def test_a_prediction_that_is_always_better_is_better_in_every_resample() -> None:
-    problem, folds, predicted = made_up()
+    data, folds, predicted = made_up()
     values = resampled_values(
-        "samples-f1", problem, {0: folds}, {"a": {0: predicted}, "truth": {0: problem.targets}}
+        "samples-f1", data, {0: folds}, {"a": {0: predicted}, "truth": {0: data.targets}}
     )
     assert (values["truth"] > values["a"]).all()
 
 
 def test_seeds_share_their_rows_so_more_of_them_hide_no_uncertainty() -> None:
-    problem, folds, predicted = made_up()
+    data, folds, predicted = made_up()
     other = np.random.default_rng(9).permutation(N_ROWS) % 5
-    one = resampled_values("macro-f1", problem, {0: folds}, {"a": {0: predicted}})["a"]
+    one = resampled_values("macro-f1", data, {0: folds}, {"a": {0: predicted}})["a"]
     both = resampled_values(
-        "macro-f1", problem, {0: folds, 1: other}, {"a": {0: predicted, 1: predicted}}
+        "macro-f1", data, {0: folds, 1: other}, {"a": {0: predicted, 1: predicted}}
     )["a"]
     # with rows of their own, two seeds would narrow the interval to 1/√2 of one seed's
     assert both.std() > 0.75 * one.std()
 
 
 def test_the_folds_of_a_prediction_are_drawn_alike_whatever_stands_beside_it() -> None:
-    problem, folds, predicted = made_up()
+    data, folds, predicted = made_up()
     other = np.random.default_rng(9).permutation(N_ROWS) % 5
-    alone = resampled_values("macro-f1", problem, {0: folds}, {"a": {0: predicted}})["a"]
+    alone = resampled_values("macro-f1", data, {0: folds}, {"a": {0: predicted}})["a"]
     beside = resampled_values(
-        "macro-f1", problem, {1: other, 0: folds}, {"b": {1: predicted}, "a": {0: predicted}}
+        "macro-f1", data, {1: other, 0: folds}, {"b": {1: predicted}, "a": {0: predicted}}
     )["a"]
     assert np.array_equal(alone, beside)
 
 
 def test_the_same_seed_gives_the_same_resamples_and_blocks_do_not_matter() -> None:
-    problem, folds, predicted = made_up()
+    data, folds, predicted = made_up()
     folds_by_way, predicted_by_way = {0: folds}, {"a": {0: predicted}}
 
     def values(seed: int = 0, counts: int = COUNTS_IN_MEMORY) -> Float64Array:
         return resampled_values(
             "macro-f1",
-            problem,
+            data,
             folds_by_way,
             predicted_by_way,
             seed=seed,

@@ -8,8 +8,8 @@ import pytest
 
 from mmfeat.decide.decision import Decision
 from mmfeat.decide.resampling import interval, resampled_values
-from mmfeat.decide.thresholds import OBJECTIVES, choose_thresholds
-from mmfeat.decide.thresholds.tuning_data import Limits, TuningData
+from mmfeat.decide.thresholds import OBJECTIVES, Limits, TuningData
+from mmfeat.decide.thresholds.choose import choose_thresholds
 from mmfeat.decide.tune import tune
 from mmfeat.errors import ConfigError, MmfeatError, PluginError, RunError
 from mmfeat.metrics import summarise

@@ -13,11 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mmfeat.types import IntArray, Targets
-
-Scores = NDArray[np.floating]
+from mmfeat.types import IntArray, RealArray, Targets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,14 +33,14 @@ class Steps:
         Of shape (folds,): the lowest score of all.
     """
 
-    starts: Scores
+    starts: RealArray
     rows: IntArray
     hits: IntArray
-    highest: Scores
-    lowest: Scores
+    highest: RealArray
+    lowest: RealArray
 
     @classmethod
-    def of(cls, folds: Iterable[tuple[Scores, Targets]]) -> Steps:
+    def of(cls, folds: Iterable[tuple[RealArray, Targets]]) -> Steps:
         """Count each fold's rows: rising scores in [0, 1] and truth, 0 or 1, of shape (n,)."""
         parts = list(folds)
         positives = [p[truth.astype(bool)] for p, truth in parts]

@@ -1,48 +1,46 @@
-"""Thresholds for an objective: what can be maximised, and by which methods.
+"""Thresholds for an objective: the registries of objectives and of methods.
 
-A method is one function `(TuningData) -> thresholds of shape (k,)` and one line of `METHODS`; an
-objective names the methods that serve it, its default first.
+A method is one function `(TuningData) -> thresholds of shape (k,)` and one line of `METHODS`. An
+objective is one function that values label sets, and lists the methods that serve it, its default
+first. `choose` applies a method; `evaluate` values label sets.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from mmfeat.core.plugins import Plugin, check_name, resolve
+from mmfeat.core.plugins import Plugin
 from mmfeat.decide.thresholds.cuts import HALF, Thresholds
-from mmfeat.decide.thresholds.tuning_data import TuningData
-from mmfeat.decide.thresholds.values import tally
-from mmfeat.errors import ConfigError
-from mmfeat.metrics.sets import ratio
-from mmfeat.types import BoolArray, Float64Array, Targets
+from mmfeat.decide.thresholds.tuning_data import LIMITS, Limits, TuningData
 
 __all__ = [
     "HALF",
+    "LIMITS",
     "METHODS",
     "OBJECTIVES",
     "SAMPLED",
+    "Limits",
+    "Objective",
     "Thresholds",
     "TuningData",
-    "choose_thresholds",
-    "method_of",
-    "unmet",
-    "value_of",
-    "values_of",
 ]
-
-
-ROUNDING = 1e-12  # by which a mean over the rows may depend on their order
 
 
 @dataclass(frozen=True)
 class Objective:
-    """What thresholds aim at: its value, and the methods for it, the default first.
+    """An objective and how it can be reached.
 
-    Where no method is asked for, one of `instead` is taken if it is better than the default on
-    held-out folds. `decodes` are how label sets can be decided, the preferred one first.
+    Attributes
+    ----------
+    value
+        The function that values label sets.
+    methods
+        The methods that serve it, the default first.
+    instead
+        Methods that replace the default if they are better on held-out folds and the user named
+        no method.
+    decodes
+        The ways to decide label sets, the preferred one first.
     """
 
     value: Plugin
@@ -52,7 +50,7 @@ class Objective:
 
     @property
     def summary(self) -> str:
-        """One line about it."""
+        """A description of one line."""
         return self.value.summary
 
 
@@ -97,83 +95,11 @@ METHODS: dict[str, Plugin] = {
     "global": Plugin(f"{_POOLED}:best_global", "one threshold for all classes"),
     "dinkelbach": Plugin(f"{_POOLED}:dinkelbach", "the best micro-F1 of any thresholds"),
     "coordinate": Plugin(
-        "mmfeat.decide.thresholds.samples:coordinate", "class after class, in turns"
+        "mmfeat.decide.thresholds.samples:coordinate", "class by class, repeatedly"
     ),
     "most-recall": Plugin(f"{_SEPARABLE}:precision_at_least", "most recall above the floor"),
     "most-precise": Plugin(f"{_SEPARABLE}:recall_at_least", "most precision above the floor"),
-    "fixed": Plugin("mmfeat.decide.thresholds:fixed", "0.5 for every class"),
+    "fixed": Plugin("mmfeat.decide.thresholds.choose:fixed", "0.5 for every class"),
 }
 
-
-SAMPLED = ("coordinate",)  # methods that look at some of very many rows
-
-
-def method_of(objective: str, method: str | None) -> str:
-    """The method to use: `method`, or the objective's default; raise an error if none fits."""
-    methods = OBJECTIVES[check_name(objective, OBJECTIVES, "objective")].methods
-    if method is None:
-        return methods[0]
-    if method not in methods:
-        raise ConfigError(
-            f"the objective {objective} takes the methods {', '.join(methods)}",
-            f"--method is {method!r}",
-            "choose one of them or leave it out",
-        )
-    return method
-
-
-def choose_thresholds(
-    problem: TuningData, *, objective: str, method: str | None = None
-) -> Thresholds:
-    """Choose a threshold in (0, 1] or just above for each class, of shape (k,).
-
-    A label is predicted where its probability is at least its threshold. The result is never
-    worse for the objective, on the rows of `problem`, than 0.5 for every class. Without a
-    single positive it is 0.5. Raises `PluginError` or `ConfigError` for an unknown name.
-    """
-    name = method_of(objective, method)
-    half = fixed(problem)
-    if not problem.support.any():
-        return half
-    chosen: Thresholds = resolve(name, METHODS, "method")(problem)
-    loss = value_of(objective, problem, problem.predict(half)) - value_of(
-        objective, problem, problem.predict(chosen)
-    )
-    return half if loss > ROUNDING else chosen
-
-
-def value_of(objective: str, problem: TuningData, predicted: Targets) -> float:
-    """What `predicted` of shape (n, k) is worth by `objective` on the rows of `problem`."""
-    return float(values_of(objective, problem, predicted)[0])
-
-
-def values_of(
-    objective: str,
-    problem: TuningData,
-    predicted: Targets,
-    weights: NDArray[np.number] | None = None,
-) -> Float64Array:
-    """The same for each line of `weights` of shape (r, n), which counts the rows; of shape (r,)."""
-    registry = {name: entry.value for name, entry in OBJECTIVES.items()}
-    values: Float64Array = resolve(objective, registry, "objective")(
-        problem, tally(problem, predicted, weights)
-    )
-    return values
-
-
-def unmet(objective: str, problem: TuningData, predicted: Targets) -> BoolArray:
-    """The classes with positives that `predicted` leaves below the floor, of shape (k,)."""
-    counted = tally(problem, predicted)
-    reached = {
-        "precision-at-least": ratio(counted.hits[0], counted.chosen[0], 0.0),
-        "recall-at-least": ratio(counted.hits[0], counted.support[0], 0.0),
-    }.get(objective)
-    if reached is None:
-        return np.zeros(problem.n_labels, dtype=bool)
-    below: BoolArray = (reached < problem.floor) & (problem.support > 0)
-    return below
-
-
-def fixed(problem: TuningData) -> Thresholds:
-    """0.5 for every class."""
-    return np.full(problem.n_labels, HALF)
+SAMPLED = ("coordinate",)  # methods that use a sample of the rows of a large table

@@ -23,7 +23,7 @@ N_BINS = (0x3F800000 >> HALF_WORD) + 1  # 0x3F800000 is 1.0
 
 @dataclass(frozen=True, kw_only=True)
 class Band:
-    """Scores from `low` to below `high`, and the cells and positives from `high` on."""
+    """RealArray from `low` to below `high`, and the cells and positives from `high` on."""
 
     low: float = 0.0
     high: float = np.inf

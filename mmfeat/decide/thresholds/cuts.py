@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmfeat.metrics.ranked import CHUNK, count_above, find_corners, rising_order
-from mmfeat.types import IntArray
+from mmfeat.types import Float64Array, IntArray, RealArray
 
-Thresholds = NDArray[np.float64]
+Thresholds = Float64Array
 
 HALF = 0.5  # the threshold of a model that is taken at its word
 
@@ -40,7 +40,7 @@ class Cuts:
     thresholds: Thresholds
     chosen: IntArray
     hits: IntArray
-    scores: NDArray[np.floating]
+    scores: RealArray
 
     @property
     def positives(self) -> int:
@@ -51,11 +51,11 @@ class Cuts:
         """Index of the cut that predicts the same rows as `threshold`, which need not be one."""
         return int(np.searchsorted(-self.scores, -threshold, side="right"))
 
-    def f_beta(self, beta: float = 1.0) -> NDArray[np.float64]:
+    def f_beta(self, beta: float = 1.0) -> Float64Array:
         """F-beta of each cut, of shape (m,); 0 where nothing is predicted."""
         squared = beta * beta
         total = squared * self.positives + self.chosen
-        scores: NDArray[np.float64] = (1 + squared) * self.hits / np.maximum(total, 1e-300)
+        scores: Float64Array = (1 + squared) * self.hits / np.maximum(total, 1e-300)
         return scores
 
     def best(self, values: NDArray[np.number]) -> float:
@@ -69,7 +69,7 @@ def best_of(thresholds: Thresholds, values: NDArray[np.number]) -> float:
     return float(winners[np.argmin(np.abs(winners - HALF))])
 
 
-def best_around(distinct: NDArray[np.floating], values: NDArray[np.number]) -> float:
+def best_around(distinct: RealArray, values: NDArray[np.number]) -> float:
     """As `best_of` of all thresholds `between` distinct scores, of which only the best are made."""
     winners = np.flatnonzero(values == values.max())
     inner = winners[winners > 0] - 1
@@ -79,7 +79,7 @@ def best_around(distinct: NDArray[np.floating], values: NDArray[np.number]) -> f
     return best_of(best, values[winners])
 
 
-def list_cuts(scores: NDArray[np.floating], truth: NDArray[np.integer]) -> Cuts:
+def list_cuts(scores: RealArray, truth: NDArray[np.integer]) -> Cuts:
     """List the cuts of `scores` of shape (n,) in [0, 1] with `truth` of shape (n,), 0 or 1."""
     distinct, chosen, hits = count_above(scores, truth)
     return Cuts(
@@ -90,9 +90,7 @@ def list_cuts(scores: NDArray[np.floating], truth: NDArray[np.integer]) -> Cuts:
     )
 
 
-def list_corners(
-    scores: NDArray[np.floating], truth: NDArray[np.integer], *, chunk: int = CHUNK
-) -> Cuts:
+def list_corners(scores: RealArray, truth: NDArray[np.integer], *, chunk: int = CHUNK) -> Cuts:
     """As `list_cuts`, with the first cut and those alone that end at a positive's score.
 
     Every other cut predicts more and hits no more than the one before it, so that it is the
@@ -107,14 +105,14 @@ def list_corners(
     )
 
 
-def rank(scores: NDArray[np.floating]) -> tuple[IntArray, IntArray]:
+def rank(scores: RealArray) -> tuple[IntArray, IntArray]:
     """The rows from the highest score down, and the position where each distinct score ends."""
     order = rising_order(scores)[::-1]
     ranked = scores[order]
     return order, np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
 
 
-def between(distinct: NDArray[np.floating]) -> Thresholds:
+def between(distinct: RealArray) -> Thresholds:
     """The thresholds around falling distinct scores of shape (m,), of shape (m + 1,)."""
     return np.append(above(distinct[0]), middle(distinct, np.append(distinct[1:], 0)))
 
@@ -126,7 +124,7 @@ def above(highest: np.floating) -> float:
     return float(middle(np.ones(1), np.array([highest], dtype=np.float64))[0])
 
 
-def middle(upper: NDArray[np.floating], lower: NDArray[np.floating]) -> Thresholds:
+def middle(upper: RealArray, lower: RealArray) -> Thresholds:
     """The thresholds that part each of `upper` from the lower one."""
     high, low = upper.astype(np.float64), lower.astype(np.float64)
     halfway = (high + low) / 2

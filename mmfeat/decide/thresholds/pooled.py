@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from itertools import chain, pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mmfeat.core.parallel import thread_map
 from mmfeat.decide.thresholds.band import CHUNK, FEW, find_band
@@ -29,82 +28,82 @@ from mmfeat.decide.thresholds.cuts import (
 from mmfeat.decide.thresholds.tuning_data import TuningData
 from mmfeat.metrics.ranked import score_of, sorted_keys
 from mmfeat.metrics.sets import micro_f1
-from mmfeat.types import FloatArray, IntArray, Targets
+from mmfeat.types import Float64Array, FloatArray, IntArray, RealArray, Targets
 
 SORTED_CELLS = 2**23  # that are sorted with their steps at a time, which bounds the memory
 RANKED_ROWS = 2**13  # whose labels a thread ranks at a time
 MAX_ROUNDS = 50  # of Dinkelbach's method; it takes three to six
 
 
-def pool(problem: TuningData) -> Cuts:
+def pool(data: TuningData) -> Cuts:
     """The cuts of all cells of the table taken together that end at a positive."""
-    return list_corners(problem.probabilities.ravel(), problem.targets.ravel())
+    return list_corners(data.probabilities.ravel(), data.targets.ravel())
 
 
-def best_global(problem: TuningData, *, few: int = FEW, chunk: int = CHUNK) -> Thresholds:
+def best_global(data: TuningData, *, few: int = FEW, chunk: int = CHUNK) -> Thresholds:
     """One threshold for all classes, the one of the greatest micro-F1; options as `find_band`."""
-    if not problem.support.any():
-        return np.full(problem.n_labels, HALF)
-    scores, truth = problem.probabilities.ravel(), problem.targets.ravel()
+    if not data.support.any():
+        return np.full(data.n_labels, HALF)
+    scores, truth = data.probabilities.ravel(), data.targets.ravel()
     band = find_band(scores, truth, few=few, chunk=chunk)
     within = (scores >= band.low) & (scores < band.high)
     cuts = list_corners(scores[within], truth[within])
     hits, chosen = band.hits + cuts.hits, band.chosen + cuts.chosen
-    values = 2 * hits / (problem.support.sum() + chosen)
+    values = 2 * hits / (data.support.sum() + chosen)
     if band.chosen:
         values[0] = -1  # the cut above the band is not among the best
-    return np.full(problem.n_labels, cuts.best(values))
+    return np.full(data.n_labels, cuts.best(values))
 
 
-def dinkelbach(problem: TuningData) -> Thresholds:
+def dinkelbach(data: TuningData) -> Thresholds:
     """A threshold per class of the greatest micro-F1 that any thresholds reach.
 
     For a given λ the sum of 2TP − λ·predicted separates by class; with λ set to the F1 reached
     it grows every round until it is the optimum (Dinkelbach 1967; Koyejo et al. 2015). Classes
     with too few positives keep the best threshold common to all.
     """
-    thresholds = best_global(problem)
-    reached = micro_f1(problem.predict(thresholds), problem.targets)
-    own = np.flatnonzero(~problem.rare).tolist()
-    corners = dict(zip(own, thread_map(problem.corners, own), strict=True))
+    thresholds = best_global(data)
+    reached = micro_f1(data.predict(thresholds), data.targets)
+    own = np.flatnonzero(~data.rare).tolist()
+    corners = dict(zip(own, thread_map(data.corners, own), strict=True))
     for _ in range(MAX_ROUNDS):
         proposal = thresholds.copy()
         for j, cuts in corners.items():
             proposal[j] = cuts.best(2 * cuts.hits - reached * cuts.chosen)
-        value = micro_f1(problem.predict(proposal), problem.targets)
+        value = micro_f1(data.predict(proposal), data.targets)
         if value <= reached:
             break
         thresholds, reached = proposal, value
     return thresholds
 
 
-def best_common(problem: TuningData, *, sorted_cells: int = SORTED_CELLS) -> float:
+def best_common(data: TuningData, *, sorted_cells: int = SORTED_CELLS) -> float:
     """The one threshold for all classes of the greatest macro F-beta; 0.5 without positives."""
-    present = np.flatnonzero(problem.support).tolist()
+    present = np.flatnonzero(data.support).tolist()
     if not present:
         return HALF
     ranges = []
-    for high, low in _ranges(problem.probabilities, sorted_cells):
+    for high, low in _ranges(data.probabilities, sorted_cells):
         scores, steps = [], []
         for j in present:
-            cuts = problem.cuts(j)
+            cuts = data.cuts(j)
             within = slice(*np.searchsorted(-cuts.scores, (-high, -low), side="left"))
             scores.append(cuts.scores[within])
-            steps.append(np.diff(whole(cuts.f_beta(problem.beta)))[within])
+            steps.append(np.diff(whole(cuts.f_beta(data.beta)))[within])
         ranges += _range(np.concatenate(scores), np.concatenate(steps))
     return _best_of_ranges(ranges)
 
 
 def best_common_of_rows(
-    problem: TuningData, *, sorted_cells: int = SORTED_CELLS, ranked_rows: int = RANKED_ROWS
+    data: TuningData, *, sorted_cells: int = SORTED_CELLS, ranked_rows: int = RANKED_ROWS
 ) -> float:
     """The one threshold for all classes of the greatest samples-F1."""
-    scores = np.empty_like(problem.probabilities)
+    scores = np.empty_like(data.probabilities)
     steps = np.empty(scores.shape, dtype=np.int64)
 
     def add_steps(start: int) -> None:
         rows = slice(start, start + ranked_rows)
-        part = _row_steps(problem.probabilities[rows], problem.targets[rows])
+        part = _row_steps(data.probabilities[rows], data.targets[rows])
         scores[rows], steps[rows] = part
 
     thread_map(add_steps, range(0, len(steps), ranked_rows))
@@ -128,7 +127,7 @@ def _row_steps(scores: FloatArray, targets: Targets) -> tuple[FloatArray, IntArr
     return score_of(keys, scores.dtype), steps
 
 
-def whole(values: NDArray[np.float64]) -> IntArray:
+def whole(values: Float64Array) -> IntArray:
     """Values as whole numbers of 2⁻⁴⁰: their sums do not depend on the order of the rows."""
     return np.rint(values * 2.0**40).astype(np.int64)
 
@@ -149,8 +148,8 @@ class _Range:
     That is its threshold and the running sum of steps there; neither where there is one score.
     """
 
-    high: NDArray[np.floating]
-    low: NDArray[np.floating]
+    high: RealArray
+    low: RealArray
     total: int
     thresholds: list[float]
     values: list[int]

@@ -14,7 +14,7 @@ from mmfeat.types import Float64Array, FloatArray, IntArray
 MAX_PASSES = 50  # over all classes; a handful is enough
 
 
-def coordinate(problem: TuningData) -> Thresholds:
+def coordinate(data: TuningData) -> Thresholds:
     """Thresholds that no change of a single one improves, from the best common threshold on.
 
     With the other classes fixed, predicting a class for a row changes that row's F1 by a known
@@ -22,14 +22,14 @@ def coordinate(problem: TuningData) -> Thresholds:
     of the class. Classes with too few positives keep the common threshold. Of a table of more
     than `Limits.sampled_cells` cells some rows are looked at, see `rows_used`.
     """
-    if rows_used(problem) < len(problem.targets):
-        problem = problem.rows(drawn_rows(problem, len(problem.targets)))
-    common = best_common_of_rows(problem)
-    thresholds = np.full(problem.n_labels, common)
-    own = np.flatnonzero(~problem.rare).tolist()
+    if rows_used(data) < len(data.targets):
+        data = data.rows(drawn_rows(data, len(data.targets)))
+    common = best_common_of_rows(data)
+    thresholds = np.full(data.n_labels, common)
+    own = np.flatnonzero(~data.rare).tolist()
     # class by class, (k, n)
-    scores = np.ascontiguousarray(problem.probabilities.T)
-    truth = np.ascontiguousarray(problem.targets.T)
+    scores = np.ascontiguousarray(data.probabilities.T)
+    truth = np.ascontiguousarray(data.targets.T)
     predicted = (scores >= common).view(np.uint8)
     ranks = dict(zip(own, thread_map(lambda j: _rank(scores[j]), own), strict=True))
     n_true = truth.sum(axis=0, dtype=np.float64)
@@ -56,15 +56,15 @@ def coordinate(problem: TuningData) -> Thresholds:
     return thresholds
 
 
-def rows_used(problem: TuningData) -> int:
+def rows_used(data: TuningData) -> int:
     """How many rows `coordinate` looks at."""
-    return min(len(problem.targets), max(1, problem.limits.sampled_cells // problem.n_labels))
+    return min(len(data.targets), max(1, data.limits.sampled_cells // data.n_labels))
 
 
-def drawn_rows(problem: TuningData, n_rows: int) -> IntArray:
-    """The places, rising, among `n_rows` rows of the problem of those it would look at."""
-    used = min(n_rows, rows_used(problem))
-    return np.sort(np.random.default_rng(problem.seed).choice(n_rows, used, replace=False))
+def drawn_rows(data: TuningData, n_rows: int) -> IntArray:
+    """The places, rising, among `n_rows` rows of those that `coordinate` uses."""
+    used = min(n_rows, rows_used(data))
+    return np.sort(np.random.default_rng(data.seed).choice(n_rows, used, replace=False))
 
 
 def _rank(scores: FloatArray) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

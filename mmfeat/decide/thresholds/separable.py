@@ -24,50 +24,50 @@ CHUNK = 2**20  # draws in memory at once
 IN_CACHE = 2**16  # numbers that are worked on at once
 
 
-def exact(problem: TuningData) -> Thresholds:
+def exact(data: TuningData) -> Thresholds:
     """The cut of the greatest F-beta, class by class, over every cut between distinct scores."""
 
     def choose(j: int) -> float:
-        cuts = problem.cuts(j)
-        return cuts.best(cuts.f_beta(problem.beta))
+        cuts = data.cuts(j)
+        return cuts.best(cuts.f_beta(data.beta))
 
-    return _each(problem, choose)
+    return _each(data, choose)
 
 
-def smoothed(problem: TuningData) -> Thresholds:
+def smoothed(data: TuningData) -> Thresholds:
     """The cut of the greatest smoothed F-beta, class by class.
 
     (1 + (1 + β²)TP) / (1 + β²·positives + predicted): one more row that is right whatever the
     cut damps what a handful of positives says (after Lin & Lin, CIKM 2023).
     """
-    squared = problem.beta**2
+    squared = data.beta**2
 
     def choose(j: int) -> float:
-        cuts = problem.cuts(j)
+        cuts = data.cuts(j)
         total = 1 + squared * cuts.positives + cuts.chosen
-        return _not_below_half(problem, j, cuts.best((1 + (1 + squared) * cuts.hits) / total))
+        return _not_below_half(data, j, cuts.best((1 + (1 + squared) * cuts.hits) / total))
 
-    return _each(problem, choose)
+    return _each(data, choose)
 
 
-def bootstrap(problem: TuningData) -> Thresholds:
+def bootstrap(data: TuningData) -> Thresholds:
     """The median over resamples of the cut of the greatest F-beta, class by class.
 
     Where 0.5 is better than the median on the tuning rows, it is 0.5.
     """
 
     def choose(j: int) -> float:
-        return _not_below_half(problem, j, float(np.median(drawn(problem, j))))
+        return _not_below_half(data, j, float(np.median(drawn(data, j))))
 
-    return _each(problem, choose)
+    return _each(data, choose)
 
 
-def drawn(problem: TuningData, j: int) -> Thresholds:
-    """What `resampled` gives for one class, drawn once for each problem."""
-    if j not in problem.resampled:
-        seed = (problem.seed, j)
-        problem.resampled[j] = resampled(problem.corners(j), beta=problem.beta, seed=seed)
-    return problem.resampled[j]
+def drawn(data: TuningData, j: int) -> Thresholds:
+    """What `resampled` gives for one class, drawn once per `TuningData`."""
+    if j not in data.resampled:
+        seed = (data.seed, j)
+        data.resampled[j] = resampled(data.corners(j), beta=data.beta, seed=seed)
+    return data.resampled[j]
 
 
 def resampled(
@@ -129,7 +129,7 @@ def _best_places(right: IntArray, wrong: IntArray, missed: IntArray, *, squared:
     return best
 
 
-def micromacro(problem: TuningData) -> Thresholds:
+def micromacro(data: TuningData) -> Thresholds:
     """Maximise micro-F1 and macro-F1 together, from the most frequent class to the rarest.
 
     Each class takes the cut of the greatest sum of its F1, divided by the number of classes
@@ -137,11 +137,11 @@ def micromacro(problem: TuningData) -> Thresholds:
     A rare class cannot buy a little F1 with many false alarms. Classes without positives get
     the threshold that is best for all classes together.
     """
-    thresholds = np.full(problem.n_labels, best_common(problem))
+    thresholds = np.full(data.n_labels, best_common(data))
     hits = total = 0
-    order = np.argsort(-problem.support, kind="stable")
-    for n_decided, j in enumerate(order[problem.support[order] > 0].tolist(), start=1):
-        cuts = problem.cuts(j)
+    order = np.argsort(-data.support, kind="stable")
+    for n_decided, j in enumerate(order[data.support[order] > 0].tolist(), start=1):
+        cuts = data.cuts(j)
         micro = 2 * (hits + cuts.hits) / (total + cuts.positives + cuts.chosen)
         thresholds[j] = cuts.best(micro + cuts.f_beta() / n_decided)
         at = cuts.at(thresholds[j])
@@ -149,21 +149,21 @@ def micromacro(problem: TuningData) -> Thresholds:
     return thresholds
 
 
-def precision_at_least(problem: TuningData) -> Thresholds:
+def precision_at_least(data: TuningData) -> Thresholds:
     """The greatest recall among the cuts whose precision reaches the floor, class by class.
 
     Where no cut reaches it, the cut of the greatest precision.
     """
-    return _each(problem, partial(_at_floor, problem, most_recall), pooled=most_recall)
+    return _each(data, partial(_at_floor, data, most_recall), pooled=most_recall)
 
 
-def recall_at_least(problem: TuningData) -> Thresholds:
+def recall_at_least(data: TuningData) -> Thresholds:
     """The greatest precision among the cuts whose recall reaches the floor, class by class."""
-    return _each(problem, partial(_at_floor, problem, most_precise), pooled=most_precise)
+    return _each(data, partial(_at_floor, data, most_precise), pooled=most_precise)
 
 
-def _at_floor(problem: TuningData, best: Callable[[Cuts, float], float], j: int) -> float:
-    return best(problem.cuts(j), problem.floor)
+def _at_floor(data: TuningData, best: Callable[[Cuts, float], float], j: int) -> float:
+    return best(data.cuts(j), data.floor)
 
 
 def most_recall(cuts: Cuts, floor: float) -> float:
@@ -182,38 +182,38 @@ def most_precise(cuts: Cuts, floor: float) -> float:
 
 
 def _each(
-    problem: TuningData,
+    data: TuningData,
     choose: Callable[[int], float],
     *,
     pooled: Callable[[Cuts, float], float] | None = None,
 ) -> Thresholds:
     """Let `choose` decide each class that has enough positives; the others share one."""
-    thresholds = np.full(problem.n_labels, HALF)
-    if not problem.support.any():
+    thresholds = np.full(data.n_labels, HALF)
+    if not data.support.any():
         return thresholds
-    own = np.flatnonzero(~problem.rare)
+    own = np.flatnonzero(~data.rare)
     thresholds[own] = thread_map(choose, own.tolist())
-    if problem.rare.any():
-        shared = pooled(pool(problem), problem.floor) if pooled else _shared(problem)
-        thresholds[problem.rare] = shared
+    if data.rare.any():
+        shared = pooled(pool(data), data.floor) if pooled else _shared(data)
+        thresholds[data.rare] = shared
     return thresholds
 
 
-def _shared(problem: TuningData) -> float:
-    common = best_common(problem)
-    few = np.flatnonzero(problem.rare & (problem.support > 0)).tolist()
-    gain = sum(_f(problem, j, common) - _f(problem, j, HALF) for j in few)
+def _shared(data: TuningData) -> float:
+    common = best_common(data)
+    few = np.flatnonzero(data.rare & (data.support > 0)).tolist()
+    gain = sum(_f(data, j, common) - _f(data, j, HALF) for j in few)
     return common if gain >= 0 else HALF
 
 
-def _not_below_half(problem: TuningData, j: int, threshold: float) -> float:
-    return threshold if _f(problem, j, threshold) >= _f(problem, j, HALF) else HALF
+def _not_below_half(data: TuningData, j: int, threshold: float) -> float:
+    return threshold if _f(data, j, threshold) >= _f(data, j, HALF) else HALF
 
 
-def _f(problem: TuningData, j: int, threshold: float) -> float:
+def _f(data: TuningData, j: int, threshold: float) -> float:
     """F-beta of one class at a threshold."""
-    chosen = problem.probabilities[:, j] >= np.float64(threshold)
-    hits = int(np.count_nonzero(problem.targets[chosen, j]))
-    squared = problem.beta**2
-    total = squared * int(problem.support[j]) + int(np.count_nonzero(chosen))
+    chosen = data.probabilities[:, j] >= np.float64(threshold)
+    hits = int(np.count_nonzero(data.targets[chosen, j]))
+    squared = data.beta**2
+    total = squared * int(data.support[j]) + int(np.count_nonzero(chosen))
     return (1 + squared) * hits / total if total else 0.0

@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from mmfeat.config import ThresholdSettings
 from mmfeat.decide.thresholds.cuts import Cuts, Thresholds, list_corners, list_cuts
 from mmfeat.types import BoolArray, FloatArray, IntArray, Targets
 
@@ -34,7 +35,7 @@ LIMITS = Limits()
 
 @dataclass(frozen=True, kw_only=True)
 class TuningData:
-    """Scores and truth of the tuning rows, and the objective's options.
+    """RealArray and truth of the tuning rows, and the objective's options.
 
     Attributes
     ----------
@@ -55,7 +56,7 @@ class TuningData:
     probabilities: FloatArray
     targets: Targets
     beta: float = 1.0
-    floor: float = 0.9
+    floor: float = ThresholdSettings.floor
     min_positives: int = MIN_POSITIVES
     seed: int = 0
     limits: Limits = LIMITS

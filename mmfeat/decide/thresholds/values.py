@@ -96,41 +96,39 @@ class Tally:
         return total
 
 
-def tally(
-    problem: TuningData, predicted: Targets, weights: NDArray[np.number] | None = None
-) -> Tally:
+def tally(data: TuningData, predicted: Targets, weights: NDArray[np.number] | None = None) -> Tally:
     """Count `predicted` of shape (n, k) with each line of `weights` of shape (r, n); None: once."""
-    return Tally(predicted=predicted, truth=problem.targets, weights=weights)
+    return Tally(predicted=predicted, truth=data.targets, weights=weights)
 
 
-def macro_f_beta(problem: TuningData, counted: Tally) -> Float64Array:
+def macro_f_beta(data: TuningData, counted: Tally) -> Float64Array:
     """Mean F-beta of the classes that have positives, of shape (r,); 0 where none has."""
-    squared = problem.beta**2
+    squared = data.beta**2
     total = squared * counted.support + counted.chosen
     return _mean(ratio((1 + squared) * counted.hits, total, 0.0), counted.support > 0)
 
 
-def micro_f1(problem: TuningData, counted: Tally) -> Float64Array:
+def micro_f1(data: TuningData, counted: Tally) -> Float64Array:
     """F1 of all cells, of shape (r,)."""
     hits, chosen, support = counted.cells
     return ratio(2 * hits, chosen + support, 0.0)
 
 
-def samples_f1(problem: TuningData, counted: Tally) -> Float64Array:
+def samples_f1(data: TuningData, counted: Tally) -> Float64Array:
     """Mean F1 of the rows, of shape (r,)."""
     return counted.samples_f1
 
 
-def precision_met(problem: TuningData, counted: Tally) -> Float64Array:
+def precision_met(data: TuningData, counted: Tally) -> Float64Array:
     """Share of the classes with positives whose precision reaches the floor, of shape (r,)."""
     precision = ratio(counted.hits, counted.chosen, 0.0)
-    return _mean(precision >= problem.floor, counted.support > 0)
+    return _mean(precision >= data.floor, counted.support > 0)
 
 
-def recall_met(problem: TuningData, counted: Tally) -> Float64Array:
+def recall_met(data: TuningData, counted: Tally) -> Float64Array:
     """Share of the classes with positives whose recall reaches the floor, of shape (r,)."""
     recall = ratio(counted.hits, counted.support, 0.0)
-    return _mean(recall >= problem.floor, counted.support > 0)
+    return _mean(recall >= data.floor, counted.support > 0)
 
 
 def _mean(values: NDArray[np.generic], present: NDArray[np.bool_]) -> Float64Array:

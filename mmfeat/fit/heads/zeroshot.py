@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from mmfeat.core.numeric import sigmoid
-from mmfeat.decide.calibration.calibration import logistic
+from mmfeat.decide.calibration.logistic import logistic
 from mmfeat.fit.heads.base import Head
 from mmfeat.types import FloatArray, IntArray, Targets
 

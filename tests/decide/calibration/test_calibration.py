@@ -8,15 +8,9 @@ from numpy.typing import NDArray
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
-from mmfeat.decide.calibration.calibration import (
-    FITS,
-    Calibrator,
-    calibrate,
-    fit_beta,
-    fit_calibration,
-    fit_isotonic,
-    fit_platt,
-)
+from mmfeat.decide.calibration.calibration import fit_calibration
+from mmfeat.decide.calibration.calibrator import Calibrator, calibrate
+from mmfeat.decide.calibration.kinds import FITS, fit_beta, fit_isotonic, fit_platt
 from mmfeat.metrics.probability import class_calibration_error, class_log_loss
 from mmfeat.types import FloatArray, IntArray, Targets
 
@@ -43,11 +37,11 @@ def reliability(p: NDArray[np.floating], targets: Targets) -> dict[str, float]:
 def test_many_rows_are_fitted_as_few_are() -> None:
     p, targets, folds = scene(3)
     plain = fit_calibration(p, targets, folds)
-    warm = fit_calibration(p, targets, folds, many=N - 1)
-    assert [f.kind for f in warm.maps] == [f.kind for f in plain.maps]
-    for found, expected in zip(warm.maps, plain.maps, strict=True):
+    binned = fit_calibration(p, targets, folds, many=N - 1)
+    assert [f.kind for f in binned.maps] == [f.kind for f in plain.maps]
+    for found, expected in zip(binned.maps, plain.maps, strict=True):
         assert found.parameters == pytest.approx(expected.parameters, abs=1e-7)
-    assert warm.after == pytest.approx(plain.after, abs=1e-9)
+    assert binned.after == pytest.approx(plain.after, abs=1e-9)
 
 
 @pytest.mark.parametrize("many", [N // 2, 2 * N])
