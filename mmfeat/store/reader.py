@@ -68,6 +68,14 @@ class FeatureStore:
         """Whether it has such a dataset or group of `mmfeat.store.layout`."""
         return name in self._files[0]
 
+    def __getattr__(self, name: str) -> Embeddings | tuple[FailedRow, ...]:
+        """`store.image` is `store.embeddings("image")`, for every modality; `problems`: `failed`."""
+        if name == "problems":
+            return self.failed
+        if not name.startswith("_") and name in self.modalities:
+            return self.embeddings(name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
     @property
     def parts(self) -> tuple[FeatureStore, ...]:
         """Each of its files as a store by itself, open as long as this one."""

@@ -69,6 +69,10 @@ def test_a_made_up_modality_is_written_read_and_verified(tmp_path: Path) -> None
         assert np.isnan(store.embeddings("audio")[[0, 5]]).all()
         assert store.groups is not None and store.groups[:3] == ("0", "0", "1")
         assert store.features().ids == IDS
+        assert np.isnan(np.asarray(store.audio)[[0, 5]]).all()
+        assert store.problems == store.failed
+        with pytest.raises(AttributeError, match="no attribute 'text'"):
+            _ = store.text
     assert set(inspect_store(path)["norms"]) == {"image", "audio", "joint"}
 
 
