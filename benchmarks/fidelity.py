@@ -22,7 +22,7 @@ from benchmarks.results import machine, write_section
 from mmfeat.config import DataSettings, ExtractSettings
 from mmfeat.extract import extract_table
 from mmfeat.extract.encoders import Encoder, load_encoder
-from mmfeat.extract.images.guard import Refusal
+from mmfeat.extract.guard import Refusal
 from mmfeat.extract.images.read import decode_image
 from mmfeat.extract.images.sources import open_images
 from mmfeat.store import FeatureStore

@@ -68,7 +68,11 @@ def extract(
     ] = None,
     on_bad_image: Annotated[
         str | None,
-        pictures("on_bad_image", "What to do about one", choices=("record", "fail")),
+        pictures(
+            "on_bad_image",
+            "Record it, but stop where most images are missing; allow any number; or fail",
+            choices=("record", "allow", "fail"),
+        ),
     ] = None,
     retry_failed: Annotated[
         bool,

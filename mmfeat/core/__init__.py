@@ -28,6 +28,6 @@ NEVER: dict[str, tuple[str, ...]] = {
 }
 
 INNER: dict[str, tuple[tuple[str, ...], ...]] = {
-    "extract": (("images", "encoders", "repeats"), ("plan",), ("engines",)),
+    "extract": (("guard",), ("images", "encoders", "repeats"), ("plan",), ("engines",)),
     "fit": (("losses", "recipes"), ("heads", "fusion")),
 }

@@ -28,3 +28,9 @@ def changed_rows(plan: Plan, status: NDArray[np.uint8], holder: Path, *, start: 
     paths = plan.table.image_paths
     first = {paths[row]: row for row in reversed(rows)}
     return sorted(row for path, row in first.items() if plan.images.written(path) > written)
+
+
+def found_rows(plan: Plan, status: NDArray[np.uint8], *, start: int) -> list[int]:
+    """Rows from `start` on whose picture was missing and is there now; `status` as above."""
+    rows = (start + np.flatnonzero(status == Status.MISSING)).tolist()
+    return [row for row in rows if plan.images.written(plan.table.image_paths[row])]

@@ -28,7 +28,7 @@ from mmfeat.types import IntArray, Table
 
 MODALITIES = ("image", "text")  # that encoders have
 DECODES = ("exact", "fast")
-ON_BAD_IMAGE = ("record", "fail")
+ON_BAD_IMAGE = ("record", "allow", "fail")
 
 
 @dataclass(frozen=True, kw_only=True)

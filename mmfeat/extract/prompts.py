@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mmfeat.errors import EncoderError
 from mmfeat.extract.encoders.base import Encoder
 from mmfeat.store.layout import Rows, canonical_json
 from mmfeat.store.reader import FeatureStore
@@ -50,4 +51,11 @@ def _embed(pairs: LabelPrompts, encoder: Encoder) -> Prompts:
     step = encoder.text_batch
     starts = range(0, len(texts), step)
     parts = [encoder.encode_tokens(tokenized.tokens[start : start + step]) for start in starts]
-    return Prompts(labels=labels, texts=texts, embeddings=np.concatenate(parts))
+    embeddings = np.concatenate(parts)
+    if not np.isfinite(embeddings).all():
+        raise EncoderError(
+            "embeddings of label prompts must be finite",
+            "the encoder gives NaN or infinity",
+            "use another --precision, or other weights (--pretrained)",
+        )
+    return Prompts(labels=labels, texts=texts, embeddings=embeddings)

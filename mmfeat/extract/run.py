@@ -5,20 +5,22 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from mmfeat.config import ExtractSettings
-from mmfeat.extract.changes import changed_rows
+from mmfeat.extract.changes import changed_rows, found_rows
 from mmfeat.extract.encoders.base import Encoder
 from mmfeat.extract.engines.base import engine_name, find_engine
 from mmfeat.extract.engines.shared import fetch_shards, remove_shards, share
 from mmfeat.extract.engines.torchrun import help_with, is_helper
+from mmfeat.extract.images.missing import check_present
 from mmfeat.extract.lock import sole_writer
 from mmfeat.extract.plan import Plan, Shard, make_plan
 from mmfeat.extract.prompts import LabelPrompts, add_prompts
 from mmfeat.extract.repeats import Repeats
 from mmfeat.extract.retry import retry
-from mmfeat.extract.summary import ExtractSummary, summarise
+from mmfeat.extract.summary import CheckedRows, ExtractSummary, summarise
 from mmfeat.store.layout import Rows
 from mmfeat.store.parts import find_store
 from mmfeat.store.reader import FeatureStore
@@ -71,7 +73,10 @@ def extract_table(
             retry(plan, encoder, out)
         if prompts:
             add_prompts(prompts, encoder=encoder, table=table, out=out)
-    return summarise(out, already_complete=complete and not retry_failed, notes=table.notes)
+    summary = summarise(out, already_complete=complete and not retry_failed, notes=table.notes)
+    if summary.already_complete and any(row.modality == "image" for row in summary.failed):
+        return replace(summary, notes=(*summary.notes, "--retry-failed tries failed images again"))
+    return summary
 
 
 def is_helping(settings: ExtractSettings) -> bool:
@@ -92,6 +97,8 @@ def help_extract(
 
 
 def _extract(plan: Plan, encoder: Encoder, out: Path, progress: Progress | None) -> None:
+    if "image" in plan.modalities and plan.settings.on_bad_image == "record":
+        check_present(plan.table, plan.images)
     parts = _parts(out)
     parts.mkdir(exist_ok=True)
     fetch_shards(plan, parts)
@@ -104,7 +111,7 @@ def _extract(plan: Plan, encoder: Encoder, out: Path, progress: Progress | None)
         widths={modality: widths[modality] for modality in plan.modalities},
         dtype=plan.settings.dtype,
         provenance=plan.provenance,
-        fill=Repeats(first=plan.first),
+        fill=CheckedRows(plan=plan, fill=Repeats(first=plan.first)),
     )
 
 
@@ -152,6 +159,7 @@ def _is_done(plan: Plan, shard: Shard, path: Path) -> bool:
     changed: list[int] = []
     if block is not None and "image" in plan.modalities:
         changed = changed_rows(plan, block.status["image"], path, start=shard.start)
+        changed += found_rows(plan, block.status["image"], start=shard.start)
     if block is not None and not changed:
         return True
     for row in changed[:1]:

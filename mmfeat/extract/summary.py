@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from mmfeat.store.layout import FailedRow
+import numpy as np
+from numpy.typing import NDArray
+
+from mmfeat.errors import ExtractError
+from mmfeat.extract.guard import refuse_name
+from mmfeat.extract.images.missing import ALLOW, too_many_missing
+from mmfeat.extract.plan import Plan
+from mmfeat.store.layout import Block, FailedRow, Status
 from mmfeat.store.reader import FeatureStore
+from mmfeat.store.writer import Fill, WrittenRows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,3 +78,67 @@ def summarise(
             already_complete=already_complete,
             notes=notes,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckedRows:
+    """A `Fill` that stops, before the store is finished, where most rows have no embedding.
+
+    Raises `ExtractError` where every row of a modality failed, or more than half of the images
+    that the table names are not there. `--on-bad-image allow` lets any number of images fail.
+    """
+
+    plan: Plan
+    fill: Fill
+    status: dict[str, list[NDArray[np.uint8]]] = field(default_factory=lambda: defaultdict(list))
+    first: dict[str, FailedRow] = field(default_factory=dict)
+
+    def __call__(self, block: Block, start: int, written: WrittenRows) -> Block:
+        """Fill in the next block, and look at all of them after the last."""
+        block = self.fill(block, start, written)
+        for modality, status in block.status.items():
+            self.status[modality].append(status.copy())
+        for failed in block.failed:
+            self.first.setdefault(failed.modality, failed)
+        if start + block.n_rows == self.plan.table.n_rows:
+            for modality, parts in self.status.items():
+                self._check(modality, np.concatenate(parts))
+        return block
+
+    def _check(self, modality: str, status: NDArray[np.uint8]) -> None:
+        table = self.plan.table
+        if modality == "image":
+            if self.plan.settings.on_bad_image == "allow":
+                return
+            missing = self._missing(status)
+            n_named = sum(bool(path.strip()) for path in table.image_paths)
+            if 2 * len(missing) > n_named:
+                seen = f"{len(missing)} of {n_named}"
+                raise too_many_missing(table, self.plan.images, missing, seen)
+        if (status == Status.OK).any() or self._is_blank_row(modality):
+            return
+        failed = self.first[modality]
+        raise ExtractError(
+            f"a row at least must have its {modality} embedding",
+            f"all {table.n_rows} rows of {table.source} failed, e.g. row {failed.row}"
+            f" ({table.ids[failed.row]}): {failed.reason}",
+            ALLOW
+            if modality == "image"
+            else "name the column of captions with --text-col, or use --modalities image",
+        )
+
+    def _missing(self, status: NDArray[np.uint8]) -> list[int]:
+        paths = self.plan.table.image_paths
+        rows = np.flatnonzero((status == Status.MISSING) | (status == Status.REFUSED)).tolist()
+        return [
+            row
+            for row in rows
+            if paths[row].strip()
+            and (status[row] == Status.MISSING or refuse_name(paths[row]) is not None)
+        ]
+
+    def _is_blank_row(self, modality: str) -> bool:
+        """Whether there is one row only, which is to have no such input."""
+        table = self.plan.table
+        text = table.image_paths[0] if modality == "image" else (table.captions or ("",))[0]
+        return table.n_rows == 1 and not text.strip()

@@ -11,7 +11,7 @@ from PIL import Image
 
 from mmfeat.errors import ExtractError
 from mmfeat.extract.encoders.base import Preprocessing
-from mmfeat.extract.images.guard import Refusal
+from mmfeat.extract.guard import Refusal
 from mmfeat.extract.images.read import decode_image
 from mmfeat.extract.images.sources import open_images
 

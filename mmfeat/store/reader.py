@@ -69,7 +69,7 @@ class FeatureStore:
         return name in self._files[0]
 
     def __getattr__(self, name: str) -> Embeddings | tuple[FailedRow, ...]:
-        """`store.image` is `store.embeddings("image")`, for every modality; `problems`: `failed`."""
+        """`store.image` is `store.embeddings("image")`, of any modality; `problems` is `failed`."""
         if name == "problems":
             return self.failed
         if not name.startswith("_") and name in self.modalities:

@@ -16,8 +16,9 @@ from mmfeat.errors import ExtractError
 from mmfeat.extract.encoders import load_encoder
 from mmfeat.extract.encoders.base import Encoder, Pixels
 from mmfeat.extract.engines.base import Advance, Engine
+from mmfeat.extract.engines.finite import FiniteCheck
+from mmfeat.extract.guard import Refusal
 from mmfeat.extract.images.decoding import Decoder, DecodeTask
-from mmfeat.extract.images.guard import Refusal
 from mmfeat.extract.images.read import Decoded
 from mmfeat.extract.plan import Plan, Shard
 from mmfeat.extract.repeats import OPEN
@@ -171,8 +172,13 @@ def _encode_images(
             asked.append([at for at, _ in batch])
             yield np.stack([pixels for _, pixels in batch])
 
+    check = finite_check(plan, encoder, "image")
     for found in encoder.encode_image_batches(batches()):
-        values[asked.popleft()] = found
+        refusals |= check.store(found, values, asked.popleft())
+    check.finish()
+    for at, same in enumerate(same_as.tolist()):
+        if same in refusals:
+            refusals[at] = refusals[same]
     status = np.full(len(place), Status.OK, np.uint8)
     for at, refusal in refusals.items():
         status[at] = refusal.status
@@ -193,24 +199,31 @@ def _encode_captions(plan: Plan, encoder: Encoder, rows: IntArray, advance: Adva
     distinct = list(dict.fromkeys(caption for caption in captions if caption.strip()))
     place = {caption: at for at, caption in enumerate(distinct)}
     values = np.full((len(distinct) + 1, encoder.text_dim), np.nan, plan.settings.dtype)
+    failed = {len(distinct): Refusal(Status.EMPTY, "the caption is empty")}
     cut = np.zeros(len(distinct) + 1, np.uint8)  # the last entry stands for empty captions
     if distinct:
         tokenized = encoder.tokenize(distinct)
         cut[:-1] = tokenized.truncated
         order = np.argsort(tokenized.lengths, kind="stable")
+        check = finite_check(plan, encoder, "text")
         for start in range(0, len(order), plan.text_batch):
             part = order[start : start + plan.text_batch]
-            values[part] = encoder.encode_tokens(tokenized.tokens[part])
+            failed |= check.store(encoder.encode_tokens(tokenized.tokens[part]), values, part)
             advance("text", len(part))
+        check.finish()
     advance("text", len(captions) - len(distinct))
-    index = np.array([place.get(caption, -1) for caption in captions], np.int64)
-    empty = Refusal(Status.EMPTY, "the caption is empty")
-    return Encoded(
-        embeddings=values[index],
-        status=np.where(index < 0, Status.EMPTY, Status.OK).astype(np.uint8),
-        truncated=cut[index],
-        refusals={int(i): empty for i in np.flatnonzero(index < 0)},
-    )
+    index = np.array([place.get(caption, len(distinct)) for caption in captions], np.int64)
+    refusals = {i: failed[at] for i, at in enumerate(index.tolist()) if at in failed}
+    status = np.full(len(index), Status.OK, np.uint8)
+    for i, refusal in refusals.items():
+        status[i] = refusal.status
+    return Encoded(embeddings=values[index], status=status, truncated=cut[index], refusals=refusals)
+
+
+def finite_check(plan: Plan, encoder: Encoder, modality: str) -> FiniteCheck:
+    """Begin to look at the embeddings of a modality."""
+    precision = str(encoder.provenance.get("precision", plan.settings.precision))
+    return FiniteCheck(plan=plan, modality=modality, precision=precision)
 
 
 def _failed(rows: IntArray, modality: str, refusals: dict[int, Refusal]) -> list[FailedRow]:

@@ -3,7 +3,7 @@
 What is done with unusual pictures:
 
 - EXIF orientation is applied: the model sees what a person sees.
-- Palette, grey and CMYK become RGB before resizing; 16-bit grey is scaled to 8 bits.
+- Palette, grey and CMYK become RGB before resizing; more than 8 bits are scaled (see `wide`).
 - Transparency is laid over white.
 - Of animated pictures, the first frame counts.
 - Everything is as Pillow decodes it; `fast` lets JPEG skip detail that resizing would discard.
@@ -19,11 +19,13 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mmfeat.extract.encoders.base import Pixels, Preprocessing
-from mmfeat.extract.images.guard import Refusal
+from mmfeat.extract.guard import Refusal
+from mmfeat.extract.images import png
+from mmfeat.extract.images.formats import describe, readable_formats
+from mmfeat.extract.images.scans import refuse_scans
+from mmfeat.extract.images.wide import WIDE_MODES, UnknownRangeError, to_8_bits
 from mmfeat.store.layout import Status
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "MPO")
-WIDE_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 ORIENTATION = 0x0112  # the EXIF tag
 LONG_STRIP = 64  # from this ratio of the sides on, the whole picture is never resized
 Decoded = tuple[Pixels, bytes] | Refusal  # pixels (height, width, 3) and a digest of the file
@@ -39,39 +41,65 @@ def decode_image(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Pillow, about metadata of the file
-            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-                width, height = image.size
-                if width * height > max_pixels:
-                    return Refusal(
-                        Status.TOO_LARGE,
-                        f"the image has {width} x {height} pixels; {max_pixels} are allowed",
-                    )
-                if fast:
-                    _draft(image, preprocessing.size)
-                pixels = _resize(to_rgb(image), preprocessing)
-    except UnidentifiedImageError:
-        return Refusal(Status.CORRUPT, f"it is none of {', '.join(FORMATS)}")
-    except MemoryError:
-        return Refusal(Status.TOO_LARGE, "the image does not fit into memory")
+            try:
+                pixels = _decode(content, preprocessing, max_pixels=max_pixels, fast=fast)
+            except ValueError:
+                if not content.startswith(png.SIGNATURE):
+                    raise
+                plain = png.without_metadata(content)
+                pixels = _decode(plain, preprocessing, max_pixels=max_pixels, fast=fast)
     except Exception as error:  # Pillow's decoders raise anything on broken files
-        return Refusal(Status.CORRUPT, " ".join(f"it cannot be decoded: {error}".split()))
+        return _refusal_of(error, content)
     return pixels, sha256(content).digest()
 
 
+class _RefusedError(Exception):
+    """A picture is not decoded."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.reason)
+        self.refusal = refusal
+
+
+def _refusal_of(error: Exception, content: bytes) -> Refusal:
+    match error:
+        case _RefusedError():
+            return error.refusal
+        case UnidentifiedImageError():
+            return Refusal(Status.CORRUPT, describe(content))
+        case MemoryError():
+            return Refusal(Status.TOO_LARGE, "the image does not fit into memory")
+        case UnknownRangeError():
+            return Refusal(Status.REFUSED, str(error))
+    return Refusal(Status.CORRUPT, " ".join(f"it cannot be decoded: {error}".split()))
+
+
+def _decode(content: bytes, preprocessing: Preprocessing, *, max_pixels: int, fast: bool) -> Pixels:
+    with Image.open(io.BytesIO(content), formats=readable_formats()) as image:
+        width, height = image.size
+        if width * height > max_pixels:
+            reason = (
+                f"the image has {width} x {height} pixels; {max_pixels} are allowed, which"
+                " --max-pixels changes"
+            )
+            raise _RefusedError(Refusal(Status.TOO_LARGE, reason))
+        if image.format in ("JPEG", "MPO"):
+            slow = refuse_scans(content, width * height)
+            if slow is not None:
+                raise _RefusedError(Refusal(Status.TOO_LARGE, slow))
+        if fast:
+            _draft(image, preprocessing.size)
+        return _resize(to_rgb(image), preprocessing)
+
+
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Turn the first frame of any picture into upright RGB."""
+    """Turn the first frame of any picture into upright RGB; raise `UnknownRangeError`."""
     if image.getexif().get(ORIENTATION, 1) != 1:  # exif_transpose copies even what is upright
         image = ImageOps.exif_transpose(image)
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     if image.mode in WIDE_MODES:
-        values = np.asarray(image).astype(np.int64)
-        if values.max() > 255 or image.mode != "I":
-            values = values >> 8
-        return Image.fromarray(values.clip(0, 255).astype(np.uint8)).convert("RGB")
-    if image.mode == "F":
-        values = np.nan_to_num(np.asarray(image), nan=0.0, posinf=255.0, neginf=0.0)
-        return Image.fromarray(values.clip(0, 255).astype(np.uint8)).convert("RGB")
+        return to_8_bits(image).convert("RGB")
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         clear = image.convert("RGBA")
         white = Image.new("RGBA", clear.size, (255, 255, 255, 255))

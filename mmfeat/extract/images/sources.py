@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from mmfeat.core.address import Address, folder_or_address
 from mmfeat.errors import ExtractError
-from mmfeat.extract.images.guard import (
+from mmfeat.extract.guard import (
     MAX_FILE_BYTES,
     Refusal,
     read_image_file,
@@ -53,6 +53,10 @@ class ImagesIn:
 
     folder: Path
 
+    def __str__(self) -> str:
+        """The folder."""
+        return str(self.folder)
+
     def check(self) -> None:
         """As in `Images`."""
         if not self.folder.is_dir():
@@ -64,9 +68,11 @@ class ImagesIn:
 
     def written(self, name: str) -> int:
         """As in `Images`."""
+        if not name.strip():
+            return 0
         try:
             return (self.folder / name).stat().st_mtime_ns
-        except OSError:  # it is gone: what was encoded of it stays
+        except (OSError, ValueError):  # it is gone: what was encoded of it stays
             return 0
 
 
@@ -85,6 +91,10 @@ class ImagesAt:
     address: Address
     first_bytes: int = FIRST_BYTES
     max_file_bytes: int = MAX_FILE_BYTES
+
+    def __str__(self) -> str:
+        """The address, without a password."""
+        return str(self.address)
 
     def check(self) -> None:
         """As in `Images`."""

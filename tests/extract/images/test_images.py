@@ -17,7 +17,7 @@ from PIL import Image
 
 from mmfeat.config import ExtractSettings
 from mmfeat.extract.encoders import Preprocessing
-from mmfeat.extract.images.guard import Refusal, read_image_file
+from mmfeat.extract.guard import Refusal, read_image_file
 from mmfeat.extract.images.read import decode_image
 from mmfeat.store import Status
 

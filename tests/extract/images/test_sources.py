@@ -11,7 +11,7 @@ import pytest
 from mmfeat.core.address import Address, folder_or_address
 from mmfeat.errors import ExtractError
 from mmfeat.extract.encoders.base import Pixels
-from mmfeat.extract.images.guard import Refusal
+from mmfeat.extract.guard import Refusal
 from mmfeat.extract.images.sources import ImagesAt, open_images
 from mmfeat.store import Status
 from mmfeat.types import FloatArray
