@@ -55,6 +55,7 @@ SLOW = {
     "fit/models/test_model.py": "every head with every fusion and loss",
     "fit/models/test_stacking.py": "networks of several hundred steps",
     "fit/test_run_fit.py": "many fits",
+    "fit/test_two_fits.py": "fits in several processes",
     "fit/test_streamed_fits.py": "fits of rows that are not in memory",
     "predict/test_predict.py": "a fit for every test",
     "predict/test_submission.py": "whole pipelines",

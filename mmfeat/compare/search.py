@@ -105,7 +105,7 @@ def search(
                 f"{', '.join(given)} {'is' if len(given) == 1 else 'are'} given as well",
                 "leave that out, or the run",
             )
-        start = (run if isinstance(run, Run) else find_run(space, run)).config
+        start = find_run(space, run).config
     fixed = {
         key: value if isinstance(value, str) else setting_of(value)
         for key, value in (settings or {}).items()

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+HOST = socket.gethostname().replace("/", "-")
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; at the end flush it to disk and rename it to `path`.
 
-    If the body raises, the temporary file is removed and `path` is unchanged.
+    If the body raises, the temporary file is removed and `path` is unchanged. Temporary files
+    that killed processes of this machine left are removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    remove_leftovers(path)
+    partial = path.with_name(f".{path.name}.{HOST}.{os.getpid()}.tmp")
     try:
         yield partial
         sync(partial)
@@ -26,6 +32,24 @@ def replacing(path: Path) -> Iterator[Path]:
         sync(path.parent)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove temporary files of `path` whose process, of this machine, is dead."""
+    for partial in path.parent.glob(f".{glob.escape(path.name)}.{glob.escape(HOST)}.*.tmp"):
+        process = partial.name.split(".")[-2]
+        if process.isdecimal() and not _is_alive(int(process)):
+            partial.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):  # another user's
+        return True
+    return True
 
 
 def sync(path: Path) -> None:

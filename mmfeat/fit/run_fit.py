@@ -26,7 +26,7 @@ from mmfeat import metrics
 from mmfeat.core.files import write_json
 from mmfeat.core.memory import peak_memory, reset_peak
 from mmfeat.core.workspace import Workspace
-from mmfeat.errors import FitError, RunError
+from mmfeat.errors import FitError, MmfeatError, RunError
 from mmfeat.fit.fusion.rows import count_missing
 from mmfeat.fit.heads.base import Head
 from mmfeat.fit.models.head_model import HeadModel
@@ -36,6 +36,8 @@ from mmfeat.runs.config import RunConfig
 from mmfeat.runs.run import Run
 from mmfeat.runs.scores import write_scores
 from mmfeat.types import IntArray, OutOfFold
+
+CHECKPOINTS = "folds"  # heads of the folds, in the folder of a run that is being fitted
 
 log = logging.getLogger(__name__)
 fold_log = logging.getLogger(f"{__name__}.folds")
@@ -59,20 +61,39 @@ def fit_run(
     model = build_model(config, workspace)
     training = replace(training, digest=model.digest(training.digest))
     run = Run(workspace.run(name or config.name(training.digest)))
-    if _is_same(run, config, training):
-        if run.is_done:
-            log.info("run %s is finished already", run.name)
-            run.touch()
-            return run
-        log.info("run %s continues where it stopped", run.name)
-    write_json(run.folder / "provenance.json", _provenance(training))
-    write_json(run.folder / "config.json", asdict(config))  # last: it says that there is a run
-    folds = shared_folds(workspace, config, training)
+    with run.locked(on_wait=lambda holder: log.info("waiting for process %s", holder)):
+        if _is_same(run, config, training):
+            if run.is_done and _is_sound(run):
+                log.info("run %s is finished already", run.name)
+                run.touch()
+                _remove_checkpoints(run)
+                return run
+            log.info("run %s continues where it stopped", run.name)
+        folds = shared_folds(workspace, config, training)
+        write_json(run.folder / "provenance.json", _provenance(training))
+        write_json(run.folder / "config.json", asdict(config))  # last: it says there is a run
+        model.reuse(partial(_finished_source, workspace, config, training))
+        try:
+            _fit(run, model, training, folds, on_fit)
+        except MmfeatError:
+            if not (run.folder / CHECKPOINTS).exists():  # nothing to go on from
+                shutil.rmtree(run.folder)
+            raise
+    return run
+
+
+def _fit(
+    run: Run,
+    model: Model,
+    training: Training,
+    folds: IntArray,
+    on_fit: Callable[[int, int], None] | None,
+) -> None:
+    """Fit the model across folds and on all rows, and write the run."""
     warn_missing(count_missing(training.features), training.features.n_rows)
-    model.reuse(partial(_finished_source, workspace, config, training))
     reset_peak()
     started = time.perf_counter()
-    scores = _out_of_fold(run.folder / "folds", model, training, folds, on_fit)
+    scores = _out_of_fold(run.folder / CHECKPOINTS, model, training, folds, on_fit)
     seconds = {"cross_validation": time.perf_counter() - started}
     started = time.perf_counter()
     model.fit(training.features)
@@ -80,7 +101,21 @@ def fit_run(
     if model.reused_seconds:  # the cost of a run is that of its parts, too
         seconds["taken"] = model.reused_seconds
     _write_run(run, model, scores, seconds)
-    return run
+
+
+def _is_sound(run: Run) -> bool:
+    """Whether a finished run is as it was written; it is to be fitted again where it is not."""
+    try:
+        run.verify_fit()
+    except RunError as error:
+        log.warning("%s; it is fitted again", error)
+        run.restart()
+        return False
+    return True
+
+
+def _remove_checkpoints(run: Run) -> None:
+    shutil.rmtree(run.folder / CHECKPOINTS, ignore_errors=True)
 
 
 def _finished_source(
@@ -181,4 +216,4 @@ def _write_run(run: Run, model: Model, scores: OutOfFold, seconds: dict[str, flo
     }
     write_json(run.folder / "metrics.json", document)
     run.finish()
-    shutil.rmtree(run.folder / "folds", ignore_errors=True)
+    _remove_checkpoints(run)

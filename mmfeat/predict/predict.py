@@ -96,7 +96,7 @@ def predict(
         {"split": split or (path.stem if path else None), "decode": decode, "empty": empty},
         settings.submit,
     )
-    found = run if isinstance(run, Run) else find_run(space, run)
+    found = find_run(space, run)
     if path is not None:
         data = override(settings.data, images=images)
         with progress() as hear:

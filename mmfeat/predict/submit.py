@@ -97,7 +97,7 @@ def submit(
     if check and out is not None:
         path = Path(out)
         return SubmitResult(path=path, report=check_submission(path, wanted, **names))
-    found = run if isinstance(run, Run) else find_run(space, run, tuned=True)
+    found = find_run(space, run, tuned=True)
     path = Path(out) if out else space.submissions / f"{found.name}-{options.split}.csv"
     if check:
         report = check_submission(path, wanted, labels=found.labels, **names)

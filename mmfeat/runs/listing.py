@@ -18,22 +18,24 @@ def list_runs(workspace: Workspace) -> list[Run]:
     return sorted(runs, key=lambda run: (run.is_done, _age(run), run.name), reverse=True)
 
 
-def find_run(workspace: Workspace, name: str | None, *, tuned: bool = False) -> Run:
-    """Find the finished run `name`, or the newest one; with `tuned`, one that has thresholds.
+def find_run(workspace: Workspace, wanted: Run | str | None, *, tuned: bool = False) -> Run:
+    """Find a finished run by its name, or the newest one; with `tuned`, one that has thresholds.
 
-    Raises `RunError` where there is none, or where `name` is unfinished.
+    Raises `RunError` where there is none, or where the wanted one is unfinished.
     """
     remedy = "run `mmfeat tune-thresholds` first" if tuned else "run `mmfeat fit` first"
-    if name is None:
+    if wanted is None:
         for run in list_runs(workspace):
             if run.is_done and (run.has_thresholds or not tuned):
                 return run
         kind = "finished run with thresholds" if tuned else "finished run"
         raise RunError(f"a {kind} is needed", f"{workspace.runs} holds none", remedy)
-    run = Run(workspace.run(name))
+    run = wanted if isinstance(wanted, Run) else Run(workspace.run(wanted))
     if not run.folder.is_dir():
         known = ", ".join(r.name for r in list_runs(workspace)) or "none"
-        raise RunError(f"the run {name!r} must exist", f"the runs are: {known}", "name one of them")
+        raise RunError(
+            f"the run {run.name!r} must exist", f"the runs are: {known}", "name one of them"
+        )
     if not run.is_done:
         raise RunError(
             "only finished runs are read",

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +52,7 @@ class Run:
     @property
     def has_thresholds(self) -> bool:
         """Whether `tune-thresholds` has decided on it."""
-        return (self.folder / THRESHOLDS).is_file()
+        return self._has(THRESHOLDS)
 
     @property
     def config(self) -> RunConfig:
@@ -81,7 +82,7 @@ class Run:
     @property
     def history(self) -> dict[str, Any]:
         """Losses by part, fold, rows and epoch; empty where nothing was trained in epochs."""
-        return self._json("history.json") if (self.folder / "history.json").is_file() else {}
+        return self._json("history.json") if self._has("history.json") else {}
 
     @property
     def decision(self) -> Decision:
@@ -111,7 +112,7 @@ class Run:
         A kill between the two files of a decision leaves those of another one.
         """
         path = self.folder / HELD_OUT
-        if not path.is_file():
+        if not self._has(HELD_OUT):
             return None
         self.verify(HELD_OUT)
         try:
@@ -156,19 +157,43 @@ class Run:
 
         Raises `RunError` while another process does the same.
         """
+        with self.locked():
+            self._write_decision(decision)
+
+    @contextmanager
+    def locked(self, *, on_wait: Callable[[str], None] | None = None) -> Iterator[None]:
+        """Be the only process that writes the run; see `mmfeat.core.lock.locked`.
+
+        Raises `RunError` while another process does, and what killed ones left is removed.
+        """
         try:
-            with locked(self.folder / ".lock"):
-                self._write_decision(decision)
+            with locked(self.folder.with_name(f".{self.name}.lock"), on_wait=on_wait):
+                for partial in self.folder.rglob(".*.tmp"):
+                    partial.unlink()
+                yield
         except LockHeld as lock:
             raise RunError(
-                "one process at a time decides on a run",
-                f"process {lock.holder} is writing {self.folder / THRESHOLDS}",
+                "one process at a time writes a run",
+                f"process {lock.holder} is writing {self.folder}",
                 "run the same command again when it has ended",
             ) from lock
 
     def verify(self, name: str) -> None:
         """Check a file or folder of it, if it is finished; raise `RunError` for any damage."""
         seal.verify(self.folder, name)
+
+    def verify_fit(self) -> None:
+        """Check all that the fit of a finished run wrote; raise `RunError` for any damage."""
+        for name in sorted(seal.names(self.folder) - {THRESHOLDS, HELD_OUT}):
+            self.verify(name)
+
+    def restart(self) -> None:
+        """Make a finished run an unfinished one of the same config, with nothing else in it."""
+        seal.unseal(self.folder)
+        for path in self.folder.iterdir():
+            if path.name in ("config.json", "provenance.json"):
+                continue
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def finish(self) -> None:
         """Write `DONE`, which makes this the newest finished run."""
@@ -196,6 +221,10 @@ class Run:
         with replacing(self.folder / name) as partial:
             yield partial
             seal.accept(self.folder, name, file_sha256(partial))
+
+    def _has(self, name: str) -> bool:
+        """Whether a file was written; in a finished run it may be missing all the same."""
+        return (self.folder / name).is_file() or (self.is_done and name in seal.names(self.folder))
 
     def _json(self, name: str) -> dict[str, Any]:
         path = self.folder / name

@@ -15,10 +15,17 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmfeat.core.files import file_sha256, write_json
+from mmfeat.core.files import file_sha256, sync, write_json
 from mmfeat.errors import RunError
 
 NAME = "DONE"
+
+# What mends a run; everything else is fitted again by the command that made the run.
+REMEDIES = {
+    "config.json": "remove the run's folder and fit the run again",
+    "thresholds.json": "run `mmfeat tune-thresholds` again",
+    "held_out.h5": "run `mmfeat tune-thresholds` again",
+}
 
 Sums = dict[str, list[str]]  # file, relative to the run's folder -> the sums that it may have
 
@@ -34,6 +41,17 @@ def seal(folder: Path, *, leave_out: Sequence[str] = ()) -> None:
     names = [path.relative_to(folder) for path in files]
     kept = [n for n in names if not n.name.startswith(".") and n.parts[0] not in (NAME, *leave_out)]
     _write(folder, {name.as_posix(): [file_sha256(folder / name)] for name in kept})
+
+
+def names(folder: Path) -> frozenset[str]:
+    """The files of a finished run."""
+    return frozenset(_read(folder))
+
+
+def unseal(folder: Path) -> None:
+    """Make a finished run an unfinished one."""
+    (folder / NAME).unlink()
+    sync(folder)
 
 
 def touch(folder: Path) -> None:
@@ -86,7 +104,7 @@ def damaged(path: Path, found: str) -> RunError:
     return RunError(
         f"a run needs a sound {path.name}",
         f"{path}: {found}",
-        "remove the run's folder and fit the run again",
+        REMEDIES.get(path.name, "fit the run again with the same `mmfeat fit …`"),
     )
 
 
@@ -97,7 +115,7 @@ def _read(folder: Path) -> Sums:
         raise RunError(
             "a finished run has checksums of its files",
             f"{path} has none: it was made by an older version",
-            "remove the run's folder and fit the run again",
+            "fit the run again with the same `mmfeat fit …`",
         )
     try:
         document = json.loads(text)

@@ -47,7 +47,7 @@ def tune(
     options = override(
         settings.thresholds, objective=objective, method=method, beta=beta, floor=floor
     )
-    found = run if isinstance(run, Run) else find_run(space, run)
+    found = find_run(space, run)
     log.info("tuning %s for %s", found.name, options.objective)
     # As a method it is what older versions called the decode of that name.
     decode = options.method if options.method == EXPECTED_F1 else None

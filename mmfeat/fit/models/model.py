@@ -196,5 +196,5 @@ def broken_model(folder: Path, error: Exception) -> FitError:
     return FitError(
         "a saved model is model.json and a folder per part",
         f"{folder}: {error}",
-        "remove the run's folder and fit the run again",
+        "fit the run again with the same `mmfeat fit …`",
     )
