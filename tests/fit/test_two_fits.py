@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -20,14 +22,14 @@ from mmfeat.fit.training_data import load_training
 from mmfeat.runs.run import Run
 
 HOLD = """
-import sys, time
+import sys
 from pathlib import Path
 from typing import Any
 from mmfeat.runs.run import Run
 
 with Run(Path(sys.argv[1])).locked():
     print("held", flush=True)
-    time.sleep(float(sys.argv[2]))
+    sys.stdin.readline()
 """
 
 
@@ -38,10 +40,11 @@ def fit(
     return fit_run(workspace, config, load_training(workspace, "train"), name="r")
 
 
-def hold(run: Run, seconds: float) -> subprocess.Popen[str]:
-    """Start a process that holds the lock of the run."""
+def hold(run: Run) -> subprocess.Popen[str]:
+    """Start a process that holds the lock of the run until it reads a line."""
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(run.folder), str(seconds)],
+        [sys.executable, "-c", HOLD, str(run.folder)],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -53,14 +56,18 @@ def test_a_second_fit_waits_for_the_first(
     workspace: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    process = hold(Run(workspace.run("r")), 1.0)
-    run = fit(workspace)
-    assert process.wait() == 0 and run.is_done
-    assert f"waiting for process {process.pid}" in caplog.messages
+    process = hold(Run(workspace.run("r")))
+    with ThreadPoolExecutor(1) as pool:
+        fitting = pool.submit(fit, workspace)
+        while f"waiting for process {process.pid}" not in caplog.messages:
+            assert not fitting.done()
+            time.sleep(0.01)
+        process.communicate("go on\n")
+        assert fitting.result().is_done
 
 
 def test_a_fit_does_not_wait_for_a_process_that_is_stopped(workspace: Workspace) -> None:
-    process = hold(Run(workspace.run("r")), 60.0)
+    process = hold(Run(workspace.run("r")))
     try:
         os.kill(process.pid, signal.SIGSTOP)
         time.sleep(0.1)
