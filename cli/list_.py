@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
-
-from mmfeat_cli.tables import print_table
 
 
 class Kind(StrEnum):
@@ -64,26 +63,27 @@ def list_(
         return
     width = max(len(name) for name in entries)
     for known, entry in entries.items():
-        print(f"{known:<{width}}  {entry.summary}")
+        prefix = f"{entry.kind}: " if kind is Kind.fusions else ""
+        print(f"{known:<{width}}  {prefix}{entry.summary}")
 
 
 def _list_options(kind: Kind, name: str) -> None:
     from mmfeat.core.plugins import resolve
     from mmfeat.errors import ConfigError
-    from mmfeat.fit.heads import HEADS
     from mmfeat.fit.heads.options import options_of
+    from mmfeat.fit.models.model import FITTED, MODELS
 
     if kind is not Kind.heads:
         raise ConfigError(
             "options are listed of heads", f"{kind.value} have none", "leave out the name"
         )
-    options = options_of(resolve(name, HEADS, "head"))
-    print_table(
-        ("option", "type", "default", "allowed", ""),
-        [
-            (known.name, known.type_name, str(known.default), known.rule.allowed, known.rule.help)
-            for known in options.values()
-            if known.name not in GIVEN
-        ],
-    )
+    if name in MODELS:
+        print(MODELS[name].summary)
+        return
+    for option in options_of(resolve(name, FITTED, "head")).values():
+        if option.name not in GIVEN:
+            allowed = f", {option.rule.allowed}" if option.rule.allowed else ""
+            print(f"{option.name}: {option.type_name}{allowed}, default {option.default}")
+            for line in textwrap.wrap(option.rule.help, 76):
+                print(f"    {line}")
     print("Set them with --set OPTION=VALUE.")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-WIDE = 1000  # columns where standard output is not a terminal: nothing is wrapped
+WIDE = 1000  # columns where nothing says how many there are: nothing is wrapped
 
 
 def print_json(document: Any) -> None:
@@ -19,7 +20,7 @@ def print_json(document: Any) -> None:
 def print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print rows in aligned columns: texts to the left, numbers to the right.
 
-    In a terminal the cells of a table that is too wide are wrapped.
+    The cells of a table that is wider than the terminal, or than `COLUMNS`, are wrapped.
     """
     from rich.console import Console
     from rich.table import Table
@@ -34,7 +35,8 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None
         )
     for row in cells:
         table.add_row(*map(Text, row))
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDE
+    is_terminal = sys.stdout.isatty() or "COLUMNS" in os.environ
+    width = shutil.get_terminal_size().columns if is_terminal else WIDE
     console = Console(width=width, file=sys.stdout, highlight=False, color_system=None)
     with console.capture() as captured:
         console.print(table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Unpack
@@ -14,6 +15,8 @@ from mmfeat.fit.plan import plan_run
 from mmfeat.fit.run_fit import fit_run
 from mmfeat.fit.training_data import load_training
 from mmfeat.runs.run import Run
+
+log = logging.getLogger(__name__)
 
 
 def fit(
@@ -64,5 +67,7 @@ def fit(
     config = plan_run(
         fitting, features=tuple(features), settings=texts, recipe=recipe, workspace=space
     )
+    if options.get("loss") is not None and config.loss is None:
+        log.warning("%s has no loss to choose; the loss %s is ignored", config.head, fitting.loss)
     training = load_training(space, config.split, config.features, config.max_memory)
     return fit_run(space, config, training, name=name, on_fit=on_fit)

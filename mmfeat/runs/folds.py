@@ -69,19 +69,24 @@ def make_folds(targets: Targets, *, n_folds: int, seed: int) -> IntArray:
 
 
 def count_leaks(features: FeatureRows, folds: IntArray) -> int:
-    """Count the rows whose embeddings occur, bit for bit, in another fold as well."""
+    """Count the rows whose embeddings occur, bit for bit, in another fold as well.
+
+    Rows without any embedding are not alike.
+    """
     keys = np.empty(len(folds), np.uint64)
+    empty = np.zeros(len(folds), np.bool_)
     for start in range(0, len(folds), READ_ROWS):
         part = features.part(slice(start, start + READ_ROWS))
         found = chain.from_iterable(part.embeddings.values())
         arrays = [np.ascontiguousarray(array) for array in found]
         for row, embeddings in enumerate(zip(*arrays, strict=True), start):
             keys[row] = _digest(embeddings)
+            empty[row] = all(np.isnan(array[0]) for array in embeddings)
     _, twins = np.unique(keys, return_inverse=True)
     lowest, highest = np.full(len(folds), folds.max()), np.zeros(len(folds), np.int64)
     np.minimum.at(lowest, twins, folds)
     np.maximum.at(highest, twins, folds)
-    return int((lowest < highest)[twins].sum())
+    return int(((lowest < highest)[twins] & ~empty).sum())
 
 
 def _digest(arrays: Iterable[Embeddings]) -> int:

@@ -21,6 +21,7 @@ def tune(
     *,
     objective: str | None = None,
     method: str | None = None,
+    decode: str | None = None,
     beta: float | None = None,
     floor: float | None = None,
     seed: int = 0,
@@ -35,6 +36,8 @@ def tune(
     objective, method, beta, floor
         See `mmfeat.config.ThresholdSettings`, which has the defaults. `beta` is of the objective
         f-beta, `floor` of precision-at-least and recall-at-least.
+    decode
+        How probabilities become a label set; None: as is best for the objective.
     seed
         Of the resamples.
 
@@ -50,11 +53,11 @@ def tune(
     found = find_run(space, run)
     log.info("tuning %s for %s", found.name, options.objective)
     # As a method it is what older versions called the decode of that name.
-    decode = options.method if options.method == EXPECTED_F1 else None
+    is_decode = options.method == EXPECTED_F1
     return found.tune(
         options.objective,
-        method=None if decode else options.method,
-        decode=decode,
+        method=None if is_decode else options.method,
+        decode=EXPECTED_F1 if is_decode else decode,
         beta=options.beta,
         floor=options.floor,
         seed=seed,

@@ -24,7 +24,6 @@ from mmfeat.runs.run import Run
 HOLD = """
 import sys
 from pathlib import Path
-from typing import Any
 from mmfeat.runs.run import Run
 
 with Run(Path(sys.argv[1])).locked():

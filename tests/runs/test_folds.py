@@ -98,3 +98,12 @@ def test_twins_across_folds_are_counted() -> None:
     assert count_leaks(features, folds) == 2  # rows 0 and 4; 1 and 5 share a fold
     embeddings = {**features.embeddings, "text": (np.arange(6)[:, None] / 2,)}
     assert count_leaks(replace(features, embeddings=embeddings), folds) == 0
+
+
+def test_rows_without_an_embedding_are_no_twins() -> None:
+    values = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
+    values[[0, 3, 5]] = np.nan
+    features = Features(
+        ids=tuple("abcdef"), embeddings={"text": (values,)}, targets=None, labels=()
+    )
+    assert count_leaks(features, np.array([0, 1, 0, 1, 0, 1])) == 0
