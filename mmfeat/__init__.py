@@ -1,7 +1,12 @@
 """mmfeat: which frozen-feature classifier is best, how good is it, and what does it predict?
 
 The verbs are the commands of the same names. They are loaded when they are first asked for, so
-that `import mmfeat` is cheap.
+that `import mmfeat` is cheap. `mmfeat.heads` is the package `mmfeat.fit.heads` by a shorter name:
+`from mmfeat.heads import LogReg`.
+
+Some packages of the library have the name of a verb. `mmfeat.fit` is the verb, and so is `fit`
+after `from mmfeat import fit` or `import mmfeat.fit as fit`; `from mmfeat.fit.plan import …` finds
+the modules of the package.
 """
 
 from __future__ import annotations
@@ -17,7 +22,6 @@ if TYPE_CHECKING:
     from mmfeat.errors import MmfeatError
     from mmfeat.extract.extract import extract
     from mmfeat.extract.importing.import_embeddings import import_embeddings
-    from mmfeat.fit import heads
     from mmfeat.fit.fit import fit
     from mmfeat.predict.predict import predict
     from mmfeat.predict.score import score
@@ -46,7 +50,6 @@ PUBLIC = {
     "FeatureStore": "mmfeat.store.reader",
     "Run": "mmfeat.runs.run",
     "MmfeatError": "mmfeat.errors",
-    "heads": "mmfeat.fit",
 }
 
 __all__ = [
@@ -71,11 +74,11 @@ __all__ = [
 
 
 class _Package(ModuleType):
-    """The package: a verb is a function, even where a room has the same name.
+    """The package, whose attribute `fit` stays the verb.
 
-    Importing `mmfeat.fit.heads` makes the import system set the attribute `fit` to the room of
-    that name. The room stays what `import mmfeat.fit` and `from mmfeat.fit import …` find; the
-    attribute stays the verb.
+    Importing a module of the package `mmfeat.fit` makes the import system set the attribute `fit`
+    to that package. Here it is not set: the package is found in `sys.modules`, which is where
+    ``from mmfeat.fit import …`` looks.
     """
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -85,8 +88,6 @@ class _Package(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name not in PUBLIC:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        if name == "heads":
-            return import_module("mmfeat.fit.heads")
         value = getattr(import_module(PUBLIC[name]), name)
         self.__dict__[name] = value
         return value
@@ -96,3 +97,7 @@ class _Package(ModuleType):
 
 
 sys.modules[__name__].__class__ = _Package
+
+from mmfeat.fit import heads  # noqa: E402 - when `fit` can no longer be set
+
+sys.modules[f"{__name__}.heads"] = heads  # for `from mmfeat.heads import LogReg`

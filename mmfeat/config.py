@@ -7,11 +7,13 @@ command line override the file, and the file overrides the defaults here.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from difflib import get_close_matches
+from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, TypeVar
+from types import NoneType, UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from mmfeat.errors import ConfigError
 
@@ -148,9 +150,18 @@ def read_settings(folder: Path = Path()) -> Settings:
 
 
 def override(section: Section, **flags: Any) -> Section:
-    """Return `section` with every flag that was given (is not None) in place of its field."""
-    given = {name: value for name, value in flags.items() if value is not None}
+    """Return `section` with every flag that was given (is not None) in place of its field.
+
+    A list is stored as a tuple, and a path as a string.
+    """
+    given = {name: _stored(value) for name, value in flags.items() if value is not None}
     return replace(section, **given)  # type: ignore[type-var]
+
+
+def _stored(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    return tuple(value) if isinstance(value, list) else value
 
 
 def override_all(options: Mapping[str, Any], *sections: Any) -> tuple[Any, ...]:
@@ -176,6 +187,7 @@ def override_all(options: Mapping[str, Any], *sections: Any) -> tuple[Any, ...]:
 
 def _fill(section: Section, document: dict[str, Any], *, where: str) -> Section:
     known = {f.name: getattr(section, f.name) for f in fields(section)}  # type: ignore[arg-type]
+    types = get_type_hints(type(section))
     changes: dict[str, Any] = {}
     for key, value in document.items():
         if key not in known:
@@ -184,24 +196,55 @@ def _fill(section: Section, document: dict[str, Any], *, where: str) -> Section:
                 f"it has {key!r}",
                 "check the spelling or remove it",
             )
-        if hasattr(known[key], "__dataclass_fields__") and isinstance(value, dict):
+        if is_dataclass(known[key]) and isinstance(value, dict):
             changes[key] = _fill(known[key], value, where=f"{where} [{key}]")
-        else:
-            changes[key] = _checked(key, value, known[key], where)
+            continue
+        given = _stored(value)
+        if not has_type(given, types[key]):
+            raise ConfigError(
+                f"{key} in {where} is {in_words(types[key])}",
+                f"it is {value!r}",
+                "change its value",
+            )
+        changes[key] = float(given) if types[key] is float else given
     return replace(section, **changes)  # type: ignore[type-var]
 
 
-def _checked(key: str, value: object, default: object, where: str) -> object:
-    wanted = str if default is None else type(default)
-    if wanted is float and type(value) is int:
-        return float(value)
-    if wanted is tuple and isinstance(value, list) and all(isinstance(v, str) for v in value):
-        return tuple(value)
-    texts = not isinstance(value, dict) or all(isinstance(v, str) for v in value.values())
-    if type(value) is not wanted or not texts:
-        raise ConfigError(
-            f"{key} in {where} must be of type {wanted.__name__}",
-            f"it is {value!r}",
-            "change its value",
+def has_type(value: Any, annotation: Any) -> bool:
+    """Whether an option's value has the type of its annotation.
+
+    `annotation` is what `typing.get_type_hints` gives. Numbers of numpy are numbers, a whole
+    number is a ``float`` as well, and a bool is no number. A string is no ``Sequence``.
+    """
+    kind, parts = get_origin(annotation) or annotation, get_args(annotation)
+    if kind in (Union, UnionType):
+        return any(has_type(value, part) for part in parts)
+    if kind in (int, float):
+        return isinstance(value, Integral if kind is int else Real) and not isinstance(value, bool)
+    if kind in (tuple, list, Sequence):
+        items = isinstance(value, kind) and not isinstance(value, str)
+        return items and all(has_type(item, parts[0]) for item in value)
+    if kind in (dict, Mapping):
+        key, item = parts
+        return isinstance(value, kind) and all(
+            has_type(k, key) and has_type(v, item) for k, v in value.items()
         )
-    return value
+    return kind is Any or not isinstance(kind, type) or isinstance(value, kind)
+
+
+WORDS = {int: "an integer", float: "a number", str: "a string", bool: "true or false"}
+
+
+def in_words(annotation: Any) -> str:
+    """Say what an annotation allows besides None, e.g. "a list of strings"."""
+    kind, parts = get_origin(annotation) or annotation, get_args(annotation)
+    if kind in (Union, UnionType):
+        return " or ".join(in_words(part) for part in parts if part is not NoneType)
+    if kind in (tuple, list, Sequence):
+        items = {int: "integers", float: "numbers", str: "strings"}.get(parts[0])
+        return f"a {'tuple' if kind is tuple else 'list'}{f' of {items}' if items else ''}"
+    if kind in (dict, Mapping):
+        return "a mapping"
+    if kind is Callable:
+        return "a function"
+    return WORDS.get(kind, f"a {kind.__name__}")

@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from mmfeat.config import FitSettings, Settings, override, read_settings
+from mmfeat.config import (
+    CompareSettings,
+    DataSettings,
+    FitSettings,
+    Settings,
+    override,
+    read_settings,
+)
 from mmfeat.errors import ConfigError
 
 
@@ -67,5 +74,16 @@ def test_a_file_that_is_not_utf8_is_one_clear_error(tmp_path: Path) -> None:
         read_settings(tmp_path)
 
 
+def test_a_value_of_a_wrong_type_is_told_in_words(tmp_path: Path) -> None:
+    path = write(tmp_path, "[data]\nlabel_cols = ['a', 3]") / "mmfeat.toml"
+    with pytest.raises(ConfigError) as caught:
+        read_settings(tmp_path)
+    assert str(caught.value) == (
+        f"label_cols in {path} [data] is a tuple of strings; it is ['a', 3]; change its value"
+    )
+
+
 def test_flags_override_only_where_given() -> None:
     assert override(FitSettings(), head="mlp", folds=None) == FitSettings(head="mlp")
+    assert override(CompareSettings(), heads=["knn"]) == CompareSettings(heads=("knn",))
+    assert override(DataSettings(), images=Path("a/b")) == DataSettings(images="a/b")

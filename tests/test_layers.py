@@ -39,7 +39,7 @@ def graph() -> dict[str, set[str]]:
                 wanted = [alias.name for alias in node.names]
             else:
                 continue
-            below = [dotted.removeprefix("mmfeat.") for dotted in wanted]
+            below = [n.removeprefix("mmfeat.") for n in wanted if n.startswith("mmfeat.")]
             inside = [dotted for dotted in below if dotted in parsed]
             edges[name].update(inside[:-1] or inside)
         edges[name].discard(name)

@@ -17,7 +17,7 @@ from mmfeat.extract.options import ExtractOptions, TableOptions
 from mmfeat.fit.options import FitOptions, FoldOptions
 from mmfeat_cli.main import COMMANDS
 
-VERBS = [name for name in mmfeat.PUBLIC if name.islower() and name != "heads"]
+VERBS = [name for name in mmfeat.PUBLIC if name.islower()]
 COMMAND_OF = {
     "import_embeddings": "import",
     "tune": "tune-thresholds",
@@ -65,7 +65,51 @@ def test_unknown_names_are_attribute_errors() -> None:
         _ = mmfeat.nonsense  # type: ignore[attr-defined]
     with pytest.raises(AttributeError, match="Nonsense"):
         _ = mmfeat.heads.Nonsense
-    assert set(mmfeat.__all__) == {*mmfeat.PUBLIC, "__version__"}
+    assert set(mmfeat.__all__) == {*mmfeat.PUBLIC, "__version__", "heads"}
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments"),
+    [
+        ("fit", {"seed": "x"}),
+        ("fit", {"folds": "4"}),
+        ("fit", {"features": "ab"}),
+        ("fit", {"max_memory": 5}),
+        ("fit", {"settings": "k=3"}),
+        ("compare", {"heads": "knn"}),
+        ("search", {"trials": 2.5}),
+        ("extract", {"batch_size": "8"}),
+        ("import_embeddings", {"table": 3}),
+        ("tune", {"beta": "2"}),
+        ("predict", {"run": 3}),
+        ("submit", {"check": "yes"}),
+        ("score", {"submission": "a.csv", "truth": 3}),
+        ("report", {"runs": "one"}),
+        ("open_store", {"split": 3}),
+        ("open_run", {"name": Path("artifacts/runs/one")}),
+    ],
+)
+def test_an_option_of_a_wrong_type_is_one_line(verb: str, arguments: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match=f"^{list(arguments)[-1]} is .*; it is .*; "):
+        getattr(mmfeat, verb)(**arguments)
+
+
+def test_every_verb_checks_its_arguments() -> None:
+    assert all(hasattr(getattr(mmfeat, verb), "__wrapped__") for verb in VERBS)
+
+
+def test_heads_are_a_module_of_their_own_name() -> None:
+    code = """
+import mmfeat, sys
+from mmfeat.heads import LogReg
+import mmfeat.heads as heads
+import mmfeat.fit as fit
+assert heads is mmfeat.heads and fit is mmfeat.fit and callable(fit)
+assert LogReg is heads.LogReg
+print("lightgbm" in sys.modules, dir(heads))
+"""
+    names = "['GMLP', 'HEADS', 'KNN', 'LightGBM', 'LogReg', 'MLP', 'ZeroShot']"
+    assert in_a_fresh_process(code) == f"False {names}"
 
 
 def test_the_types_of_options_are_the_fields_of_the_settings() -> None:

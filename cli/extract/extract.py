@@ -142,7 +142,7 @@ def extract(
         actors=actors,
         num_gpus_per_actor=num_gpus_per_actor,
         shards=shards,
-        label_prompts=None if label_prompts is None else str(label_prompts),
+        label_prompts=label_prompts,
         id_col=id_col,
         image_col=image_col,
         text_col=text_col,

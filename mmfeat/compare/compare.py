@@ -14,6 +14,7 @@ from mmfeat.compare.leaderboard import Leaderboard, make_leaderboard, write_lead
 from mmfeat.compare.plan import describe, plan_comparison
 from mmfeat.compare.run import run_cells, seconds_of
 from mmfeat.config import override_all
+from mmfeat.core.checks import check_arguments
 from mmfeat.core.workspace import open_project
 from mmfeat.errors import FitError
 from mmfeat.fit.options import FoldOptions
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 Report = Callable[[Event], None]
 
 
+@check_arguments
 def compare(
     split: str | None = None,
     *,
@@ -70,9 +72,9 @@ def compare(
         {
             "split": split,
             **options,
-            "heads": None if heads is None else tuple(heads),
-            "fusions": None if fusions is None else tuple(fusions),
-            "losses": None if losses is None else tuple(losses),
+            "heads": heads,
+            "fusions": fusions,
+            "losses": losses,
             "seeds": seeds,
             "jobs": jobs,
             "engine": engine,

@@ -12,6 +12,7 @@ from typing import Any, Unpack
 from mmfeat.compare.study import Trial
 from mmfeat.compare.trials import fit_best, optimism, plan_search, ranked, run_trials
 from mmfeat.config import override_all
+from mmfeat.core.checks import check_arguments
 from mmfeat.core.workspace import open_project
 from mmfeat.errors import ConfigError
 from mmfeat.fit.heads.space import setting_of
@@ -51,6 +52,7 @@ class SearchResult:
         return ranked(self.trials)
 
 
+@check_arguments
 def search(
     run: Run | str | None = None,
     *,

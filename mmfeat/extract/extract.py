@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Unpack
 
 from mmfeat.config import DataSettings, ExtractSettings, override_all
+from mmfeat.core.checks import check_arguments
 from mmfeat.core.workspace import open_project
 from mmfeat.errors import ConfigError
 from mmfeat.extract.engines.base import load_encoder_for
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 ShowProgress = Callable[[], AbstractContextManager[Progress | None]]
 
 
+@check_arguments
 def extract(
     table: Path | str | None = None,
     *,

@@ -5,6 +5,8 @@ A test holds them to `mmfeat.config`, which has their defaults.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TypedDict
 
 
@@ -16,16 +18,16 @@ class TableOptions(TypedDict, total=False):
     text_col: str | None
     label_col: str | None
     label_sep: str | None
-    label_cols: tuple[str, ...] | None
+    label_cols: Sequence[str] | None
 
 
 class ExtractOptions(TableOptions, total=False):
     """How a table is read and encoded: `DataSettings` and `ExtractSettings`."""
 
-    images: str | None
+    images: Path | str | None
     model: str | None
     pretrained: str | None
-    modalities: tuple[str, ...] | None
+    modalities: Sequence[str] | None
     precision: str | None
     dtype: str | None
     batch_size: int | None
@@ -41,4 +43,4 @@ class ExtractOptions(TableOptions, total=False):
     actors: int | None
     num_gpus_per_actor: float | None
     shards: str | None
-    label_prompts: str | None
+    label_prompts: Path | str | None

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from mmfeat.config import override_all
+from mmfeat.core.checks import check_arguments
 from mmfeat.core.workspace import open_project
 from mmfeat.fit.heads.space import setting_of
 from mmfeat.fit.options import FitOptions
@@ -19,6 +20,7 @@ from mmfeat.runs.run import Run
 log = logging.getLogger(__name__)
 
 
+@check_arguments
 def fit(
     split: str | None = None,
     *,

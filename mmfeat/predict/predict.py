@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmfeat.config import override, override_all
+from mmfeat.core.checks import check_arguments
 from mmfeat.core.workspace import open_project
 from mmfeat.extract.extract import ShowProgress
 from mmfeat.predict.new_rows import extract_for
@@ -53,12 +54,13 @@ class PredictResult:
         )
 
 
+@check_arguments
 def predict(
     run: Run | str | None = None,
     *,
     split: str | None = None,
     table: Path | str | None = None,
-    images: str | None = None,
+    images: Path | str | None = None,
     pretrained: str | None = None,
     out: Path | str | None = None,
     decode: str | None = None,

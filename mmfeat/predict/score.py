@@ -10,6 +10,7 @@ import numpy as np
 
 from mmfeat import metrics
 from mmfeat.config import override, read_settings
+from mmfeat.core.checks import check_arguments
 from mmfeat.errors import SubmissionError
 from mmfeat.metrics.sets import row_f1
 from mmfeat.predict.sheets import check_same_ids, name_some, submission_errors
@@ -22,6 +23,7 @@ N_WORST = 10
 N_RESAMPLES = 200  # for the intervals of average precision
 
 
+@check_arguments
 @submission_errors()
 def score(
     submission: Path | str,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmfeat.config import override_all
+from mmfeat.core.checks import check_arguments
 from mmfeat.core.workspace import open_project
 from mmfeat.predict.check import check_submission
 from mmfeat.predict.kaggle import to_kaggle
@@ -37,6 +38,7 @@ class SubmitResult:
     uploaded: str | None = None
 
 
+@check_arguments
 def submit(
     run: Run | str | None = None,
     *,

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from mmfeat.compare.leaderboard import make_leaderboard
 from mmfeat.config import Settings
+from mmfeat.core.checks import check_arguments
 from mmfeat.core.files import write_text
 from mmfeat.core.workspace import Workspace, open_project
 from mmfeat.metrics.sets import labels_per_row
@@ -53,12 +54,13 @@ class ReportResult:
     verdict: str
 
 
+@check_arguments
 def report(
     runs: Sequence[str] = (),
     *,
     out: Path | str | None = None,
     figures: Path | str | None = None,
-    images: str | None = None,
+    images: Path | str | None = None,
     plots: int = N_PLOTS,
     max_thumbnails: int = N_THUMBNAILS,
     objective: str | None = None,

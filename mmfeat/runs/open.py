@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mmfeat.core.checks import check_arguments
 from mmfeat.core.workspace import open_project
 from mmfeat.runs.listing import find_run
 from mmfeat.runs.run import Run
 from mmfeat.store import FeatureStore
 
 
+@check_arguments
 def open_store(
     split: Path | str, *, features: str | None = None, workspace: Path | str | None = None
 ) -> FeatureStore:
@@ -22,6 +24,7 @@ def open_store(
     return FeatureStore.open(path)
 
 
+@check_arguments
 def open_run(
     name: str | None = None, *, tuned: bool = False, workspace: Path | str | None = None
 ) -> Run:

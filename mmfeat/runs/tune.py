@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 
 from mmfeat.config import override
+from mmfeat.core.checks import check_arguments
 from mmfeat.core.workspace import open_project
 from mmfeat.decide.decision import Decision
 from mmfeat.runs.listing import find_run
@@ -16,6 +17,7 @@ EXPECTED_F1 = "expected-f1"
 log = logging.getLogger(__name__)
 
 
+@check_arguments
 def tune(
     run: Run | str | None = None,
     *,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Unpack
 
 from mmfeat.config import override_all
+from mmfeat.core.checks import check_arguments
 from mmfeat.core.workspace import open_project
 from mmfeat.errors import ConfigError
 from mmfeat.extract.importing.embeddings import store_embeddings
@@ -15,6 +16,7 @@ from mmfeat.extract.summary import ExtractSummary
 from mmfeat.tables import read_table
 
 
+@check_arguments
 def import_embeddings(
     table: Path | str,
     *,

@@ -24,3 +24,8 @@ def __getattr__(name: str) -> Any:
         if plugin.target.endswith(f":{name}"):
             return resolve(head, HEADS, "head")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """The registry and the classes of the heads, which are not loaded by this."""
+    return sorted(["HEADS", *(plugin.target.rpartition(":")[2] for plugin in HEADS.values())])

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from mmfeat.core.checks import check_choice, check_range
+from mmfeat.core.checks import check_choice, check_range, check_type
 from mmfeat.errors import ConfigError
 
 KEY = "option"  # in the metadata of a field
@@ -91,9 +91,10 @@ def options_of(head: type) -> dict[str, Option]:
 
 
 def check_options(head: object) -> None:
-    """Check the values of a head's options; raise `ConfigError` for one that is not allowed."""
+    """Raise `ConfigError` for an option of a wrong type, or a value that is not allowed."""
     for name, known in options_of(type(head)).items():
         value = getattr(head, name)
+        check_type(name, value, known.type)
         if value is not None or NoneType not in get_args(known.type):
             known.rule.check(name, value)
 

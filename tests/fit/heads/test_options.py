@@ -5,6 +5,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 
 from mmfeat.core.plugins import resolve
@@ -58,6 +59,29 @@ def test_an_option_without_effect_is_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=lost):
         resolve(head, HEADS, "head").from_settings(settings, seed=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"neighbours": 2.5}, "neighbours is an integer; it is 2.5; give an integer"),
+        ({"sharpness": "10"}, "sharpness is a number; it is '10'; give a number"),
+        ({"seed": None}, "seed is an integer; it is None; give an integer"),
+    ],
+)
+def test_an_option_of_a_wrong_type_is_refused_before_the_fit(
+    options: dict[str, Any], told: str
+) -> None:
+    x, y = np.eye(4, dtype=np.float32), np.eye(4, 2, dtype=np.uint8)
+    with pytest.raises(ConfigError) as caught:
+        KNN(**options).fit(x, y)
+    assert str(caught.value) == told
+
+
+def test_a_number_of_numpy_is_a_number() -> None:
+    x, y = np.eye(4, dtype=np.float32), np.eye(4, 2, dtype=np.uint8)
+    options: dict[str, Any] = {"neighbours": np.int64(2), "prior": np.float32(1)}
+    assert KNN(**options).fit(x, y).rates_.tolist() == [0.25, 0.25]
 
 
 @pytest.mark.parametrize("name", HEADS)
