@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from mmfeat.config import DataSettings as Data
-from mmfeat.config import FitSettings, Settings
+from mmfeat.config import FitSettings, Settings, choices_of
 from mmfeat.errors import ConfigError
 
 DATA, OUTPUT, SPEED = "Table", "Output", "Speed and memory"
@@ -32,7 +32,7 @@ def of(
     default = next(f.default for f in fields(section) if f.name == key)
     shown = ",".join(default) if isinstance(default, tuple) else default
     told = [help.rstrip(".") + "."]
-    if listed := ", ".join(choices):
+    if listed := ", ".join(choices or choices_of(section, key)):
         told.append(f"One of {listed}.")
     return typer.Option(
         flag or f"--{key.replace('_', '-')}",

@@ -20,6 +20,19 @@ from mmfeat.errors import ConfigError
 FILE_NAME = "mmfeat.toml"
 
 
+def one_of(*choices: str) -> Any:
+    """Declare a field that takes one of `choices`; the first is its default."""
+    return field(default=choices[0], metadata={"choices": choices})
+
+
+def choices_of(section: type, key: str) -> tuple[str, ...]:
+    """The choices of a field that was declared by `one_of`; of another field none."""
+    found: tuple[str, ...] = next(f for f in fields(section) if f.name == key).metadata.get(
+        "choices", ()
+    )
+    return found
+
+
 @dataclass(frozen=True, kw_only=True)
 class DataSettings:
     """``[data]``: where the images lie and what the columns of a table are called."""
@@ -46,16 +59,16 @@ class ExtractSettings:
     model: str = "ViT-L-14"
     pretrained: str = "openai"
     modalities: tuple[str, ...] = ("image", "text")
-    precision: str = "auto"
-    dtype: str = "float16"  # of the stored embeddings
+    precision: str = one_of("auto", "fp32", "bf16", "fp16")
+    dtype: str = one_of("float16", "float32")  # of the stored embeddings
     batch_size: int = 0  # 0: auto
     workers: int = -1  # processes that decode images; -1: auto, 0: none
     device: str = "auto"
     shard_rows: int = 4096
     rows_per_file: int = 0  # 0: the store is one file
-    on_bad_image: str = "record"
+    on_bad_image: str = one_of("record", "allow", "fail")
     max_pixels: int = 100_000_000
-    decode: str = "exact"
+    decode: str = one_of("exact", "fast")
     engine: str = "local"
     ray_address: str | None = None  # None: RAY_ADDRESS, or a cluster of this machine alone
     actors: int = 0  # of the engine ray; 0: one per GPU, without GPUs one per machine

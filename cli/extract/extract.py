@@ -52,12 +52,10 @@ def extract(
         str | None, encoder("pretrained", "A tag, a local file, or `random`")
     ] = None,
     modalities: Annotated[str | None, encoder("modalities", "What is encoded")] = None,
-    precision: Annotated[
-        str | None, encoder("precision", "Of the encoder", choices=("auto", "fp32", "bf16", "fp16"))
-    ] = None,
+    precision: Annotated[str | None, encoder("precision", "Of the encoder")] = None,
     dtype: Annotated[
         str | None,
-        encoder("dtype", "Of the stored embeddings", choices=("float16", "float32")),
+        encoder("dtype", "Of the stored embeddings"),
     ] = None,
     batch_size: Annotated[int | None, fast("batch_size", "0: auto", min=0)] = None,
     workers: Annotated[int | None, fast("workers", "Decoding processes; -1: auto", min=-1)] = None,
@@ -71,7 +69,6 @@ def extract(
         pictures(
             "on_bad_image",
             "Record it, but stop where most images are missing; allow any number; or fail",
-            choices=("record", "allow", "fail"),
         ),
     ] = None,
     retry_failed: Annotated[
@@ -81,9 +78,7 @@ def extract(
         ),
     ] = False,
     max_pixels: Annotated[int | None, pictures("max_pixels", "Refuse larger images", min=1)] = None,
-    decode: Annotated[
-        str | None, pictures("decode", "How JPEG files are read", choices=("exact", "fast"))
-    ] = None,
+    decode: Annotated[str | None, pictures("decode", "How JPEG files are read")] = None,
     engine: Annotated[str | None, fast("engine", "Who encodes", choices=ENGINES)] = None,
     ray_address: RayAddress = None,
     actors: Annotated[int | None, fast("actors", "Of --engine ray; 0: auto", min=0)] = None,

@@ -16,19 +16,17 @@ import numpy as np
 import PIL
 from PIL import features
 
-from mmfeat.config import ExtractSettings
+from mmfeat.config import ExtractSettings, choices_of
 from mmfeat.core.address import Address
 from mmfeat.core.checks import check_choice
 from mmfeat.errors import ExtractError
 from mmfeat.extract.encoders.base import Encoder
 from mmfeat.extract.images.sources import Images, open_images
 from mmfeat.extract.repeats import first_rows
-from mmfeat.store.layout import DTYPES, SCHEMA
+from mmfeat.store.layout import SCHEMA
 from mmfeat.types import IntArray, Table
 
 MODALITIES = ("image", "text")  # that encoders have
-DECODES = ("exact", "fast")
-ON_BAD_IMAGE = ("record", "allow", "fail")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,9 +84,9 @@ def make_plan(
     Raises `ConfigError` for an unknown choice, and `ExtractError` for a setting out of range, a
     folder or address of images that cannot be read, and a table without any modality to encode.
     """
-    check_choice("--dtype", settings.dtype, DTYPES)
-    check_choice("--decode", settings.decode, DECODES)
-    check_choice("--on-bad-image", settings.on_bad_image, ON_BAD_IMAGE)
+    for name in ("dtype", "decode", "on_bad_image"):
+        flag, choices = f"--{name.replace('_', '-')}", choices_of(ExtractSettings, name)
+        check_choice(flag, getattr(settings, name), choices)
     for name, value, least in (
         ("--shard-rows", settings.shard_rows, 1),
         ("--rows-per-file", settings.rows_per_file, 0),

@@ -42,7 +42,6 @@ from mmfeat.errors import StoreError
 from mmfeat.types import Embeddings, Table, Targets
 
 SCHEMA = 2
-DTYPES = ("float16", "float32")
 BLOCK_ROWS = 8192  # rows that are read or copied at once, so that memory stays flat
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from mmfeat.config import ExtractSettings, choices_of
 from mmfeat.errors import EncoderError
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -36,9 +37,10 @@ def choose_device(name: str) -> torch.device:
 
 def choose_precision(name: str, device: torch.device) -> str:
     """Resolve ``auto``: bf16 where the hardware has it, else fp16 on a GPU and fp32 on a CPU."""
-    if name not in ("auto", *PRECISIONS):
+    choices = choices_of(ExtractSettings, "precision")
+    if name not in choices:
         raise EncoderError(
-            f"--precision is one of auto, {', '.join(PRECISIONS)}", f"{name!r} is not", "use auto"
+            f"--precision is one of {', '.join(choices)}", f"{name!r} is not", "use auto"
         )
     if name == "fp16" and device.type == "cpu":
         raise EncoderError(

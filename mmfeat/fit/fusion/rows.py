@@ -11,7 +11,7 @@ import numpy as np
 from mmfeat.errors import FitError
 from mmfeat.types import BoolArray, FeatureRows, Features, FloatArray
 
-NORMALISED_ROWS = 256  # that are normalised at a time, which bounds the memory
+BLOCK_ROWS = 256  # that are normalised at a time, which bounds the memory
 LEAST, MOST = 1e-20, 1e30  # sums of squares that lost nothing in float32
 
 
@@ -59,8 +59,8 @@ class ModalityRows:
         end = 0
         for part in self.features.embeddings[modality]:
             start, end = end, end + part.shape[1]
-            for first in range(0, len(part), NORMALISED_ROWS):
-                rows = slice(first, first + NORMALISED_ROWS)
+            for first in range(0, len(part), BLOCK_ROWS):
+                rows = slice(first, first + BLOCK_ROWS)
                 block = out[rows, start:end]
                 if torch is None:
                     block[:] = part[rows]
@@ -88,8 +88,8 @@ class ModalityRows:
 def present(features: FeatureRows, modality: str) -> BoolArray:
     """Say for each row, of shape (n,), whether any feature set has an embedding of `modality`."""
     found = np.zeros(features.n_rows, dtype=bool)
-    for start in range(0, features.n_rows, NORMALISED_ROWS):
-        rows = slice(start, start + NORMALISED_ROWS)
+    for start in range(0, features.n_rows, BLOCK_ROWS):
+        rows = slice(start, start + BLOCK_ROWS)
         for part in features.part(rows).embeddings.get(modality, ()):
             found[rows] |= np.isfinite(part).all(axis=1)
     return found

@@ -10,7 +10,7 @@ import numpy as np
 from mmfeat.core.numeric import logit
 from mmfeat.types import FloatArray
 
-SMALLEST = 1 / (1 + math.exp(15))  # probability: rounded ones may be 0 or 1
+LARGEST_LOGIT = 15.0  # of a probability of 1, which rounding produces
 
 
 def mean_of_probabilities(scores: Sequence[FloatArray]) -> FloatArray:
@@ -32,4 +32,4 @@ def logits_side_by_side(scores: Sequence[FloatArray]) -> FloatArray:
 
 def float32_logits(probabilities: FloatArray) -> FloatArray:
     """Logits in float32, clipped to [−15, 15], of probabilities of any shape."""
-    return logit(probabilities, smallest=SMALLEST).astype(np.float32)
+    return logit(probabilities, smallest=1 / (1 + math.exp(LARGEST_LOGIT))).astype(np.float32)

@@ -22,9 +22,9 @@ from mmfeat.fit.heads.options import option
 from mmfeat.fit.heads.space import Range, Space
 from mmfeat.types import FloatArray, Fused, IntArray, Matrix, Targets
 
-QUERY_ROWS = 64  # whose similarities to all rows of the cache are in memory
-COSINES_AT_ONCE = 512  # rows, for which the cache is turned into float32 once
-CACHED_AT_ONCE = 1024  # of its rows at a time
+BLOCK_ROWS = 64  # whose votes are counted at a time
+QUERY_BLOCK_ROWS = 512  # whose cosines to the whole cache are held at a time
+CACHE_BLOCK_ROWS = 1024  # of the cache, converted to float32 at a time
 
 Cache = NDArray[np.float16]
 
@@ -89,24 +89,24 @@ class KNN(Head):
             weights = np.exp(self.sharpness * (found - found.max(axis=1, keepdims=True)))
             votes = np.einsum("bn,bnk->bk", weights, targets[nearest])
             total = weights.sum(axis=1, keepdims=True) + self.prior
-            scores[start : start + QUERY_ROWS] = (votes + self.prior * rates) / total
+            scores[start : start + BLOCK_ROWS] = (votes + self.prior * rates) / total
         return scores.clip(0, 1)
 
     def _against(self, x: FloatArray) -> Iterator[tuple[int, FloatArray]]:
         """Yield minus the cosines of some rows of `x` with the cache's, and the first of them."""
         assert self._cache is not None, "it was fitted"
         n_cached, width = len(self._chosen), x.shape[1]
-        cached = torch.empty(min(CACHED_AT_ONCE, n_cached), width)
-        against = np.empty((min(COSINES_AT_ONCE, len(x)), n_cached), dtype=np.float32)
-        for first in range(0, len(x), COSINES_AT_ONCE):
-            rows = -unit(x[first : first + COSINES_AT_ONCE])
-            for start in range(0, n_cached, CACHED_AT_ONCE):
-                chosen = self._chosen[start : start + CACHED_AT_ONCE]
+        cached = torch.empty(min(CACHE_BLOCK_ROWS, n_cached), width)
+        against = np.empty((min(QUERY_BLOCK_ROWS, len(x)), n_cached), dtype=np.float32)
+        for first in range(0, len(x), QUERY_BLOCK_ROWS):
+            rows = -unit(x[first : first + QUERY_BLOCK_ROWS])
+            for start in range(0, n_cached, CACHE_BLOCK_ROWS):
+                chosen = self._chosen[start : start + CACHE_BLOCK_ROWS]
                 part = cached[: len(chosen)].copy_(torch.from_numpy(self._cache[chosen])).numpy()
                 place = slice(start, start + len(chosen))
                 np.matmul(rows, part.T, out=against[: len(rows), place])
-            for start in range(0, len(rows), QUERY_ROWS):
-                stop = min(start + QUERY_ROWS, len(rows))
+            for start in range(0, len(rows), BLOCK_ROWS):
+                stop = min(start + BLOCK_ROWS, len(rows))
                 yield first + start, against[start:stop]
 
     def _save_state(self, folder: Path) -> None:
@@ -126,8 +126,8 @@ class KNN(Head):
 def remembered(x: Matrix) -> Cache:
     """Rows of length 1 in half precision."""
     cache = np.empty(x.shape, dtype=np.float16)
-    for start in range(0, len(x), QUERY_ROWS):
-        cache[start : start + QUERY_ROWS] = unit(x[start : start + QUERY_ROWS])
+    for start in range(0, len(x), BLOCK_ROWS):
+        cache[start : start + BLOCK_ROWS] = unit(x[start : start + BLOCK_ROWS])
     return cache
 
 

@@ -36,7 +36,7 @@ PATH = np.logspace(-1, 3, 9)
 PATH_TOLERANCE = 1e-3  # of the costs that C is chosen by; the chosen one is then solved well
 WORSE_POINTS = 2  # the path ends where so many points in a row are worse for every choice
 INNER_FOLDS = 3
-PROBLEMS_AT_ONCE = 128
+BLOCK_PROBLEMS = 128  # that are solved together, which bounds the memory
 
 
 @dataclass(kw_only=True)
@@ -226,7 +226,7 @@ class Solver:
     def solve(self, strength: NDArray[np.float64], tolerance: float) -> None:
         """Move `w` to the minimum for these C, (p,)."""
         ridge = torch.from_numpy(1 / strength).float().to(self.w.device)
-        for part in torch.split(torch.arange(len(strength)), PROBLEMS_AT_ONCE):
+        for part in torch.split(torch.arange(len(strength)), BLOCK_PROBLEMS):
             self.w[:, part], done = minimise(
                 self._problems(part),
                 self.w[:, part],
@@ -245,7 +245,7 @@ class Solver:
     def cost(self, criterion: str) -> NDArray[np.float64]:
         """Log-loss (a sum), or minus the average precision, of each problem's left-out rows."""
         costs = []
-        for part in torch.split(torch.arange(self.w.shape[1]), PROBLEMS_AT_ONCE):
+        for part in torch.split(torch.arange(self.w.shape[1]), BLOCK_PROBLEMS):
             problems = self._problems(part)
             if criterion == "log-loss":
                 costs.append(problems.left_out(self.w[:, part]))

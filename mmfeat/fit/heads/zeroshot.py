@@ -22,7 +22,7 @@ from mmfeat.fit.heads.base import Head
 from mmfeat.types import FloatArray, IntArray, Targets
 
 MOST_CELLS = 1 << 22  # rows × labels that two numbers are fitted on: more only cost memory
-COSINE_ROWS = 1024  # whose cosines are computed at a time
+BLOCK_ROWS = 1024  # whose cosines are computed at a time
 
 
 @dataclass(kw_only=True)
@@ -38,7 +38,7 @@ class ZeroShot(Head):
         n_rows = max(1, MOST_CELLS // y.shape[1])
         if len(rows) > n_rows:
             rows = np.random.default_rng(self.seed).choice(rows, n_rows, replace=False)
-        parts = np.array_split(rows, -(-len(rows) // COSINE_ROWS))
+        parts = np.array_split(rows, -(-len(rows) // BLOCK_ROWS))
         cosines = np.vstack([self._cosines(x[part]) for part in parts]).astype(np.float64)
         self._scale, self._offset = logistic(cosines.reshape(-1, 1), y[rows].ravel()).tolist()
 

@@ -31,6 +31,7 @@ from mmfeat.fit.heads.space import Space
 from mmfeat.fit.models.feature_model import not_cross_validated
 from mmfeat.fit.models.model import FILE, FindSource, Model, Reads, broken_model, load_model
 from mmfeat.fit.models.source import folds_of, labelled
+from mmfeat.metrics.probability import SMALLEST
 from mmfeat.runs.config import FeatureSets, RunConfig
 from mmfeat.runs.listing import find_run
 from mmfeat.runs.run import Run
@@ -39,7 +40,6 @@ from mmfeat.types import FeatureRows, Features, FloatArray, IntArray, Targets
 log = logging.getLogger(__name__)
 
 COPIED = ("config.json", "provenance.json")
-SMALLEST = 1e-7  # probability, inside a logarithm
 
 Weights = NDArray[np.float64]  # (runs,)
 
@@ -239,9 +239,16 @@ def mix(parts: FloatArray, weights: Weights, average: str) -> FloatArray:
     if average == "probability":
         mixed: FloatArray = (parts * shares).sum(axis=0)
         return mixed.clip(0, 1)
-    logits = (float32_logits(parts) * shares).sum(axis=0)
-    sigmoid: FloatArray = 1 / (1 + np.exp(-logits))
-    return sigmoid
+    return _sigmoid((float32_logits(parts) * shares).sum(axis=0))
+
+
+def _sigmoid(logits: NDArray[Any]) -> NDArray[Any]:
+    """In the precision of `logits`, which are at most 15 in size.
+
+    `mmfeat.core.numeric.sigmoid` rounds differently: scores of existing ensembles would change.
+    """
+    probabilities: NDArray[Any] = 1 / (1 + np.exp(-logits))
+    return probabilities
 
 
 def fit_weights(parts: FloatArray, targets: Targets, *, average: str) -> Weights:
@@ -256,7 +263,7 @@ def fit_weights(parts: FloatArray, targets: Targets, *, average: str) -> Weights
 
     def of_logits(weights: Weights) -> tuple[float, Weights]:
         z = weights @ told
-        slope = told @ (1 / (1 + np.exp(-z)) - targets) / len(targets)
+        slope = told @ (_sigmoid(z) - targets) / len(targets)
         return float((np.logaddexp(0, z) - targets * z).mean()), slope
 
     if average == "logit":

@@ -21,7 +21,7 @@ from torch import Tensor
 HISTORY = 10
 ARMIJO = 1e-4
 NOISE = 3e-7  # of a float32 sum, relative
-NUMBERS_AT_ONCE = 1 << 18  # of n × p, so that arrays made on the way stay in the cache
+BLOCK_NUMBERS = 1 << 18  # rows × problems of a block, so that its arrays stay in the cache
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class ProblemsInMemory(Problems):
 
     def _blocks(self) -> Iterator[slice]:
         n_rows, n_problems = self.y.shape
-        size = max(1, NUMBERS_AT_ONCE // n_problems)
+        size = max(1, BLOCK_NUMBERS // n_problems)
         return (slice(start, start + size) for start in range(0, n_rows, size))
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from mmfeat.fit.heads.streaming import in_memory, in_order, shuffled
 from mmfeat.types import FloatArray, IntArray, Matrix, Stream, Targets
 
-CHUNK_ROWS = 512  # that are standardised or scored at a time, which bounds the memory
+BLOCK_ROWS = 512  # that are standardised or scored at a time, which bounds the memory
 
 Batch = tuple[Tensor, Tensor]  # rows (b, d) and targets (b, k), float32
 
@@ -93,7 +93,7 @@ class _InMemory(Batches):
             yield self.values[rows], self.targets[rows]
 
     def in_order(self) -> Iterator[Batch]:
-        for rows in torch.split(self.rows, CHUNK_ROWS):
+        for rows in torch.split(self.rows, BLOCK_ROWS):
             yield self.values[rows], self.targets[rows]
 
 
@@ -122,8 +122,8 @@ class _Streamed(Batches):
 
     def in_order(self) -> Iterator[Batch]:
         for at, values in in_order(self.values, self.rows):
-            for start in range(0, len(values), CHUNK_ROWS):
-                part = slice(start, start + CHUNK_ROWS)
+            for start in range(0, len(values), BLOCK_ROWS):
+                part = slice(start, start + BLOCK_ROWS)
                 yield self._batch(self.rows[at][part], values[part])
 
     def _batch(self, rows: IntArray, values: FloatArray) -> Batch:

@@ -18,18 +18,18 @@ from torch import nn
 Result = TypeVar("Result")
 
 PRODUCT = 1 << 25  # multiply-adds that are worth a thread: about a millisecond
-MOST_AT_ONCE = 5  # fits; their share of the threads must not depend on how many are left to do
+MAX_FITS = 5  # that run in parallel; a constant, so that the threads of a fit are always the same
 
 
 def fits_at_once() -> int:
     """How many fits `side_by_side` runs at a time."""
-    return min(MOST_AT_ONCE, torch.get_num_threads())
+    return min(MAX_FITS, torch.get_num_threads())
 
 
 def side_by_side(fits: Sequence[Callable[[], Result]], *, stop: Event) -> Iterator[Result]:
     """Yield what each of the fits gives, in order; set `stop` where nobody waits any more."""
     n_threads = torch.get_num_threads()
-    share = max(1, n_threads // MOST_AT_ONCE)
+    share = max(1, n_threads // MAX_FITS)
     with ThreadPoolExecutor(
         fits_at_once(), initializer=torch.set_num_threads, initargs=(share,)
     ) as pool:

@@ -35,7 +35,7 @@ from mmfeat.fit.heads.base import Head
 from mmfeat.fit.heads.options import option
 from mmfeat.fit.heads.space import Choice, Range, Space
 from mmfeat.fit.heads.streaming import Shared, in_memory
-from mmfeat.fit.heads.torch.batches import CHUNK_ROWS, Batches, Source
+from mmfeat.fit.heads.torch.batches import BLOCK_ROWS, Batches, Source
 from mmfeat.fit.heads.torch.device import DEVICES, choose_device
 from mmfeat.fit.heads.torch.dropout import Dropout
 from mmfeat.fit.heads.torch.fusing import MODULES
@@ -154,7 +154,7 @@ class TorchHead(Head):
             return nn.Sequential(Standardise(sum(blocks)), self._module(blocks, n_classes))
 
     def _train(self, train: Batches, validation: Batches, draws: torch.Generator) -> None:
-        """Train `_network` on the rows `train`; keep the epoch that is best on `aside`."""
+        """Train `_network` on `train`; keep the epoch with the lowest loss on `validation`."""
         rates = train.rates.clamp(0.5 / len(train), 1 - 0.5 / len(train))
         loss = make_loss(self.loss, rates=rates, smoothing=self.smoothing)
         network = self._network
@@ -245,12 +245,12 @@ class TorchHead(Head):
     def _logits(self, network: nn.Module, rows: Tensor) -> Tensor:
         network.eval()
         with self._precision(rows.device):
-            parts = [network(part).float() for part in torch.split(rows, CHUNK_ROWS)]
+            parts = [network(part).float() for part in torch.split(rows, BLOCK_ROWS)]
         return torch.cat(parts, dim=-2)
 
     def _predict(self, x: FloatArray) -> FloatArray:
         device = next(self._network.parameters()).device
-        parts = torch.split(torch.from_numpy(np.ascontiguousarray(x)), CHUNK_ROWS)
+        parts = torch.split(torch.from_numpy(np.ascontiguousarray(x)), BLOCK_ROWS)
         scores = [self._logits(self._network, part.to(device)).sigmoid().cpu() for part in parts]
         joined = torch.cat(scores, dim=-2)
         return (joined.mean(dim=0) if joined.ndim == 3 else joined).numpy()

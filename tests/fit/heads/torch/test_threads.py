@@ -13,7 +13,7 @@ from torch import nn
 
 from mmfeat.errors import FitError
 from mmfeat.fit.heads.mlp import MLP
-from mmfeat.fit.heads.torch.threads import MOST_AT_ONCE, PRODUCT, side_by_side, threads_for
+from mmfeat.fit.heads.torch.threads import MAX_FITS, PRODUCT, side_by_side, threads_for
 from mmfeat.types import Fused
 
 
@@ -21,21 +21,21 @@ from mmfeat.types import Fused
 def five_threads() -> Iterator[None]:
     """As many threads as folds at once, whatever the machine."""
     before = torch.get_num_threads()
-    torch.set_num_threads(MOST_AT_ONCE)
+    torch.set_num_threads(MAX_FITS)
     yield
     torch.set_num_threads(before)
 
 
 def test_results_come_in_order_from_threads_that_run_together() -> None:
-    everyone = Barrier(MOST_AT_ONCE)
+    everyone = Barrier(MAX_FITS)
 
     def fit(number: int) -> tuple[int, int]:
         everyone.wait(timeout=20)
         return number, torch.get_num_threads()
 
-    fits = [partial(fit, number) for number in range(MOST_AT_ONCE)]
-    assert list(side_by_side(fits, stop=Event())) == [(number, 1) for number in range(MOST_AT_ONCE)]
-    assert torch.get_num_threads() == MOST_AT_ONCE
+    fits = [partial(fit, number) for number in range(MAX_FITS)]
+    assert list(side_by_side(fits, stop=Event())) == [(number, 1) for number in range(MAX_FITS)]
+    assert torch.get_num_threads() == MAX_FITS
 
 
 def test_the_others_are_told_when_nobody_waits_any_more() -> None:
@@ -100,7 +100,7 @@ def test_a_torch_head_that_nobody_waits_for_stops_at_its_next_step() -> None:
 def test_a_step_gets_as_many_threads_as_its_largest_product_is_worth() -> None:
     network = nn.Sequential(nn.Linear(1024, 512), nn.Linear(512, 3))
     of_one_thread = PRODUCT // (1024 * 512)
-    for batch, expected in ((1, 1), (3 * of_one_thread, 3), (100 * of_one_thread, MOST_AT_ONCE)):
+    for batch, expected in ((1, 1), (3 * of_one_thread, 3), (100 * of_one_thread, MAX_FITS)):
         with threads_for(network, batch=batch):
             assert torch.get_num_threads() == expected
-        assert torch.get_num_threads() == MOST_AT_ONCE
+        assert torch.get_num_threads() == MAX_FITS
