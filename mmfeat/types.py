@@ -233,6 +233,8 @@ class OutOfFold:
         Of shape (n, k), 0 or 1.
     folds
         Of shape (n,): the fold in which a row was held out, in [0, K).
+    groups
+        Of shape (n,): related rows have the same number; None: no row is related to another.
     """
 
     ids: tuple[str, ...]
@@ -240,3 +242,4 @@ class OutOfFold:
     probabilities: FloatArray
     targets: Targets
     folds: IntArray
+    groups: IntArray | None = None

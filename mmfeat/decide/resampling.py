@@ -1,29 +1,34 @@
-"""The resampler: predictions of the same rows, judged on the same resamples of folds and rows.
+"""The resampler: every interval of the project is made from the resamples drawn here.
 
-A score out of fold varies with the rows that are judged and with the rows that each fold's
-heads learned from. So both are resampled: K folds are drawn from the K folds, and each row of a
-fold that was drawn m times counts Poisson(m) times. Every interval of `tune`, `compare` and
-`report` is made here, so that a run has the same interval wherever it is printed.
+An out-of-fold score varies with the rows that are judged and with the rows from which the heads of
+each fold learned. So both are resampled:
+
+1. of K folds, K are drawn with replacement;
+2. each group of a fold that was drawn m times counts Poisson(m) times, and with it all its rows;
+   without groups each row is a group of its own.
+
+`tune`, `compare`, `report`, `runs` and `score` share it, so a run has the same interval wherever
+it is printed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from typing import TypeVar
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import poisson
 
 from mmfeat.decide.thresholds import TuningData
 from mmfeat.decide.thresholds.evaluate import values_of
 from mmfeat.types import Float64Array, IntArray, Targets
 
 Way = TypeVar("Way", bound=Hashable)  # of dividing the rows into folds
+Counts = NDArray[np.uint8]  # (r, n): how often each row counts in each resample
 
 N_RESAMPLES = 500
-N_RESAMPLES_OF_MANY = 200  # of tables of more than MANY_CELLS, where each takes seconds
+N_RESAMPLES_OF_MANY = 200  # for tables of more than MANY_CELLS, where each takes seconds
 MANY_CELLS = 2**25
 COUNTS_IN_MEMORY = 2**26  # rows × resamples, of 3 bytes each
 LEVELS = 2**12  # of the uniform numbers that become counts
@@ -41,31 +46,23 @@ def resampled_values(
 ) -> dict[str, Float64Array]:
     """The objective of each prediction on the same resamples, of shape (r,).
 
-    `folds` are ways to divide the rows, (n,) each; a prediction has label sets of shape (n, k)
-    for one way or several, and its value is the mean over them. The rows of a resample are the
-    same for all; the folds are drawn for each way, and depend on that way and `seed` alone.
+    `folds` are ways to divide the rows, (n,) each. A prediction has label sets of shape (n, k)
+    for one way or several, and its value is the mean over them.
     """
-    rows = np.random.default_rng(seed)
-    numbers = {way: np.unique(each, return_inverse=True)[1] for way, each in folds.items()}
-    draws = {
-        way: np.random.default_rng([seed, crc32(np.ascontiguousarray(number, "<i8").data)])
-        for way, number in numbers.items()
-    }
-    n_rows = len(data.targets)
-    n_resamples = N_RESAMPLES_OF_MANY if data.targets.size > MANY_CELLS else N_RESAMPLES
     found: dict[str, list[Float64Array]] = {name: [] for name in predicted}
-    step = max(1, counts_in_memory // n_rows)
-    for start in range(0, n_resamples, step):
-        size = min(step, n_resamples - start)
-        level = rows.integers(0, LEVELS, (size, n_rows), dtype=np.uint16)
-        total = {name: np.zeros(size) for name in predicted}
-        for way, number in numbers.items():
-            n_folds = int(number.max()) + 1
-            drawn = draws[way].multinomial(n_folds, np.full(n_folds, 1 / n_folds), size)
-            weights = _counts(drawn, number, level)
+    for block in draw_counts(
+        folds,
+        groups=data.groups,
+        n_resamples=n_resamples_of(data.targets),
+        seed=seed,
+        counts_in_memory=counts_in_memory,
+    ):
+        total: dict[str, Float64Array] = {}
+        for way, counts in block:
             for name, by_way in predicted.items():
                 if way in by_way:
-                    total[name] += values_of(objective, data, by_way[way], weights)
+                    values = values_of(objective, data, by_way[way], counts)
+                    total[name] = total[name] + values if name in total else values
         for name, by_way in predicted.items():
             found[name].append(total[name] / len(by_way))
     return {name: np.concatenate(parts) for name, parts in found.items()}
@@ -77,18 +74,65 @@ def interval(values: Float64Array) -> tuple[float, float]:
     return low, high
 
 
-def _counts(
-    drawn: NDArray[np.int64], number: NDArray[np.int64], level: NDArray[np.uint16]
-) -> NDArray[np.uint8]:
+def n_resamples_of(targets: Targets) -> int:
+    """The number of resamples for targets of shape (n, k)."""
+    return N_RESAMPLES_OF_MANY if targets.size > MANY_CELLS else N_RESAMPLES
+
+
+def draw_counts(
+    folds: Mapping[Way, IntArray],
+    *,
+    groups: IntArray | None = None,
+    n_resamples: int = N_RESAMPLES,
+    seed: int = 0,
+    counts_in_memory: int = COUNTS_IN_MEMORY,
+) -> Iterator[Iterator[tuple[Way, Counts]]]:
+    """Draw blocks of resamples; each block gives every way to divide the rows with its counts.
+
+    `folds` of each way and `groups` are of shape (n,); without `groups` each row is one. The
+    groups of a resample are the same for all ways. The folds are drawn for each way, and depend
+    on that way and `seed` alone, so that a prediction has the same resamples whatever it is
+    compared with. A block has at most `counts_in_memory` counts per way.
+    """
+    levels = np.random.default_rng(seed)
+    numbers = {way: np.unique(each, return_inverse=True)[1] for way, each in folds.items()}
+    draws = {
+        way: np.random.default_rng([seed, crc32(np.ascontiguousarray(number, "<i8").data)])
+        for way, number in numbers.items()
+    }
+    n_rows = len(next(iter(numbers.values())))
+    member = None if groups is None else np.unique(groups, return_inverse=True)[1]
+    n_groups = n_rows if member is None else int(member.max()) + 1
+
+    def block(size: int) -> Iterator[tuple[Way, Counts]]:
+        level = levels.integers(0, LEVELS, (size, n_groups), dtype=np.uint16)
+        if member is not None:
+            level = level[:, member]
+        for way, number in numbers.items():
+            n_folds = int(number.max()) + 1
+            drawn = draws[way].multinomial(n_folds, np.full(n_folds, 1 / n_folds), size)
+            yield way, _counts(drawn, number, level)
+
+    step = max(1, counts_in_memory // n_rows)
+    for start in range(0, n_resamples, step):
+        yield block(min(step, n_resamples - start))
+
+
+def _counts(drawn: IntArray, number: NDArray[np.intp], level: NDArray[np.uint16]) -> Counts:
     """How often each row counts, (r, n): Poisson of how often its fold was drawn, (r, K).
 
-    By inversion: equal levels, the uniform numbers, give like counts.
+    By inversion of the uniform `level`, (r, n): equal levels give similar counts.
     """
-    at = (np.arange(LEVELS) + 0.5) / LEVELS
-    table = poisson.ppf(at, np.arange(drawn.max() + 1)[:, None])
-    table[0] = 0.0
-    small = table.astype(np.uint8)
+    table = np.stack([poisson_counts(float(mean)) for mean in range(int(drawn.max()) + 1)])
     counts = np.empty(level.shape, dtype=np.uint8)
     for line, times, uniform in zip(counts, drawn, level, strict=True):
-        line[:] = small[times[number], uniform]
+        line[:] = table[times[number], uniform]
     return counts
+
+
+def poisson_counts(mean: float) -> Counts:
+    """The Poisson quantile of each level, of shape (LEVELS,); by numpy, as scipy loads slowly."""
+    at = (np.arange(LEVELS) + 0.5) / LEVELS
+    ratios = np.append(1.0, mean / np.arange(1, 256))
+    cumulative = np.exp(-mean) * np.cumsum(np.cumprod(ratios))
+    return np.searchsorted(cumulative, at).astype(np.uint8)

@@ -68,6 +68,7 @@ def tune(
         floor=_checked("floor", floor, low=0.0, high=1.0),
         seed=seed,
         limits=limits,
+        groups=scores.groups,
     )
     calibration = fit_calibration(
         data.probabilities, targets, folds, nested="expected-f1" in decodes

@@ -92,22 +92,19 @@ def per_class(
     labels: Sequence[str],
     *,
     zero_division: float = 0.0,
-    n_resamples: int = 0,
+    ap_intervals: Float64Array | None = None,
 ) -> list[dict[str, Any]]:
     """List label, support, f1, precision, recall, ap and calibration_error of each class.
 
     Shapes as in `summarise`. The first four scores are None for a class without positives, the
-    last two without probabilities. With `n_resamples`, `ap_interval` is added: two numbers, or
-    None.
+    last two without probabilities. `ap_intervals` of shape (k, 2) adds `ap_interval`: two numbers,
+    or None where they are NaN.
     """
     scores = sets.class_scores(predicted, targets, zero_division=zero_division)
     ap = errors = np.full(len(labels), np.nan)
-    intervals = np.full((len(labels), 2), np.nan)
     if probabilities is not None:
         ap = ranking.class_ap(probabilities, targets)
         errors = probability.class_calibration_error(probabilities, targets)
-        if n_resamples:
-            intervals = ranking.class_ap_intervals(probabilities, targets, n_resamples=n_resamples)
     support = targets.sum(axis=0, dtype=np.int64)
     return [
         {
@@ -118,7 +115,7 @@ def per_class(
             "recall": _value(scores.recall[j]),
             "ap": _value(ap[j]),
             "calibration_error": _value(errors[j]),
-            **({"ap_interval": _pair(intervals[j])} if n_resamples else {}),
+            **({} if ap_intervals is None else {"ap_interval": _pair(ap_intervals[j])}),
         }
         for j, label in enumerate(labels)
     ]

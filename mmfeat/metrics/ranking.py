@@ -32,34 +32,6 @@ def mean_ap(probabilities: FloatArray, targets: Targets) -> float | None:
     return mean_of_classes(class_ap(probabilities, targets))
 
 
-def class_ap_intervals(
-    probabilities: FloatArray,
-    targets: Targets,
-    *,
-    n_resamples: int = 200,
-    level: float = 0.95,
-    seed: int = 0,
-) -> Float64Array:
-    """Bootstrap interval of each class's average precision, of shape (k, 2).
-
-    Rows are drawn with replacement; resamples without a positive are left out. NaN for a
-    class without positives.
-    """
-    n_rows, n_labels = targets.shape
-    rng = np.random.default_rng(seed)
-    weights = [
-        np.bincount(rng.integers(0, n_rows, n_rows), minlength=n_rows) for _ in range(n_resamples)
-    ]
-    tails = [(1 - level) / 2, (1 + level) / 2]
-    intervals = np.full((n_labels, 2), np.nan)
-    for j in np.flatnonzero(targets.any(axis=0)):
-        order, ends = _cuts(probabilities[:, j])
-        truth = targets[order, j]
-        values = [_ap_of_cuts(truth, ends, drawn[order]) for drawn in weights]
-        intervals[j] = np.nanquantile(values, tails)
-    return intervals
-
-
 def lrap(probabilities: FloatArray, targets: Targets) -> float:
     """Label ranking average precision; a row without labels, or with all, counts as 1."""
     from sklearn.metrics import label_ranking_average_precision_score  # noqa: PLC0415
@@ -79,18 +51,6 @@ def ranking_loss(probabilities: FloatArray, targets: Targets) -> float:
     from sklearn.metrics import label_ranking_loss  # noqa: PLC0415
 
     return float(label_ranking_loss(targets, probabilities))
-
-
-def _cuts(scores: FloatArray) -> tuple[IntArray, IntArray]:
-    """The rows from the highest score down, and the position where each distinct score ends."""
-    order = np.argsort(-scores, kind="stable")
-    ranked = scores[order]
-    return order, np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
-
-
-def _ap_of_cuts(truth: Targets, ends: IntArray, drawn: IntArray) -> float:
-    """Average precision of ranked rows, each counted as often as it was drawn."""
-    return _ap(np.cumsum(drawn * truth)[ends], np.cumsum(drawn)[ends])
 
 
 def _ap(hits: IntArray, chosen: IntArray) -> float:

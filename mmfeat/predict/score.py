@@ -11,6 +11,7 @@ import numpy as np
 from mmfeat import metrics
 from mmfeat.config import override, read_settings
 from mmfeat.core.checks import check_arguments
+from mmfeat.decide.ap_intervals import class_ap_intervals
 from mmfeat.errors import SubmissionError
 from mmfeat.metrics.sets import row_f1
 from mmfeat.predict.sheets import check_same_ids, name_some, submission_errors
@@ -20,7 +21,6 @@ from mmfeat.tables.sheet import Sheet, SheetColumns, read_sheet
 from mmfeat.types import FloatArray, Targets
 
 N_WORST = 10
-N_RESAMPLES = 200  # for the intervals of average precision
 
 
 @check_arguments
@@ -72,7 +72,7 @@ def score(
             targets,
             names,
             zero_division=zero_division,
-            n_resamples=N_RESAMPLES,
+            ap_intervals=class_ap_intervals(probabilities, targets),
         ),
         "worst": _worst(order, sets, true_sets, row_f1(predicted, targets), n_worst),
         "rows": len(order),

@@ -6,6 +6,7 @@ from typing import Any
 
 from mmfeat import metrics
 from mmfeat.core.workspace import Workspace
+from mmfeat.decide.ap_intervals import class_ap_intervals
 from mmfeat.errors import RunError
 from mmfeat.runs.run import Run
 
@@ -66,11 +67,12 @@ def summarise_run(run: Run) -> dict[str, Any]:
     return row
 
 
-def measure_run(run: Run, *, n_resamples: int = 200) -> dict[str, Any]:
+def measure_run(run: Run) -> dict[str, Any]:
     """Every metric of the out-of-fold scores, as the run decides them, and a row per class.
 
     Thresholds were chosen on these rows; the honest estimate of what they are worth is
-    `nested` in thresholds.json. `ap_interval` is the 95 % bootstrap interval of the AP.
+    `nested` in thresholds.json. `ap_interval` is the 95 % interval of the AP, on the resamples of
+    `mmfeat.decide.resampling`.
     """
     scores, decision = run.oof, run.decision
     predicted = decision.decide(scores.probabilities)
@@ -81,7 +83,13 @@ def measure_run(run: Run, *, n_resamples: int = 200) -> dict[str, Any]:
             scores.probabilities, predicted, scores.targets, names=tuple(metrics.METRICS)
         ),
         "per_class": metrics.per_class(
-            scores.probabilities, predicted, scores.targets, scores.labels, n_resamples=n_resamples
+            scores.probabilities,
+            predicted,
+            scores.targets,
+            scores.labels,
+            ap_intervals=class_ap_intervals(
+                scores.probabilities, scores.targets, folds=scores.folds, groups=scores.groups
+            ),
         ),
     }
 

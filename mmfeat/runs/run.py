@@ -20,6 +20,7 @@ from mmfeat.config import ThresholdSettings
 from mmfeat.core.files import file_sha256, replacing
 from mmfeat.core.lock import LockHeld, locked
 from mmfeat.decide.decision import Decision
+from mmfeat.decide.tune import tune
 from mmfeat.errors import RunError
 from mmfeat.runs import seal
 from mmfeat.runs.config import RunConfig
@@ -138,8 +139,6 @@ class Run:
 
         See `mmfeat.decide.tune.tune`; raises what it raises.
         """
-        from mmfeat.decide.tune import tune  # noqa: PLC0415 - scipy, which predicting does without
-
         decision = tune(
             self.oof,
             objective=objective,

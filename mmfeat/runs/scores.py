@@ -22,13 +22,15 @@ from mmfeat.types import OutOfFold
 
 
 def write_scores(path: Path, scores: OutOfFold) -> None:
-    """Replace `path` by an HDF5 file of ids, labels, folds, oof (float32) and targets."""
+    """Replace `path` by an HDF5 file of ids, labels, folds, oof (float32), targets and groups."""
     with replacing(path) as partial, h5py.File(partial, "w") as file:
         _write_texts(file, "ids", scores.ids)
         _write_texts(file, "labels", scores.labels)
         file.create_dataset("oof", data=scores.probabilities.astype(np.float32))
         file.create_dataset("folds", data=scores.folds.astype(np.int64))
         file.create_dataset("targets", data=scores.targets.astype(np.uint8))
+        if scores.groups is not None:
+            file.create_dataset("groups", data=scores.groups.astype(np.int64))
 
 
 def read_scores(path: Path) -> OutOfFold:
@@ -40,6 +42,7 @@ def read_scores(path: Path) -> OutOfFold:
             probabilities=plain_dataset(file, "oof")[:],
             folds=plain_dataset(file, "folds")[:],
             targets=plain_dataset(file, "targets")[:],
+            groups=plain_dataset(file, "groups")[:] if "groups" in file else None,
         )
 
 

@@ -1,9 +1,19 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy.stats import poisson
 
-from mmfeat.decide.resampling import COUNTS_IN_MEMORY, N_RESAMPLES, resampled_values
+from mmfeat.decide.resampling import (
+    COUNTS_IN_MEMORY,
+    LEVELS,
+    N_RESAMPLES,
+    draw_counts,
+    poisson_counts,
+    resampled_values,
+)
 from mmfeat.decide.thresholds import TuningData
 from mmfeat.metrics import summarise
 from mmfeat.types import Float64Array, IntArray, Targets
@@ -87,3 +97,37 @@ def test_the_same_seed_gives_the_same_resamples_and_blocks_do_not_matter() -> No
     again = values(counts=100 * N_ROWS)
     assert again.shape == first.shape
     assert abs(again.std() - first.std()) < 0.2 * first.std()
+
+
+@pytest.mark.parametrize("mean", [0, 1, 2, 7, 40])
+def test_counts_have_the_quantiles_of_a_poisson_distribution(mean: int) -> None:
+    at = (np.arange(LEVELS) + 0.5) / LEVELS
+    expected = poisson.ppf(at, mean) if mean else np.zeros(LEVELS)
+    np.testing.assert_array_equal(poisson_counts(mean), expected)
+
+
+def test_rows_of_a_group_count_together() -> None:
+    groups = np.array([7, 3, 3, 7, 5, 7])
+    ((way, counts),) = [
+        next(block) for block in draw_counts({"one": np.zeros(6, np.int64)}, groups=groups)
+    ]
+    assert way == "one" and counts.shape == (N_RESAMPLES, 6)
+    np.testing.assert_array_equal(counts[:, [0, 1, 0]], counts[:, [3, 2, 5]])
+    assert len({tuple(column) for column in counts.T.tolist()}) == 3
+    assert counts.mean() == pytest.approx(1, abs=0.1)
+
+
+def test_groups_of_one_row_are_rows_and_larger_ones_widen_the_interval() -> None:
+    data, folds, predicted = made_up()
+
+    def deviation(data: TuningData, folds: IntArray, predicted: Targets) -> float:
+        values = resampled_values("samples-f1", data, {0: folds}, {"a": {0: predicted}})["a"]
+        return float(values.std())
+
+    alone = replace(data, groups=np.arange(N_ROWS))
+    assert deviation(alone, folds, predicted) == deviation(data, folds, predicted)
+    rows = np.repeat(np.arange(N_ROWS), 6)
+    copied = data.rows(rows)
+    grouped = replace(copied, groups=rows)
+    naive = deviation(copied, folds[rows], predicted[rows])
+    assert deviation(grouped, folds[rows], predicted[rows]) > 1.1 * naive

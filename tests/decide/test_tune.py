@@ -205,6 +205,23 @@ def test_same_scores_same_decision() -> None:
     assert tune(scores(), objective="macro-f1") == tune(scores(), objective="macro-f1")
 
 
+def test_related_rows_widen_the_intervals() -> None:
+    rows = np.repeat(np.arange(200), 8)
+    given = scores(n=200)
+    copied = OutOfFold(
+        ids=tuple(map(str, range(len(rows)))),
+        labels=given.labels,
+        probabilities=given.probabilities[rows],
+        targets=given.targets[rows],
+        folds=given.folds[rows],
+    )
+    naive = tune(copied, objective="macro-f1", method="fixed")
+    grouped = tune(replace(copied, groups=rows), objective="macro-f1", method="fixed")
+    assert grouped.oof == naive.oof
+    widths = [np.diff(decision.intervals["nested"])[0] for decision in (naive, grouped)]
+    assert widths[1] > 1.1 * widths[0]
+
+
 def test_bad_input_is_told() -> None:
     given = scores(n=30)
     with pytest.raises(PluginError, match="macro-f1"):

@@ -14,7 +14,7 @@ from mmfeat.runs.config import RunConfig
 from mmfeat.runs.listing import find_run, list_runs
 from mmfeat.runs.run import Run
 from mmfeat.runs.scores import read_scores, write_scores
-from mmfeat.types import OutOfFold
+from mmfeat.types import IntArray, OutOfFold
 
 CONFIG: dict[str, Any] = {
     "split": "train",
@@ -41,7 +41,8 @@ def workspace(tmp_path: Path) -> Workspace:
     return Workspace(tmp_path / "work")
 
 
-def test_scores_come_back_as_they_were(tmp_path: Path) -> None:
+@pytest.mark.parametrize("groups", [None, np.array([4, 4])])
+def test_scores_come_back_as_they_were(tmp_path: Path, groups: IntArray | None) -> None:
     rng = np.random.default_rng(0)
     scores = OutOfFold(
         ids=("a", "ß"),
@@ -49,11 +50,12 @@ def test_scores_come_back_as_they_were(tmp_path: Path) -> None:
         probabilities=rng.random((2, 3)).astype(np.float32),
         targets=np.array([[0, 1, 0], [1, 1, 0]], np.uint8),
         folds=np.array([1, 0]),
+        groups=groups,
     )
     write_scores(tmp_path / "scores.h5", scores)
     back = read_scores(tmp_path / "scores.h5")
     assert (back.ids, back.labels) == (scores.ids, scores.labels)
-    for name in ("probabilities", "targets", "folds"):
+    for name in ("probabilities", "targets", "folds", "groups"):
         np.testing.assert_array_equal(getattr(back, name), getattr(scores, name))
 
 

@@ -51,6 +51,8 @@ class TuningData:
         Of the resamples.
     limits
         Sizes above which a step is sampled or left out.
+    groups
+        Of shape (n,): rows of one group are resampled together; None: each row is a group.
     """
 
     probabilities: FloatArray
@@ -60,6 +62,7 @@ class TuningData:
     min_positives: int = MIN_POSITIVES
     seed: int = 0
     limits: Limits = LIMITS
+    groups: IntArray | None = None
 
     @property
     def n_labels(self) -> int:
@@ -97,6 +100,7 @@ class TuningData:
             self,
             probabilities=self.probabilities.take(listed, axis=0),
             targets=self.targets.take(listed, axis=0),
+            groups=None if self.groups is None else self.groups.take(listed),
         )
 
     def predict(self, thresholds: Thresholds) -> Targets:
