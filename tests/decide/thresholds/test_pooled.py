@@ -1,0 +1,68 @@
+"""Thresholds that the classes share, and micro-F1, against brute force on small cases."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from mmfeat.decide.thresholds import TuningData
+from mmfeat.decide.thresholds.choose import choose_thresholds
+from mmfeat.decide.thresholds.evaluate import value_of
+from mmfeat.decide.thresholds.pooled import best_common, best_common_of_rows
+from mmfeat.types import Targets
+from tests.support.tuning import every_cut, micro, tuning_data
+
+
+def all_thresholds(data: TuningData, value: Callable[[Targets, Targets], float]) -> float:
+    """The best value over all combinations of cuts."""
+    cuts = [every_cut(p) for p in data.probabilities.T]
+    return max(
+        value(data.targets, (data.probabilities >= np.array(t)).astype(np.uint8))
+        for t in itertools.product(*cuts)
+    )
+
+
+@settings(max_examples=100, deadline=None)
+@given(tuning_data())
+def test_one_threshold_for_all_is_the_best_there_is(data: TuningData) -> None:
+    assume(data.support.any())
+    cuts = every_cut(data.probabilities)
+
+    def best(value: Callable[[Targets], float]) -> float:
+        return max(value((data.probabilities >= t).astype(np.uint8)) for t in cuts)
+
+    common: list[tuple[str, NDArray[np.float64] | float]] = [
+        ("micro-f1", choose_thresholds(data, objective="micro-f1", method="global")),
+        ("macro-f1", best_common(data)),
+        ("samples-f1", best_common_of_rows(data)),
+    ]
+    for objective, found in common:
+        value = value_of(objective, data, data.predict(np.broadcast_to(found, data.n_labels)))
+        expected = best(lambda p, name=objective: value_of(name, data, p))  # type: ignore[misc]
+        assert value == pytest.approx(expected)
+
+
+@settings(max_examples=60, deadline=None)
+@given(tuning_data(max_rows=6))
+def test_dinkelbach_is_the_best_of_all_thresholds(data: TuningData) -> None:
+    assume(data.support.any())
+    chosen = choose_thresholds(data, objective="micro-f1", method="dinkelbach")
+    found = micro(data.targets, data.predict(chosen))
+    assert found == pytest.approx(all_thresholds(data, micro))
+
+
+@settings(max_examples=100, deadline=None)
+@given(tuning_data(), st.integers(1, 9))
+def test_the_common_threshold_is_that_of_all_scores_at_once(data: TuningData, some: int) -> None:
+    expected = best_common(data), best_common_of_rows(data)
+    in_parts = (
+        best_common(data, sorted_cells=4 * some),
+        best_common_of_rows(data, sorted_cells=4 * some, ranked_rows=some),
+    )
+    assert in_parts == expected
