@@ -68,6 +68,7 @@ def main() -> None:
     # Read when torch or LightGBM loads OpenMP: threads that wait sleep instead of spinning, so
     # that decoding processes and other jobs on the machine get the core meanwhile.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ["PYTHONSAFEPATH"] = "1"  # no process runs code of the folder that a user stands in
     app()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +12,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Protocol
 
 from mmfeat.compare.cells import Event, run_cell
+from mmfeat.core.parallel import end_with_parent, spawning
 from mmfeat.core.workspace import Workspace
 from mmfeat.errors import FitError
 from mmfeat.fit.training_data import Stores, load_training
@@ -140,10 +140,9 @@ def make_local(
         yield SerialExecutor(workspace, stores, objective=objective, report=report)
         return
     load_training(workspace, *stores)  # an error in the stores is told before any process starts
-    context = multiprocessing.get_context("spawn")
     members: list[tuple[SpawnProcess, Connection]] = []
     try:
-        with _threads(max(1, n_cores // jobs)):
+        with spawning() as context, _threads(max(1, n_cores // jobs)):
             for _ in range(jobs):
                 ours, theirs = context.Pipe()
                 process = context.Process(
@@ -168,6 +167,7 @@ def _work(
 ) -> None:
     """What a process does: cells from the connection, events into it, until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asks decides
+    end_with_parent()
     training = load_training(workspace, *stores)
     while True:
         try:

@@ -1,14 +1,19 @@
-"""The same work for many items, several at a time."""
+"""The same work for many items, several at a time, in threads or processes."""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from multiprocessing.context import SpawnContext
 from typing import TypeVar
 
 Result = TypeVar("Result")
 
+SAFE_PATH = "PYTHONSAFEPATH"
 MAX_THREADS = 8  # each holds the memory of one item, and threads wait for numpy's Python parts
 
 
@@ -19,3 +24,33 @@ def thread_map(work: Callable[[int], Result], items: Iterable[int]) -> list[Resu
     """
     with ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1)) as pool:
         return list(pool.map(work, items))
+
+
+@contextmanager
+def spawning() -> Iterator[SpawnContext]:
+    """Give the context that starts processes which share nothing with this one.
+
+    Those that are started inside do not look for modules in the current folder: a folder of data
+    may hold a `json.py`.
+    """
+    before = os.environ.get(SAFE_PATH)
+    os.environ[SAFE_PATH] = "1"
+    try:
+        yield multiprocessing.get_context("spawn")
+    finally:
+        if before is None:
+            del os.environ[SAFE_PATH]
+        else:
+            os.environ[SAFE_PATH] = before
+
+
+def end_with_parent() -> None:
+    """End this process as soon as the one that started it has ended, however it ended."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+
+        def watch() -> None:
+            parent.join()
+            os._exit(1)
+
+        threading.Thread(target=watch, daemon=True).start()

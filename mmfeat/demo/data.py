@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import multiprocessing
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from mmfeat.core.files import write_text
+from mmfeat.core.parallel import end_with_parent, spawning
 from mmfeat.demo.captions import describe
 from mmfeat.demo.scenes import draw_scene, make_scene
 from mmfeat.demo.things import THINGS
@@ -65,7 +65,7 @@ def write_demo_data(folder: Path, *, n_train: int, n_test: int, seed: int) -> No
         for split, (start, count) in enumerate([(0, n_train), (n_train, n_test)])
         for row, name in enumerate(names[start : start + count])
     ]
-    with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
+    with spawning() as context, context.Pool(os.cpu_count(), end_with_parent) as pool:
         rows = pool.starmap(_write_scene, tasks, chunksize=64)
     train = [(name, *row) for name, row in zip(names, rows[:n_train], strict=False)]
     test = [(name, *row) for name, row in zip(names[n_train:], rows[n_train:], strict=True)]

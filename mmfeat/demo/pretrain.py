@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
+from mmfeat.core.parallel import end_with_parent, spawning
 from mmfeat.demo.captions import describe
 from mmfeat.demo.scenes import draw_scene, make_scene
 from mmfeat.extract.encoders.tiny_demo import IMAGE_SIZE, WEIGHTS, build, save_weights, tokenizer
@@ -91,7 +92,7 @@ def pretrain(*, passes: int, scenes: int, workers: int, out: Path, peak: float =
     horizon = max(passes, HORIZON) * (scenes // BATCH)
     started = time.monotonic()
     losses: list[float] = []
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+    with spawning() as context, context.Pool(workers, end_with_parent) as pool:
         for step, (pictures, captions) in enumerate(batches(pool, passes=passes, scenes=scenes)):
             warm = min(1.0, (step + 1) / 200)
             for group in optimizer.param_groups:

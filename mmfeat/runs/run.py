@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 
 from mmfeat.config import ThresholdSettings
 from mmfeat.core.files import file_sha256, replacing
@@ -25,6 +26,8 @@ from mmfeat.errors import RunError
 from mmfeat.runs import seal
 from mmfeat.runs.config import RunConfig
 from mmfeat.runs.scores import read_labels, read_scores
+from mmfeat.store.hdf5.guard import BROKEN
+from mmfeat.store.hdf5.new_file import create_hdf5
 from mmfeat.types import OutOfFold, Targets
 
 SCORES, THRESHOLDS, HELD_OUT = "scores.h5", "thresholds.json", "held_out.h5"
@@ -118,11 +121,11 @@ class Run:
         self.verify(HELD_OUT)
         try:
             with h5py.File(path, "r") as file:
-                if file.attrs["decision"] != _digest(self._json(THRESHOLDS)):
+                if bytes(file.attrs["decision"]).decode() != _digest(self._json(THRESHOLDS)):
                     return None
                 sets: Targets = file["sets"][:]
                 return sets
-        except (OSError, KeyError) as error:
+        except BROKEN as error:
             raise seal.damaged(path, str(error)) from error
 
     def tune(
@@ -206,9 +209,9 @@ class Run:
         document = decision.to_json()
         written = [THRESHOLDS]
         if decision.held_out is not None:
-            with self._replacing(HELD_OUT) as path, h5py.File(path, "w") as file:
-                file.create_dataset("sets", data=decision.held_out, compression="gzip")
-                file.attrs["decision"] = _digest(document)
+            with self._replacing(HELD_OUT) as path, create_hdf5(path) as file:
+                file.write("sets", decision.held_out, np.uint8, compression="gzip")
+                file.write_attribute("decision", _digest(document))
             written.append(HELD_OUT)
         with self._replacing(THRESHOLDS) as path:
             path.write_text(json.dumps(document, indent=2, ensure_ascii=False), encoding="utf-8")

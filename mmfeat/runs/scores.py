@@ -17,20 +17,21 @@ from numpy.typing import NDArray
 
 from mmfeat.core.files import replacing
 from mmfeat.runs.seal import damaged
-from mmfeat.store.guard import BROKEN, plain_dataset
+from mmfeat.store.hdf5.guard import BROKEN, plain_dataset
+from mmfeat.store.hdf5.new_file import NewFile, create_hdf5
 from mmfeat.types import OutOfFold
 
 
 def write_scores(path: Path, scores: OutOfFold) -> None:
     """Replace `path` by an HDF5 file of ids, labels, folds, oof (float32), targets and groups."""
-    with replacing(path) as partial, h5py.File(partial, "w") as file:
+    with replacing(path) as partial, create_hdf5(partial) as file:
         _write_texts(file, "ids", scores.ids)
         _write_texts(file, "labels", scores.labels)
-        file.create_dataset("oof", data=scores.probabilities.astype(np.float32))
-        file.create_dataset("folds", data=scores.folds.astype(np.int64))
-        file.create_dataset("targets", data=scores.targets.astype(np.uint8))
+        file.write("oof", scores.probabilities, np.float32)
+        file.write("folds", scores.folds, np.int64)
+        file.write("targets", scores.targets, np.uint8)
         if scores.groups is not None:
-            file.create_dataset("groups", data=scores.groups.astype(np.int64))
+            file.write("groups", scores.groups, np.int64)
 
 
 def read_scores(path: Path) -> OutOfFold:
@@ -61,10 +62,10 @@ def _open(path: Path) -> Iterator[h5py.File]:
         raise damaged(path, str(error)) from error
 
 
-def _write_texts(file: h5py.File, name: str, texts: Sequence[str]) -> None:
+def _write_texts(file: NewFile, name: str, texts: Sequence[str]) -> None:
     encoded = [text.encode("utf-8") for text in texts]
     dtype = h5py.string_dtype("utf-8", max(map(len, encoded), default=0) or 1)
-    file.create_dataset(name, data=np.array(encoded, dtype))
+    file.write(name, np.array(encoded, dtype), dtype)
 
 
 def _read_texts(file: h5py.File, name: str) -> tuple[str, ...]:

@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 
 from mmfeat.core.files import sync, write_json
 from mmfeat.errors import StoreError
-from mmfeat.store.file import StoreFile
-from mmfeat.store.guard import LARGEST_JSON, check_schema, plain_errors
+from mmfeat.store.hdf5.file import StoreFile
+from mmfeat.store.hdf5.guard import LARGEST_JSON, check_schema, plain_errors
 from mmfeat.store.layout import SCHEMA, FailedRow, store_digest
 
 INDEX = "index.json"

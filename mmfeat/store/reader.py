@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmfeat.errors import StoreError
-from mmfeat.store.file import ALL, StoreFile
-from mmfeat.store.guard import plain_errors
+from mmfeat.store.hdf5.file import ALL, StoreFile
+from mmfeat.store.hdf5.guard import plain_errors
+from mmfeat.store.hdf5.texts import BLOCK_BYTES
 from mmfeat.store.layout import BLOCK_ROWS, Block, FailedRow, Status, store_digest
 from mmfeat.store.parts import Parts, find_store, open_files, whole_provenance
-from mmfeat.store.texts import BLOCK_BYTES
 from mmfeat.types import Embeddings, Features, Prompts, Targets
 
 
@@ -39,7 +39,7 @@ class FeatureStore:
         """Open the store at `path`; raise `StoreError` where it is missing or not sound.
 
         Where there is no file, the folder of the same name without `.h5` is a store of many.
-        `strict` as in `mmfeat.store.file.StoreFile`.
+        `strict` as in `mmfeat.store.hdf5.file.StoreFile`.
         """
         path = Path(path)
         found = find_store(path)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mmfeat.errors import StoreError
-from mmfeat.store.file import ALL, SHARD, StoreFile
+from mmfeat.store.hdf5.file import ALL, SHARD, StoreFile
 from mmfeat.store.layout import Block, Rows, canonical_json
 from mmfeat.store.writer import Fill, write_store
 

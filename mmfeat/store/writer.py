@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -13,25 +12,16 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from mmfeat.core.files import replacing
-from mmfeat.errors import StoreError
+from mmfeat.store.hdf5.new_file import NewFile, new_file, room_errors
 from mmfeat.store.layout import (
-    BLOCK_ROWS,
     ROW_TEXTS,
     Block,
-    Checksum,
     FailedRow,
     Rows,
-    canonical_json,
     check_modality,
-    store_digest,
-    text_sha256,
 )
 from mmfeat.store.parts import file_name, part_provenance, replacing_files, write_index
-from mmfeat.store.texts import encode_texts
 from mmfeat.types import IntArray, Prompts
-
-LARGEST_ATTRIBUTE = 60_000  # bytes; HDF5 has room for 64 KiB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +96,7 @@ def write_store(
     if per_file is None:
         _write_files([path], whole, blocks, fill=fill, per_file=n_rows)
         return
-    with _plain_errors(path), replacing_files(path) as folder:
+    with room_errors(path), replacing_files(path) as folder:
         files = [folder / file_name(start // per_file) for start in range(0, n_rows, per_file)]
         digests = _write_files(files, whole, blocks, fill=fill, per_file=per_file)
         write_index(folder, digests, provenance)
@@ -115,7 +105,7 @@ def write_store(
 def write_shard(path: Path, block: Block, *, provenance: dict[str, Any], dtype: str) -> None:
     """Write one block atomically as a shard of its own."""
     widths = {modality: values.shape[1] for modality, values in block.embeddings.items()}
-    with _new_file(path) as file:
+    with new_file(path) as file:
         _write_blocks(file, [block], n_rows=block.n_rows, widths=widths, dtype=dtype)
         file.finish(provenance)
 
@@ -134,7 +124,7 @@ def _write_files(
     for number, path in enumerate(files):
         start = number * per_file
         part = whole.part(start, per_file) if "rows_per_file" in whole.provenance else whole
-        with _new_file(path) as file:
+        with new_file(path) as file:
             written = WrittenRows(
                 files=files, rows_per_file=per_file, number=number, current=file.hdf5
             )
@@ -172,86 +162,7 @@ def _filled(
         start += block.n_rows
 
 
-class _NewFile:
-    """An HDF5 file that is being written, with the sha256 of each dataset."""
-
-    def __init__(self, hdf5: h5py.File) -> None:
-        self.hdf5 = hdf5
-        self._sums: dict[str, Checksum] = {}
-
-    def create(self, name: str, shape: tuple[int, ...], dtype: str) -> None:
-        """Add a dataset, to be filled by `append`."""
-        self.hdf5.create_dataset(name, shape=shape, dtype=np.dtype(dtype).newbyteorder("<"))
-        self._sums[name] = Checksum()
-
-    def append(self, name: str, values: NDArray[Any], *, start: int) -> None:
-        """Write the rows from `start` on, which is where the rows before ended."""
-        dataset = self.hdf5[name]
-        values = np.ascontiguousarray(values, dtype=dataset.dtype)
-        dataset[start : start + len(values)] = values
-        self._sums[name].add(values)
-
-    def write(self, name: str, values: NDArray[Any], dtype: str) -> None:
-        """Add a dataset with all its values."""
-        self.create(name, values.shape, dtype)
-        self.append(name, values, start=0)
-
-    def write_texts(self, name: str, texts: Sequence[str]) -> None:
-        """Add a text dataset; some texts are encoded at a time, and each twice."""
-        starts = range(0, len(texts), BLOCK_ROWS)
-        self.create(f"{name}/offsets", (len(texts) + 1,), "int64")
-        end = np.zeros(1, np.int64)
-        self.append(f"{name}/offsets", end, start=0)
-        for start in starts:
-            _, lengths = encode_texts(texts[start : start + BLOCK_ROWS])
-            ends = end + np.cumsum(lengths)
-            self.append(f"{name}/offsets", ends, start=start + 1)
-            end = ends[-1:]
-        self.create(f"{name}/bytes", (int(end[0]),), "uint8")
-        at = 0
-        for start in starts:
-            data, _ = encode_texts(texts[start : start + BLOCK_ROWS])
-            self.append(f"{name}/bytes", data, start=at)
-            at += len(data)
-
-    def finish(self, provenance: dict[str, Any]) -> str:
-        """Write the two attributes; give the digest of the file."""
-        text = canonical_json(provenance)
-        sums = {name: sum_.hex for name, sum_ in self._sums.items()}
-        sums["provenance"] = text_sha256(text)
-        for name, value in (("provenance", text), ("checksums", canonical_json(sums))):
-            data = value.encode("utf-8")
-            if len(data) > LARGEST_ATTRIBUTE:
-                raise StoreError(
-                    f"the {name} of a store takes at most {LARGEST_ATTRIBUTE:,} bytes",
-                    f"it takes {len(data):,}",
-                    "use fewer columns, or shorter names for them",
-                )
-            self.hdf5.attrs.create(name, data, dtype=h5py.string_dtype("utf-8", len(data)))
-        return store_digest(provenance, sums)
-
-
-@contextmanager
-def _new_file(path: Path) -> Iterator[_NewFile]:
-    """Give an HDF5 file that replaces `path` when it is whole."""
-    with _plain_errors(path), replacing(path) as partial, h5py.File(partial, "w") as hdf5:
-        yield _NewFile(hdf5)
-
-
-@contextmanager
-def _plain_errors(path: Path) -> Iterator[None]:
-    """Turn what a full disk raises into `StoreError`; HDF5 raises errors of its own."""
-    try:
-        yield
-    except (OSError, RuntimeError) as error:
-        raise StoreError(
-            "the folder must be writable and the disk must have room",
-            f"{path}: {error}",
-            "see to that and run the same command again: finished shards are kept",
-        ) from error
-
-
-def _write_rows(file: _NewFile, rows: Rows) -> None:
+def _write_rows(file: NewFile, rows: Rows) -> None:
     for name in ROW_TEXTS:
         texts = getattr(rows, name)
         if texts is not None:
@@ -261,14 +172,14 @@ def _write_rows(file: _NewFile, rows: Rows) -> None:
         file.write("labels/targets", rows.targets, "uint8")
 
 
-def _write_prompts(file: _NewFile, prompts: Prompts, dtype: str) -> None:
+def _write_prompts(file: NewFile, prompts: Prompts, dtype: str) -> None:
     file.write_texts("prompts/labels", prompts.labels)
     file.write_texts("prompts/texts", prompts.texts)
     file.write("prompts/embeddings", prompts.embeddings, dtype)
 
 
 def _write_blocks(
-    file: _NewFile,
+    file: NewFile,
     blocks: Iterable[Block],
     *,
     n_rows: int,

@@ -124,7 +124,7 @@ class Decoder:
 
     def _start(self) -> tuple[subprocess.Popen[bytes], Connection]:
         ours, theirs = Pipe()
-        command = [sys.executable, "-c", PROGRAM, str(theirs.fileno()), json.dumps(sys.path)]
+        command = [sys.executable, "-P", "-c", PROGRAM, str(theirs.fileno()), json.dumps(sys.path)]
         process = subprocess.Popen(
             command,
             pass_fds=[theirs.fileno()],

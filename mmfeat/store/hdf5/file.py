@@ -22,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmfeat.errors import StoreError
-from mmfeat.store.guard import check_file, plain_errors
+from mmfeat.store.hdf5.guard import check_file, plain_errors
+from mmfeat.store.hdf5.texts import BLOCK_BYTES, cut_offsets, decode_texts
 from mmfeat.store.layout import (
     BLOCK_ROWS,
     Block,
@@ -33,7 +34,6 @@ from mmfeat.store.layout import (
     store_digest,
     text_sha256,
 )
-from mmfeat.store.texts import BLOCK_BYTES, cut_offsets, decode_texts
 from mmfeat.types import IntArray
 
 ALL = slice(None)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmfeat.store import FeatureStore
-from mmfeat.store.texts import cut_offsets, decode_texts, encode_texts
+from mmfeat.store.hdf5.texts import cut_offsets, decode_texts, encode_texts
 from mmfeat.types import IntArray
 from tests.support.stores import make_store
 
