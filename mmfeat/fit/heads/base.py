@@ -9,6 +9,7 @@ Classes without positives, or with only positives, are answered here with their 
 
 from __future__ import annotations
 
+import errno
 import json
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self, cast
 
 import numpy as np
+from safetensors import SafetensorError
 
 from mmfeat.core.files import write_json
 from mmfeat.errors import ConfigError, FitError
@@ -198,7 +200,10 @@ class Head(Estimator):
         """Write the head into `folder`: what it learned, then `head.json`."""
         folder.mkdir(parents=True, exist_ok=True)
         if self.learnable_.any():
-            self._save_state(folder)
+            try:
+                self._save_state(folder)
+            except SafetensorError as error:  # what safetensors makes of a full disk
+                raise OSError(errno.EIO, str(error), str(folder)) from error
         learned = {
             "rounds": self.rounds_,
             "blocks": self.blocks_,

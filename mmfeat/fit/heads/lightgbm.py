@@ -228,7 +228,10 @@ class LightGBM(Head):
 
     def _save_state(self, folder: Path) -> None:
         for number, booster in enumerate(self._boosters):
-            booster.save_model(str(folder / f"class-{number:04d}.txt"))
+            path = (
+                folder / f"class-{number:04d}.txt"
+            )  # not by LightGBM: a full disk ends in OSError
+            path.write_text(booster.model_to_string(), encoding="utf-8")
 
     def _load_state(self, folder: Path) -> None:
         files = sorted(folder.glob("class-*.txt"))
