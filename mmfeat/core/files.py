@@ -6,11 +6,15 @@ import glob
 import hashlib
 import json
 import os
+import shutil
 import socket
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from mmfeat.errors import ConfigError
 
 HOST = socket.gethostname().replace("/", "-")
 
@@ -32,6 +36,36 @@ def replacing(path: Path) -> Iterator[Path]:
         sync(path.parent)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """As `replacing`, for a file that a user has named: what it is stays.
+
+    Where it is a link, the file that it points to is replaced; a device or a pipe gets the
+    content.
+    """
+    path = Path(os.path.realpath(path))
+    if path.is_file() or not path.exists():
+        with replacing(path) as partial:
+            yield partial
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        partial = Path(folder) / path.name
+        yield partial
+        with partial.open("rb") as written, path.open("wb") as file:
+            shutil.copyfileobj(written, file)
+
+
+def check_output(path: Path, inputs: Iterable[Path | str | None]) -> None:
+    """Raise `ConfigError` where a file that is to be written is one of those that are read."""
+    for name in inputs:
+        if name is not None and path.exists() and Path(name).exists() and path.samefile(name):
+            raise ConfigError(
+                "an output never replaces what it is made from",
+                f"{path} is one of the inputs",
+                "choose another --out",
+            )
 
 
 def remove_leftovers(path: Path) -> None:

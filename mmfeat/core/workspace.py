@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmfeat.config import Settings, read_settings
+from mmfeat.config import FILE_NAME, Settings, read_settings
 from mmfeat.errors import ConfigError
 
 
@@ -74,6 +74,11 @@ def _plain(name: str, kind: str) -> str:
             "leave out slashes and leading dots",
         )
     return name
+
+
+def inputs_of(settings: Settings) -> tuple[str | None, ...]:
+    """The files that the project is made from, which no output replaces."""
+    return FILE_NAME, *settings.splits.values(), settings.submit.sample
 
 
 def open_project(workspace: Path | str | None = None) -> tuple[Settings, Workspace]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from mmfeat.config import override, override_all
 from mmfeat.core.checks import check_arguments
-from mmfeat.core.workspace import open_project
+from mmfeat.core.files import check_output
+from mmfeat.core.workspace import inputs_of, open_project
 from mmfeat.extract.extract import ShowProgress
 from mmfeat.predict.new_rows import extract_for
 from mmfeat.predict.scores import predict_scores, read_statuses
@@ -99,6 +100,8 @@ def predict(
         settings.submit,
     )
     found = find_run(space, run)
+    written = Path(out) if out else space.submissions / f"{found.name}-{options.split}-scores.csv"
+    check_output(written, (path, *inputs_of(settings)))
     if path is not None:
         data = override(settings.data, images=images)
         with progress() as hear:
@@ -115,7 +118,6 @@ def predict(
     log.info("predicting %s with %s", options.split, found.name)
     scores = predict_scores(found, space, options.split)
     decision = found.decision
-    written = Path(out) if out else space.submissions / f"{found.name}-{options.split}-scores.csv"
     write_predictions(
         written,
         scores,

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from mmfeat.core.checks import check_choice
-from mmfeat.core.files import replacing
+from mmfeat.core.files import writing
 from mmfeat.errors import SubmissionError, TableError
 from mmfeat.predict.sheets import check_same_ids, name_some, submission_errors
 from mmfeat.tables.label_sets import FORMATS, read_sets
@@ -98,7 +98,7 @@ def write_submission(
     names = _columns_to_fill(how, frame, labels, columns)
     at = {name: row for row, name in enumerate(ids)}
     id_place, places = frame.header.index(id_col), [frame.header.index(name) for name in names]
-    with replacing(path) as partial:
+    with writing(path) as partial:
         with partial.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, delimiter=frame.delimiter, lineterminator="\n")
             writer.writerow(frame.header)

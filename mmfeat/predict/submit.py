@@ -8,7 +8,8 @@ from pathlib import Path
 
 from mmfeat.config import override_all
 from mmfeat.core.checks import check_arguments
-from mmfeat.core.workspace import open_project
+from mmfeat.core.files import check_output
+from mmfeat.core.workspace import inputs_of, open_project
 from mmfeat.predict.check import check_submission
 from mmfeat.predict.kaggle import to_kaggle
 from mmfeat.predict.scores import predict_scores
@@ -104,6 +105,7 @@ def submit(
     if check:
         report = check_submission(path, wanted, labels=found.labels, **names)
         return SubmitResult(path=path, report=report)
+    check_output(path, (wanted, *inputs_of(settings)))
     log.info("predicting %s with %s", options.split, found.name)
     scores = predict_scores(found, space, options.split)
     report = write_submission(

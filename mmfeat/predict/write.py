@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mmfeat.core.files import replacing
+from mmfeat.core.files import writing
 from mmfeat.core.memory import SLICE_ROWS, slices
 from mmfeat.decide.decision import Decision
 from mmfeat.errors import ConfigError
@@ -56,7 +56,7 @@ def write_predictions(
             columns[title] = values
         return pd.DataFrame(columns)
 
-    with replacing(path) as temporary, WRITERS[path.suffix](temporary) as write:
+    with writing(path) as temporary, WRITERS[path.suffix](temporary) as write:
         for rows in slices(len(scores.ids), size=slice_rows):
             write(frame(rows))
 

@@ -12,8 +12,9 @@ from markupsafe import Markup
 from mmfeat.compare.leaderboard import make_leaderboard
 from mmfeat.config import Settings
 from mmfeat.core.checks import check_arguments
-from mmfeat.core.files import write_text
-from mmfeat.core.workspace import Workspace, open_project
+from mmfeat.core.files import check_output, writing
+from mmfeat.core.workspace import Workspace, inputs_of, open_project
+from mmfeat.errors import ConfigError
 from mmfeat.metrics.sets import labels_per_row
 from mmfeat.report.curves import read_curves
 from mmfeat.report.facts import Drawing, EntryFacts, RunFacts
@@ -24,6 +25,8 @@ from mmfeat.report.select import select_runs
 from mmfeat.report.svg import inline, write_figure
 from mmfeat.runs.run import Run
 from mmfeat.types import OutOfFold
+
+SUFFIXES = (".html", ".htm")
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +100,13 @@ def report(
         figures=None if figures is None else Path(figures),
     )
     path = Path(out) if out else space.report
+    if path.exists() and path.is_file() and path.suffix not in SUFFIXES:
+        raise ConfigError(
+            f"a report replaces no other kind of file than {' and '.join(SUFFIXES)}",
+            f"{path} is there and ends otherwise",
+            "choose another --out, e.g. report.html",
+        )
+    check_output(path, inputs_of(settings))
     page = write_report(path, space, names=tuple(runs), options=options)
     return ReportResult(path=path, verdict=page.board.verdict())
 
@@ -134,7 +144,8 @@ def write_report(
         versions=distinct(document.get("versions", {}) for document in provenances),
         left_out=left_out,
     )
-    write_text(path, render(page))
+    with writing(path) as partial:
+        partial.write_text(render(page), encoding="utf-8", newline="\n")
     return page
 
 

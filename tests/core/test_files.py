@@ -1,11 +1,16 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from mmfeat.core.files import replacing, write_json, write_text
+from mmfeat.core.files import HOST, check_output, replacing, write_json, write_text, writing
+from mmfeat.errors import ConfigError
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -32,3 +37,43 @@ def test_json_is_strict(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "b.json", float("nan"))
     assert not (tmp_path / "b.json").exists()
+
+
+def test_leftovers_of_dead_processes_are_removed_and_of_live_ones_kept(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    left, live, far = (
+        tmp_path / f".a.txt.{host}.{process}.tmp"
+        for host, process in ((HOST, dead.pid), (HOST, os.getppid()), ("elsewhere", dead.pid))
+    )
+    for partial in (left, live, far):
+        partial.write_text("half")
+    write_text(path, "whole")
+    assert sorted(tmp_path.iterdir()) == sorted([path, live, far])
+
+
+def test_a_link_and_a_pipe_stay_what_they_are(tmp_path: Path) -> None:
+    link, target, pipe = (tmp_path / name for name in ("link", "target", "pipe"))
+    target.write_text("old")
+    link.symlink_to(target)
+    with writing(link) as partial:
+        partial.write_text("new")
+    assert link.is_symlink() and target.read_text() == "new"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit(pipe.read_text)
+        with writing(pipe) as partial:
+            partial.write_text("into the pipe")
+        assert read.result() == "into the pipe"
+    assert pipe.is_fifo()
+
+
+def test_an_output_is_none_of_the_inputs(tmp_path: Path) -> None:
+    table, link = tmp_path / "train.csv", tmp_path / "link.csv"
+    table.write_text("ImageID\n")
+    link.symlink_to(table)
+    check_output(tmp_path / "new.csv", [table, None, tmp_path / "missing"])
+    for path in (table, link):
+        with pytest.raises(ConfigError, match="one of the inputs"):
+            check_output(path, [None, table])
