@@ -10,6 +10,7 @@ import typer
 
 from mmfeat import __version__
 from mmfeat_cli.messages import ending_well
+from mmfeat_cli.terminal import never_fail_to_encode
 
 app = typer.Typer(
     name="mmfeat",
@@ -69,6 +70,7 @@ def main() -> None:
     # that decoding processes and other jobs on the machine get the core meanwhile.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ["PYTHONSAFEPATH"] = "1"  # no process runs code of the folder that a user stands in
+    never_fail_to_encode()
     app()
 
 

@@ -14,6 +14,7 @@ from typing import Any, NoReturn, TypeVar
 import typer
 
 from mmfeat.errors import MmfeatError
+from mmfeat_cli.terminal import visible, visible_output
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -24,7 +25,8 @@ def ending_well(command: Command) -> Command:
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> Any:
         try:
-            return command(*args, **kwargs)
+            with visible_output():
+                return command(*args, **kwargs)
         except MmfeatError as error:
             fail(str(error))
         except MemoryError as error:
@@ -47,7 +49,7 @@ def ending_well(command: Command) -> Command:
 
 def fail(line: str) -> NoReturn:
     """Print one `error:` line and end with status 1."""
-    print("error: " + " ".join(line.split()), file=sys.stderr)
+    print("error: " + visible(" ".join(line.split())), file=sys.stderr)
     raise typer.Exit(1)
 
 
@@ -113,7 +115,7 @@ class _Messages(logging.Handler):
 
 class _Plain(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        message = " ".join(record.getMessage().split())
+        message = visible(" ".join(record.getMessage().split()))
         return f"warning: {message}" if record.levelno >= logging.WARNING else message
 
 

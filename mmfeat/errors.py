@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
+CREDENTIALS = re.compile(r"(?<=://)[^\s'\"]*@")  # user and password of an address
+
+
+def without_credentials(text: str) -> str:
+    """Leave user names and passwords out of the addresses in a text."""
+    return CREDENTIALS.sub("…@", text)
+
 
 class MmfeatError(Exception):
     """An error in the user's input or files, reported in one line.
@@ -14,6 +23,8 @@ class MmfeatError(Exception):
         What was found instead, naming file, row and id where there are any.
     remedy
         What to do about it.
+
+    Its text never has the user names and passwords of addresses.
     """
 
     def __init__(self, rule: str, found: str, remedy: str) -> None:
@@ -21,7 +32,7 @@ class MmfeatError(Exception):
         self.rule, self.found, self.remedy = rule, found, remedy
 
     def __str__(self) -> str:
-        return " ".join(f"{self.rule}; {self.found}; {self.remedy}".split())
+        return without_credentials(" ".join(f"{self.rule}; {self.found}; {self.remedy}".split()))
 
 
 class ConfigError(MmfeatError, ValueError):

@@ -109,6 +109,7 @@ SHARED = {
     "mmfeat_cli.options",
     "mmfeat_cli.messages",
     "mmfeat_cli.tables",
+    "mmfeat_cli.terminal",
     "mmfeat_cli.extract.progress",
     "mmfeat_cli.compare.board",
 }

@@ -8,6 +8,8 @@ is sent again replaces its earlier entry.
 from __future__ import annotations
 
 import logging
+import os
+import re
 from collections.abc import Mapping
 
 from mmfeat.core.plugins import Plugin, resolve
@@ -17,6 +19,8 @@ from mmfeat.runs.run import Run
 from mmfeat.tracking.record import Curve, read_record
 
 log = logging.getLogger(__name__)
+
+SECRET = re.compile("PASSWORD|TOKEN|KEY")  # in names of environment variables
 
 TRACKERS: dict[str, Plugin] = {
     "mlflow": Plugin(
@@ -54,7 +58,15 @@ class Tracker:
         except Exception as error:  # clients raise anything
             raise PluginError(
                 f"the tracker {self.name} must accept the run {run.name}",
-                f"{type(error).__name__}: {error}",
+                _without_secrets(f"{type(error).__name__}: {error}"),
                 "the run itself is finished; correct that and run the same command again",
             ) from error
         log.info("%s has run %s: %s", self.name, run.name, where)
+
+
+def _without_secrets(text: str) -> str:
+    """Leave out the values of variables that hold secrets of trackers."""
+    for name, value in os.environ.items():
+        if value and name.startswith(("MLFLOW_", "WANDB_")) and SECRET.search(name):
+            text = text.replace(value, "…")
+    return text

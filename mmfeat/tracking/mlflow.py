@@ -23,7 +23,7 @@ BATCH_METRICS, BATCH_PARAMS = 1000, 100  # MLflow's limits
 
 def send(record: Record, folder: Path) -> str:
     """Write the run into the experiment `MLFLOW_EXPERIMENT_NAME`, mmfeat by default."""
-    for chatter in ("mlflow", "alembic"):
+    for chatter in ("mlflow", "alembic", "urllib3"):
         logging.getLogger(chatter).setLevel(logging.WARNING)
     uri, artifacts = os.environ.get("MLFLOW_TRACKING_URI"), None
     where = "at MLFLOW_TRACKING_URI"  # which may hold a password
