@@ -93,23 +93,46 @@ RayAddress = Annotated[
 ]
 
 # The columns of a table.
-IdCol = Annotated[str | None, of(Data, "id_col", "Column of the ids", rich_help_panel=DATA)]
+IdCol = Annotated[
+    str | None,
+    of(Data, "id_col", "Column of the ids; '' numbers the rows", rich_help_panel=DATA),
+]
 ImageCol = Annotated[
     str | None,
     of(Data, "image_col", "Column of the images' paths; else the id", rich_help_panel=DATA),
 ]
 TextCol = Annotated[
-    str | None, of(Data, "text_col", "Column of the captions", rich_help_panel=DATA)
+    str | None, of(Data, "text_col", "Column of the captions; '' for none", rich_help_panel=DATA)
 ]
 LabelCol = Annotated[
-    str | None, of(Data, "label_col", "Column of the labels", rich_help_panel=DATA)
+    str | None, of(Data, "label_col", "Column of the labels; '' for none", rich_help_panel=DATA)
 ]
 LabelSep = Annotated[
-    str | None, of(Data, "label_sep", "Separates the labels of a cell", rich_help_panel=DATA)
+    str | None,
+    of(
+        Data,
+        "label_sep",
+        "Separates the labels of a cell; else found in the cells",
+        rich_help_panel=DATA,
+    ),
 ]
 LabelCols = Annotated[
     str | None,
-    of(Data, "label_cols", "Columns of 0 and 1, comma-separated", rich_help_panel=DATA),
+    of(
+        Data,
+        "label_cols",
+        "Columns of yes or no, or of categories, comma-separated",
+        rich_help_panel=DATA,
+    ),
+]
+NormaliseLabels = Annotated[
+    bool | None,
+    of(
+        Data,
+        "normalise_labels",
+        "Join labels that differ by case, blanks or Unicode form",
+        rich_help_panel=DATA,
+    ),
 ]
 
 StoreSplit = Annotated[

@@ -42,11 +42,12 @@ class DataSettings:
     image_col: str | None = None  # None: the id is the image's path
     text_col: str = "Caption"
     label_col: str = "Labels"
-    label_sep: str = " "
-    label_cols: tuple[str, ...] = ()  # one 0/1 column per label, instead of label_col
+    label_sep: str | None = None  # None: found in the cells
+    label_cols: tuple[str, ...] = ()  # columns of yes or no, or of categories; not label_col
+    normalise_labels: bool = False  # join labels that differ by case, blanks or Unicode form
 
     def __post_init__(self) -> None:
-        if not self.label_sep:
+        if self.label_sep == "":
             raise ConfigError(
                 "labels need a separator", "label_sep is empty", "set one, e.g. a space"
             )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Generic, Protocol, TypeVar
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,45 @@ Embeddings = NDArray[np.floating]  # float16 or float32, as stored
 Targets = NDArray[np.uint8]  # 0 or 1
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableFormat:
+    """How a table was read; `mmfeat.tables.read_table` reads another one in the same way with it.
+
+    Attributes
+    ----------
+    id_col
+        None: the rows are numbered from 0.
+    image_col
+        None: the id is the image's path.
+    text_col, label_col
+        None: the table has no captions, or no column of label sets.
+    label_sep
+        What separates labels in a cell, and labels that are written to a file.
+    label_cols
+        Columns of yes or no, or of categories; empty where `label_col` holds the labels.
+    normalise_labels
+        Whether labels that differ only by case, blanks or Unicode form are one.
+    """
+
+    id_col: str | None = "ImageID"
+    image_col: str | None = None
+    text_col: str | None = "Caption"
+    label_col: str | None = "Labels"
+    label_sep: str = " "
+    label_cols: tuple[str, ...] = ()
+    normalise_labels: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the fields as JSON holds them."""
+        return {**asdict(self), "label_cols": list(self.label_cols)}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> TableFormat:
+        """Read what `to_json` gave; fields that `document` lacks have their defaults."""
+        known = {f.name: document[f.name] for f in fields(cls) if f.name in document}
+        return cls(**{**known, "label_cols": tuple(known.get("label_cols", ()))})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +73,8 @@ class Table:
         Of the table's file.
     notes
         What the reader mended or left out, one sentence each.
+    format
+        The columns and the separator that were used.
     """
 
     ids: tuple[str, ...]
@@ -44,6 +85,7 @@ class Table:
     source: str
     sha256: str
     notes: tuple[str, ...] = ()
+    format: TableFormat = TableFormat()
 
     @property
     def n_rows(self) -> int:

@@ -21,6 +21,7 @@ from mmfeat_cli.options import (
     LabelCol,
     LabelCols,
     LabelSep,
+    NormaliseLabels,
     QuietOption,
     RayAddress,
     StoreOut,
@@ -102,6 +103,7 @@ def extract(
     label_col: LabelCol = None,
     label_sep: LabelSep = None,
     label_cols: LabelCols = None,
+    normalise_labels: NormaliseLabels = None,
     workspace: WorkspaceOption = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -144,4 +146,5 @@ def extract(
         label_col=label_col,
         label_sep=label_sep,
         label_cols=names(label_cols) or None,
+        normalise_labels=normalise_labels,
     )

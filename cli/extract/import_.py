@@ -18,6 +18,7 @@ from mmfeat_cli.options import (
     LabelCol,
     LabelCols,
     LabelSep,
+    NormaliseLabels,
     QuietOption,
     StoreOut,
     StoreSplit,
@@ -57,6 +58,7 @@ def import_(
     label_col: LabelCol = None,
     label_sep: LabelSep = None,
     label_cols: LabelCols = None,
+    normalise_labels: NormaliseLabels = None,
     workspace: WorkspaceOption = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -82,6 +84,7 @@ def import_(
         label_col=label_col,
         label_sep=label_sep,
         label_cols=names(label_cols) or None,
+        normalise_labels=normalise_labels,
     )
     print(summary)
 

@@ -110,3 +110,10 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, document: Any) -> None:
     """Replace `path` by `document` as indented JSON, atomically."""
     write_text(path, json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def why_no_file(path: Path) -> str:
+    """What `path` is where it is no file, for an error: a pipe would be waited for."""
+    if not path.exists():
+        return "is not there"
+    return "is a folder" if path.is_dir() else "is a pipe or a device"

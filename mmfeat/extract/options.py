@@ -7,18 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypedDict
 
-
-class TableOptions(TypedDict, total=False):
-    """How a table is read: `DataSettings` without the images."""
-
-    id_col: str | None
-    image_col: str | None
-    text_col: str | None
-    label_col: str | None
-    label_sep: str | None
-    label_cols: Sequence[str] | None
+from mmfeat.tables.options import TableOptions
 
 
 class ExtractOptions(TableOptions, total=False):

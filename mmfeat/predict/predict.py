@@ -124,7 +124,7 @@ def predict(
         decision,
         empty=options.empty,
         decode=options.decode,
-        label_sep=settings.data.label_sep,
+        label_sep=settings.data.label_sep or " ",
         statuses=read_statuses(found, space, options.split),
     )
     return PredictResult(

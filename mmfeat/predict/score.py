@@ -45,7 +45,9 @@ def score(
     truth, and labels that are not among the classes.
     """
     data = override(read_settings().data, id_col=id_col, label_col=label_col, label_sep=label_sep)
-    columns = SheetColumns(id_col=data.id_col, label_col=data.label_col, label_sep=data.label_sep)
+    columns = SheetColumns(
+        id_col=data.id_col, label_col=data.label_col, label_sep=data.label_sep or " "
+    )
     found, wanted = read_sheet(Path(submission)), read_sheet(Path(truth))
     ids, order = found.ids(columns), wanted.ids(columns)
     check_same_ids(ids, order, what=str(submission), where=str(truth))

@@ -95,7 +95,7 @@ def submit(
         settings.submit,
         settings.data,
     )
-    names = {"id_col": data.id_col, "label_col": data.label_col, "label_sep": data.label_sep}
+    names = {"id_col": data.id_col, "label_col": data.label_col, "label_sep": data.label_sep or " "}
     wanted = Path(options.sample) if options.sample else None
     if check and out is not None:
         path = Path(out)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from mmfeat.core.plugins import resolve
 from mmfeat.errors import TableError
-from mmfeat.tables.columns import Columns, as_text
-from mmfeat.tables.encoding import decode_utf8
 from mmfeat.tables.read import READERS, check_storable
+from mmfeat.tables.readers.columns import Columns, as_text
+from mmfeat.tables.readers.encoding import decode
 
 TEMPLATES = ".txt"
 PLACE = "{}"  # of the label in a template
@@ -37,7 +37,7 @@ def read_prompts(path: Path, *, labels: Sequence[str]) -> tuple[tuple[str, str],
 
 
 def _filled_in(path: Path, labels: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    lines = decode_utf8(path.read_bytes(), str(path)).splitlines()
+    lines = decode(path.read_bytes(), str(path)).splitlines()
     templates = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
     wrong = next((line for line in templates if PLACE not in line), None)
     if wrong is not None or not templates:

@@ -3,34 +3,47 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from mmfeat.config import DataSettings
+from mmfeat.core.files import why_no_file
 from mmfeat.core.plugins import Plugin, resolve
 from mmfeat.errors import TableError
-from mmfeat.tables.columns import Columns, as_text
-from mmfeat.tables.labels import targets_from_columns, targets_from_text
-from mmfeat.types import Table
+from mmfeat.tables.find_columns import find_columns
+from mmfeat.tables.labels.read import read_labels
+from mmfeat.tables.readers.columns import Columns, as_text
+from mmfeat.types import Table, TableFormat
 
 READERS: dict[str, Plugin] = {
-    ".csv": Plugin("mmfeat.tables.delimited:read_csv", "delimited text, UTF-8"),
-    ".tsv": Plugin("mmfeat.tables.delimited:read_csv", "delimited text, UTF-8"),
-    ".parquet": Plugin("mmfeat.tables.parquet:read_parquet", "Apache Parquet"),
-    ".jsonl": Plugin("mmfeat.tables.jsonl:read_jsonl", "one JSON object a line, UTF-8"),
+    ".csv": Plugin("mmfeat.tables.readers.delimited:read_csv", "delimited text, UTF-8 or UTF-16"),
+    ".tsv": Plugin("mmfeat.tables.readers.delimited:read_csv", "delimited text, UTF-8 or UTF-16"),
+    ".parquet": Plugin("mmfeat.tables.readers.parquet:read_parquet", "Apache Parquet"),
+    ".jsonl": Plugin("mmfeat.tables.readers.jsonl:read_jsonl", "one JSON object a line, UTF-8"),
 }
-NESTED = {dict, list, bytes}
+NESTED = frozenset({dict, list, tuple, bytes})
 
 
-def read_table(path: Path, *, data: DataSettings) -> Table:
+def read_table(
+    path: Path,
+    *,
+    data: DataSettings | TableFormat,
+    named: Collection[str] = (),
+    known: Sequence[str] = (),
+) -> Table:
     """Read the table at `path` by its suffix (see `READERS`), with the column names of `data`.
+
+    With the `format` of another table as `data`, it is read in the same way; it may lack captions
+    and labels. `named` are fields of `data` that name columns which must be there, and `known`
+    labels whose spelling `normalise_labels` gives to their variants.
 
     Captions are None where the table has no caption column, targets where it has no labels.
     Labels are in numerical order where all are whole numbers, else in alphabetical order.
-    Raises `TableError` for a missing, empty or broken file, a missing id column, empty or
-    repeated ids, cells that are objects or (but for labels) lists, and text that no store can
-    hold (NUL, lone surrogates).
+    Raises `TableError` for a missing, empty or broken file, a column that is missing, repeated or
+    used twice, empty or repeated ids, cells that are objects or (but for labels) lists, labels
+    that can be read in several ways, and text that no store can hold (NUL, lone surrogates).
     """
     path = Path(path)
     suffix = path.suffix.lower()
@@ -41,70 +54,58 @@ def read_table(path: Path, *, data: DataSettings) -> Table:
             "convert it, or rename it if only the suffix is wrong",
         )
     if not path.is_file():
-        found = "is a folder" if path.is_dir() else "is not there"
         raise TableError(
-            "the table must be a file", f"{path} {found}", "check the path of the table"
+            "the table must be a file", f"{path} {why_no_file(path)}", "check the path of the table"
         )
     content = path.read_bytes()
-    columns: Columns = resolve(suffix, READERS, "table reader")(content, str(path), data.text_col)
+    columns: Columns = resolve(suffix, READERS, "table reader")(
+        content, str(path), data.text_col or ""
+    ).with_plain_names()
     if columns.n_rows == 0:
         raise TableError(
             "a table needs at least one row", f"{path} has none", "check that it is the right file"
         )
-    for name in (data.id_col, data.image_col, data.text_col, data.label_col):
-        _check_flat(columns.values.get(name or "", ()), name, path, lists=name == data.label_col)
-    ids = as_text(_column(columns, data.id_col, path, option="--id-col"))
-    _check_ids(ids, data.id_col, path)
-    image_paths = (
-        ids
-        if data.image_col is None
-        else as_text(_column(columns, data.image_col, path, option="--image-col"))
-    )
-    captions = as_text(columns.values[data.text_col]) if data.text_col in columns.values else None
-    for name, texts in (("id", ids), ("image name", image_paths), ("caption", captions or ())):
-        check_storable(name, texts, path)
-    targets, labels, label_notes = (
-        targets_from_columns(columns, data.label_cols, path)
-        if data.label_cols
-        else targets_from_text(columns.values.get(data.label_col), data.label_sep)
-    )
-    check_storable("label", labels, path)
+    found = find_columns(columns, data, path, named=named)
+    ids = _ids(columns, found.format, path)
+    pictures, texts = found.format.image_col, found.format.text_col
+    image_paths = ids if pictures is None else _texts(columns, pictures, "image name", path)
+    captions = None if texts is None else _texts(columns, texts, "caption", path)
+    read = read_labels(columns, found.format, path, separator=data.label_sep, known=known)
+    check_storable("label", read.labels, path)
     return Table(
         ids=tuple(ids),
         image_paths=tuple(image_paths),
         captions=None if captions is None else tuple(captions),
-        targets=targets,
-        labels=labels,
+        targets=read.targets,
+        labels=read.labels,
         source=str(path),
         sha256=hashlib.sha256(content).hexdigest(),
-        notes=(*columns.notes, *_case_note(ids), *label_notes),
+        notes=(*columns.notes, *found.notes, *_case_note(ids), *read.notes),
+        format=read.format,
     )
 
 
-def _column(columns: Columns, name: str, path: Path, *, option: str) -> Sequence[object]:
-    if name not in columns.values:
+def _ids(columns: Columns, format: TableFormat, path: Path) -> list[str]:
+    if format.id_col is None:
+        return list(map(str, range(columns.n_rows)))
+    ids = _texts(columns, format.id_col, "id", path)
+    _check_ids(ids, format.id_col, path)
+    return ids
+
+
+def _texts(columns: Columns, name: str, what: str, path: Path) -> list[str]:
+    """The texts of a column; raise `TableError` for nested cells, which have no plain text."""
+    cells = columns.values[name]
+    if not NESTED.isdisjoint(map(type, cells)):
+        row, cell = next((i, cell) for i, cell in enumerate(cells) if type(cell) in NESTED)
         raise TableError(
-            f"the table must have the column {name!r}",
-            f"{path} has {', '.join(repr(c) for c in columns.values)}",
-            f"name the right column with {option}",
+            "a cell must be text or a number",
+            f"row {row} of {path} has {str(cell)[:60]} in {name!r}",
+            "write it as text (one row per caption, the path of a picture), or name another column",
         )
-    return columns.values[name]
-
-
-def _check_flat(
-    cells: Sequence[object], name: str | None, path: Path, *, lists: bool = False
-) -> None:
-    """Refuse nested cells, which have no plain text; `lists` allows lists of labels."""
-    if NESTED.isdisjoint(map(type, cells)):
-        return
-    for row, cell in enumerate(cells):
-        for part in cell if lists and isinstance(cell, list) else (cell,):
-            if type(part) in NESTED:
-                raise TableError(
-                    "a cell must be text or a number",
-                    f"row {row} of {path} has {str(part)[:60]} in {name!r}",
-                    "write it as text, or name another column",
-                )
+    texts = as_text(cells)
+    check_storable(what, texts, path)
+    return texts
 
 
 def _check_ids(ids: Sequence[str], column: str, path: Path) -> None:
@@ -125,7 +126,8 @@ def _check_ids(ids: Sequence[str], column: str, path: Path) -> None:
                 "ids must be unique",
                 f"rows {seen[value]} and {row} of {path} are both {value!r}"
                 f" ({twice} repeated rows in all)",
-                "remove or rename the repeated rows",
+                f"remove repeated rows; or, if one picture has several rows, number them:"
+                f" --image-col {shlex.quote(column)} --id-col ''",
             )
         seen[value] = row
 

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from mmfeat.errors import TableError
-from mmfeat.tables.delimited import find_delimiter, read_rows
-from mmfeat.tables.encoding import read_lines
+from mmfeat.tables.readers.delimited import (
+    SAMPLE_LINES,
+    find_delimiter,
+    read_rows,
+    repeated_names,
+)
+from mmfeat.tables.readers.encoding import read_lines
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,10 +83,14 @@ def read_sheet(path: Path) -> Sheet:
     Raises `TableError` where it is missing, empty or no UTF-8 text; iterating over its rows
     raises one that names a row of another length.
     """
-    delimiter = find_delimiter(next(read_lines(path), ""))
+    delimiter = find_delimiter(list(islice(read_lines(path), SAMPLE_LINES)))
     header = next(read_file(path, delimiter), None)
     if header is None:
         raise TableError("the file needs a header", f"{path} is empty", "check the path")
+    if repeated := repeated_names(header):
+        raise TableError(
+            "column names must be unique", f"{path} has {repeated[0]!r} twice", "rename one of them"
+        )
     rows = FileRows(path, delimiter)
     return Sheet(source=str(path), header=tuple(header), rows=rows, delimiter=delimiter)
 

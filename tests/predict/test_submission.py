@@ -90,7 +90,7 @@ def test_missing_columns_and_broken_files_are_told(tmp_path: Path) -> None:
     wrong = put(tmp_path / "s.csv", "Id,Labels\na.jpg,1\n")
     with pytest.raises(SubmissionError, match="ImageID"):
         write(tmp_path / "out.csv", wrong)
-    with pytest.raises(SubmissionError, match="does not"):
+    with pytest.raises(SubmissionError, match="is not there"):
         write(tmp_path / "out.csv", tmp_path / "none.csv")
     with pytest.raises(SubmissionError, match="empty"):
         write(tmp_path / "out.csv", put(tmp_path / "e.csv", ""))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from mmfeat.errors import TableError
-from mmfeat.tables.delimited import find_delimiter, read_csv, read_rows
+from mmfeat.tables.readers.delimited import find_delimiter, read_csv, read_rows
 
 
 def rows(text: str, *, strict: bool = True) -> list[list[str]]:
@@ -18,13 +18,13 @@ def rows(text: str, *, strict: bool = True) -> list[list[str]]:
 @pytest.mark.parametrize("delimiter", [",", "\t", ";", "|"])
 def test_the_delimiter_is_found_in_the_header(delimiter: str) -> None:
     text = delimiter.join(("ImageID", "Labels", "Caption")) + "\n" + delimiter.join("abc") + "\n"
-    assert find_delimiter(text.partition("\n")[0]) == delimiter
+    assert find_delimiter([text.partition("\n")[0]]) == delimiter
     columns = read_csv(text.encode(), "t.csv", "Caption")
     assert columns.values == {"ImageID": ("a",), "Labels": ("b",), "Caption": ("c",)}
 
 
 def test_a_header_of_one_column_has_a_comma_as_its_delimiter() -> None:
-    assert find_delimiter("ImageID") == ","
+    assert find_delimiter(["ImageID"]) == ","
 
 
 def test_blank_lines_are_skipped_and_counted() -> None:

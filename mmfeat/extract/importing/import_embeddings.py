@@ -11,9 +11,9 @@ from mmfeat.core.checks import check_arguments
 from mmfeat.core.workspace import open_project
 from mmfeat.errors import ConfigError
 from mmfeat.extract.importing.embeddings import store_embeddings
-from mmfeat.extract.options import TableOptions
 from mmfeat.extract.summary import ExtractSummary
 from mmfeat.tables import read_table
+from mmfeat.tables.options import TableOptions
 
 
 @check_arguments

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 
 from mmfeat.errors import TableError
-from mmfeat.tables.columns import Columns
-from mmfeat.tables.encoding import decode_utf8
+from mmfeat.tables.readers.columns import Columns, LazyCells
+from mmfeat.tables.readers.encoding import decode
 
 
 def read_jsonl(content: bytes, path: str, _text_col: str) -> Columns:
     """Read one JSON object per line; a key that a row lacks is a missing cell; see `READERS`."""
     rows: list[dict[str, object]] = []
-    for number, line in enumerate(decode_utf8(content, path).split("\n"), start=1):
+    for number, line in enumerate(decode(content, path).split("\n"), start=1):
         if not line.strip():
             continue
         try:
@@ -22,9 +22,9 @@ def read_jsonl(content: bytes, path: str, _text_col: str) -> Columns:
         if not isinstance(row, dict):
             raise _broken(path, number, f"it is {line[:40]!r}")
         rows.append(row)
-    names = list(dict.fromkeys(name for row in rows for name in row))
+    names = {name: name for row in rows for name in row}
     return Columns(
-        values={name: [row.get(name) for row in rows] for name in names}, n_rows=len(rows)
+        values=LazyCells(names, lambda name: [row.get(name) for row in rows]), n_rows=len(rows)
     )
 
 

@@ -8,27 +8,31 @@ from __future__ import annotations
 
 import csv
 import io
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 
 from mmfeat.errors import TableError
-from mmfeat.tables.columns import Columns
-from mmfeat.tables.encoding import decode_utf8
+from mmfeat.tables.readers.columns import Columns
+from mmfeat.tables.readers.encoding import decode
 
 DELIMITERS = (",", "\t", ";", "|")
 MAX_LISTED = 5  # rows that a note lists
+SAMPLE_LINES = 20  # that show which delimiter it is
+RETURN = "\ufdd0"  # for a carriage return inside a cell, which the parser takes for a line's end
 Repair = Callable[[str, Sequence[str], int], list[str] | None]  # line, header, row number
 csv.field_size_limit(1 << 30)
 
 
 def read_csv(content: bytes, path: str, text_col: str) -> Columns:
     """Read text whose cells are separated by a comma, tab, ; or |; see `READERS`."""
-    text = decode_utf8(content, path)
-    delimiter = find_delimiter(text.partition("\n")[0])
+    text = decode(content, path)
+    delimiter = find_delimiter(list(islice(io.StringIO(text, newline=""), SAMPLE_LINES)))
     repaired: list[int] = []
 
     def repair(line: str, header: Sequence[str], number: int) -> list[str] | None:
-        row = _caption_last(line, delimiter, header) if header[-1] == text_col else None
+        is_last = header[-1].strip() == text_col
+        row = _caption_last(line, delimiter, header) if is_last else None
         if row is not None:
             repaired.append(number)
         return row
@@ -40,14 +44,35 @@ def read_csv(content: bytes, path: str, text_col: str) -> Columns:
         return Columns(values={}, n_rows=0)
     body = list(rows)
     columns: Sequence[Sequence[object]] = list(zip(*body, strict=True)) or [()] * len(header)
+    values: dict[str, Sequence[object]] = {}
+    for name, cells in zip(header, columns, strict=True):
+        values.setdefault(name, cells)
     return Columns(
-        values=dict(zip(header, columns, strict=True)), n_rows=len(body), notes=_note(repaired)
+        values=values,
+        n_rows=len(body),
+        notes=_note(repaired),
+        repeated=frozenset(repeated_names(header)),
     )
 
 
-def find_delimiter(header: str) -> str:
-    """Find the delimiter that stands most often in the header line; a comma where none does."""
-    return max(DELIMITERS, key=header.count)
+def find_delimiter(lines: Sequence[str]) -> str:
+    """Find what separates the cells of the first lines of a file; a comma where nothing does.
+
+    It gives as many cells in each row as in the header; of several that do, the one that stands
+    most often in the header.
+    """
+
+    def fit(delimiter: str) -> tuple[float, int]:
+        try:
+            rows = [row for row in csv.reader(lines, delimiter=delimiter) if row]
+        except csv.Error:
+            return 0.0, 0
+        width = len(rows[0]) if rows else 0
+        body = [len(row) == width for row in rows[1:]] or [True]
+        return sum(body) / len(body), width
+
+    found = [sign for sign in DELIMITERS if lines and sign in lines[0]]
+    return max(found, key=fit, default=",")
 
 
 def read_rows(
@@ -62,9 +87,9 @@ def read_rows(
 
     With `strict`, quotes must follow RFC 4180. `repair` is asked for the cells of a line that
     cannot be parsed, and gives None where it cannot tell them either. Raises `TableError` for
-    repeated column names and rows that cannot be repaired.
+    rows that cannot be repaired.
     """
-    source_lines = iter(lines)
+    source_lines = _whole_lines(iter(lines))
     ahead: deque[str] = deque()  # lines that were read beyond a broken row
     record: list[str] = []  # the lines since the last whole row
     header: list[str] | None = None
@@ -84,11 +109,11 @@ def read_rows(
             for row in csv.reader(feed(), delimiter=delimiter, strict=strict):
                 if row:
                     if header is None:
-                        header = _unique(row, source)
+                        header = row
                     elif len(row) != len(header):
                         break
                     n_rows += 1
-                    yield row
+                    yield _with_returns(row, record)
                 n_lines += len(record)
                 record.clear()
             else:
@@ -103,26 +128,68 @@ def read_rows(
             )
         repaired = repair(record[0], header, n_rows) if repair is not None else None
         if repaired is None:
-            found = f"has {len(row)}: {record[0][:80]!r}" if row else f"is {record[0][:80]!r}"
+            found, remedy = _broken(row, header, delimiter)
             raise TableError(
                 f"every row must have the columns of the header ({len(header)})",
-                f"row {n_rows} (line {n_lines + 1}) of {source} {found}",
-                "double the quotes inside quoted cells, or make the caption the last column",
+                f"row {n_rows} (line {n_lines + 1}) of {source} {found} {record[0][:80]!r}",
+                remedy,
             )
         n_rows += 1
         n_lines += 1
         ahead.extendleft(reversed(record[1:]))
+        yield _with_returns(repaired, record)
         record.clear()
-        yield repaired
 
 
-def _unique(header: list[str], source: str) -> list[str]:
-    repeated = next((name for name in header if header.count(name) > 1), None)
-    if repeated is not None:
-        raise TableError(
-            "column names must be unique", f"{source} has {repeated!r} twice", "rename one of them"
-        )
-    return header
+def repeated_names(header: Iterable[str]) -> list[str]:
+    """The names that stand in the header more than once."""
+    return [name for name, count in Counter(header).items() if count > 1 and name.strip()]
+
+
+def _whole_lines(lines: Iterator[str]) -> Iterator[str]:
+    """Join lines at carriage returns that end none: those inside cells, as pandas writes them.
+
+    Where the header ends in a carriage return alone, the others do so, too.
+    """
+    header = next(lines, None)
+    if header is None:
+        return
+    yield header
+    if not header.endswith("\n"):
+        yield from lines
+        return
+    begun = ""
+    for line in lines:
+        if line.endswith("\r"):
+            begun += line[:-1] + RETURN
+        elif begun:
+            yield (begun[:-1] if line == "\r\n" else begun) + line
+            begun = ""
+        else:
+            yield line
+    if begun:
+        yield begun.rstrip(RETURN) + "\n"
+
+
+def _with_returns(row: list[str], record: Sequence[str]) -> list[str]:
+    if not any(RETURN in line for line in record):
+        return row
+    return [cell.replace(RETURN, "\r") for cell in row]
+
+
+def _broken(row: Sequence[str], header: Sequence[str], delimiter: str) -> tuple[str, str]:
+    """What is wrong with a row, and what to do."""
+    caption_last = "or make the caption the last column"
+    if not row:
+        return "is", f"double the quotes inside quoted cells, {caption_last}"
+    if len(row) > len(header):
+        return f"has {len(row)}:", f"quote the cells that hold {delimiter!r}, {caption_last}"
+    missing = delimiter * (len(header) - len(row))
+    return (
+        f"has {len(row)}:",
+        f"end it with {missing[:9]!r} if its last cells are empty, or quote a cell that a line"
+        " break cuts in two",
+    )
 
 
 def _caption_last(line: str, delimiter: str, header: Sequence[str]) -> list[str] | None:

@@ -1,0 +1,210 @@
+"""Which columns of a table are ids, pictures, captions and labels, and what is wrong with a name.
+
+A column that the user named must be there. A default name is found in other spellings, too, and
+where it is not, the table has no such column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from mmfeat.config import DataSettings
+from mmfeat.errors import TableError
+from mmfeat.tables.readers.columns import Columns
+from mmfeat.types import TableFormat
+
+OPTIONS = {
+    "id_col": "--id-col",
+    "image_col": "--image-col",
+    "text_col": "--text-col",
+    "label_col": "--label-col",
+    "label_cols": "--label-cols",
+}
+MEANING = {"text_col": "captions", "label_col": "labels", "label_cols": "labels"}
+MAX_TOLD = 8  # names of columns in a message
+MAX_NEAR = 10_000  # names that are searched for one that is nearly the same
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """The columns that are used, and one sentence about each that is not what it seems."""
+
+    format: TableFormat
+    notes: tuple[str, ...]
+
+
+def find_columns(
+    columns: Columns,
+    asked: DataSettings | TableFormat,
+    path: Path,
+    *,
+    named: Collection[str] = (),
+) -> Found:
+    """Find the columns that `asked` names.
+
+    `named` are fields of `asked` whose columns must be there; others may be absent, but not if
+    there is one of nearly the same name. Raises `TableError` for a column that is not there,
+    that is there twice, or that is used twice.
+    """
+    search = _Search(columns, asked, path, frozenset(named))
+    image = asked.image_col or None
+    if image is not None:
+        image = search.required("image_col", image)
+    labelled = asked.label_cols
+    found = TableFormat(
+        id_col=search.ids(numbered=image is not None),
+        image_col=image,
+        text_col=search.optional("text_col", asked.text_col),
+        label_col=None if labelled else search.optional("label_col", asked.label_col),
+        label_cols=search.all_of(labelled),
+        label_sep=asked.label_sep or " ",
+        normalise_labels=asked.normalise_labels,
+    )
+    _check_used_once(found, path)
+    for name in (found.id_col, image, found.text_col, found.label_col, *found.label_cols):
+        if name is not None and name in columns.repeated:
+            raise TableError(
+                "the name of a column that is read must be unique",
+                f"{path} has {name!r} twice",
+                "rename one of them",
+            )
+    return Found(format=found, notes=tuple(search.notes))
+
+
+class _Search:
+    """Looks for columns and remembers what is to be told."""
+
+    def __init__(
+        self,
+        columns: Columns,
+        asked: DataSettings | TableFormat,
+        path: Path,
+        named: frozenset[str],
+    ) -> None:
+        self.columns, self.asked, self.path, self.named = columns, asked, path, named
+        self.notes: list[str] = []
+
+    def ids(self, *, numbered: bool) -> str | None:
+        """The column of ids; None where the rows are numbered."""
+        name = self.asked.id_col
+        if not name:
+            return None
+        if name not in self.columns.values and self._is_default("id_col", name):
+            other = self._respelt("id_col", name)
+            if other is None and numbered:
+                self.notes.append(f"it has no column {name!r}: the rows are numbered from 0")
+                return None
+            name = other or name
+        return self.required("id_col", name)
+
+    def required(self, field: str, name: str) -> str:
+        """The name of a column that must be there."""
+        if name in self.columns.values:
+            return name
+        remedies = {
+            "id_col": "or number the rows with --id-col ''",
+            "text_col": "or read no captions with --text-col ''",
+            "label_col": "or read no labels with --label-col ''",
+        }
+        option = OPTIONS[field]
+        near = self._near(name)
+        raise TableError(
+            f"the table must have the column {name!r}",
+            f"{self.path} has {told_names(list(self.columns.values), near)}",
+            (f"did you mean {option} {near[0]!r}? Else " if near else "")
+            + f"name the right column with {option}"
+            + (f", {remedies[field]}" if field in remedies else ""),
+        )
+
+    def optional(self, field: str, name: str | None) -> str | None:
+        """The name of a column, or None where the table has none and none is needed."""
+        if not name:
+            return None
+        if name in self.columns.values:
+            return name
+        if self._is_default(field, name):
+            other = self._respelt(field, name)
+            if other is not None:
+                return other
+        elif field in self.named or (isinstance(self.asked, DataSettings) and self._near(name)):
+            return self.required(field, name)
+        what = MEANING[field]
+        means = "the table counts as unlabelled" if what == "labels" else "there are no captions"
+        names = told_names(list(self.columns.values), ())
+        if what == "labels" or not self._is_default(field, name):
+            self.notes.append(f"it has no column {name!r} of {what}, only {names}: {means}")
+        return None
+
+    def all_of(self, names: Sequence[str]) -> tuple[str, ...]:
+        """The label columns; none where the table has none of them and none is needed."""
+        missing = [name for name in names if name not in self.columns.values]
+        if missing and (
+            len(missing) < len(names)
+            or "label_cols" in self.named
+            or (isinstance(self.asked, DataSettings) and self._near(missing[0]))
+        ):
+            near = self._near(missing[0])
+            raise TableError(
+                "every label needs its column",
+                f"{self.path} has no column {missing[0]!r},"
+                f" only {told_names(list(self.columns.values), near)}",
+                "correct --label-cols",
+            )
+        if missing:
+            self.notes.append("it has none of the label columns; the table counts as unlabelled")
+            return ()
+        return tuple(names)
+
+    def _is_default(self, field: str, name: str) -> bool:
+        return field not in self.named and name == getattr(DataSettings(), field)
+
+    def _respelt(self, field: str, name: str) -> str | None:
+        """A column whose name differs from `name` only by case, blanks, `_` and `-`."""
+        if isinstance(self.asked, TableFormat):
+            return None
+        same = [other for other in self.columns.values if _plain(other) == _plain(name)]
+        if len(same) != 1:
+            return None
+        self.notes.append(f"the column {same[0]!r} is taken for {OPTIONS[field]}")
+        return same[0]
+
+    def _near(self, name: str) -> list[str]:
+        names = {_plain(other): other for other in list(self.columns.values)[:MAX_NEAR]}
+        return [names[key] for key in get_close_matches(_plain(name), names, n=2, cutoff=0.75)]
+
+
+def told_names(names: Sequence[str], first: Sequence[str]) -> str:
+    """Names of columns for a message: those of `first`, then as many others as fit."""
+    if not names:
+        return "no columns"
+    order = [*first, *(name for name in names if name not in first)]
+    told = ", ".join(repr(name[:60]) for name in order[:MAX_TOLD])
+    return told + (f" and {len(order) - MAX_TOLD} more" if len(order) > MAX_TOLD else "")
+
+
+def _plain(name: str) -> str:
+    return "".join(letter for letter in name.casefold() if letter not in " _-\t")
+
+
+def _check_used_once(found: TableFormat, path: Path) -> None:
+    uses: dict[str, str] = {}
+    for field, name in (
+        ("id_col", found.id_col),
+        ("text_col", found.text_col),
+        ("label_col", found.label_col),
+        *(("label_cols", name) for name in found.label_cols),
+        ("image_col", None if found.image_col == found.id_col else found.image_col),
+    ):
+        if name is not None and name in uses:
+            first, second = uses[name], OPTIONS[field]
+            raise TableError(
+                "a column is used once",
+                f"{name!r} of {path} is named "
+                + (f"twice by {first}" if first == second else f"by {first} and {second}"),
+                f"correct {second}",
+            )
+        if name is not None:
+            uses[name] = OPTIONS[field]

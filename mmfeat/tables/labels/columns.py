@@ -1,0 +1,124 @@
+"""Several label columns: each of yes or no, or each of categories.
+
+A column of yes or no is one label of its name. A column of categories gives one label for each of
+them: `men` in `gender` is `gender:men`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmfeat.errors import TableError
+from mmfeat.tables.labels.targets import check_number, sorted_labels
+from mmfeat.tables.readers.columns import Columns, as_text
+from mmfeat.types import Targets
+
+NO = ("0", "0.0", "false", "no", "n", "f")
+YES = ("1", "1.0", "true", "yes", "y", "t")
+BITS = {**dict.fromkeys(NO, 0), **dict.fromkeys(YES, 1)}
+EMPTY = ("", "nan", "none", "null", "na", "<na>")
+MAX_TOLD = 6  # values in a message
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelColumns:
+    """Targets (n, k), their labels, and what is to be told."""
+
+    targets: Targets
+    labels: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def read_columns(columns: Columns, names: Sequence[str], source: str) -> LabelColumns:
+    """Read targets from label columns, in the order of `names`.
+
+    Raises `TableError` for a column that has yes or no beside other values, and for empty cells
+    where it is not clear that they mean no.
+    """
+    texts = {name: [text.strip() for text in as_text(columns.values[name])] for name in names}
+    counts = {name: Counter(text.lower() for text in texts[name]) for name in names}
+    bits = {name: _is_bits(counts[name], texts[name], name, source) for name in names}
+    values = [value for name in names if bits[name] for value in counts[name]]
+    n_empty = sum(counts[name][value] for name in names if bits[name] for value in EMPTY)
+    says_no = any(value in NO for value in values)
+    if n_empty and says_no:
+        _refuse_empty(texts, bits, source, n_empty)
+    parts: list[Targets] = []
+    labels: list[str] = []
+    for name in names:
+        if bits[name]:
+            of = {text: BITS.get(text.lower(), 0) for text in set(texts[name])}
+            parts.append(np.array([[of[text]] for text in texts[name]], np.uint8).reshape(-1, 1))
+            labels.append(name)
+        else:
+            targets, categories = _categories(texts[name])
+            check_number(len(categories), columns.n_rows, f"the column {name!r}", source)
+            parts.append(targets)
+            labels += [f"{name}:{category}" for category in categories]
+    check_number(len(labels), columns.n_rows, "the label columns", source)
+    notes = [f"{n_empty} empty cells of the label columns mean no"] if n_empty else []
+    if told := [name for name in names if not bits[name]]:
+        notes.append(f"labels are made of the categories of {', '.join(told[:MAX_TOLD])}")
+    return LabelColumns(targets=np.hstack(parts), labels=tuple(labels), notes=tuple(notes))
+
+
+def _is_bits(counts: Counter[str], texts: Sequence[str], name: str, source: str) -> bool:
+    """Whether a column is of yes or no; raise where it is neither that nor of categories."""
+    values = [value for value in counts if value not in EMPTY]
+    other = [value for value in values if value not in BITS]
+    if not other:
+        return True
+    numbers = all(_is_number(value) for value in values)
+    if len(other) == len(values) and not numbers:
+        return False
+    row = next(row for row, text in enumerate(texts) if text.lower() == other[0])
+    told = ", ".join(f"{value[:20]!r} {n} times" for value, n in counts.most_common(MAX_TOLD))
+    remedy = "correct the cell, or leave the column out of --label-cols"
+    if "-1" in other or "-1.0" in other:
+        remedy = "write 0 where -1 means no, and leave out the rows where it means unknown"
+    elif numbers and len(other) > 1:
+        remedy = "write categories as words, e.g. c2 for 2, or leave the column out of --label-cols"
+    raise TableError(
+        "a label column holds 0 or 1 (or yes and no), or categories that are words",
+        f"row {row} of {source} has {texts[row][:40]!r} in {name!r} (its values: {told})",
+        remedy,
+    )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _refuse_empty(
+    texts: dict[str, list[str]], bits: dict[str, bool], source: str, n_empty: int
+) -> None:
+    name, row = next(
+        (name, row)
+        for name, cells in texts.items()
+        if bits[name]
+        for row, text in enumerate(cells)
+        if text.lower() in EMPTY
+    )
+    raise TableError(
+        "a label column says no in one way, by 0 or by an empty cell",
+        f"row {row} of {source} is empty in {name!r} ({n_empty} such cells), others say no",
+        "write 0 where an empty cell means no, and leave out the rows where it means unknown",
+    )
+
+
+def _categories(texts: Sequence[str]) -> tuple[Targets, tuple[str, ...]]:
+    categories = sorted_labels({text for text in texts if text.lower() not in EMPTY})
+    at = {category: i for i, category in enumerate(categories)}
+    column = np.array([at.get(text, -1) for text in texts], np.int64)
+    targets = np.zeros((len(texts), len(categories)), np.uint8)
+    rows = np.flatnonzero(column >= 0)
+    targets[rows, column[rows]] = 1
+    return targets, categories
