@@ -43,6 +43,7 @@ def mmfeat(
 COMMANDS = {
     "demo": "mmfeat_cli.demo.demo:demo",
     "demo-data": "mmfeat_cli.demo.demo_data:demo_data",
+    "check": "mmfeat_cli.extract.check:check",
     "extract": "mmfeat_cli.extract.extract:extract",
     "import": "mmfeat_cli.extract.import_:import_",
     "inspect": "mmfeat_cli.extract.inspect:inspect",

@@ -31,10 +31,12 @@ if TYPE_CHECKING:
     from mmfeat.runs.run import Run
     from mmfeat.runs.tune import tune
     from mmfeat.store.reader import FeatureStore
+    from mmfeat.tables.check import check
 
 __version__ = "0.1.0"
 
 PUBLIC = {
+    "check": "mmfeat.tables.check",
     "extract": "mmfeat.extract.extract",
     "import_embeddings": "mmfeat.extract.importing.import_embeddings",
     "fit": "mmfeat.fit.fit",
@@ -57,6 +59,7 @@ __all__ = [
     "MmfeatError",
     "Run",
     "__version__",
+    "check",
     "compare",
     "extract",
     "fit",

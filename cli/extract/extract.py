@@ -119,6 +119,7 @@ def extract(
         retry_failed=retry_failed,
         workspace=workspace,
         progress=partial(show_progress, quiet=quiet),
+        on_table=print,
         on_summary=print,
         images=images,
         model=model,

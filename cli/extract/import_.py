@@ -78,6 +78,7 @@ def import_(
         encoder_name=encoder_name,
         rows_per_file=rows_per_file or 0,
         workspace=workspace,
+        on_table=print,
         id_col=id_col,
         image_col=image_col,
         text_col=text_col,

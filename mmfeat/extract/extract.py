@@ -16,7 +16,8 @@ from mmfeat.extract.engines.base import load_encoder_for
 from mmfeat.extract.options import ExtractOptions
 from mmfeat.extract.run import Progress, extract_table, help_extract, is_helping
 from mmfeat.extract.summary import ExtractSummary
-from mmfeat.tables import read_table
+from mmfeat.tables.several import read_tables
+from mmfeat.tables.summary import TableSummary, summarise_table
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,7 @@ def extract(
     retry_failed: bool = False,
     workspace: Path | str | None = None,
     progress: ShowProgress = nullcontext,
+    on_table: Callable[[TableSummary], None] = lambda summary: None,
     on_summary: Callable[[ExtractSummary], None] = lambda summary: None,
     **options: Unpack[ExtractOptions],
 ) -> dict[str, ExtractSummary]:
@@ -48,6 +50,8 @@ def extract(
         Try images again that failed before, and nothing else.
     progress
         Gives for each table what hears of progress: (modality, rows done, rows in all).
+    on_table
+        Hears what each table holds, before anything is encoded.
     on_summary
         Hears what became of each table as soon as it is finished.
     options
@@ -80,7 +84,9 @@ def extract(
             f"{len(paths)} tables were named, here or in mmfeat.toml",
             "name a TABLE, or a --split of mmfeat.toml",
         )
-    tables = {name: read_table(path, data=data) for name, path in paths.items()}
+    tables = read_tables(paths, data=data, given=options, unlabelled=settings.submit.split)
+    for rows in tables.values():
+        on_table(summarise_table(rows))
     encoder = load_encoder_for(encoding)
     summaries = {}
     for name, rows in tables.items():

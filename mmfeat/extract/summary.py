@@ -46,7 +46,7 @@ class ExtractSummary:
     notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """One line per modality, the first failed rows, and the notes."""
+        """One line per modality, and the first failed rows."""
         lines = [
             f"{self.path}: {self.n_rows} rows" + (", already complete" * self.already_complete)
         ]
@@ -59,7 +59,6 @@ class ExtractSummary:
         lines += [f"  row {f.row} ({f.id}): {f.modality}: {f.reason}" for f in self.failed[:5]]
         if len(self.failed) > 5:
             lines.append(f"  and {len(self.failed) - 5} more: see `mmfeat inspect`")
-        lines += [f"  {note}" for note in self.notes]
         return "\n".join(lines)
 
 

@@ -6,7 +6,7 @@ where it is not, the table has no such column.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -34,6 +34,21 @@ class Found:
 
     format: TableFormat
     notes: tuple[str, ...]
+
+
+def named_columns(
+    given: Mapping[str, object], data: DataSettings | None = None, *, labelled: bool = True
+) -> frozenset[str]:
+    """The fields whose columns must be there: options that were given, and those that `data` names.
+
+    A table that need not be `labelled` may lack its label columns.
+    """
+    named = {field for field in OPTIONS if given.get(field)}
+    if data is not None:
+        named |= {
+            field for field in OPTIONS if getattr(data, field) != getattr(DataSettings(), field)
+        }
+    return frozenset(field for field in named if labelled or not field.startswith("label"))
 
 
 def find_columns(

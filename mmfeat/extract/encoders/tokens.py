@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +13,23 @@ from open_clip import SimpleTokenizer
 
 from mmfeat.extract.encoders.base import Tokenized
 
+LETTERS = 32  # of a token: more than any has on average in a word that fills the context
+
 
 def tokenize(tokenizer: Any, captions: Sequence[str], *, context: int) -> Tokenized:
-    """Give the tokens that `tokenizer` gives, and how many each caption would have needed."""
+    """Give the tokens that `tokenizer` gives, and how many each caption would have needed.
+
+    Tokenizers take time that grows with the square of a word's length: what lies beyond the
+    context anyway is cut from words of thousands of letters first.
+    """
+    long_word = re.compile(rf"(\S{{{LETTERS * context}}})\S+")
+    cut = [long_word.sub(r"\1", caption) for caption in captions]
+    found = _tokenize(tokenizer, cut, context)
+    shortened = np.array([a != b for a, b in zip(cut, captions, strict=True)], np.uint8)
+    return replace(found, truncated=found.truncated | shortened)
+
+
+def _tokenize(tokenizer: Any, captions: Sequence[str], context: int) -> Tokenized:
     if type(tokenizer) is SimpleTokenizer and tokenizer.reduction_fn is None:
         return _simple(tokenizer, captions, context)
     tokens = tokenizer(list(captions)).numpy()

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mmfeat.core.files import why_no_file
 from mmfeat.errors import ExtractError
 from mmfeat.types import Embeddings
 
@@ -30,8 +31,10 @@ def read_array(path: Path, *, modality: str) -> NamedArray:
 
     Raises `ExtractError` for what is missing, broken, pickled, or no (n, d) array of numbers.
     """
-    if not path.exists():
-        raise ExtractError("the embeddings must exist", f"there is no {path}", "check the path")
+    if not path.is_dir() and not path.is_file():
+        raise ExtractError(
+            "the embeddings must be a file", f"{path} {why_no_file(path)}", "check the path"
+        )
     if not path.is_dir() and path.suffix not in ARRAYS:
         raise ExtractError(
             f"embeddings are a file of {', '.join(ARRAYS)}, or a folder of clip-retrieval",

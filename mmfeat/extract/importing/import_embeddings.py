@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Unpack
 
@@ -12,8 +12,9 @@ from mmfeat.core.workspace import open_project
 from mmfeat.errors import ConfigError
 from mmfeat.extract.importing.embeddings import store_embeddings
 from mmfeat.extract.summary import ExtractSummary
-from mmfeat.tables import read_table
 from mmfeat.tables.options import TableOptions
+from mmfeat.tables.several import read_tables
+from mmfeat.tables.summary import TableSummary, summarise_table
 
 
 @check_arguments
@@ -30,6 +31,7 @@ def import_embeddings(
     encoder_name: str = "imported",
     rows_per_file: int = 0,
     workspace: Path | str | None = None,
+    on_table: Callable[[TableSummary], None] = lambda summary: None,
     **columns: Unpack[TableOptions],
 ) -> ExtractSummary:
     """Make a store from embeddings of any encoder, rows aligned with the table.
@@ -48,6 +50,8 @@ def import_embeddings(
         Name of the store (the table's, unless given), of its feature set, or its path.
     encoder_name
         What made the embeddings; runs predict embeddings of the same name alone.
+    on_table
+        Hears what the table holds, before the store is written.
     columns
         How the table is read, see `mmfeat.config.DataSettings`.
 
@@ -70,10 +74,13 @@ def import_embeddings(
             )
         sources[name] = Path(source)
     path = Path(table)
+    name = split or path.stem
+    tables = read_tables({name: path}, data=data, given=columns, unlabelled=settings.submit.split)
+    on_table(summarise_table(tables[name]))
     return store_embeddings(
-        read_table(path, data=data),
+        tables[name],
         sources,
-        out=Path(out) if out else space.store(split or path.stem, features),
+        out=Path(out) if out else space.store(name, features),
         encoder_name=encoder_name,
         prompts=Path(prompts) if prompts else None,
         rows_per_file=rows_per_file,

@@ -1,0 +1,53 @@
+"""`mmfeat check`: what a table holds, before anything is made of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mmfeat_cli.messages import show_messages
+from mmfeat_cli.options import (
+    IdCol,
+    ImageCol,
+    JsonOption,
+    LabelCol,
+    LabelCols,
+    LabelSep,
+    NormaliseLabels,
+    TextCol,
+    names,
+)
+from mmfeat_cli.tables import print_json
+
+
+def check(
+    table: Annotated[Path, typer.Argument(help="csv, tsv, parquet or jsonl")],
+    id_col: IdCol = None,
+    image_col: ImageCol = None,
+    text_col: TextCol = None,
+    label_col: LabelCol = None,
+    label_sep: LabelSep = None,
+    label_cols: LabelCols = None,
+    normalise_labels: NormaliseLabels = None,
+    json: JsonOption = False,
+) -> None:
+    """Say what a table holds: rows, captions, labels, the columns used, and what looks odd."""
+    from mmfeat.tables.check import check as verb
+
+    show_messages(quiet=False)
+    summary = verb(
+        table,
+        id_col=id_col,
+        image_col=image_col,
+        text_col=text_col,
+        label_col=label_col,
+        label_sep=label_sep,
+        label_cols=names(label_cols) or None,
+        normalise_labels=normalise_labels,
+    )
+    if json:
+        print_json(summary.to_json())
+    else:
+        print(summary)

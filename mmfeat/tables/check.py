@@ -1,0 +1,32 @@
+"""The verb `check`: what a table holds, and how it is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Unpack
+
+from mmfeat.config import DataSettings, override_all, read_settings
+from mmfeat.tables.find_columns import named_columns
+from mmfeat.tables.options import TableOptions
+from mmfeat.tables.read import read_table
+from mmfeat.tables.summary import TableSummary, summarise_table
+
+
+def check(table: Path | str, **columns: Unpack[TableOptions]) -> TableSummary:
+    """Read a table as `extract` and `import_embeddings` do, and say what it holds.
+
+    Parameters
+    ----------
+    table
+        csv, tsv, parquet or jsonl.
+    columns
+        How the table is read, see `mmfeat.config.DataSettings`, which has the defaults.
+
+    Raises
+    ------
+    TableError
+        For a table that cannot be read, or in several ways.
+    """
+    data: DataSettings
+    (data,) = override_all(columns, read_settings().data)
+    return summarise_table(read_table(Path(table), data=data, named=named_columns(columns)))

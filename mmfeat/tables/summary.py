@@ -1,0 +1,155 @@
+"""What a table holds, said back in a few lines, so that a column read wrongly is seen at once."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmfeat.tables.labels.separator import spelt
+from mmfeat.types import Table, TableFormat
+
+WIDTH = 80
+N_TOLD = 3  # labels that are named as the commonest and the rarest
+MAX_NAME = 24  # letters of a label
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableSummary:
+    """What was read, counted.
+
+    Attributes
+    ----------
+    n_captions
+        Rows with a caption that is not blank; None without such a column.
+    label_rows
+        The number of rows of each label, the commonest first; None without labels.
+    labels_per_row
+        The mean, least and greatest number; None without labels.
+    n_unlabelled
+        Rows without any label.
+    oddities
+        What was mended, left out, or looks odd, one sentence each.
+    """
+
+    source: str
+    n_rows: int
+    format: TableFormat
+    n_captions: int | None
+    label_rows: dict[str, int] | None
+    labels_per_row: tuple[float, int, int] | None
+    n_unlabelled: int
+    oddities: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the fields as JSON holds them."""
+        return {**asdict(self), "format": self.format.to_json()}
+
+    def __str__(self) -> str:
+        """A few lines of at most `WIDTH` columns."""
+        lines = [f"{Path(self.source).name}: {self.n_rows} rows", f"  {self._columns()}"]
+        if self.label_rows is None:
+            lines.append("  labels: none")
+        else:
+            lines += [f"  {self._labels()}", f"  {self._extremes(self.label_rows)}"]
+        lines += [f"  note: {text}" for text in self.oddities]
+        wrapped = (
+            textwrap.wrap(_printable(line), WIDTH, subsequent_indent="    ", drop_whitespace=True)
+            for line in lines
+        )
+        return "\n".join(part for parts in wrapped for part in parts)
+
+    def _columns(self) -> str:
+        told = ["ids: " + ("row numbers" if self.format.id_col is None else self.format.id_col)]
+        if self.format.image_col is not None:
+            told.append(f"pictures: {self.format.image_col}")
+        if self.n_captions is None:
+            told.append("captions: none")
+        else:
+            told.append(f"captions: {self.format.text_col} ({self.n_captions} rows)")
+        return "; ".join(told)
+
+    def _labels(self) -> str:
+        assert self.label_rows is not None and self.labels_per_row is not None
+        if self.format.label_cols:
+            where = f"of {_shortened(self.format.label_cols)}"
+        else:
+            where = f"of {self.format.label_col}, separated by {spelt(self.format.label_sep)}"
+        mean, least, most = self.labels_per_row
+        without = f", {self.n_unlabelled} rows without" if self.n_unlabelled else ""
+        return (
+            f"labels: {len(self.label_rows)} {where}; {mean:.1f} per row ({least} to {most})"
+            + without
+        )
+
+    @staticmethod
+    def _extremes(label_rows: dict[str, int]) -> str:
+        told = [f"{_cut(label)} {rows}" for label, rows in label_rows.items()]
+        if len(told) <= 2 * N_TOLD:
+            return f"rows of each: {', '.join(told)}"
+        return f"commonest: {', '.join(told[:N_TOLD])}; rarest: {', '.join(told[-N_TOLD:])}"
+
+
+def summarise_table(table: Table) -> TableSummary:
+    """Count what `table` holds."""
+    label_rows = per_row = None
+    if table.targets is not None:
+        counts = table.targets.sum(axis=0, dtype=np.int64).tolist()
+        pairs = zip(table.labels, counts, strict=True)
+        label_rows = dict(sorted(pairs, key=lambda pair: -pair[1]))
+        per_row = table.targets.sum(axis=1, dtype=np.int64)
+    return TableSummary(
+        source=table.source,
+        n_rows=table.n_rows,
+        format=table.format,
+        n_captions=None
+        if table.captions is None
+        else sum(bool(text.strip()) for text in table.captions),
+        label_rows=label_rows,
+        labels_per_row=None
+        if per_row is None
+        else (float(per_row.mean()), int(per_row.min()), int(per_row.max())),
+        n_unlabelled=0 if per_row is None else int((per_row == 0).sum()),
+        oddities=(*table.notes, *_oddities(table, label_rows or {})),
+    )
+
+
+def _oddities(table: Table, label_rows: dict[str, int]) -> list[str]:
+    told = []
+    for rows, where in ((0, "no row"), (1, "one row only")):
+        if names := [label for label, n in label_rows.items() if n == rows]:
+            told.append(f"{_counted(len(names), 'label')} in {where}: {_shortened(names)}")
+    if table.n_rows > 1 and (
+        names := [label for label, n in label_rows.items() if n == table.n_rows]
+    ):
+        told.append(f"{_counted(len(names), 'label')} in every row: {_shortened(names)}")
+    if table.format.image_col is not None:
+        n_pictures = len(set(table.image_paths))
+        if n_pictures < table.n_rows:
+            told.append(f"{table.n_rows} rows show {n_pictures} pictures")
+    repeated = Counter(text for text in table.captions or () if text.strip())
+    if n_repeated := sum(n for n in repeated.values() if n > 1):
+        told.append(f"{n_repeated} rows have the caption of another row")
+    return told
+
+
+def _counted(n: int, what: str) -> str:
+    return f"1 {what} is" if n == 1 else f"{n} {what}s are"
+
+
+def _shortened(names: Sequence[str]) -> str:
+    more = f" and {len(names) - N_TOLD} more" if len(names) > N_TOLD else ""
+    return ", ".join(map(_cut, names[:N_TOLD])) + more
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= MAX_NAME else name[: MAX_NAME - 1] + "…"
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
