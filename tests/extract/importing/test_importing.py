@@ -114,7 +114,7 @@ def test_other_counts_ids_or_kinds_are_refused(
     refused(write(tmp_path, "npy", values[0], None), "shape")
     np.save(tmp_path / "ints.npy", np.zeros((N, 2), int))
     refused(tmp_path / "ints.npy", "int64")
-    refused(tmp_path / "none.npy", "there is no")
+    refused(tmp_path / "none.npy", "is not there")
     (tmp_path / "a.txt").touch()
     refused(tmp_path / "a.txt", "is neither")
     (tmp_path / "bad.npz").write_bytes(b"PK\x03\x04nonsense")
