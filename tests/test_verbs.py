@@ -81,6 +81,7 @@ def test_unknown_names_are_attribute_errors() -> None:
         ("search", {"trials": 2.5}),
         ("extract", {"batch_size": "8"}),
         ("import_embeddings", {"table": 3}),
+        ("check", {"table": 3}),
         ("tune", {"beta": "2"}),
         ("predict", {"run": 3}),
         ("submit", {"check": "yes"}),

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Unpack
 
 from mmfeat.config import DataSettings, override_all, read_settings
+from mmfeat.core.checks import check_arguments
 from mmfeat.tables.find_columns import named_columns
 from mmfeat.tables.options import TableOptions
 from mmfeat.tables.read import read_table
 from mmfeat.tables.summary import TableSummary, summarise_table
 
 
+@check_arguments
 def check(table: Path | str, **columns: Unpack[TableOptions]) -> TableSummary:
     """Read a table as `extract` and `import_embeddings` do, and say what it holds.
 
