@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from mmfeat.compare.judged import kept_decision
 from mmfeat.core.workspace import Workspace
 from mmfeat.decide.tune import tune
 from mmfeat.errors import MmfeatError
@@ -86,10 +87,16 @@ def run_cell(
 
 
 def _decide(run: Run, objective: str) -> dict[str, float]:
-    """Tune the run unless it is; give its objective at 0.5 and on held-out folds."""
-    tuned = run.has_thresholds and run.decision.objective == objective
-    if not tuned or run.held_out is None:
-        run.write_decision(tune(run.oof, objective=objective, method=None))
-    estimates = run.decision.oof
-    worth = {name: estimates[name][objective.replace("-", "_")] for name in ("at_0.5", "nested")}
+    """Tune the run unless it is; give its objective at 0.5 and on held-out folds.
+
+    The decision is used from now on, unless the run has one that was asked for.
+    """
+    decision = kept_decision(run, objective)
+    if decision is None:
+        decision = tune(run.oof, objective=objective, method=None)
+        run.write_decision(decision, asked_for=False)
+    else:
+        run.use_decision(objective)
+    key = objective.replace("-", "_")
+    worth = {name: decision.oof[name][key] for name in ("at_0.5", "nested")}
     return {name: math.nan if value is None else value for name, value in worth.items()}

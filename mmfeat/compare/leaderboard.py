@@ -17,15 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mmfeat.compare.judged import Judged, judge, tuning_data
 from mmfeat.core.files import write_text
-from mmfeat.decide.decision import Decision
 from mmfeat.decide.resampling import interval, resampled_values
-from mmfeat.decide.thresholds import TuningData
-from mmfeat.decide.tune import tune
-from mmfeat.errors import RunError
-from mmfeat.runs.config import RunConfig
 from mmfeat.runs.run import Run
-from mmfeat.types import Float64Array, IntArray, OutOfFold, Targets
+from mmfeat.types import Float64Array
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,15 +115,15 @@ def make_leaderboard(runs: Sequence[Run], *, objective: str) -> Leaderboard:
     if not runs:
         return Leaderboard(objective=objective, entries=())
     first = runs[0].oof
-    cells: dict[str, list[_Judged]] = {}
+    cells: dict[str, list[Judged]] = {}
     for run in runs:
-        one = _judge(run, objective, first)
+        one = judge(run, objective, first)
         cells.setdefault(repr(replace(one.config, seed=0)), []).append(one)
     groups = {name: sorted(cell, key=lambda one: one.config.seed) for name, cell in cells.items()}
     entries = {name: _entry(group) for name, group in groups.items()}
     values = resampled_values(
         objective,
-        _tuning_data(first, next(iter(groups.values()))[0].decision),
+        tuning_data(first, next(iter(groups.values()))[0].decision),
         {one.way: one.folds for group in groups.values() for one in group},
         {name: {one.way: one.held_out for one in group} for name, group in groups.items()},
     )
@@ -180,63 +176,7 @@ def _row(entry: Entry) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Judged:
-    """A run with what it decided on held-out folds."""
-
-    name: str
-    config: RunConfig
-    metrics: dict[str, Any]
-    decision: Decision
-    held_out: Targets
-    folds: IntArray
-
-    @property
-    def way(self) -> tuple[int, int]:
-        """How the rows are divided: runs of one table that agree in this have the same folds."""
-        return self.config.folds, self.config.seed
-
-    def worth(self, how: str) -> float:
-        value = self.decision.oof[how][self.decision.objective.replace("-", "_")]
-        assert value is not None, "the objective of a decision has a value"
-        return value
-
-
-def _judge(run: Run, objective: str, first: OutOfFold) -> _Judged:
-    scores, decision = run.oof, run.decision
-    same = scores.ids == first.ids and scores.labels == first.labels
-    if not same or not np.array_equal(scores.targets, first.targets):
-        raise RunError(
-            "compared runs must have the same rows, labels and targets",
-            f"{run.name} differs from the first of them",
-            "compare runs of the same table",
-        )
-    held_out = run.held_out if decision.objective == objective else None
-    if held_out is None:
-        decision = tune(scores, objective=objective, method=None)
-        held_out = decision.held_out
-    assert held_out is not None, "tune gives them"
-    return _Judged(
-        name=run.name,
-        config=run.config,
-        metrics=run.metrics,
-        decision=decision,
-        held_out=held_out,
-        folds=scores.folds,
-    )
-
-
-def _tuning_data(scores: OutOfFold, decision: Decision) -> TuningData:
-    return TuningData(
-        probabilities=scores.probabilities,
-        targets=scores.targets,
-        beta=decision.options.get("beta", TuningData.beta),
-        floor=decision.options.get("floor", TuningData.floor),
-        groups=scores.groups,
-    )
-
-
-def _entry(group: Sequence[_Judged]) -> Entry:
+def _entry(group: Sequence[Judged]) -> Entry:
     """The entry of one cell, as if it were the best; `_compare` finds out what it is."""
     config = group[0].config
     nested = np.array([one.worth("nested") for one in group])

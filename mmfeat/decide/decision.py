@@ -23,6 +23,8 @@ from mmfeat.types import FloatArray, Targets
 
 SLICE_ROWS = 2**14  # that a thread decides at a time, which bounds the memory
 
+HALVES = "none"  # the objective of 0.5 for every label
+
 Estimates = dict[str, dict[str, float | None]]
 
 
@@ -164,6 +166,12 @@ class Decision:
                 f"it does not: {type(error).__name__} {error}",
                 "run `mmfeat tune-thresholds` again",
             ) from error
+
+
+def halves(labels: Sequence[str]) -> Decision:
+    """The decision where nothing was tuned: 0.5 for every label."""
+    names = tuple(labels)
+    return Decision(labels=names, thresholds=(0.5,) * len(names), objective=HALVES, method="fixed")
 
 
 def _calibrator(document: dict[str, Any]) -> Calibrator:

@@ -5,8 +5,6 @@ Every file of a finished run is checked against its seal when it is read (`mmfea
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,23 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
-import numpy as np
-
 from mmfeat.config import ThresholdSettings
-from mmfeat.core.files import file_sha256, replacing
 from mmfeat.core.lock import LockHeld, locked
-from mmfeat.decide.decision import Decision
+from mmfeat.decide.decision import HALVES, Decision, halves
 from mmfeat.decide.tune import tune
 from mmfeat.errors import RunError
 from mmfeat.runs import seal
 from mmfeat.runs.config import RunConfig
+from mmfeat.runs.decisions import THRESHOLDS, Decisions, is_of_decisions
+from mmfeat.runs.files import has, read_json
 from mmfeat.runs.scores import read_labels, read_scores
-from mmfeat.store.hdf5.guard import BROKEN
-from mmfeat.store.hdf5.new_file import create_hdf5
 from mmfeat.types import OutOfFold, Targets
 
-SCORES, THRESHOLDS, HELD_OUT = "scores.h5", "thresholds.json", "held_out.h5"
+SCORES = "scores.h5"
 UNSEALED = ("folds",)  # checkpoints, which are removed when the run is finished
 
 
@@ -56,12 +50,12 @@ class Run:
     @property
     def has_thresholds(self) -> bool:
         """Whether `tune-thresholds` has decided on it."""
-        return self._has(THRESHOLDS)
+        return has(self.folder, THRESHOLDS)
 
     @property
     def config(self) -> RunConfig:
         """What makes the run, from `config.json`."""
-        document = self._json("config.json")
+        document = read_json(self.folder, "config.json")
         features = document.get("features", ())
         if not isinstance(features, list) or not all(isinstance(name, str) for name in features):
             raise seal.damaged(self.folder / "config.json", f"its features are {features!r}")
@@ -73,7 +67,7 @@ class Run:
     @property
     def provenance(self) -> dict[str, Any]:
         """Digests of the stores it was fitted on and versions, from `provenance.json`."""
-        document = self._json("provenance.json")
+        document = read_json(self.folder, "provenance.json")
         if not isinstance(document.get("stores"), list):
             raise seal.damaged(self.folder / "provenance.json", "it names no stores")
         return document
@@ -81,21 +75,38 @@ class Run:
     @property
     def metrics(self) -> dict[str, Any]:
         """Metrics out of fold at 0.5, seconds and bytes, from `metrics.json`."""
-        return self._json("metrics.json")
+        return read_json(self.folder, "metrics.json")
 
     @property
     def history(self) -> dict[str, Any]:
         """Losses by part, fold, rows and epoch; empty where nothing was trained in epochs."""
-        return self._json("history.json") if self._has("history.json") else {}
+        return read_json(self.folder, "history.json") if has(self.folder, "history.json") else {}
 
     @property
     def decision(self) -> Decision:
-        """The decision, from `thresholds.json`; 0.5 for every label where nothing was tuned."""
-        if not self.has_thresholds:
-            labels = self.labels
-            halves = (0.5,) * len(labels)
-            return Decision(labels=labels, thresholds=halves, objective="none", method="fixed")
-        return Decision.from_json(self._json(THRESHOLDS))
+        """The decision in use, from `thresholds.json`; 0.5 for every label where there is none."""
+        return self.decisions.read() or halves(self.labels)
+
+    @property
+    def decisions(self) -> Decisions:
+        """All its decisions, one per objective."""
+        return Decisions(self.folder)
+
+    def decision_for(self, objective: str | None) -> Decision:
+        """The decision for an objective; None: the one in use, ``none``: 0.5 for every label."""
+        if objective is None:
+            return self.decision
+        if objective == HALVES:
+            return halves(self.labels)
+        found = self.decisions.read(objective)
+        if found is None:
+            known = ", ".join(self.decisions.objectives) or "none"
+            raise RunError(
+                f"a decision for {objective} must have been tuned",
+                f"the run {self.name} has decisions for: {known}",
+                f"run `mmfeat tune-thresholds {self.name} --objective {objective}`",
+            )
+        return found
 
     @property
     def oof(self) -> OutOfFold:
@@ -115,18 +126,7 @@ class Run:
 
         A kill between the two files of a decision leaves those of another one.
         """
-        path = self.folder / HELD_OUT
-        if not self._has(HELD_OUT):
-            return None
-        self.verify(HELD_OUT)
-        try:
-            with h5py.File(path, "r") as file:
-                if bytes(file.attrs["decision"]).decode() != _digest(self._json(THRESHOLDS)):
-                    return None
-                sets: Targets = file["sets"][:]
-                return sets
-        except BROKEN as error:
-            raise seal.damaged(path, str(error)) from error
+        return self.decisions.held_out()
 
     def tune(
         self,
@@ -154,13 +154,20 @@ class Run:
         self.write_decision(decision)
         return decision
 
-    def write_decision(self, decision: Decision) -> None:
-        """Replace `thresholds.json`, and `held_out.h5` with the label sets behind `nested`.
+    def write_decision(self, decision: Decision, *, asked_for: bool = True) -> None:
+        """Write a decision and use it, unless one that was asked for stands in its way.
 
-        Raises `RunError` while another process does the same.
+        A decision that was not asked for replaces none that was. Raises `RunError` while another
+        process writes the run.
         """
         with self.locked():
-            self._write_decision(decision)
+            self.decisions.write(decision, asked_for=asked_for)
+
+    def use_decision(self, objective: str) -> None:
+        """Use its decision for an objective, unless the one in use was asked for."""
+        if self.decisions.objectives[:1] != (objective,):
+            with self.locked():
+                self.decisions.use(objective)
 
     @contextmanager
     def locked(self, *, on_wait: Callable[[str], None] | None = None) -> Iterator[None]:
@@ -186,8 +193,9 @@ class Run:
 
     def verify_fit(self) -> None:
         """Check all that the fit of a finished run wrote; raise `RunError` for any damage."""
-        for name in sorted(seal.names(self.folder) - {THRESHOLDS, HELD_OUT}):
-            self.verify(name)
+        for name in sorted(seal.names(self.folder)):
+            if not is_of_decisions(name):
+                self.verify(name)
 
     def restart(self) -> None:
         """Make a finished run an unfinished one of the same config, with nothing else in it."""
@@ -204,43 +212,3 @@ class Run:
     def touch(self) -> None:
         """Make this the newest finished run again."""
         seal.touch(self.folder)
-
-    def _write_decision(self, decision: Decision) -> None:
-        document = decision.to_json()
-        written = [THRESHOLDS]
-        if decision.held_out is not None:
-            with self._replacing(HELD_OUT) as path, create_hdf5(path) as file:
-                file.write("sets", decision.held_out, np.uint8, compression="gzip")
-                file.write_attribute("decision", _digest(document))
-            written.append(HELD_OUT)
-        with self._replacing(THRESHOLDS) as path:
-            path.write_text(json.dumps(document, indent=2, ensure_ascii=False), encoding="utf-8")
-        seal.settle(self.folder, written)
-
-    @contextmanager
-    def _replacing(self, name: str) -> Iterator[Path]:
-        """Replace a file of the run; the seal accepts the new one before it takes its place."""
-        with replacing(self.folder / name) as partial:
-            yield partial
-            seal.accept(self.folder, name, file_sha256(partial))
-
-    def _has(self, name: str) -> bool:
-        """Whether a file was written; in a finished run it may be missing all the same."""
-        return (self.folder / name).is_file() or (self.is_done and name in seal.names(self.folder))
-
-    def _json(self, name: str) -> dict[str, Any]:
-        path = self.folder / name
-        self.verify(name)
-        try:
-            document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise seal.damaged(path, "it is missing") from error
-        except ValueError as error:
-            raise seal.damaged(path, f"it is not JSON: {error}") from error
-        if not isinstance(document, dict):
-            raise seal.damaged(path, "it is not a JSON object")
-        return document
-
-
-def _digest(document: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()

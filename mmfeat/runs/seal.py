@@ -5,7 +5,8 @@ against its seal when it is read, before anything parses it.
 
 `tune-thresholds` changes files of a finished run. It is safe to kill it at any moment: a new sum
 is first added to the seal beside the old one (`accept`), then the file is replaced, then the old
-sum is removed (`settle`). A file is sound if it has one of its sums.
+sum is removed (`settle`). A file is sound if it has one of its sums; a new one may be missing
+until then.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ REMEDIES = {
 }
 
 Sums = dict[str, list[str]]  # file, relative to the run's folder -> the sums that it may have
+MISSING = ""  # the sum of a file that need not be there yet
 
 
 def is_sealed(folder: Path) -> bool:
@@ -45,7 +47,11 @@ def seal(folder: Path, *, leave_out: Sequence[str] = ()) -> None:
 
 def names(folder: Path) -> frozenset[str]:
     """The files of a finished run."""
-    return frozenset(_read(folder))
+    return frozenset(
+        name
+        for name, sums in _read(folder).items()
+        if MISSING not in sums or (folder / name).exists()
+    )
 
 
 def unseal(folder: Path) -> None:
@@ -76,6 +82,8 @@ def verify(folder: Path, name: str) -> None:
     if extra:
         raise damaged(folder / min(extra), "it is not one of the files of the finished run")
     for known in wanted:
+        if MISSING in sums[known] and not (folder / known).exists():
+            continue
         try:
             sha256 = file_sha256(folder / known)
         except OSError as error:
@@ -88,9 +96,7 @@ def accept(folder: Path, name: str, sha256: str) -> None:
     """Let the file `name` of a finished run become one with this sum."""
     if is_sealed(folder):
         sums = _read(folder)
-        path = folder / name
-        now = [file_sha256(path)] if path.is_file() else []
-        _write(folder, {**sums, name: [*now, sha256]})
+        _write(folder, {**sums, name: [*sums.get(name, [MISSING]), sha256]})
 
 
 def settle(folder: Path, names: Sequence[str]) -> None:
@@ -104,8 +110,14 @@ def damaged(path: Path, found: str) -> RunError:
     return RunError(
         f"a run needs a sound {path.name}",
         f"{path}: {found}",
-        REMEDIES.get(path.name, "fit the run again with the same `mmfeat fit …`"),
+        REMEDIES.get(path.name) or _remedy(path),
     )
+
+
+def _remedy(path: Path) -> str:
+    if path.parent.name == "decisions":
+        return f"run `mmfeat tune-thresholds --objective {path.stem}` again"
+    return "fit the run again with the same `mmfeat fit …`"
 
 
 def _read(folder: Path) -> Sums:

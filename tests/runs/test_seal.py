@@ -113,7 +113,7 @@ def test_a_kill_between_any_two_steps_of_a_decision_leaves_one_that_is_whole(
             count()
         count()
 
-    monkeypatch.setattr("mmfeat.runs.run.replacing", dying)
+    monkeypatch.setattr("mmfeat.runs.files.replacing", dying)
     monkeypatch.setattr("mmfeat.core.files.replacing", dying)
     try:
         run.write_decision(second)
