@@ -87,4 +87,5 @@ def tuning_data(scores: OutOfFold, decision: Decision) -> TuningData:
         targets=scores.targets,
         beta=decision.options.get("beta", TuningData.beta),
         floor=decision.options.get("floor", TuningData.floor),
+        groups=scores.groups,
     )
