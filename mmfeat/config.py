@@ -18,6 +18,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 from mmfeat.errors import ConfigError
 
 FILE_NAME = "mmfeat.toml"
+LARGEST = 10**18  # fits the 64 bits of numpy and torch
 
 
 def one_of(*choices: str) -> Any:
@@ -156,7 +157,7 @@ def read_settings(folder: Path = Path()) -> Settings:
         return Settings()
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(
             f"{FILE_NAME} must be TOML", f"{path}: {error}", "correct that line"
         ) from error
@@ -175,6 +176,8 @@ def override(section: Section, **flags: Any) -> Section:
 def _stored(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
+    if isinstance(value, int) and abs(value) > LARGEST:
+        raise ConfigError("a whole number has at most 18 digits", f"it is {value}", "use less")
     return tuple(value) if isinstance(value, list) else value
 
 

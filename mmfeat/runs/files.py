@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mmfeat.core import files
 from mmfeat.core.files import file_sha256, replacing
 from mmfeat.runs import seal
 
@@ -22,9 +22,9 @@ def read_json(folder: Path, name: str) -> dict[str, Any]:
     path = folder / name
     seal.verify(folder, name)
     try:
-        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise seal.damaged(path, "it is missing") from error
+        document: dict[str, Any] = files.read_json(path)
+    except OSError as error:
+        raise seal.damaged(path, error.strerror or str(error)) from error
     except ValueError as error:
         raise seal.damaged(path, f"it is not JSON: {error}") from error
     if not isinstance(document, dict):

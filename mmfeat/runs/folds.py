@@ -13,14 +13,13 @@ A last pass moves rows so that every fold has a positive wherever a class has en
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
-from mmfeat.core.files import write_json
+from mmfeat.core.files import read_json, write_json
 from mmfeat.errors import FitError, RunError
 from mmfeat.types import Embeddings, FeatureRows, IntArray, Targets
 
@@ -105,11 +104,11 @@ def save_folds(path: Path, folds: IntArray) -> None:
 def load_folds(path: Path) -> IntArray:
     """Read what `save_folds` wrote; raise `RunError` where it is damaged."""
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = read_json(path)
         folds = np.array(document["folds"], dtype=np.int64)
         if document["sha256"] != _sha256(folds):
             raise ValueError("its sha256 differs")
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise RunError(
             "folds are saved as JSON with their sha256", f"{path}: {error}", "remove the file"
         ) from error

@@ -11,12 +11,11 @@ until then.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmfeat.core.files import file_sha256, sync, write_json
+from mmfeat.core.files import file_sha256, read_json, sync, write_json
 from mmfeat.errors import RunError
 
 NAME = "DONE"
@@ -84,6 +83,8 @@ def verify(folder: Path, name: str) -> None:
     for known in wanted:
         if MISSING in sums[known] and not (folder / known).exists():
             continue
+        if not (folder / known).resolve().is_relative_to(folder.resolve()):
+            raise damaged(folder / known, "it is a link out of the folder")
         try:
             sha256 = file_sha256(folder / known)
         except OSError as error:
@@ -122,20 +123,12 @@ def _remedy(path: Path) -> str:
 
 def _read(folder: Path) -> Sums:
     path = folder / NAME
-    text = path.read_text(encoding="utf-8", errors="replace")
-    if not text.strip():
-        raise RunError(
-            "a finished run has checksums of its files",
-            f"{path} has none: it was made by an older version",
-            "fit the run again with the same `mmfeat fit …`",
-        )
     try:
-        document = json.loads(text)
         return {
             str(name): [sums] if isinstance(sums, str) else [str(value) for value in sums]
-            for name, sums in document.items()
+            for name, sums in read_json(path).items()
         }
-    except (ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise damaged(path, str(error)) from error
 
 

@@ -10,7 +10,6 @@ there leaves the store as it was, and after that the next writer moves what is l
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from bisect import bisect_left
@@ -23,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmfeat.core.files import sync, write_json
+from mmfeat.core.files import read_json, sync, write_json
 from mmfeat.errors import StoreError
 from mmfeat.store.hdf5.file import StoreFile
 from mmfeat.store.hdf5.guard import LARGEST_JSON, check_schema, plain_errors
@@ -214,7 +213,7 @@ def _new(path: Path) -> Path:
 def _read_index(path: Path) -> Any:
     if path.stat().st_size > LARGEST_JSON:
         raise ValueError("it is too large")
-    document = json.loads(path.read_text(encoding="utf-8"))
+    document = read_json(path)
     check_schema(document.get("schema"), path)
     if not document["files"]:
         raise ValueError("it names no files")

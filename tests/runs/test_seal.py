@@ -74,9 +74,9 @@ def test_files_that_are_missing_or_were_added_are_named(run: Run) -> None:
         load_model(run)
 
 
-def test_a_run_of_an_older_version_is_refused(run: Run) -> None:
+def test_an_empty_seal_is_refused(run: Run) -> None:
     (run.folder / "DONE").write_text("")
-    with pytest.raises(RunError, match="older version"):
+    with pytest.raises(RunError, match="fit the run again"):
         _ = run.oof
 
 

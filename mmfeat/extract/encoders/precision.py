@@ -25,7 +25,7 @@ def choose_device(name: str) -> torch.device:
         name = f"cuda:{os.environ['LOCAL_RANK']}"
     try:
         device = torch.device(name)
-        torch.zeros(1, device=device)
+        float(torch.zeros(1, device=device))  # the device meta holds no numbers
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise EncoderError(
             "--device names a device that torch can use here",

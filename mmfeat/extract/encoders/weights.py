@@ -54,7 +54,11 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
             f"{path}: {(str(error).splitlines() or ['it is empty'])[0]}",
             "convert it to .safetensors, or download it again",
         ) from error
-    if not isinstance(state, dict) or not all(torch.is_tensor(v) for v in state.values()):
+    if (
+        not isinstance(state, dict)
+        or not state
+        or not all(isinstance(name, str) and torch.is_tensor(v) for name, v in state.items())
+    ):
         raise EncoderError(
             "weights are tensors by name", f"{path} holds something else", "save its state_dict"
         )

@@ -10,7 +10,6 @@ Classes without positives, or with only positives, are answered here with their 
 from __future__ import annotations
 
 import errno
-import json
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -20,7 +19,7 @@ from typing import Any, ClassVar, Self, cast
 import numpy as np
 from safetensors import SafetensorError
 
-from mmfeat.core.files import write_json
+from mmfeat.core.files import read_json, write_json
 from mmfeat.errors import ConfigError, FitError
 from mmfeat.fit.heads.estimator import Estimator
 from mmfeat.fit.heads.options import (
@@ -216,7 +215,7 @@ class Head(Estimator):
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read a head that `save` wrote."""
-        document = json.loads((folder / "head.json").read_text(encoding="utf-8"))
+        document = read_json(folder / "head.json")
         options: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in document["options"].items()
         }

@@ -6,13 +6,13 @@ A head on one fusion, stacked heads (late fusions) and an ensemble of runs are m
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
 
 from mmfeat.config import FitSettings
+from mmfeat.core.files import read_json
 from mmfeat.core.plugins import Plugin, check_name, resolve
 from mmfeat.core.workspace import Workspace
 from mmfeat.errors import FitError
@@ -184,7 +184,7 @@ def load_model(run: Run) -> Model:
 def read_model(folder: Path, reads: Reads | None = None) -> Model:
     """Read the model that `Model.save` wrote into `folder`; raise `FitError` where it is broken."""
     try:
-        document = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        document = read_json(folder / FILE)
         found: type[Model] = resolve(document.pop("kind"), MODELS, "model")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise broken_model(folder, error) from error

@@ -86,7 +86,14 @@ class NewFile:
 
     def write_attribute(self, name: str, text: str) -> None:
         """Add an attribute of fixed length."""
-        data = self.attributes[name] = text.encode("utf-8")
+        try:
+            data = self.attributes[name] = text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise StoreError(
+                f"the {name} of a store is UTF-8",
+                f"a name in it is not: {error.object[error.start - 20 : error.end + 20]!r}",
+                "use other names for files and encoders",
+            ) from error
         if len(data) > LARGEST_ATTRIBUTE:
             raise StoreError(
                 f"the {name} of a store takes at most {LARGEST_ATTRIBUTE:,} bytes",
