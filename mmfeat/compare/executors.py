@@ -134,7 +134,7 @@ def make_local(
     """
     n_cores = len(os.sched_getaffinity(0))
     if jobs > n_cores:
-        log.warning("only %d cells run at a time, one per core, in place of %d", n_cores, jobs)
+        log.warning("only %d cells run at a time, one per core, instead of %d", n_cores, jobs)
     jobs = min(jobs, n_cores)
     if jobs <= 1:
         yield SerialExecutor(workspace, stores, objective=objective, report=report)

@@ -94,7 +94,7 @@ def make_tasks(
     join_cluster(address)
     n_cpus = max(int(ray.cluster_resources().get("CPU", 1)), 1)
     if jobs > n_cpus:
-        log.warning("only %d cells run at a time, one per CPU, in place of %d", n_cpus, jobs)
+        log.warning("only %d cells run at a time, one per CPU, instead of %d", n_cpus, jobs)
     jobs = min(jobs or n_cpus, n_cpus)
     fewest = min(int(node["Resources"].get("CPU", 1)) for node in ray.nodes() if node["Alive"])
     with plain_errors():

@@ -1,8 +1,8 @@
-"""What `tune-thresholds` decided: how probabilities of a run become label sets.
+"""The decision of `tune-thresholds`: how the probabilities of a run become label sets.
 
-`predict`, `submit` and every estimate go through `Decision.decide`, so that they never
-disagree. `thresholds.json` is `to_json`; thresholds apply to the probabilities as the run gives
-them, calibration to decoding by expected F1 alone.
+`predict`, `submit` and every estimate call `Decision.decide`, so they always agree.
+`thresholds.json` is the result of `to_json`. Thresholds apply to the raw probabilities of the
+run; calibration is used by expected F1 only.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mmfeat.decide.expected_f1 import DECODES, decode_expected_f1, fill_empty
 from mmfeat.errors import RunError
 from mmfeat.types import FloatArray, Targets
 
-SLICE_ROWS = 2**14  # that a thread decides at a time, which bounds the memory
+SLICE_ROWS = 2**14  # rows per thread at a time, which bounds the memory
 
 HALVES = "none"  # the objective of 0.5 for every label
 
@@ -30,7 +30,7 @@ Estimates = dict[str, dict[str, float | None]]
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """Thresholds or decoding, and what they were worth on the tuning rows.
+    """Thresholds or decoding, and their value on the tuning rows.
 
     Attributes
     ----------
@@ -39,15 +39,15 @@ class Decision:
     decode
         `thresholds` or `expected-f1`.
     calibration
-        One map per label; empty: the probabilities are taken as they are.
+        One map per label; empty: the raw probabilities are used.
     oof
-        Metrics `at_0.5`, `tuned` and `nested`, the honest ones: each fold is decided by what
-        the other folds chose.
+        Metrics `at_0.5`, `tuned` and `nested`. `nested` is the honest estimate: each fold is
+        decided with thresholds chosen on the other folds.
     optimism
         Tuned minus nested, of the objective.
     intervals
-        95 % bootstrap intervals of the objective: `at_0.5`, `tuned`, `nested`, and `gain`,
-        which is nested minus at_0.5.
+        95 % intervals of the objective: `at_0.5`, `tuned`, `nested`, and `gain`, which is
+        `nested` minus `at_0.5`.
     reliability
         Log-loss and calibration error `before` and `after` calibration, out of fold.
     per_class
@@ -55,9 +55,9 @@ class Decision:
     options
         Of the objective: beta, floor, seed.
     notes
-        What the user should know, one sentence each.
+        Remarks for the user, one sentence each.
     held_out
-        The label sets behind `nested`, of shape (n, k); kept beside thresholds.json, not in it.
+        The label sets behind `nested`, of shape (n, k); stored beside thresholds.json.
     """
 
     labels: tuple[str, ...]
@@ -85,9 +85,9 @@ class Decision:
     ) -> Targets:
         """Turn probabilities of shape (n, k) into label sets of shape (n, k), 0 or 1.
 
-        `decode` overrides the one decided on; `empty` is `top1` (a row without labels gets its
-        most probable one) or `blank`. Raises `RunError` where the labels do not fit and
-        `ConfigError` for an unknown choice.
+        `decode` overrides that of the decision. `empty` is `top1` (a row without labels gets its
+        most probable one) or `blank`. Raises `RunError` if the number of labels differs or a
+        probability is missing, and `ConfigError` for an unknown choice.
         """
         if probabilities.ndim != 2 or probabilities.shape[1] != len(self.labels):
             raise RunError(
@@ -109,8 +109,8 @@ class Decision:
         def decide_part(start: int) -> None:
             part = probabilities[start : start + slice_rows]
             if how == "expected-f1":
-                sure = calibrate(self.calibration, part) if self.calibration else part
-                sets = decode_expected_f1(sure)
+                calibrated = calibrate(self.calibration, part) if self.calibration else part
+                sets = decode_expected_f1(calibrated)
             else:
                 sets = (part >= np.array(self.thresholds)).view(np.uint8)
             predicted[start : start + slice_rows] = fill_empty(sets, part, empty=empty)
@@ -119,7 +119,7 @@ class Decision:
         return predicted
 
     def to_json(self) -> dict[str, Any]:
-        """As it stands in thresholds.json."""
+        """The content of thresholds.json."""
         return {
             "objective": self.objective,
             "method": self.method,
@@ -139,7 +139,7 @@ class Decision:
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Decision:
-        """Read what `to_json` gave; raise `RunError` where a part is missing or misshapen."""
+        """Read the result of `to_json`; raise `RunError` if a part is missing or invalid."""
         try:
             thresholds = {str(k): float(v) for k, v in document["thresholds"].items()}
             if not all(math.isfinite(value) for value in thresholds.values()):

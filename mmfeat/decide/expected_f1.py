@@ -1,15 +1,16 @@
-"""From probabilities to label sets: by thresholds, or the set of greatest expected F1.
+"""Decoding: the label set of greatest expected F1 for each row, and rows without labels.
 
 **Expected F1.** Let the labels of a row be present independently with probabilities
 p1 ≥ p2 ≥ …, and let F1 of a set be 2·hits / (size + number of true labels). Then
 
 1. the best set of size m are the m most probable labels (Lewis 1995);
-2. as 1/a is the integral of t^(a − 1) from 0 to 1, the expected F1 of the first m is the integral
-   of 2 · t^m · Π (1 − pj + pj·t) · Σ pi / (1 − pi + pi·t), the product over all labels and the
-   sum over the first m; it is a smooth polynomial, of which some twenty Gauss nodes are enough;
+2. 1/a is the integral of t^(a − 1) from 0 to 1, so the expected F1 of the first m is the integral
+   of 2 · t^m · Π (1 − pj + pj·t) · Σ pi / (1 − pi + pi·t), with the product over all labels and
+   the sum over the first m; the integrand is a smooth polynomial, for which about twenty Gauss
+   nodes are enough;
 3. by Jensen's inequality it lies between 2h / (m + μ + 1) and 2h / (m + h), where h is the sum of
-   the first m probabilities and μ that of all; the upper bound falls with m, so that from where
-   it lies below the greatest lower one no set can be the best.
+   the first m probabilities and μ the sum of all. The upper bound falls with m, so no size can be
+   the best from where it lies below the greatest lower bound.
 
 That takes O(k) steps per row and node. The table of all counts of hits (Ye, Chai, Lee, Chieu,
 ICML 2012) takes O(k²) steps per row; the tests compare with it.
@@ -29,21 +30,21 @@ Empty = Literal["top1", "blank"]
 DECODES: tuple[str, ...] = get_args(Decode)
 EMPTIES: tuple[str, ...] = get_args(Empty)
 
-DECODED_ROWS = 2**10  # at a time: their values at all nodes stay in the cache
-EXACT = 1e-14  # error of an expected F1
-TIE = 1e-12  # sets whose values differ by no more count as equal
+DECODED_ROWS = 2**10  # rows at a time: their values at all nodes stay in the cache
+EXACT = 1e-14  # greatest error of an expected F1
+TIE = 1e-12  # sets whose values differ by less count as equal
 
 
 def decode_expected_f1(probabilities: RealArray) -> Targets:
-    """The set of labels of the greatest expected F1 for each row.
+    """Give the label set of greatest expected F1 for each row.
 
-    `probabilities` of shape (n, k) in [0, 1]; returns (n, k), 0 or 1. The smaller of equally
-    good sets is taken; a row is left empty only where all its probabilities are 0.
+    `probabilities` of shape (n, k) in [0, 1]; returns (n, k), 0 or 1. Of equally good
+    sets the smaller is taken. A row is empty only if all its probabilities are 0.
     """
     ranked = -np.sort(-probabilities.astype(np.float64), axis=1)
     most = _most_labels(ranked)
     sizes = np.empty(len(ranked), dtype=np.int64)
-    alike = np.argsort(most, kind="stable")  # rows that take as many steps side by side
+    alike = np.argsort(most, kind="stable")  # rows that take equally many steps, side by side
     for start in range(0, len(alike), DECODED_ROWS):
         rows = alike[start : start + DECODED_ROWS]
         sizes[rows] = _best_sizes(np.ascontiguousarray(ranked[rows].T), int(most[rows[-1]]))
@@ -55,10 +56,10 @@ def decode_expected_f1(probabilities: RealArray) -> Targets:
 
 
 def fill_empty(predicted: Targets, probabilities: FloatArray, *, empty: str) -> Targets:
-    """Give rows without labels their most probable one (`top1`) or leave them (`blank`).
+    """Give rows without labels their most probable one (`top1`), or leave them empty (`blank`).
 
-    Both arrays of shape (n, k). Of equally probable labels the first is taken. Raises
-    `ConfigError` for another rule.
+    Both arrays are of shape (n, k). Of equally probable labels the first is taken. Raises
+    `ConfigError` for an unknown rule.
     """
     check_choice("--empty", empty, EMPTIES)
     if empty == "blank":
@@ -70,7 +71,7 @@ def fill_empty(predicted: Targets, probabilities: FloatArray, *, empty: str) -> 
 
 
 def _most_labels(ranked: Float64Array) -> IntArray:
-    """How many labels the best set has at most, of shape (n,); `ranked` of shape (n, k) falls."""
+    """The greatest possible size of the best set, of shape (n,); `ranked`, (n, k), falls."""
     sizes = np.arange(1, ranked.shape[1] + 1)
     hits = np.cumsum(ranked, axis=1)
     least = (2 * hits / (sizes + 1 + hits[:, -1:])).max(axis=1, keepdims=True)
@@ -79,7 +80,7 @@ def _most_labels(ranked: Float64Array) -> IntArray:
 
 
 def _best_sizes(p: Float64Array, most: int) -> IntArray:
-    """The best number of labels, up to `most`, for each row; `p` (k, rows) falls along k."""
+    """The best number of labels, at most `most`, for each row; `p`, (k, rows), falls along k."""
     places, weights = _nodes(len(p), most, float(p.sum(axis=0).max()))
     t = places[:, None]
     # of shape (nodes, rows)
@@ -98,11 +99,11 @@ def _best_sizes(p: Float64Array, most: int) -> IntArray:
 
 
 def _nodes(n_labels: int, most: int, labels_per_row: float) -> tuple[Float64Array, Float64Array]:
-    """Places from 0 to 1 and weights that integrate the polynomials to within `EXACT`.
+    """Nodes in [0, 1] and weights that integrate the polynomials with an error below `EXACT`.
 
-    On the ellipse around 0 and 1 whose half axes have the sum ρ/2, |t| is at most r and so the
-    polynomial at most 2μ · r^m · exp(μ(r − 1)); n + 1 nodes are wrong by less than 32/15 of that
-    over (1 − ρ⁻²) · ρ^2n (Trefethen, SIAM Review 2008, theorem 4.5).
+    On the ellipse around 0 and 1 whose half axes have the sum ρ/2, |t| is at most r, so the
+    polynomial is at most B = 2μ · r^m · exp(μ(r − 1)). The error of n + 1 nodes is less than
+    32/15 · B / ((1 − ρ⁻²) · ρ^2n) (Trefethen, SIAM Review 2008, theorem 4.5).
     """
     sums = np.geomspace(1.1, 100, 200)
     reach = 0.5 + (sums + 1 / sums) / 4

@@ -1,7 +1,8 @@
-"""The nested estimate of a decision: each fold is decided by what the other folds chose.
+"""The nested estimate of a decision: each fold is decided with what the other folds chose.
 
-What is tuned looks better on the rows it was tuned on than on new ones; what is decided here was
-chosen on other rows. `tune`, `compare`, `search` and `report` judge every candidate by it.
+Tuned scores are optimistic on the rows they were tuned on. Here every row is decided with
+thresholds chosen on other rows. `tune`, `compare`, `search` and `report` judge every candidate by
+this estimate.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from mmfeat.types import IntArray, Targets
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A way to decide: how thresholds are chosen, and whether they or expected F1 decide."""
+    """A way to decide: the method that chooses thresholds, and the decode."""
 
     method: str
     decode: str = "thresholds"
@@ -29,16 +30,16 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True)
 class Nested:
-    """What a candidate decides on held-out folds.
+    """The result of a candidate on held-out folds.
 
     Attributes
     ----------
     sets
-        Label sets of shape (n, k), 0 or 1: each row's by what the other folds chose.
+        Label sets of shape (n, k), 0 or 1; each row is decided with what the other folds chose.
     value
-        What they are worth by the objective, over all rows.
+        The objective over all rows.
     by_fold
-        The same in each fold, in the order of their numbers.
+        The objective in each fold, in the order of the fold numbers.
     """
 
     sets: Targets
@@ -54,10 +55,10 @@ def nested(
     *,
     calibrations: tuple[tuple[Calibrator, ...], ...] = (),
 ) -> Nested:
-    """Judge a candidate; None: thresholds by the objective's default method.
+    """Estimate a candidate; None: thresholds by the objective's default method.
 
-    `folds` is (n,) with two values or more; `calibrations` are the maps that were fitted without
-    each fold, in the order of their numbers (none: probabilities are taken as they are).
+    `folds` is of shape (n,), with two distinct values at least. `calibrations` are the maps fitted
+    without each fold, in the order of the fold numbers; empty: the raw probabilities are used.
     """
     chosen = candidate or Candidate(method=method_of(objective, None))
     sets = np.empty_like(data.targets)
@@ -81,10 +82,10 @@ def nested(
 def _thresholds(
     data: TuningData, rest: IntArray, objective: str, candidate: Candidate
 ) -> tuple[float, ...]:
-    """The thresholds that the rows `rest` choose; expected F1 needs none."""
+    """The thresholds chosen on the rows `rest`; expected F1 needs none."""
     if candidate.decode != "thresholds":
         return (HALF,) * data.n_labels
-    if candidate.method in SAMPLED:  # a copy of all of them would take much memory
+    if candidate.method in SAMPLED:  # a copy of all rows would need much memory
         rest = rest[drawn_rows(data, len(rest))]
     found = choose_thresholds(data.rows(rest), objective=objective, method=candidate.method)
     return tuple(found.tolist())

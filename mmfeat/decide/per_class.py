@@ -1,4 +1,4 @@
-"""How sure the thresholds of a decision are, and what it is worth class by class."""
+"""The spread of the thresholds of a decision, and its scores class by class."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from mmfeat.decide.thresholds.separable import drawn
 from mmfeat.metrics.sets import class_scores
 from mmfeat.types import Targets
 
-N_REFITS = 20  # for the spread of thresholds that depend on one another
-SEPARABLE = ("macro-f1", "f-beta")  # each class's draws are enough
+N_REFITS = 20  # resamples for thresholds that depend on one another
+SEPARABLE = ("macro-f1", "f-beta")  # objectives with an independent cut per class
 WIDTH = (0.05, 0.95)  # of the spread: the central 90 %
 
 
@@ -23,7 +23,8 @@ def spread(data: TuningData, objective: str, method: str) -> list[float | None]:
     """Width of the central 90 % of each class's threshold over resamples of the rows.
 
     None for a class that shares its threshold. Objectives that separate by class resample each
-    class's best cut; the others choose all thresholds anew, fewer times, see `can_spread`.
+    class's best cut. The others choose all thresholds again on `N_REFITS` resamples, see
+    `can_spread`.
     """
     own = ~data.rare & can_spread(data, objective)
     if method == "fixed" or not own.any():
@@ -53,7 +54,7 @@ def spread(data: TuningData, objective: str, method: str) -> list[float | None]:
 
 
 def can_spread(data: TuningData, objective: str) -> bool:
-    """Whether the spread is found in seconds; choosing all anew takes minutes for large tables."""
+    """Whether the spread takes seconds: for large tables, choosing again takes minutes."""
     return objective in SEPARABLE or data.targets.size <= data.limits.refitted_cells
 
 

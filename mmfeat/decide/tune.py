@@ -1,13 +1,13 @@
-"""From out-of-fold scores to a decision, with an honest estimate of what it is worth.
+"""From out-of-fold scores to a decision, with an honest estimate of its value.
 
-1. a map is fitted to each class's probabilities where that helps on held-out folds;
-2. thresholds are chosen for the objective on all rows;
-3. `nested`: for each fold the same is done on the other folds alone, and this fold is decided
-   by it; what is tuned looks better on its own rows than on new ones, `nested` does not;
-4. for samples-F1, decoding by expected F1 is taken where the calibrated probabilities can be
-   trusted and it is not worse than thresholds on the held-out folds;
-5. where no method was asked for, thresholds leave 0.5 only if tuning pays: if the 95 % interval
-   of the gain on the held-out folds lies above 0.
+1. A calibration map is fitted for each class if it helps on held-out folds.
+2. Thresholds are chosen for the objective on all rows.
+3. `nested`: for each fold, the same is done on the other folds, and the fold is decided with the
+   result. Tuned scores are optimistic on the rows they were tuned on; `nested` is not.
+4. For samples-F1, expected F1 decodes if the calibrated probabilities are reliable and it is not
+   worse than thresholds on the held-out folds.
+5. If the user named no method, thresholds leave 0.5 only if tuning pays: if the 95 % interval of
+   the gain on the held-out folds lies above 0.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from mmfeat.decide.thresholds.tuning_data import LIMITS, Limits
 from mmfeat.errors import ConfigError, RunError
 from mmfeat.types import IntArray, OutOfFold, Targets
 
-TRUSTED = 0.05  # mean calibration error up to which expected F1 is believed
+TRUSTED = 0.05  # mean calibration error up to which expected F1 decodes
 
 
 def tune(
@@ -50,8 +50,8 @@ def tune(
 ) -> Decision:
     """Decide how out-of-fold `scores` become label sets.
 
-    `method` and `decode` are the objective's own unless given; what is given is used even where
-    it does not pay. `beta` is of the objective f-beta, `floor` of precision-at-least and
+    `method` and `decode` default to those of the objective; if given, they are used even if they
+    do not pay. `beta` is of the objective f-beta, `floor` of precision-at-least and
     recall-at-least. Expected F1 decodes where the mean calibration error is at most
     `trusted_error`. Raises `PluginError` or `ConfigError` for an unknown objective, method,
     decode or option, and `RunError` where the scores are not probabilities, or come from one
@@ -94,7 +94,7 @@ def tune(
         if reason := _against_decoding(
             decision, data, by_cut=found, by_set=decoded, trusted_error=trusted_error
         ):
-            notes += [f"thresholds are used in place of expected-f1: {reason}"]
+            notes += [f"thresholds are used instead of expected-f1: {reason}"]
         else:
             decision, found = replace(decision, decode="expected-f1"), decoded
     half = data.predict(np.full(data.n_labels, HALF))
@@ -107,11 +107,11 @@ def tune(
     worth = {key: value_of(objective, data, found) for key, found in predicted.items()}
     ranges = _intervals(objective, data, folds, predicted)
     notes += [_verdict(objective, worth, ranges["gain"])]
-    is_mean = not objective.endswith("at-least")  # a floor is to be met, whatever 0.5 would give
+    is_mean = not objective.endswith("at-least")  # a floor must be met, whatever 0.5 gives
     is_free = method is None and decode is None
     if is_free and is_mean and ranges["gain"][0] <= 0:
         asked = decision.decode if decision.decode != "thresholds" else decision.method
-        notes += [f"thresholds stay at 0.5; --method {asked} gives the tuned ones all the same"]
+        notes += [f"thresholds stay at 0.5; --method {asked} uses the tuned ones anyway"]
         decision = replace(decision, thresholds=(HALF,) * data.n_labels, decode="thresholds")
         predicted = dict.fromkeys(predicted, half)
         worth = dict.fromkeys(worth, worth["at_0.5"])
@@ -143,7 +143,7 @@ def _options(data: TuningData, objective: str) -> dict[str, float]:
 
 
 def _decodes(objective: str, method: str | None, decode: str | None) -> tuple[str, ...]:
-    """The ways to decide that are tried, the preferred one first."""
+    """The decodes to try, the preferred one first."""
     known = OBJECTIVES[objective].decodes
     if decode is not None:
         check_choice(f"decode of {objective}", decode, known)
@@ -154,9 +154,9 @@ def _decodes(objective: str, method: str | None, decode: str | None) -> tuple[st
 def _best_method(
     decision: Decision, data: TuningData, folds: IntArray, *, is_free: bool
 ) -> tuple[Decision, Nested, list[str]]:
-    """The decision by the method that is best on held-out folds, and what it decides there.
+    """The decision by the best method on held-out folds, its result there, and notes.
 
-    Another method takes the place of the default where it is better by more than chance.
+    Another method replaces the default if the 95 % interval of its gain lies above 0.
     """
     objective, notes = decision.objective, []
     found = nested(data, folds, objective, Candidate(method=decision.method))
@@ -165,7 +165,7 @@ def _best_method(
         gain = _intervals(objective, data, folds, {"at_0.5": found.sets, "nested": rival.sets})
         if gain["gain"][0] > 0:
             notes += [
-                f"{other} is used in place of {decision.method}: it is better on held-out folds"
+                f"{other} is used instead of {decision.method}: it is better on held-out folds"
             ]
             thresholds = _chosen(data, objective, other)
             decision, found = replace(decision, method=other, thresholds=thresholds), rival
@@ -194,7 +194,7 @@ def _against_decoding(
     by_set: Nested,
     trusted_error: float,
 ) -> str | None:
-    """Why thresholds are to be preferred to decoding by expected F1; None where they are not."""
+    """Why thresholds are used instead of expected F1; None if they are not."""
 
     def worth(predicted: Targets) -> float:
         filled = fill_empty(predicted, data.probabilities, empty="top1")
@@ -205,9 +205,9 @@ def _against_decoding(
     decoded = decision.decide(data.probabilities, decode="expected-f1")
     half = data.predict(np.full(data.n_labels, HALF))
     if error > trusted_error:
-        return f"the calibration error on the folds, {error:.3f}, is above {trusted_error}"
+        return f"the calibration error on held-out folds, {error:.3f}, is above {trusted_error}"
     if set_ < cut:
-        return f"on the folds thresholds reach {cut:.4f}, decoding {set_:.4f}"
+        return f"on held-out folds thresholds reach {cut:.4f}, decoding {set_:.4f}"
     if value_of(decision.objective, data, decoded) < value_of(decision.objective, data, half):
         return "on all rows it is worse than 0.5"
     return None
@@ -238,34 +238,32 @@ def _notes(decision: Decision, data: TuningData, tuned: Targets) -> list[str]:
         ]
     failing = labels[unmet(decision.objective, data, tuned)]
     if len(failing):
-        notes += [
-            f"no threshold reaches {data.floor:g}, the closest is taken: {', '.join(failing)}"
-        ]
+        notes += [f"no threshold reaches {data.floor:g}; the closest is used: {', '.join(failing)}"]
     return notes
 
 
 def _verdict(objective: str, worth: dict[str, float], gain: list[float]) -> str:
-    """Whether tuning pays, in words."""
+    """A sentence on whether tuning pays."""
     difference = worth["nested"] - worth["at_0.5"]
-    told = (
+    found = (
         f"on held-out folds {objective} is {worth['nested']:.4f} against {worth['at_0.5']:.4f}"
         f" at 0.5 (gain {difference:+.4f}, 95 % interval {gain[0]:+.4f} to {gain[1]:+.4f})"
     )
     if gain[0] > 0:
-        return f"tuning pays: {told}"
+        return f"tuning pays: {found}"
     if difference > 0:
-        return f"tuning may pay, but the gain is within chance: {told}"
-    return f"tuning does not pay: {told}"
+        return f"tuning may pay, but the gain is within chance: {found}"
+    return f"tuning does not pay: {found}"
 
 
 def _check(scores: OutOfFold) -> None:
     p, targets = scores.probabilities, scores.targets
     remedy = "fit the run again"
     if len(np.unique(scores.folds)) < 2:
-        raise RunError("out-of-fold scores come from two folds or more", "there is one", remedy)
+        raise RunError("out-of-fold scores come from at least two folds", "there is one", remedy)
     if p.shape != targets.shape or p.shape[1:] != (len(scores.labels),) or len(p) < 2:
         raise RunError(
-            "scores and targets have one row per id and one column per label, two rows at least",
+            "scores and targets have a row per id, a column per label, and at least two rows",
             f"they are of shape {p.shape} and {targets.shape} for {len(scores.labels)} labels",
             remedy,
         )
@@ -281,7 +279,7 @@ def _check(scores: OutOfFold) -> None:
 def _checked(option: str, value: float, *, low: float, high: float) -> float:
     if not low < value <= high:
         raise ConfigError(
-            f"--{option} lies above {low:g} and is at most {high:g}",
+            f"--{option} must be above {low:g} and at most {high:g}",
             f"it is {value!r}",
             "change its value",
         )

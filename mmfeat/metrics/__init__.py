@@ -1,12 +1,12 @@
-"""What a prediction is worth: metrics of label sets, of rankings and of probabilities.
+"""Metrics of label sets, of rankings and of probabilities.
 
 Each metric is one function `(probabilities, predicted, targets) -> float | None` and one line
-of `METRICS`. Two rules hold for all of them:
+of `METRICS`. Two rules hold for all:
 
-* A class without positives has no F1, recall or average precision: it is None per class and
-  left out of every mean over classes.
-* Where a ratio is 0/0 (nothing predicted, or nothing to find), it is 0, as in scikit-learn.
-  `zero_division=1` counts it as 1 instead; metrics that this concerns take that option.
+* A class without positives has no F1, recall or average precision: the value is None, and every
+  mean over classes leaves it out.
+* A ratio 0/0 (nothing predicted, or nothing to find) is 0, as in scikit-learn. Metrics that
+  divide take the option `zero_division`; with 1, such a ratio counts as 1.
 """
 
 from __future__ import annotations
@@ -67,9 +67,9 @@ def summarise(
 ) -> dict[str, float | None]:
     """Compute the metrics `names`; pass `tuple(METRICS)` for all of them.
 
-    `probabilities` of shape (n, k) in [0, 1]; without them every metric that needs them is
-    None. `predicted` and `targets` of shape (n, k), 0 or 1. A metric is None, too, where no
-    class has positives. Raises `PluginError` for an unknown name.
+    `probabilities` are of shape (n, k), in [0, 1]; `predicted` and `targets` of shape (n, k), 0
+    or 1. A metric is None if it needs probabilities and there are none, or if no class has
+    positives. Raises `PluginError` for an unknown name.
     """
     found: dict[str, float | None] = {}
     for name in names:
@@ -96,9 +96,9 @@ def per_class(
 ) -> list[dict[str, Any]]:
     """List label, support, f1, precision, recall, ap and calibration_error of each class.
 
-    Shapes as in `summarise`. The first four scores are None for a class without positives, the
-    last two without probabilities. `ap_intervals` of shape (k, 2) adds `ap_interval`: two numbers,
-    or None where they are NaN.
+    Shapes are those of `summarise`. The first four scores are None for a class without positives,
+    the last two without probabilities. `ap_intervals` of shape (k, 2) adds `ap_interval`: two
+    numbers, or None for NaN.
     """
     scores = sets.class_scores(predicted, targets, zero_division=zero_division)
     ap = errors = np.full(len(labels), np.nan)
@@ -122,7 +122,7 @@ def per_class(
 
 
 def without_positives(targets: Targets, labels: Sequence[str]) -> list[str]:
-    """Name the classes that no mean over classes includes."""
+    """Name the classes without positives, which means over classes leave out."""
     support = targets.sum(axis=0, dtype=np.int64)
     return [label for label, count in zip(labels, support, strict=True) if count == 0]
 

@@ -1,6 +1,6 @@
 """Metrics of probabilities: Brier score, log-loss and calibration error.
 
-`probabilities` are of shape (n, k) in [0, 1], `targets` of shape (n, k), 0 or 1, everywhere.
+Everywhere `probabilities` are of shape (n, k), in [0, 1], and `targets` of shape (n, k), 0 or 1.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ def class_log_loss(probabilities: RealArray, targets: Targets) -> Float64Array:
 
 
 def cell_log_loss(probabilities: RealArray, targets: Targets) -> Float64Array:
-    """Negative log-likelihood of each cell, of the shape of both."""
+    """Negative log-likelihood of each cell, of the shape of the input."""
     p = np.clip(probabilities.astype(np.float64), SMALLEST, 1 - SMALLEST)
-    loss: Float64Array = -np.log(np.abs(1.0 - targets - p))  # of p or 1 − p, sooner than by `where`
+    loss: Float64Array = -np.log(np.abs(1.0 - targets - p))  # faster than `np.where`
     return loss
 
 
@@ -45,8 +45,9 @@ def class_calibration_error(
 ) -> Float64Array:
     """Expected calibration error of each class, of shape (k,), in [0, 1].
 
-    The rows are sorted into `n_bins` bins of equal width; the difference of mean probability
-    and share of positives in each, weighted by its rows (Naeini et al. 2015).
+    The rows are put into `n_bins` bins of equal width. The error is the mean over bins, weighted by
+    their rows, of the absolute difference of mean probability and share of positives (Naeini et
+    al. 2015).
     """
     columns = zip(probabilities.T, targets.T, strict=True)
     return np.array([_calibration_error(p, truth, n_bins) for p, truth in columns])

@@ -1,4 +1,4 @@
-"""What lies at or above each score, which is all that ranking metrics and thresholds ask."""
+"""Sorted scores and the counts at or above each, for ranking metrics and thresholds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mmfeat.types import IntArray, RealArray
 
-CHUNK = 2**22  # cells that are looked at at once
+CHUNK = 2**22  # cells read at a time
 
 
 def count_above(
@@ -17,8 +17,8 @@ def count_above(
 ) -> tuple[RealArray, IntArray, IntArray]:
     """The distinct scores, falling; the rows at or above each; the positives among them.
 
-    `scores` of shape (n,), at least 0, with `truth` of shape (n,), 0 or 1; returns three arrays
-    of shape (m,).
+    `scores` are of shape (n,), at least 0, `truth` of shape (n,), 0 or 1. Returns three arrays of
+    shape (m,).
     """
     keys = sorted_keys(scores, truth)[::-1]
     bits = keys >> 1
@@ -29,16 +29,16 @@ def count_above(
 
 @dataclass(frozen=True, kw_only=True)
 class Corners:
-    """The distinct scores of positives, falling, and what lies around them.
+    """The distinct scores of positives, falling, and the counts at each.
 
     Attributes
     ----------
     scores, below
-        Of shape (m,): each score, and the next lower one of any row; 0 where there is none.
+        Of shape (m,): each score, and the next lower score of any row; 0 if there is none.
     chosen, hits
         Of shape (m,): the rows at or above each score, and the positives among them.
     highest, lowest
-        The scores of all rows lie between these.
+        The highest and lowest score of all rows.
     """
 
     scores: RealArray
@@ -50,16 +50,16 @@ class Corners:
 
 
 def find_corners(scores: RealArray, truth: NDArray[np.generic], *, chunk: int = CHUNK) -> Corners:
-    """As `count_above`, of the positives' scores alone, of which there may be few.
+    """Count above the scores of positives only, of which there may be few.
 
-    `chunk` rows are looked at at once.
+    Arguments as in `count_above`; `chunk` rows are read at a time.
     """
     keys = sorted_keys(scores, truth)
     parts = (keys[start : start + chunk] for start in range(0, len(keys), chunk))
     positives = np.concatenate([part[(part & 1).astype(bool)] for part in parts])[::-1]
     ends = np.flatnonzero(np.append(positives[1:] != positives[:-1], True)[: len(positives)])
     upper = positives[ends]
-    first = np.searchsorted(keys, upper - 1)  # where the score's negatives begin
+    first = np.searchsorted(keys, upper - 1)  # the first negative of the score
     lowest, highest = score_of(keys[[0, -1]], scores.dtype)
     return Corners(
         scores=score_of(upper, scores.dtype),
@@ -72,12 +72,12 @@ def find_corners(scores: RealArray, truth: NDArray[np.generic], *, chunk: int = 
 
 
 def sorted_keys(scores: RealArray, truth: NDArray[np.generic]) -> NDArray[np.unsignedinteger]:
-    """Each score's bits with the truth as one more, rising.
+    """The bits of each score, with the truth appended as the lowest bit, sorted.
 
-    The bits of numbers from 0 on rise with them as those of whole numbers do, and to sort whole
-    numbers takes a tenth of an argsort's time and needs no memory beside them.
+    The bits of non-negative floats rise with their values, like integers. Sorting integers takes a
+    tenth of the time of an argsort and no extra memory.
     """
-    # −0.0 becomes 0.0, and a column of a table an array of its own
+    # −0.0 becomes 0.0; a column of a table is copied to a contiguous array
     keys = np.ascontiguousarray(scores + scores.dtype.type(0)).view(f"u{scores.itemsize}")
     keys <<= 1
     keys |= truth.astype(np.uint8, copy=False)
@@ -86,15 +86,15 @@ def sorted_keys(scores: RealArray, truth: NDArray[np.generic]) -> NDArray[np.uns
 
 
 def score_of(keys: NDArray[np.unsignedinteger], dtype: np.dtype[np.floating]) -> RealArray:
-    """The scores of keys."""
+    """The scores of sorted keys."""
     return (keys >> 1).view(dtype)
 
 
 def rising_order(scores: RealArray) -> IntArray:
-    """The rows of `scores` of shape (n,), at least 0, from the lowest up; equal ones as they stand.
+    """The rows of `scores` of shape (n,), at least 0, by rising score; a stable sort.
 
-    Numbers of 32 bits are sorted as the upper half of whole numbers with the row as the lower
-    half, in a third of an argsort's time.
+    Scores of 32 bits are sorted as the upper half of 64-bit integers whose lower half is the row,
+    in a third of the time of an argsort.
     """
     if scores.dtype != np.float32 or len(scores) >= 2**32:
         return np.argsort(scores, kind="stable")

@@ -1,7 +1,7 @@
 """Metrics of label sets: F1, precision and recall, averaged over classes, cells or rows.
 
-`predicted` and `targets` are of shape (n, k), 0 or 1, everywhere. A ratio 0/0 is
-`zero_division`. Means over classes leave out the classes without positives.
+Everywhere `predicted` and `targets` are of shape (n, k), 0 or 1. A ratio 0/0 is `zero_division`.
+Means over classes leave out classes without positives.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class ClassScores:
 def class_scores(
     predicted: Targets, targets: Targets, *, zero_division: float = 0.0
 ) -> ClassScores:
-    """Score each class by itself."""
+    """Compute the scores of each class."""
     hits, chosen, support = _counts(predicted, targets, axis=0)
     absent = support == 0
 
@@ -92,7 +92,7 @@ def _by_support(values: Float64Array, support: Float64Array) -> float | None:
 
 
 def micro_f1(predicted: Targets, targets: Targets, *, zero_division: float = 0.0) -> float:
-    """F1 of all cells of the table taken together."""
+    """F1 of all cells of the table pooled."""
     hits, chosen, support = _counts(predicted, targets, axis=None)
     return float(ratio(2 * hits, chosen + support, zero_division))
 
@@ -159,13 +159,13 @@ def predicted_per_row(predicted: Targets, targets: Targets) -> float:
 
 
 def mean_of_classes(values: Float64Array) -> float | None:
-    """Mean of the values that are not NaN; None where there is none."""
+    """Mean of the values that are not NaN; None if there are none."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else None
 
 
 def ratio(numerator: Float64Array, denominator: Float64Array, zero_division: float) -> Float64Array:
-    """Divide, with `zero_division` in place of 0/0."""
+    """Divide; 0/0 is `zero_division`."""
     result = np.full(np.shape(denominator), float(zero_division))
     np.divide(numerator, denominator, out=result, where=np.asarray(denominator) > 0)
     return result

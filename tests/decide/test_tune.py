@@ -108,7 +108,7 @@ def test_micro_f1_has_a_threshold_per_class_where_one_for_all_is_worse() -> None
     uneven = given.probabilities ** np.array([1, 2, 4, 0.3], dtype=np.float32)
     decision = tune(replace(given, probabilities=uneven), objective="micro-f1")
     assert decision.method == "dinkelbach"
-    assert any("in place of global" in note for note in decision.notes)
+    assert any("instead of global" in note for note in decision.notes)
 
 
 def test_samples_f1_decodes_sets_and_falls_back_where_it_must() -> None:
@@ -232,7 +232,7 @@ def test_bad_input_is_told() -> None:
         tune(given, objective="recall-at-least", floor=1.5)
     with pytest.raises(ConfigError, match="beta"):
         tune(given, objective="f-beta", beta=float("nan"))
-    with pytest.raises(RunError, match="two folds or more"):
+    with pytest.raises(RunError, match="two folds"):
         tune(replace(given, folds=np.zeros_like(given.folds)), objective="macro-f1")
     broken = given.probabilities.copy()
     broken[3, 1] = np.nan

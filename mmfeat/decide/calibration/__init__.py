@@ -1,1 +1,1 @@
-"""Calibration: maps that make the probabilities of a class mean what they say."""
+"""Calibration: maps that make the probabilities of a class match the observed frequencies."""

@@ -1,14 +1,15 @@
-"""Many rows of one score as few weighted ones, of which smooth functions have the same sums.
+"""Binned logits: few weighted rows that stand in for many, for the sums of smooth functions.
 
-1. Rows are sorted by logit into bins `WIDTH` wide, apart by truth and by fold;
-2. of each bin only the count, the sum and the sum of squares are kept, and folds are left out by
-   leaving out their sums;
-3. a bin becomes two rows at its mean plus and minus its standard deviation, of half its count.
+1. Rows are grouped by truth and fold, and by logit into bins of `WIDTH`.
+2. Each bin keeps only the count, the sum and the sum of squares. A fold is left out by leaving out
+   its sums.
+3. A bin becomes two rows, at its mean plus and minus its standard deviation, of half its count
+   each.
 
-Count, mean and variance of a bin stay as they are. So the sum of a function whose third
-derivative is at most d is wrong by less than d · WIDTH³ / 12 a row, 3e-7 · d, and far less where
-rows lie on both sides of a bin's mean. A logistic regression of a million rows takes
-milliseconds, and its weights differ from those of the rows in the ninth place.
+This keeps count, mean and variance of a bin. The error of the sum of a function whose third
+derivative is at most d is less than d · WIDTH³ / 12 = 3e-7 · d per row, and far less if rows lie
+on both sides of a bin's mean. A logistic regression of a million rows takes milliseconds; its
+weights differ from the exact ones in the ninth digit.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from mmfeat.core.numeric import sigmoid
 from mmfeat.types import Float64Array, Targets
 
 WIDTH = 2.0**-6  # of a bin, in units of the logit
-FURTHEST = 17.0  # no logit is further from 0, see `SMALLEST`
+FURTHEST = 17.0  # greatest absolute logit, see `SMALLEST`
 N_BINS = int(2 * FURTHEST / WIDTH)
 
 
@@ -33,25 +34,22 @@ class BinnedLogits:
     Attributes
     ----------
     sums
-        Of shape (folds, 3, 2, bins): rows, and the sums of their places in the bin, from 0 to 1,
-        and of the squares of these.
+        Of shape (folds, 3, 2, bins): the count of rows, the sum of their positions in the bin, in
+        [0, 1), and the sum of the squares of these.
     """
 
     sums: Float64Array
 
     @classmethod
     def of(cls, folds: Iterable[tuple[Float64Array, Targets]]) -> BinnedLogits:
-        """Sum up each fold's logits, of probabilities clipped by `SMALLEST`, and truth, 0 or 1.
+        """Bin each fold's logits, of probabilities clipped by `SMALLEST`, and truth, 0 or 1.
 
-        Both have the shape (n,).
+        Both are of shape (n,).
         """
         return cls(np.stack([_sums(logits, truth) for logits, truth in folds]))
 
     def rows(self, folds: Sequence[int]) -> tuple[Float64Array, Targets, Float64Array]:
-        """Weighted rows in place of those of some folds.
-
-        Probabilities, truth and weights, of shape (m,).
-        """
+        """The weighted rows of `folds`: probabilities, truth and weights, of shape (m,)."""
         count, first, second = self.sums[list(folds)].sum(axis=0)
         truth, bins = np.nonzero(count)
         count, first, second = (part[truth, bins] for part in (count, first, second))

@@ -1,10 +1,11 @@
-"""Isotonic regression of one class's rows, of all folds or of some, sorted once.
+"""Isotonic regression of one class on any subset of the folds, after one sort.
 
-1. A step of least squared error begins at a positive's score: what lies above it, up to the next
-   positive, is pooled with it. So the rows are counted between the scores of all positives;
-2. some folds have the sums of their counts, and places where none of these begins a step are
-   pooled like any others;
-3. a map is the values at the first and last score of each step, interpolated between.
+1. A step of least squared error begins at the score of a positive; rows up to the next positive are
+   pooled with it. So rows are counted between the scores of all positives.
+2. For a subset of the folds the counts are added. Positions where no positive of these folds lies
+   are pooled like others.
+3. A map has the values at the first and last score of each step, with linear interpolation
+   between.
 """
 
 from __future__ import annotations
@@ -19,16 +20,16 @@ from mmfeat.types import IntArray, RealArray, Targets
 
 @dataclass(frozen=True, kw_only=True)
 class Steps:
-    """What lies between the scores of positives, by fold.
+    """Counts between the scores of positives, by fold.
 
     Attributes
     ----------
     starts
         Of shape (m,), rising: 0, and the distinct scores of the positives of all folds.
     rows, hits
-        Of shape (folds, m): the rows from each start up to the next, and the positives of them.
+        Of shape (folds, m): the rows from each start up to the next, and the positives among them.
     highest
-        Of shape (folds, m): the highest score of these rows; 0 where there are none.
+        Of shape (folds, m): the highest score of these rows; 0 if there are none.
     lowest
         Of shape (folds,): the lowest score of all.
     """
@@ -59,9 +60,9 @@ class Steps:
         )
 
     def fit(self, folds: Sequence[int]) -> tuple[float, ...]:
-        """The map of some folds: m scores, rising, followed by their m values.
+        """The map fitted on `folds`: m rising scores, followed by their m values.
 
-        Values keep away from 0 and 1 by 1 / (n + 2), which no number of rows can rule out.
+        Values lie in [ε, 1 − ε] with ε = 1 / (n + 2): n rows cannot show that a rate is 0 or 1.
         """
         from scipy.optimize import isotonic_regression  # noqa: PLC0415
 

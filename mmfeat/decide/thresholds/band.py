@@ -1,9 +1,9 @@
-"""Where the best cut of very many cells can lie: one pass over them in place of sorting them.
+"""The band of scores that holds the best cut of very many cells, in one pass without sorting.
 
-Bits of scores of at least 0 rise with them, so that their upper half numbers bins of scores, 128
-for each factor of two. With P positives in all, c cells and h positives above a bin's lower edge
-and c' cells above its upper one, no cut in the bin has an F1 above 2h / (P + c'). The bins where
-that is less than the best F1 at any edge can be left out.
+The bits of non-negative floats rise with their values, so their upper half numbers bins of scores,
+128 per factor of two. Let there be P positives in all, c cells and h positives above a bin's lower
+edge, and c' cells above its upper edge. Then no cut in the bin has an F1 above 2h / (P + c').
+Bins for which this is less than the best F1 at any edge are left out.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 
 from mmfeat.types import FloatArray, Targets
 
-FEW = 2**23  # cells that are sorted as well
-CHUNK = 2**20  # cells that are numbered at once
+FEW = 2**23  # cells up to which sorting is as fast
+CHUNK = 2**20  # cells binned at a time
 HALF_WORD = 16  # bits
 N_BINS = (0x3F800000 >> HALF_WORD) + 1  # 0x3F800000 is 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Band:
-    """RealArray from `low` to below `high`, and the cells and positives from `high` on."""
+    """Scores in [`low`, `high`), and the number of cells and positives at or above `high`."""
 
     low: float = 0.0
     high: float = np.inf
@@ -32,10 +32,10 @@ class Band:
 
 
 def find_band(scores: FloatArray, truth: Targets, *, few: int = FEW, chunk: int = CHUNK) -> Band:
-    """The scores among which the cut of the greatest F1 lies, and the next lower ones of a cell.
+    """Find the scores that hold the cut of greatest F1, with the next lower score of a cell.
 
-    `scores` of shape (n,) in [0, 1] with `truth` of shape (n,), 0 or 1, not all 0. Everything
-    where there are `few` cells; `chunk` cells are numbered at once.
+    `scores` of shape (n,) in [0, 1] with `truth` of shape (n,), 0 or 1, not all 0. The band is
+    everything for up to `few` cells; `chunk` cells are binned at a time.
     """
     if len(scores) <= few or scores.dtype != np.float32:
         return Band()
@@ -51,7 +51,7 @@ def find_band(scores: FloatArray, truth: Targets, *, few: int = FEW, chunk: int 
     bound = 2 * hits[:-1] / (hits[0] + chosen[1:])
     kept = np.flatnonzero((cells > 0) & (bound >= best * (1 - 1e-12)))
     top = int(kept[-1]) + 1
-    # a threshold is the middle to the next lower score
+    # a threshold is the midpoint to the next lower score
     below = np.flatnonzero(cells[: kept[0]])
     return Band(
         low=_edge(below[-1]) if len(below) else 0.0,
@@ -62,6 +62,6 @@ def find_band(scores: FloatArray, truth: Targets, *, few: int = FEW, chunk: int 
 
 
 def _edge(number: np.int64) -> float:
-    """The lowest score of a bin."""
+    """The lowest score of the bin."""
     edge: NDArray[np.float32] = np.array(number << HALF_WORD, dtype=np.uint32).view(np.float32)
     return float(edge)

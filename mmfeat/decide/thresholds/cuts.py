@@ -1,10 +1,11 @@
-"""The places where scores can be cut in two, and what lies above each cut.
+"""Cuts: the thresholds that separate a list of scores, and the counts above each.
 
-A label is predicted where its probability is at least its threshold. Only the cuts between
-distinct scores differ in what they predict, so one sort lists every outcome there is:
+A label is predicted where its probability is at least its threshold. Only cuts between distinct
+scores predict different rows, so one sort lists every outcome:
 
-- a threshold is the middle between the two scores it parts; rows of equal score stay together;
-- above the highest score it is the middle between that score and 1, and nothing is predicted;
+- a threshold is the midpoint between the two scores it separates; rows of equal score stay
+  together;
+- above the highest score it is the midpoint between that score and 1, and nothing is predicted;
 - below the lowest score it is half that score, and everything is predicted.
 """
 
@@ -20,7 +21,7 @@ from mmfeat.types import Float64Array, IntArray, RealArray
 
 Thresholds = Float64Array
 
-HALF = 0.5  # the threshold of a model that is taken at its word
+HALF = 0.5  # the untuned threshold
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +35,7 @@ class Cuts:
     chosen, hits
         Of shape (m,): rows at or above each threshold, and the positives among them.
     scores
-        Of shape (m - 1,), falling: the distinct scores; each cut but the first ends at one.
+        Of shape (m - 1,), falling: the distinct scores; each cut except the first ends at one.
     """
 
     thresholds: Thresholds
@@ -48,7 +49,7 @@ class Cuts:
         return int(self.hits[-1])
 
     def at(self, threshold: float) -> int:
-        """Index of the cut that predicts the same rows as `threshold`, which need not be one."""
+        """Index of the cut that predicts the same rows as any `threshold`."""
         return int(np.searchsorted(-self.scores, -threshold, side="right"))
 
     def f_beta(self, beta: float = 1.0) -> Float64Array:
@@ -59,18 +60,18 @@ class Cuts:
         return scores
 
     def best(self, values: NDArray[np.number]) -> float:
-        """The threshold of the greatest value; of equal ones the nearest to 0.5."""
+        """The threshold of the greatest value; of ties the nearest to 0.5."""
         return best_of(self.thresholds, values)
 
 
 def best_of(thresholds: Thresholds, values: NDArray[np.number]) -> float:
-    """The threshold of the greatest value; of equal ones the nearest to 0.5."""
+    """The threshold of the greatest value; of ties the nearest to 0.5."""
     winners = thresholds[values == values.max()]
     return float(winners[np.argmin(np.abs(winners - HALF))])
 
 
 def best_around(distinct: RealArray, values: NDArray[np.number]) -> float:
-    """As `best_of` of all thresholds `between` distinct scores, of which only the best are made."""
+    """Same as `best_of(between(distinct), values)`, but computes only the best thresholds."""
     winners = np.flatnonzero(values == values.max())
     inner = winners[winners > 0] - 1
     best = middle(distinct[inner], np.append(distinct[1:], 0)[inner])
@@ -91,10 +92,10 @@ def list_cuts(scores: RealArray, truth: NDArray[np.integer]) -> Cuts:
 
 
 def list_corners(scores: RealArray, truth: NDArray[np.integer], *, chunk: int = CHUNK) -> Cuts:
-    """As `list_cuts`, with the first cut and those alone that end at a positive's score.
+    """List the first cut and the cuts that end at the score of a positive.
 
-    Every other cut predicts more and hits no more than the one before it, so that it is the
-    best by no measure; `Cuts.at` is not for these.
+    Every other cut predicts more rows and has no more hits than the cut before it, so it is never
+    the best. `Cuts.at` needs the result of `list_cuts`. `chunk` rows are read at a time.
     """
     corners = find_corners(scores, truth, chunk=chunk)
     return Cuts(
@@ -106,7 +107,7 @@ def list_corners(scores: RealArray, truth: NDArray[np.integer], *, chunk: int = 
 
 
 def rank(scores: RealArray) -> tuple[IntArray, IntArray]:
-    """The rows from the highest score down, and the position where each distinct score ends."""
+    """The rows by falling score, and the position where each distinct score ends."""
     order = rising_order(scores)[::-1]
     ranked = scores[order]
     return order, np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
@@ -125,9 +126,9 @@ def above(highest: np.floating) -> float:
 
 
 def middle(upper: RealArray, lower: RealArray) -> Thresholds:
-    """The thresholds that part each of `upper` from the lower one."""
+    """The thresholds that separate each score of `upper` from that of `lower`."""
     high, low = upper.astype(np.float64), lower.astype(np.float64)
     halfway = (high + low) / 2
-    # two neighbouring floats have no middle: the upper one parts them as well
+    # adjacent floats have no midpoint; the upper one separates them
     thresholds: Thresholds = np.where(halfway > low, halfway, high)
     return thresholds

@@ -1,8 +1,8 @@
-"""Thresholds that the classes have in common, and micro-F1.
+"""One threshold for all classes, and the best micro-F1.
 
-One threshold for all classes has few enough outcomes to try each: the cells of the whole table
-are sorted once, every cell changes the objective by a known step, and the running sum of the
-steps is the objective at every cut.
+A common threshold has few enough outcomes to try each: the cells of the whole table are sorted
+once, every cell changes the objective by a known step, and the running sum of the steps is the
+objective at every cut.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from mmfeat.metrics.ranked import score_of, sorted_keys
 from mmfeat.metrics.sets import micro_f1
 from mmfeat.types import Float64Array, FloatArray, IntArray, RealArray, Targets
 
-SORTED_CELLS = 2**23  # that are sorted with their steps at a time, which bounds the memory
-RANKED_ROWS = 2**13  # whose labels a thread ranks at a time
+SORTED_CELLS = 2**23  # cells sorted with their steps at a time, which bounds the memory
+RANKED_ROWS = 2**13  # rows whose labels a thread ranks at a time
 MAX_ROUNDS = 50  # of Dinkelbach's method; it takes three to six
 
 
 def pool(data: TuningData) -> Cuts:
-    """The cuts of all cells of the table taken together that end at a positive."""
+    """The corners of all cells of the table pooled, see `list_corners`."""
     return list_corners(data.probabilities.ravel(), data.targets.ravel())
 
 
 def best_global(data: TuningData, *, few: int = FEW, chunk: int = CHUNK) -> Thresholds:
-    """One threshold for all classes, the one of the greatest micro-F1; options as `find_band`."""
+    """One threshold for all classes, of the greatest micro-F1; options as in `find_band`."""
     if not data.support.any():
         return np.full(data.n_labels, HALF)
     scores, truth = data.probabilities.ravel(), data.targets.ravel()
@@ -51,16 +51,16 @@ def best_global(data: TuningData, *, few: int = FEW, chunk: int = CHUNK) -> Thre
     hits, chosen = band.hits + cuts.hits, band.chosen + cuts.chosen
     values = 2 * hits / (data.support.sum() + chosen)
     if band.chosen:
-        values[0] = -1  # the cut above the band is not among the best
+        values[0] = -1  # the cut above the band is never the best
     return np.full(data.n_labels, cuts.best(values))
 
 
 def dinkelbach(data: TuningData) -> Thresholds:
-    """A threshold per class of the greatest micro-F1 that any thresholds reach.
+    """A threshold per class; together they reach the greatest micro-F1 of any thresholds.
 
-    For a given λ the sum of 2TP − λ·predicted separates by class; with λ set to the F1 reached
-    it grows every round until it is the optimum (Dinkelbach 1967; Koyejo et al. 2015). Classes
-    with too few positives keep the best threshold common to all.
+    For a given λ the sum of 2TP − λ·predicted separates by class. With λ set to the F1 reached so
+    far, F1 grows every round until it is optimal (Dinkelbach 1967; Koyejo et al. 2015). Classes
+    with too few positives keep the best common threshold.
     """
     thresholds = best_global(data)
     reached = micro_f1(data.predict(thresholds), data.targets)
@@ -78,7 +78,7 @@ def dinkelbach(data: TuningData) -> Thresholds:
 
 
 def best_common(data: TuningData, *, sorted_cells: int = SORTED_CELLS) -> float:
-    """The one threshold for all classes of the greatest macro F-beta; 0.5 without positives."""
+    """The common threshold of the greatest macro F-beta; 0.5 without positives."""
     present = np.flatnonzero(data.support).tolist()
     if not present:
         return HALF
@@ -97,7 +97,7 @@ def best_common(data: TuningData, *, sorted_cells: int = SORTED_CELLS) -> float:
 def best_common_of_rows(
     data: TuningData, *, sorted_cells: int = SORTED_CELLS, ranked_rows: int = RANKED_ROWS
 ) -> float:
-    """The one threshold for all classes of the greatest samples-F1."""
+    """The common threshold of the greatest samples-F1."""
     scores = np.empty_like(data.probabilities)
     steps = np.empty(scores.shape, dtype=np.int64)
 
@@ -107,7 +107,7 @@ def best_common_of_rows(
         scores[rows], steps[rows] = part
 
     thread_map(add_steps, range(0, len(steps), ranked_rows))
-    bounds = list(_ranges(scores, max(1, sorted_cells // 8)))  # several are in memory at once
+    bounds = list(_ranges(scores, max(1, sorted_cells // 8)))  # several are in memory at a time
 
     def range_of(number: int) -> list[_Range]:
         high, low = bounds[number]
@@ -119,7 +119,7 @@ def best_common_of_rows(
 
 
 def _row_steps(scores: FloatArray, targets: Targets) -> tuple[FloatArray, IntArray]:
-    """Each row's scores, falling, and what each adds to the row's F1, both of shape (n, k)."""
+    """Each row's scores, falling, and the step of the row's F1 at each, both of shape (n, k)."""
     keys = sorted_keys(scores, targets)[:, ::-1]
     hits = np.cumsum(keys & 1, axis=1, dtype=np.float64)
     size = np.arange(1, keys.shape[1] + 1) + hits[:, -1:]
@@ -128,14 +128,14 @@ def _row_steps(scores: FloatArray, targets: Targets) -> tuple[FloatArray, IntArr
 
 
 def whole(values: Float64Array) -> IntArray:
-    """Values as whole numbers of 2⁻⁴⁰: their sums do not depend on the order of the rows."""
+    """Values as integer multiples of 2⁻⁴⁰: their sums do not depend on the order of the rows."""
     return np.rint(values * 2.0**40).astype(np.int64)
 
 
 def _ranges(scores: FloatArray, at_once: int) -> Iterator[tuple[float, float]]:
-    """Ranges of scores (high, low], from the top down, of about `at_once` of `scores` each."""
+    """Ranges of scores (high, low], from the top down, with about `at_once` of `scores` each."""
     n_ranges = -(-scores.size // at_once)
-    # drawn, as every so many cells may be those of few columns
+    # a random sample, as equally spaced cells may be of few columns
     some = scores.ravel()[np.random.default_rng(0).integers(0, scores.size, 2**16)]
     inner = np.unique(np.quantile(some, np.arange(1, n_ranges) / n_ranges))[::-1].tolist()
     yield from pairwise([np.inf, *inner, -np.inf])
@@ -145,7 +145,7 @@ def _ranges(scores: FloatArray, at_once: int) -> Iterator[tuple[float, float]]:
 class _Range:
     """A range of scores: the highest and lowest, the sum of its steps, and its best inner cut.
 
-    That is its threshold and the running sum of steps there; neither where there is one score.
+    The cut is its threshold and the running sum of steps there; both are empty for one score.
     """
 
     high: RealArray
@@ -156,7 +156,7 @@ class _Range:
 
 
 def _range(scores: FloatArray, steps: IntArray) -> list[_Range]:
-    """The range that some cells are; none where there are none."""
+    """The range of some cells, as a list of one; empty without cells."""
     if not len(scores):
         return []
     order, ends = rank(scores)

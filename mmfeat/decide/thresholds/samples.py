@@ -1,4 +1,4 @@
-"""Samples-F1: the mean over the rows of the F1 of a row's label set, which ties the classes."""
+"""Samples-F1: the mean over rows of the F1 of each label set, which couples the classes."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from mmfeat.decide.thresholds.pooled import best_common_of_rows, whole
 from mmfeat.decide.thresholds.tuning_data import TuningData
 from mmfeat.types import Float64Array, FloatArray, IntArray
 
-MAX_PASSES = 50  # over all classes; a handful is enough
+MAX_PASSES = 50  # over all classes; about five are enough
 
 
 def coordinate(data: TuningData) -> Thresholds:
-    """Thresholds that no change of a single one improves, from the best common threshold on.
+    """Coordinate ascent from the best common threshold, until no single change improves.
 
     With the other classes fixed, predicting a class for a row changes that row's F1 by a known
-    step; the running sum of the steps in the order of the scores gives samples-F1 at every cut
-    of the class. Classes with too few positives keep the common threshold. Of a table of more
-    than `Limits.sampled_cells` cells some rows are looked at, see `rows_used`.
+    step. The running sum of the steps in the order of the scores gives samples-F1 at every cut of
+    the class. Classes with too few positives keep the common threshold. A table of more than
+    `Limits.sampled_cells` cells is sampled, see `rows_used`.
     """
     if rows_used(data) < len(data.targets):
         data = data.rows(drawn_rows(data, len(data.targets)))
@@ -57,18 +57,18 @@ def coordinate(data: TuningData) -> Thresholds:
 
 
 def rows_used(data: TuningData) -> int:
-    """How many rows `coordinate` looks at."""
+    """The number of rows that `coordinate` uses."""
     return min(len(data.targets), max(1, data.limits.sampled_cells // data.n_labels))
 
 
 def drawn_rows(data: TuningData, n_rows: int) -> IntArray:
-    """The places, rising, among `n_rows` rows of those that `coordinate` uses."""
+    """The indices, rising, of the rows among `n_rows` that `coordinate` uses."""
     used = min(n_rows, rows_used(data))
     return np.sort(np.random.default_rng(data.seed).choice(n_rows, used, replace=False))
 
 
 def _rank(scores: FloatArray) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """As `rank`, in half the memory."""
+    """Same as `rank`, in half the memory."""
     order, ends = rank(scores)
     return order.astype(np.int32), ends.astype(np.int32)
 

@@ -1,8 +1,8 @@
 """Objectives that separate by class: each class has its own best cut.
 
-Macro-averages are means over classes, so that choosing the best cut of every class is exact
-(Lipton, Elkan, Naryanaswamy 2014). Classes with too few positives share the one threshold that
-is best for all classes together, unless 0.5 serves them better.
+Macro-averages are means over classes, so choosing the best cut of every class is exact (Lipton,
+Elkan, Naryanaswamy 2014). Classes with too few positives share the best common threshold, unless
+0.5 is better for them.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from mmfeat.decide.thresholds.tuning_data import TuningData
 from mmfeat.types import IntArray
 
 N_RESAMPLES = 100
-MOST_PLACES = 2**12  # candidates of a class, evenly among the positives: the median is no finer
-CHUNK = 2**20  # draws in memory at once
-IN_CACHE = 2**16  # numbers that are worked on at once
+MOST_PLACES = 2**12  # candidate cuts of a class, evenly spaced among the positives
+CHUNK = 2**20  # draws in memory at a time
+IN_CACHE = 2**16  # numbers processed at a time
 
 
 def exact(data: TuningData) -> Thresholds:
@@ -37,8 +37,8 @@ def exact(data: TuningData) -> Thresholds:
 def smoothed(data: TuningData) -> Thresholds:
     """The cut of the greatest smoothed F-beta, class by class.
 
-    (1 + (1 + β²)TP) / (1 + β²·positives + predicted): one more row that is right whatever the
-    cut damps what a handful of positives says (after Lin & Lin, CIKM 2023).
+    (1 + (1 + β²)TP) / (1 + β²·positives + predicted): one extra row that is right for every cut
+    damps the influence of a few positives (after Lin & Lin, CIKM 2023).
     """
     squared = data.beta**2
 
@@ -53,7 +53,7 @@ def smoothed(data: TuningData) -> Thresholds:
 def bootstrap(data: TuningData) -> Thresholds:
     """The median over resamples of the cut of the greatest F-beta, class by class.
 
-    Where 0.5 is better than the median on the tuning rows, it is 0.5.
+    The threshold is 0.5 if that is better than the median on the tuning rows.
     """
 
     def choose(j: int) -> float:
@@ -63,7 +63,7 @@ def bootstrap(data: TuningData) -> Thresholds:
 
 
 def drawn(data: TuningData, j: int) -> Thresholds:
-    """What `resampled` gives for one class, drawn once per `TuningData`."""
+    """The result of `resampled` for one class, drawn once per `TuningData`."""
     if j not in data.resampled:
         seed = (data.seed, j)
         data.resampled[j] = resampled(data.corners(j), beta=data.beta, seed=seed)
@@ -78,15 +78,15 @@ def resampled(
     n_resamples: int = N_RESAMPLES,
     most_places: int = MOST_PLACES,
 ) -> Thresholds:
-    """The best threshold of each resample of one class's rows, of shape (n_resamples,) or less.
+    """The best threshold of each resample of one class's rows, at most `n_resamples`.
 
-    `cuts` are all there are, or the corners: none but these can be best. Every row counts
-    Poisson(1) times (the Poisson bootstrap). The best cut always lies just below a positive, and
-    a sum of m such counts is Poisson(m), so it takes one draw per positive and one for all
-    negatives since the positive before. The draws follow the order of the scores: the order of
-    the rows does not matter. Cuts whose F-beta on all rows is far below the best, by six relative
-    standard errors of a count, are not candidates, and of many that lie close together
-    `most_places` are. Resamples without positives are left out.
+    `cuts` are the result of `list_cuts` or `list_corners`; only corners can be best. Every row
+    counts Poisson(1) times (the Poisson bootstrap). The best cut always lies just below a positive,
+    and a sum of m such counts is Poisson(m), so one draw per positive and one for all negatives
+    since the previous positive are enough. The draws follow the order of the scores, so the order
+    of the rows does not matter. Cuts are no candidates if their F-beta on all rows is below the
+    best by more than six relative standard errors of a count. Of more than `most_places` candidates
+    evenly spaced ones are used. Resamples without positives are left out.
     """
     rng = np.random.default_rng(seed)
     places = np.flatnonzero(np.diff(cuts.hits)) + 1
@@ -105,7 +105,7 @@ def resampled(
         size = (min(step, n_resamples - start), len(places))
         right, wrong = rng.poisson(positives, size), rng.poisson(negatives, size)
         missed = rng.poisson(below, (size[0], 1))
-        # as many resamples at once as stay in the processor's cache
+        # as many resamples at a time as fit into the processor's cache
         for first in range(0, size[0], IN_CACHE // len(places) + 1):
             rows = slice(first, first + IN_CACHE // len(places) + 1)
             best = _best_places(right[rows], wrong[rows], missed[rows], squared=beta * beta)
@@ -114,10 +114,10 @@ def resampled(
 
 
 def _best_places(right: IntArray, wrong: IntArray, missed: IntArray, *, squared: float) -> IntArray:
-    """The place of the greatest F-beta for each row that has positives.
+    """The index of the greatest F-beta for each resample that has positives.
 
-    `right` and `wrong` of shape (r, m) count positives and negatives between the places, `missed`
-    of shape (r, 1) the positives after the last.
+    `right` and `wrong`, (r, m), count positives and negatives between the candidate cuts; `missed`,
+    (r, 1), counts the positives after the last.
     """
     hits = np.cumsum(right, axis=1)
     chosen = np.cumsum(np.add(wrong, right, out=wrong), axis=1)
@@ -134,8 +134,8 @@ def micromacro(data: TuningData) -> Thresholds:
 
     Each class takes the cut of the greatest sum of its F1, divided by the number of classes
     decided so far, and the micro-F1 of those classes (Lin & Lin, CIKM 2023, "micromacro-freq").
-    A rare class cannot buy a little F1 with many false alarms. Classes without positives get
-    the threshold that is best for all classes together.
+    So a rare class cannot gain a little F1 with many false positives. Classes without positives
+    get the best common threshold.
     """
     thresholds = np.full(data.n_labels, best_common(data))
     hits = total = 0
@@ -152,7 +152,7 @@ def micromacro(data: TuningData) -> Thresholds:
 def precision_at_least(data: TuningData) -> Thresholds:
     """The greatest recall among the cuts whose precision reaches the floor, class by class.
 
-    Where no cut reaches it, the cut of the greatest precision.
+    If no cut reaches it, the cut of the greatest precision.
     """
     return _each(data, partial(_at_floor, data, most_recall), pooled=most_recall)
 
@@ -187,7 +187,7 @@ def _each(
     *,
     pooled: Callable[[Cuts, float], float] | None = None,
 ) -> Thresholds:
-    """Let `choose` decide each class that has enough positives; the others share one."""
+    """Apply `choose` to each class with enough positives; the others share one threshold."""
     thresholds = np.full(data.n_labels, HALF)
     if not data.support.any():
         return thresholds

@@ -1,4 +1,4 @@
-"""What a method of choosing thresholds is given."""
+"""The input of every method that chooses thresholds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MIN_POSITIVES = 10  # a class with fewer shares its threshold
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Cells (rows × classes) up to which a step looks at the whole table.
+    """Cells (rows × classes) up to which a step uses the whole table.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ LIMITS = Limits()
 
 @dataclass(frozen=True, kw_only=True)
 class TuningData:
-    """RealArray and truth of the tuning rows, and the objective's options.
+    """Scores and targets of the tuning rows, and the options of the objective.
 
     Attributes
     ----------
@@ -44,9 +44,9 @@ class TuningData:
     beta
         Of F-beta: above 1 recall counts more, below 1 precision.
     floor
-        What precision or recall has to reach, in (0, 1].
+        The precision or recall to reach, in (0, 1].
     min_positives
-        A class with fewer positives shares one threshold with the others of that kind.
+        Classes with fewer positives share one threshold.
     seed
         Of the resamples.
     limits
@@ -82,19 +82,19 @@ class TuningData:
 
     @cached_property
     def resampled(self) -> dict[int, Thresholds]:
-        """The best thresholds of resamples of a class, where a method has drawn them."""
+        """The best thresholds of the resamples of a class, as far as they were drawn."""
         return {}
 
     def cuts(self, j: int) -> Cuts:
-        """The cuts of one class; to keep those of all would take many times the scores' room."""
+        """The cuts of one class; they are not kept, as they take more memory than the scores."""
         return list_cuts(self.probabilities[:, j], self.targets[:, j])
 
     def corners(self, j: int) -> Cuts:
-        """The cuts of one class that may be best, see `list_corners`."""
+        """The cuts of one class that can be best, see `list_corners`."""
         return list_corners(self.probabilities[:, j], self.targets[:, j])
 
     def rows(self, chosen: BoolArray | IntArray) -> TuningData:
-        """The same with the rows of a mask or of a list of rows, of shape (n,)."""
+        """The data of some rows, given by a mask of shape (n,) or by indices."""
         listed = np.flatnonzero(chosen) if chosen.dtype == np.bool_ else chosen.astype(np.int64)
         return replace(
             self,

@@ -1,4 +1,4 @@
-"""What an objective is worth, for the rows as they are or for many resamples of them at once."""
+"""The functions that value label sets, for all rows or for many resamples at a time."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from mmfeat.decide.thresholds.tuning_data import TuningData
 from mmfeat.metrics.sets import ratio, row_f1
 from mmfeat.types import Float64Array, Targets
 
-COUNTED_ROWS = 2**14  # whose counts are summed at a time, in float32
+COUNTED_ROWS = 2**14  # rows whose counts are summed at a time, in float32
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tally:
-    """Weighted counts of a prediction, one line per resample, made when they are asked for.
+    """Weighted counts of a prediction, one line per resample, computed on first use.
 
     Attributes
     ----------
     predicted, truth
         Of shape (n, k), 0 or 1.
     weights
-        Of shape (r, n): how often each row counts; None: once.
+        Of shape (r, n): how often each row counts; None: every row once.
     hits, chosen, support
         Of shape (r, k): right predictions, predictions and true labels of each class.
     cells
-        Three of shape (r,): the same for all classes together.
+        Three of shape (r,): the same over all classes.
     samples_f1
         Of shape (r,): weighted mean of the rows' F1.
     """
@@ -53,7 +53,7 @@ class Tally:
     def cells(self) -> tuple[Float64Array, Float64Array, Float64Array]:
         if self.weights is None:
             return self.hits.sum(axis=1), self.chosen.sum(axis=1), self.support.sum(axis=1)
-        # a row's counts once, and the rows weighted: classes one by one take k times as long
+        # counts per row first, then weights: class by class would take k times as long
         rows = np.empty((len(self.truth), 3))
         for column, sets in zip(rows.T, (self._right(), self.predicted, self.truth), strict=True):
             column[:] = sets.sum(axis=1, dtype=np.int64)
@@ -84,7 +84,7 @@ class Tally:
     def _sums(self, sets: Targets) -> Float64Array:
         """The sum of `sets` over the rows.
 
-        In float32, which is exact: a sum of counts stays below 2²⁴ within `COUNTED_ROWS` rows.
+        In float32, which is exact: a sum of counts is below 2²⁴ within `COUNTED_ROWS` rows.
         """
         if self.weights is None:
             once: Float64Array = sets.sum(axis=0, dtype=np.float64)[None]
@@ -97,7 +97,7 @@ class Tally:
 
 
 def tally(data: TuningData, predicted: Targets, weights: NDArray[np.number] | None = None) -> Tally:
-    """Count `predicted` of shape (n, k) with each line of `weights` of shape (r, n); None: once."""
+    """Count `predicted`, (n, k), with each line of `weights`, (r, n); None: every row once."""
     return Tally(predicted=predicted, truth=data.targets, weights=weights)
 
 
