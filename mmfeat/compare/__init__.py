@@ -1,4 +1,4 @@
-"""Comparing heads, fusions and losses: the plan of cells, their order, and how they are run."""
+"""Comparing heads, fusions and losses: the plan of cells, their order, and their execution."""
 
 from mmfeat.compare.cells import Event
 from mmfeat.compare.plan import Comparison, describe, plan_comparison

@@ -1,4 +1,4 @@
-"""One cell of a comparison: an ordinary run, fitted and tuned, with what is told about it."""
+"""One cell of a comparison: an ordinary run, fitted and tuned, and the events about it."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from mmfeat.runs.run import Run
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """What became of a cell, or how far it is.
+    """The progress or the outcome of a cell.
 
     Attributes
     ----------
     state
-        ``running``: `done` of `total` heads of the folds are fitted; ``finished``: `run` is its
-        name; ``failed``: it cannot be fitted, for `reason`; ``stopped``: the time was spent, and
-        what is fitted is kept.
+        ``running``: `done` of `total` heads of the folds are fitted; ``finished``: `run` is the
+        name of its run; ``failed``: it cannot be fitted, see `reason`; ``stopped``: the budget was
+        spent, and the fitted heads are kept.
     at_half, nested
         Of a finished cell: the objective at 0.5, and decided on held-out folds.
     seconds
-        Of a finished cell: what its fit took, also where it was an earlier one.
+        Of a finished cell: the duration of its fit, in this comparison or earlier.
     """
 
     cell: RunConfig
@@ -58,10 +58,10 @@ def run_cell(
     deadline: float,
     report: Callable[[Event], None],
 ) -> Event:
-    """Fit and tune one cell; `report` hears of every fitted head, and the last event is returned.
+    """Fit and tune one cell; call `report` after every fitted head, and return the last event.
 
-    A finished run of the same config and stores is taken as it is, and so are its thresholds if
-    they are for this objective. `deadline`, by `time.monotonic`, is looked at after every head.
+    A finished run of the same config and stores is reused, and so are its thresholds if they are
+    for this objective. `deadline`, by `time.monotonic`, is checked after every head.
     """
 
     def on_fit(done: int, total: int) -> None:
@@ -73,7 +73,7 @@ def run_cell(
         run = fit_run(workspace, cell, training, on_fit=on_fit)
         worth = _decide(run, objective)
     except OutOfTimeError:
-        return Event(cell=cell, state="stopped", reason="the time was spent")
+        return Event(cell=cell, state="stopped", reason="the budget was spent")
     except MmfeatError as error:
         return Event(cell=cell, state="failed", reason=str(error))
     return Event(
@@ -87,7 +87,7 @@ def run_cell(
 
 
 def _decide(run: Run, objective: str) -> dict[str, float]:
-    """Tune the run unless it is; give its objective at 0.5 and on held-out folds.
+    """Tune the run unless it is tuned; give its objective at 0.5 and on held-out folds.
 
     The decision is used from now on, unless the run has one that was asked for.
     """

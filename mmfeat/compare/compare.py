@@ -44,7 +44,7 @@ def compare(
 ) -> Leaderboard:
     """Fit every sensible combination, tune each, and write `leaderboard.csv`.
 
-    Finished runs are taken as they are, so that a comparison that was stopped goes on.
+    Finished runs are reused, so the same call continues a comparison that was stopped.
 
     Parameters
     ----------

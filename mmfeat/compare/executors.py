@@ -1,4 +1,4 @@
-"""Who runs the cells on this machine: this process, or several that share the cores."""
+"""Executors on this machine: this process, or several processes that share the cores."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Executor(Protocol):
         """Start a cell."""
 
     def wait(self) -> Event:
-        """Wait until something is known of a cell that is running."""
+        """Wait for the next event of a running cell."""
 
 
 class SerialExecutor:
@@ -79,7 +79,7 @@ class SerialExecutor:
 
 
 class Workers:
-    """Runs cells side by side in processes of their own."""
+    """Runs cells in parallel, each in a process of its own."""
 
     def __init__(self, connections: Sequence[tuple[SpawnProcess, Connection]]) -> None:
         self._free = list(connections)
@@ -128,9 +128,9 @@ def make_local(
     report: Callable[[Event], None],
     address: str | None = None,
 ) -> Iterator[Executor]:
-    """Give a executor of `jobs` processes, at most one per core, for the split and feature sets.
+    """Give an executor of `jobs` processes, at most one per core, for the split and feature sets.
 
-    `address` is for crews of a cluster.
+    `address` is ignored; executors of a cluster use it.
     """
     n_cores = len(os.sched_getaffinity(0))
     if jobs > n_cores:
@@ -139,7 +139,7 @@ def make_local(
     if jobs <= 1:
         yield SerialExecutor(workspace, stores, objective=objective, report=report)
         return
-    load_training(workspace, *stores)  # an error in the stores is told before any process starts
+    load_training(workspace, *stores)  # raises an error in the stores before any process starts
     members: list[tuple[SpawnProcess, Connection]] = []
     try:
         with spawning() as context, _threads(max(1, n_cores // jobs)):
@@ -155,7 +155,7 @@ def make_local(
     finally:
         for process, connection in members:
             connection.close()
-            process.terminate()  # what it has fitted is kept
+            process.terminate()  # fitted heads are kept
             process.join()
 
 
@@ -165,8 +165,8 @@ def _work(
     stores: Stores,
     objective: str,
 ) -> None:
-    """What a process does: cells from the connection, events into it, until it is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that asks decides
+    """Run cells received from the connection and send events, until it is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process decides
     end_with_parent()
     training = load_training(workspace, *stores)
     while True:
@@ -188,7 +188,7 @@ def _work(
 
 @contextmanager
 def _threads(number: int) -> Iterator[None]:
-    """Let processes that are started inside compute with so many threads each."""
+    """Limit the threads of processes started inside the context to `number` each."""
     before = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = str(number)
     try:

@@ -1,9 +1,9 @@
-"""The leaderboard: runs side by side, best first, and which of them can be told apart.
+"""The leaderboard: runs ranked best first, and which of them are distinguishable.
 
-Runs that differ in nothing but their seed are one entry. Entries are ranked by `nested`, the
-objective decided on held-out folds; each is compared with the best on the same resamples of folds
-and rows (`mmfeat.decide.resampling`), and is `tied` with it where the interval of the difference
-holds zero.
+Runs that differ only in their seed are one entry. Entries are ranked by `nested`, the objective on
+held-out folds. Each is compared with the best on the same resamples of folds and rows
+(`mmfeat.decide.resampling`), and is `tied` with it if the interval of the difference contains
+zero.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Entry:
         Names of its runs, one per seed.
     at_half, tuned, nested
         The objective at 0.5, with thresholds chosen on the rows they are judged on, and with
-        thresholds chosen on the other folds; the mean over the seeds.
+        thresholds chosen on the other folds; means over the seeds.
     interval
         95 % interval of `nested`, over folds and rows.
     deviation
@@ -45,10 +45,10 @@ class Entry:
     difference, difference_interval
         `nested` minus that of the best entry, and its 95 % interval, paired.
     tied
-        Whether the data cannot tell it from the best entry.
+        Whether it is not distinguishable from the best entry.
     seconds, bytes, peak_memory
-        Of fitting, of the saved head, and the most memory the fit held: the mean, the mean and
-        the largest over the seeds.
+        Duration of the fit and size of the saved head, means over the seeds; peak memory of the
+        fit, the maximum over the seeds.
     """
 
     head: str
@@ -79,7 +79,7 @@ class Leaderboard:
 
     @property
     def tied(self) -> tuple[Entry, ...]:
-        """The best entry and those that cannot be told from it."""
+        """The best entry and those that are not distinguishable from it."""
         return tuple(entry for entry in self.entries if entry.tied)
 
     def to_frame(self) -> pd.DataFrame:
@@ -89,7 +89,7 @@ class Leaderboard:
         return pd.DataFrame([_row(entry) for entry in self.entries])
 
     def verdict(self) -> str:
-        """What the comparison says, in one sentence."""
+        """The result of the comparison, in one sentence."""
         best = self.entries[0]
         if len(self.tied) > 1:
             return (
@@ -110,7 +110,7 @@ def make_leaderboard(runs: Sequence[Run], *, objective: str) -> Leaderboard:
     """Compare finished runs of the same rows and labels.
 
     Runs that are not tuned for `objective` are tuned here, without changing them. Raises
-    `RunError` where the runs are of different rows, labels or targets.
+    `RunError` if the runs have different rows, labels or targets.
     """
     if not runs:
         return Leaderboard(objective=objective, entries=())
@@ -143,7 +143,7 @@ def name_of(entry: Entry) -> str:
 
 
 def write_leaderboard(path: Path, board: Leaderboard) -> None:
-    """Replace `path` by the entries as csv; `run` holds the names of all seeds' runs."""
+    """Replace `path` by the entries as CSV; the column `run` has the names of all seeds' runs."""
     text = io.StringIO()
     rows = [_row(entry) for entry in board.entries]
     writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
@@ -177,7 +177,7 @@ def _row(entry: Entry) -> dict[str, Any]:
 
 
 def _entry(group: Sequence[Judged]) -> Entry:
-    """The entry of one cell, as if it were the best; `_compare` finds out what it is."""
+    """The entry of one cell, compared with nothing yet; see `_compare`."""
     config = group[0].config
     nested = np.array([one.worth("nested") for one in group])
     peaks = [one.metrics["peak_memory"] for one in group if "peak_memory" in one.metrics]

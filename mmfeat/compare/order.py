@@ -1,9 +1,9 @@
-"""Which cell comes next: the cheap ones first, and among those that cost alike the promising.
+"""The order of cells: cheap ones first, and among equally cheap ones the most promising.
 
-What a cell will cost is learned from the finished cells of its head: seconds grow with the
-number of modalities its heads read. Until there is one, the head's `relative_cost` stands for
-it. A late fusion comes after its sources: from finished cells they cost nothing.
-What a cell promises is the mean score of the finished cells with its head or its fusion.
+The cost of a cell is estimated from the finished cells of its head: seconds grow with the number
+of modalities that its heads read. Without a finished cell, the head's `relative_cost` is used. A
+late fusion comes after its sources, which cost nothing once their cells are finished. The promise
+of a cell is the mean score of the finished cells with its head or its fusion.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from mmfeat.fit.fusion import LateFusion, get_fusion, get_matrix_fusion, sources
 from mmfeat.fit.heads import HEADS
 from mmfeat.runs.config import RunConfig
 
-COMBINING = 0.1  # of the work of one modality: a stacker of scores that are there
-ALL_MODALITIES = 2  # that a fusion of every modality is taken to read
-COST_CLASS = 4.0  # cells whose costs differ by less than this factor are taken to cost alike
+COMBINING = 0.1  # work of a stacker on existing scores, in modalities
+ALL_MODALITIES = 2  # assumed number of modalities for a fusion of all of them
+COST_CLASS = 4.0  # cells whose costs differ by less than this factor count as equally cheap
 
 
 class Order:
-    """The cells that are still to be run, and what the finished ones taught."""
+    """The cells still to run, and estimates from the finished ones."""
 
     def __init__(self, cells: Sequence[RunConfig]) -> None:
         self.waiting = list(cells)
@@ -35,15 +35,15 @@ class Order:
         self._finished: set[tuple[str, str, str | None, int]] = set()
 
     def learn(self, cell: RunConfig, *, seconds: float, score: float) -> None:
-        """Take in what a finished cell cost and reached."""
-        if not _is_late(cell):  # whose sources may have been there already
+        """Record the cost and the score of a finished cell."""
+        if not _is_late(cell):  # the sources of a late fusion may have been finished earlier
             self._rates[cell.head].append(seconds / work_of(cell))
         self._finished.add((cell.head, cell.fusion, cell.loss, cell.seed))
         for part in (("head", cell.head), ("fusion", cell.fusion)):
             self._scores[part].append(score)
 
     def seconds(self, cell: RunConfig) -> float | None:
-        """How long the cell will take; None before any cell is finished."""
+        """The estimated duration of the cell; None before any cell is finished."""
         work = self._work(cell)
         if self._rates[cell.head]:
             return median(self._rates[cell.head]) * work
@@ -64,18 +64,18 @@ class Order:
         return chosen
 
     def _work(self, cell: RunConfig) -> float:
-        """What is left to fit of a cell, in modalities read."""
+        """The remaining work of a cell, in modalities read."""
         if not _is_late(cell):
             return work_of(cell)
         missing = [s for s in sources_of(cell.fusion) if not self._has(cell, s)]
         return sum(work_of(replace(cell, fusion=source)) for source in missing) or COMBINING
 
     def _has(self, cell: RunConfig, source: str) -> bool:
-        losses = (cell.loss, None)  # a stacker may have a loss where the heads have none
+        losses = (cell.loss, None)  # a stacker may have a loss though the heads have none
         return any((cell.head, source, loss, cell.seed) in self._finished for loss in losses)
 
     def _comes_later(self, cell: RunConfig) -> bool:
-        """Whether a source of the cell is about to be run as a cell of its own."""
+        """Whether a source of the cell is waiting as a cell of its own."""
         sources = sources_of(cell.fusion)
         return _is_late(cell) and any(
             (other.head, other.seed) == (cell.head, cell.seed)
@@ -98,7 +98,7 @@ class Order:
 
 
 def work_of(cell: RunConfig) -> int:
-    """How many modalities the heads of a cell read in all."""
+    """The number of modalities that the heads of a cell read in total."""
     named = [get_matrix_fusion(source).modalities for source in sources_of(cell.fusion)]
     return sum(ALL_MODALITIES if modalities is None else len(modalities) for modalities in named)
 
@@ -108,6 +108,6 @@ def _is_late(cell: RunConfig) -> bool:
 
 
 def relative_cost(head: str) -> float:
-    """What a fit of this head costs, against one of logistic regression."""
+    """The cost of fitting this head relative to logistic regression."""
     cost: float = resolve(head, HEADS, "head").relative_cost
     return cost

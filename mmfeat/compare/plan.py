@@ -19,14 +19,14 @@ from mmfeat.runs.config import RunConfig
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """What is to be run, and for each combination left out the reason.
+    """The cells to run, and the combinations left out with their reasons.
 
     Attributes
     ----------
     cells
         One config per run; all have the same split and feature sets.
     skipped
-        Combinations that make no sense, as (combination, reason).
+        Invalid combinations, as (combination, reason).
     """
 
     cells: tuple[RunConfig, ...]
@@ -42,10 +42,10 @@ def plan_comparison(
     seeds: int = 1,
     features: tuple[str, ...] = (),
 ) -> Comparison:
-    """List the runs of a comparison, with the seeds `options.seed` and those that follow it.
+    """List the runs of a comparison, with consecutive seeds from `options.seed` on.
 
-    ``("all",)`` stands for every name of that registry. A head without a loss to choose gives
-    one cell, whatever `losses` says. Raises `PluginError` for an unknown name, and
+    ``("all",)`` stands for every name of that registry. A head without a choice of losses gives
+    one cell for any `losses`. Raises `PluginError` for an unknown name, and
     `ConfigError` for no seed or an empty list.
     """
     if seeds < 1:

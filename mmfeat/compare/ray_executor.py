@@ -1,4 +1,4 @@
-"""A executor on a Ray cluster: every cell is a task, and each machine has the features once."""
+"""An executor on a Ray cluster: every cell is a task, and each machine holds the features once."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from mmfeat.fit.training_data import Stores, Training, load_training
 from mmfeat.runs.config import RunConfig
 
 log = logging.getLogger(__name__)
-RETRIES = 2  # of a cell whose process died; what it has fitted is kept
+RETRIES = 2  # of a cell whose process died; its fitted heads are kept
 
 
 class Tasks:
-    """Runs cells as tasks of the cluster, `jobs` of them at a time."""
+    """Runs cells as tasks of the cluster, at most `jobs` at a time."""
 
     def __init__(
         self, workspace: Workspace, training: Training, *, objective: str, jobs: int, cpus: int
@@ -43,7 +43,7 @@ class Tasks:
         return bool(self._busy)
 
     def start(self, cell: RunConfig, *, deadline: float) -> None:
-        ends = time.time() + (deadline - time.monotonic())  # a clock that other machines share
+        ends = time.time() + (deadline - time.monotonic())  # wall clock, shared by machines
         self._busy[self._task.remote(cell, *self._fixed, ends)] = cell
 
     def wait(self) -> Event:
@@ -52,12 +52,12 @@ class Tasks:
         try:
             event: Event = ray.get(done)
         except RayError as error:
-            told = (str(error).strip().splitlines() or [""])[-1]
-            return Event(cell=cell, state="failed", reason=f"its task ended: {told}")
+            reason = (str(error).strip().splitlines() or [""])[-1]
+            return Event(cell=cell, state="failed", reason=f"its task ended: {reason}")
         return replace(event, cell=cell)
 
     def stop(self) -> None:
-        """End what is running; what it has fitted is kept."""
+        """Cancel running tasks; their fitted heads are kept."""
         for task in self._busy:
             ray.cancel(task, force=True)
 
@@ -86,9 +86,9 @@ def make_tasks(
     report: Callable[[Event], None],
     address: str | None = None,
 ) -> Iterator[Tasks]:
-    """Give a executor of a cluster; `jobs` 0: one cell per CPU, else they share the CPUs.
+    """Give an executor on a cluster; `jobs` cells share the CPUs, 0: one cell per CPU.
 
-    Nothing is told of a cell before it ends, so `report` is not called.
+    There are no events before a cell ends, so `report` is not called.
     """
     training = load_training(workspace, *stores)
     join_cluster(address)

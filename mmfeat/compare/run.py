@@ -1,4 +1,4 @@
-"""Running the cells of a comparison, in the order of their promise, within a budget."""
+"""Running the cells of a comparison in the order of `Order`, within a budget."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """The finished runs, and what was left out and why."""
+    """The finished runs, and the cells left out with their reasons."""
 
     runs: tuple[Run, ...]
     left_out: tuple[tuple[RunConfig, str], ...]
@@ -43,15 +43,15 @@ def run_cells(
     budget: float = math.inf,
     report: Callable[[Event], None] = lambda event: None,
 ) -> Outcome:
-    """Fit and tune every cell; `report` hears what becomes of each.
+    """Fit and tune every cell; `report` receives the events of each.
 
-    Each process or machine reads the stores once; `jobs` cells run side by side, 0: one here, and
-    on a cluster one per CPU. Finished runs of the same config and stores are taken as
-    they are. `budget` is in seconds: a cell that would not end in time is not started, and one
-    that takes longer than expected is stopped after the head it is fitting; calling again goes
-    on. A cell that cannot be fitted is left out with its reason.
+    Each process or machine reads the stores once. `jobs` cells run in parallel; 0: one on this
+    machine, one per CPU on a cluster. Finished runs of the same config and stores are reused.
+    `budget` is in seconds: a cell that would not end in time is not started, and a cell that takes
+    longer than estimated is stopped after the current head. Calling again continues. A cell that
+    cannot be fitted is left out with its reason.
     """
-    method_of(objective, None)  # an unknown objective is told before anything is fitted
+    method_of(objective, None)  # raises for an unknown objective before anything is fitted
     deadline = time.monotonic() + budget
     order = Order(cells)
     runs: list[Run] = []
@@ -59,8 +59,8 @@ def run_cells(
     if not cells:
         return Outcome(runs=(), left_out=())
     stores = (cells[0].split, cells[0].features, cells[0].max_memory)
-    make_crew = resolve(engine, ENGINES, "engine")
-    with make_crew(
+    make_executor = resolve(engine, ENGINES, "engine")
+    with make_executor(
         workspace, stores, objective=objective, jobs=jobs, report=report, address=ray_address
     ) as executor:
         while True:
@@ -96,5 +96,5 @@ def seconds_of(text: str) -> float:
 
 def _too_long(seconds: float | None) -> str:
     if seconds is None:
-        return "the time was spent"
-    return f"it takes about {seconds:.0f} s, and the time was spent"
+        return "the budget was spent"
+    return f"it takes about {seconds:.0f} s, more than is left of the budget"

@@ -1,4 +1,4 @@
-"""The verb `search`: options of one head are tried out of fold; the best trial becomes a run."""
+"""The verb `search`: trials of one head's options, out of fold; the best becomes a run."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class SearchResult:
     run
         The best trial, fitted like any other run.
     trials
-        All trials, in the order in which they were made.
+        All trials, in order.
     objective
-        What they are ranked by.
+        The objective that ranks them.
     optimism
-        How much the value of the best is too good for having been chosen; None of fewer than two.
+        How optimistic the value of the best trial is, as it was selected; None for fewer than two.
     """
 
     run: Run
@@ -67,26 +67,26 @@ def search(
     stopped: Callable[[], bool] = lambda: False,
     **options: Unpack[FitOptions],
 ) -> SearchResult:
-    """Search the options of a head out of fold; the same call again goes on.
+    """Search the options of a head on out-of-fold scores; the same call continues a search.
 
     Parameters
     ----------
     run
-        A run to start from; None: `options` say where to start.
+        A run to start from; None: the start is given by `options`.
     split, features
         Name of the store, and feature sets to join.
     settings
-        Options of the head that stay as they are.
+        Options of the head that stay fixed.
     trials
-        In all, those of earlier calls counted.
+        Their total number, earlier calls included.
     timeout
-        Seconds after which no trial begins.
+        Seconds after which no trial starts.
     objective
         macro-f1, micro-f1 or samples-f1.
     name
-        Of the search; None: what it is and a hash of all of it.
+        Name of the search; None: derived from its settings.
     stopped
-        Is asked before each trial whether to stop; then `KeyboardInterrupt` is raised.
+        Called before each trial; if true, the search stops and raises `KeyboardInterrupt`.
 
     Raises
     ------
@@ -103,9 +103,9 @@ def search(
         given = [key for key, value in {**asked, "features": features}.items() if value]
         if given:
             raise ConfigError(
-                "a run to start from says what it is",
+                "a run to start from fixes the start",
                 f"{', '.join(given)} {'is' if len(given) == 1 else 'are'} given as well",
-                "leave that out, or the run",
+                "omit them, or omit the run",
             )
         start = find_run(space, run).config
     fixed = {

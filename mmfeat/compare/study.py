@@ -1,8 +1,8 @@
-"""The trials of a search in an SQLite file, by Optuna: kept, proposed, dropped, taken up again.
+"""The trials of a search in an SQLite file, by Optuna: stored, proposed, pruned, continued.
 
-What is proposed depends on the trials so far and on (seed, their number) alone. A search that
-was killed therefore goes on with the very trials of one that was not; the trial it died in does
-not count and is made again.
+A proposal depends only on the finished trials, the seed and the number of the trial. So a search
+that was killed continues with the same trials as one that was not. The trial during which it died
+does not count and is run again.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ except ModuleNotFoundError as error:
 
 log = logging.getLogger(__name__)
 
-UNDROPPED = 5  # so many trials are finished before one can be below their median
-LOCK_SECONDS = 30.0  # to wait for another program that reads the file
+UNDROPPED = 5  # finished trials before one can be dropped below their median
+LOCK_SECONDS = 30.0  # to wait while another program holds the file
 
-Report = Callable[[int, float], None]  # after so many folds the trial is worth this
+Report = Callable[[int, float], None]  # number of folds, and the value of the trial after them
 Judge = Callable[[dict[str, str], Report], tuple[float, list[float]]]
 
 
@@ -52,9 +52,9 @@ class Trial:
     number
         Its place in the search, from 1.
     value, by_fold
-        What it is worth over all folds, and in each; None and empty where it was dropped.
+        The objective over all folds, and in each; None and empty if it was dropped.
     dropped
-        Why it was; empty where it was finished.
+        The reason; empty if it was finished.
     """
 
     number: int
@@ -69,10 +69,10 @@ class Trial:
 def open_study(
     path: Path, identity: str, *, lock_seconds: float = LOCK_SECONDS
 ) -> Iterator[optuna.Study]:
-    """Open the study at `path`, or make it; nobody else has it meanwhile.
+    """Open or create the study at `path`, exclusively.
 
-    `identity` is all that its trials depend on. Raises `RunError` where the file is another
-    search's, is in use for longer than `lock_seconds`, or is no sound SQLite file.
+    `identity` is everything that its trials depend on. Raises `RunError` if the file is another
+    search's, is in use for longer than `lock_seconds`, or is damaged.
     """
     _route_messages()
     try:
@@ -86,7 +86,7 @@ def open_study(
             )
             _check_identity(study, path, identity)
             for trial in study.get_trials(states=(TrialState.RUNNING,)):
-                study.tell(trial.number, state=TrialState.FAIL)  # whoever made it is dead
+                study.tell(trial.number, state=TrialState.FAIL)  # its process has died
             yield study
     except LockHeld as error:
         raise RunError(
@@ -100,17 +100,17 @@ def open_study(
 
 
 def trials_of(study: optuna.Study) -> list[Trial]:
-    """The trials that were finished or dropped, in their order."""
+    """The finished and dropped trials, in order."""
     kept = study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED))
     return [_trial(number, each) for number, each in enumerate(kept, start=1)]
 
 
 def make_trial(study: optuna.Study, space: Space, *, number: int, seed: int, judge: Judge) -> Trial:
-    """Make trial `number` and keep it.
+    """Run trial `number` and store it.
 
-    `judge` is given settings and a function to call after each fold, which ends the trial where
-    the others are better. Settings that raise `MmfeatError` are dropped; the first trial's are
-    the user's own, and raise it.
+    `judge` receives settings and a function to call after each fold, which ends the trial if the
+    others are better. A trial that raises `MmfeatError` is dropped, except the first: its settings
+    are the user's own, and the error is raised.
     """
     trial = _propose(study, space, number=number, seed=seed)
     settings = _suggest(trial, space)
@@ -133,12 +133,12 @@ def make_trial(study: optuna.Study, space: Space, *, number: int, seed: int, jud
 
 
 def n_possible(space: Space) -> float:
-    """How many trials differ; infinitely many where the space has a range."""
+    """The number of different trials; infinite if the space has a range."""
     return len(_given(space)) if _has_choices_only(space) else math.inf
 
 
 def _propose(study: optuna.Study, space: Space, *, number: int, seed: int) -> optuna.Trial:
-    """The start of `space`, then what TPE proposes; choices alone are walked from end to end."""
+    """The start of `space`, then proposals of TPE; a space of choices only is enumerated."""
     entropy = np.random.SeedSequence((seed, number)).generate_state(1)
     sampler: Any = optuna.samplers.TPESampler(seed=int(entropy[0]))
     given = _given(space)
@@ -167,7 +167,7 @@ def _suggest(trial: optuna.Trial, space: Space) -> dict[str, str]:
 
 
 def _given(space: Space) -> list[dict[str, Any]]:
-    """The trials that are not left to the sampler."""
+    """The trials that the sampler does not choose."""
     start = {
         key: setting_of(option.start) if isinstance(option, Choice) else option.start
         for key, option in space.items()
@@ -199,7 +199,7 @@ def _trial(number: int, kept: FrozenTrial) -> Trial:
 
 
 def _open_storage(path: Path, lock_seconds: float) -> optuna.storages.RDBStorage:
-    # by a function and not by an address, which some letters of a path would break
+    # a function instead of a URL, which special characters of a path would break
     connect = partial(sqlite3.connect, path, timeout=lock_seconds, check_same_thread=False)
     try:
         return optuna.storages.RDBStorage(
@@ -223,7 +223,7 @@ def _check_identity(study: optuna.Study, path: Path, identity: str) -> None:
         study.set_user_attr("identity", identity)
     elif stored != identity:
         raise RunError(
-            f"a search can only continue with the same settings: {path.stem!r} is another one",
+            f"a search continues only with the same settings: {path.stem!r} is another one",
             "its first trial, search space, objective or stores differ",
             "choose another --name, or remove that file",
         )
@@ -235,7 +235,7 @@ class _Forward(logging.Handler):
 
 
 def _route_messages() -> None:
-    """Send Optuna's warnings through our own log, and leave out its chatter."""
+    """Forward Optuna's warnings to our log, without its other messages."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     optuna.logging.disable_default_handler()
     optuna.logging.disable_propagation()

@@ -1,14 +1,14 @@
 """Hyper-parameter search: trials of one head on the same folds; the best becomes a run.
 
-1. the head says what can be tried (`search_space`); the first trial is the start itself;
-2. a trial is worth its out-of-fold objective, every fold decided by thresholds that were chosen
-   on the other folds; from the second fold on, it is dropped where it is below the median of
-   the finished trials at that fold;
-3. the best trial is fitted like any other run.
+1. The head defines the options (`search_space`). The first trial is the start itself.
+2. The value of a trial is its out-of-fold objective: every fold is decided with thresholds chosen
+   on the other folds. From the second fold on, a trial is dropped if it is below the median of the
+   finished trials at that fold.
+3. The best trial is fitted like any other run.
 
-The best of many is chosen on the rows that it is measured on, so its value is too good.
-`optimism` says by how much: what is lost where every fold is judged by the trial that is best
-on the other folds.
+The best of many trials is selected on the rows that judge it, so its value is optimistic.
+`optimism` estimates by how much: the loss if every fold is judged by the trial that is best on the
+other folds.
 """
 
 from __future__ import annotations
@@ -44,20 +44,20 @@ SEARCHED = ("macro-f1", "micro-f1", "samples-f1")
 
 @dataclass(frozen=True, kw_only=True)
 class SearchPlan:
-    """Where a search starts, what it may change, and what it aims at."""
+    """The start of a search, the options it varies, and its objective."""
 
     start: RunConfig
     space: Space
     objective: str
 
     def identity(self, digest: str) -> str:
-        """All that the trials depend on, as JSON; `digest` is that of the stores."""
+        """Everything that the trials depend on, as JSON; `digest` is that of the stores."""
         space = {key: repr(option) for key, option in self.space.items()}
         document = [asdict(self.start), space, self.objective, digest]
         return json.dumps(document, sort_keys=True)
 
     def name(self, digest: str) -> str:
-        """The search's name unless the user gives one."""
+        """The default name of the search."""
         tag = hashlib.sha256(self.identity(digest).encode()).hexdigest()[:8]
         parts = ["search", self.start.head, self.start.fusion, self.start.loss, tag]
         return "-".join(part for part in parts if part)
@@ -70,13 +70,13 @@ class SearchPlan:
 def plan_search(start: RunConfig, *, objective: str, fixed: Collection[str] = ()) -> SearchPlan:
     """Plan a search around `start`; the settings named in `fixed` are not changed.
 
-    Raises `ConfigError` where nothing is left to search or the objective is a promise rather
-    than a mean F1, and what `Model.build` raises.
+    Raises `ConfigError` if nothing is left to search or the objective is not a mean F1, and what
+    `Model.build` raises.
     """
     check_name(objective, OBJECTIVES, "objective")
     if objective not in SEARCHED:
         raise ConfigError(
-            f"a search aims at {', '.join(SEARCHED)}",
+            f"the objectives of a search are {', '.join(SEARCHED)}",
             f"the objective is {objective}",
             "use one of them, and tune thresholds for the other objective",
         )
@@ -101,11 +101,11 @@ def run_trials(
     timeout: float = math.inf,
     stopped: Callable[[], bool] = lambda: False,
 ) -> list[Trial]:
-    """Make trials until there are `trials`, those of earlier calls counted; return all of them.
+    """Run trials until there are `trials`, earlier calls included; return all of them.
 
-    They are kept in `<workspace>/search/<name>.db`. No trial begins later than `timeout` seconds
-    after the call, or once `stopped` says so. Raises `RunError` where that file is at fault, and
-    what fitting the start raises.
+    They are stored in `<workspace>/search/<name>.db`. No trial starts later than `timeout` seconds
+    after the call, or once `stopped` returns true. Raises `RunError` if that file is damaged or in
+    use, and what fitting the start raises.
     """
     path = workspace.search(name or plan.name(training.digest))
     folds = shared_folds(workspace, plan.start, training)
@@ -126,7 +126,7 @@ def run_trials(
             made += [
                 make_trial(study, plan.space, number=number, seed=plan.start.seed, judge=judge)
             ]
-            log.info("trial %d of %d: %s", number, wanted, _told(made, plan.objective))
+            log.info("trial %d of %d: %s", number, wanted, _outcome(made, plan.objective))
     if len(made) < wanted:
         log.info(
             "%d of %d trials are finished; the same command continues the search", len(made), wanted
@@ -150,7 +150,7 @@ def fit_best(
 ) -> Run:
     """Fit the best of `trials` as the run `<search>-trial<number>`.
 
-    Raises `FitError` where none was finished, and what `fit` raises.
+    Raises `FitError` if none was finished, and what `fit` raises.
     """
     if not ranked(trials):
         raise FitError("a search needs a finished trial", "none has finished", "allow more time")
@@ -160,10 +160,10 @@ def fit_best(
 
 
 def optimism(trials: Sequence[Trial]) -> float | None:
-    """How much too good the best value is for having been chosen; None of fewer than two.
+    """How optimistic the best value is, as it was selected; None for fewer than two trials.
 
-    The mean over folds of the best trial, minus the mean of the trials that are best on the
-    respective other folds.
+    The mean over folds of the best trial, minus the mean of the trials that are best on the other
+    folds of each.
     """
     finished = ranked(trials)
     if len(finished) < 2:
@@ -182,7 +182,7 @@ def _judge(
     settings: dict[str, str],
     report: Report,
 ) -> tuple[float, list[float]]:
-    """What `settings` are worth over all folds and in each, reported after each but the first."""
+    """The value of `settings` over all folds and in each; reported after each but the first."""
     model = build_model(plan.config(settings))
     oof = np.full(training.targets.shape, np.nan, dtype=np.float32)
     seen = np.zeros(len(folds), dtype=bool)
@@ -202,8 +202,8 @@ def _judge(
     return worth
 
 
-def _told(trials: Sequence[Trial], objective: str) -> str:
-    """How the last trial ended, in one line."""
+def _outcome(trials: Sequence[Trial], objective: str) -> str:
+    """The outcome of the last trial, in one line."""
     trial, best = trials[-1], ranked(trials)[0]
     settings = " ".join(f"{key}={value}" for key, value in trial.settings.items())
     if trial.value is None:

@@ -1,4 +1,4 @@
-"""The commands that make a run again, ready to paste into a shell."""
+"""The commands that reproduce a run, ready to paste into a shell."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from mmfeat.decide.decision import Decision
 from mmfeat.runs.run import Run
 
-STAYED = "thresholds stay at 0.5"  # a note of `tune` that no method was asked for
+STAYED = "thresholds stay at 0.5"  # the note of `tune` without a named method
 
 
 def commands_of(run: Run) -> tuple[str, ...]:
-    """`mmfeat fit …`, and `mmfeat tune-thresholds …` where the run has thresholds."""
+    """`mmfeat fit …`, and `mmfeat tune-thresholds …` if the run has thresholds."""
     lines = [_line(["fit", *_fit_options(run)])]
     if run.has_thresholds:
         lines.append(_line(["tune-thresholds", run.name, *_tune_options(run.decision)]))

@@ -1,7 +1,7 @@
 """The numbers behind the plots of one run: its out-of-fold scores as short lists of points.
 
-A curve over 30,000 rows is no better to look at than one over `N_POINTS`; these are what the
-page can carry for every class.
+A curve of `N_POINTS` points looks like one of 30,000 rows, and is small enough to be on the page
+for every class.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from mmfeat.types import Float64Array, RealArray, Targets
 Losses = dict[str, list[dict[str, Float64Array]]]
 
 N_POINTS = 61
-N_BINS = 15  # of reliability, as the calibration error has them
+N_BINS = 15  # of reliability, as in the calibration error
 BAND = (0.05, 0.95)  # of the best cut over resamples of the rows, as `spread` in thresholds.json
 GRID: Float64Array = np.linspace(0.0, 1.0, N_POINTS)
 
@@ -38,11 +38,11 @@ class ClassCurve:
     f1
         F1 at the thresholds `GRID`, of shape (N_POINTS,).
     threshold, f1_there
-        The cut that the run decides by, and F1 at it.
+        The threshold of the run, and F1 at it.
     band
-        Where the best cut of F1 lies in 90 % of the resamples of the rows.
+        The interval of the best cut of F1 in 90 % of the resamples of the rows.
     f1_tuned, f1_nested
-        As in thresholds.json; None where nothing was tuned.
+        As in thresholds.json; None if nothing was tuned.
     """
 
     label: str
@@ -65,8 +65,8 @@ class RunCurves:
     Attributes
     ----------
     bins
-        Of shape (b, 3), b ≤ `N_BINS`: of the cells whose probability falls into a bin the mean
-        probability, the share of positives and the number.
+        Of shape (b, 3), b ≤ `N_BINS`: for the cells in each bin of the probability, their mean
+        probability, share of positives and number.
     together_true, together_predicted
         Of shape (k, k): of the rows that have either label, the share that has both.
     sizes_true, sizes_predicted
@@ -86,7 +86,7 @@ class RunCurves:
 
 
 def read_curves(run: Run) -> RunCurves:
-    """Compute the curves of a finished run; raise `RunError` where its files are broken."""
+    """Compute the curves of a finished run; raise `RunError` if its files are damaged."""
     scores, decision = run.oof, run.decision
     data = TuningData(
         probabilities=scores.probabilities,
@@ -95,7 +95,7 @@ def read_curves(run: Run) -> RunCurves:
     )
     predicted = decision.decide(scores.probabilities)
     ap = class_ap(scores.probabilities, scores.targets)
-    told = {row["label"]: row for row in decision.per_class}
+    tuned = {row["label"]: row for row in decision.per_class}
     most = int(max(predicted.sum(axis=1).max(), scores.targets.sum(axis=1).max()))
     return RunCurves(
         labels=scores.labels,
@@ -106,8 +106,8 @@ def read_curves(run: Run) -> RunCurves:
                 label=label,
                 ap=float(ap[j]),
                 threshold=decision.thresholds[j],
-                f1_tuned=told.get(label, {}).get("f1_tuned"),
-                f1_nested=told.get(label, {}).get("f1_nested"),
+                f1_tuned=tuned.get(label, {}).get("f1_tuned"),
+                f1_nested=tuned.get(label, {}).get("f1_nested"),
             )
             for j, label in enumerate(scores.labels)
             if data.support[j]
@@ -182,7 +182,7 @@ def _bins(probabilities: RealArray, targets: Targets) -> Float64Array:
 
 
 def _together(sets: Targets) -> Float64Array:
-    """Jaccard index of every pair of columns; 0 where neither label occurs."""
+    """Jaccard index of every pair of columns; 0 if neither label occurs."""
     values = sets.astype(np.float64)
     both = values.T @ values
     count = both.diagonal()

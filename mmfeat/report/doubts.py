@@ -1,9 +1,9 @@
 """Labels that may be wrong, by out-of-fold confidence.
 
 The self-confidence of a cell is the probability that the run gives to the label it has: p where
-the label is there, 1 − p where it is not. With cleanlab installed (`mmfeat[cleanlab]`) only the
-cells are kept that confident learning finds (Northcutt, Jiang, Chuang 2021), class by class;
-without it, those that the run would decide otherwise.
+the label is present, 1 − p where it is absent. With cleanlab installed (`mmfeat[cleanlab]`) the
+cells are those that confident learning finds, class by class (Northcutt, Jiang, Chuang 2021).
+Otherwise they are those where prediction and label differ.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def find_doubts(
 
 
 def _by_cleanlab(probabilities: RealArray, targets: Targets) -> BoolArray:
-    """Whether cleanlab takes a cell for mislabelled, of shape (n, k)."""
+    """Whether cleanlab finds a cell mislabelled, of shape (n, k)."""
     from cleanlab.filter import find_label_issues  # noqa: PLC0415 - an extra
 
     found = np.zeros(targets.shape, dtype=bool)

@@ -20,7 +20,7 @@ DIGITS = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Drawing:
-    """An inlined plot with its title and what it shows."""
+    """An inlined plot with its title and description."""
 
     title: str
     about: str
@@ -29,10 +29,10 @@ class Drawing:
 
 @dataclass(frozen=True, kw_only=True)
 class RunFacts:
-    """One run: its files, read once, and the commands that repeat it.
+    """One run: its files, read once, and the commands that reproduce it.
 
-    `thresholds` is None where nothing was tuned; `measures` are the names of the metrics of all
-    classes, and there are `n_classes`.
+    `thresholds` is None if nothing was tuned; `measures` are the names of the metrics over all
+    classes; `n_classes` is the number of classes.
     """
 
     name: str
@@ -46,7 +46,7 @@ class RunFacts:
 
     @classmethod
     def read(cls, run: Run) -> RunFacts:
-        """Read the files of a finished run; raise `RunError` where one is broken."""
+        """Read the files of a finished run; raise `RunError` if one is damaged."""
         metrics, thresholds = run.metrics, None
         if run.has_thresholds:
             thresholds = run.decision.to_json()
@@ -68,9 +68,9 @@ class RunFacts:
         )
 
     def number(self, file: str, *path: str | int) -> Markup:
-        """A number of `metrics` or `thresholds` as `<data>`, which names where it stands.
+        """A number of `metrics` or `thresholds` as `<data>`, with its file and path.
 
-        Raises `RunError` where there is none.
+        Raises `RunError` if there is none.
         """
         where = "/".join([self.name, f"{file}.json", *map(str, path)])
         try:
@@ -90,13 +90,13 @@ class EntryFacts:
 
     @property
     def anchor(self) -> str:
-        """The id of its part of the page."""
+        """The id of its section of the page."""
         return f"entry-{self.rank}"
 
 
 def _broken(where: str, error: Exception) -> RunError:
     return RunError(
-        "a report needs runs with sound files", f"{where}: {error!r}", "fit and tune the run again"
+        "a report needs runs with intact files", f"{where}: {error!r}", "fit and tune the run again"
     )
 
 

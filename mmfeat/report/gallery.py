@@ -1,7 +1,7 @@
-"""The rows to look at: the most wrong ones of every class, and labels that may be wrong.
+"""The rows to look at: the worst mistakes of every class, and labels that may be wrong.
 
-Scores are out of fold; a row is wrong about a class where the run decides otherwise than its
-label. The rows of each class are ranked by how sure the run is of its mistake.
+Scores are out of fold. A row is wrong about a class if prediction and label differ. The rows of
+each class are ranked by the confidence of the wrong prediction.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 MAX_ROWS = 240  # of the page
 PER_KIND = 6  # false positives and false negatives of a class, at most
 MAX_CAPTION = 400  # characters
-MAX_CELLS = 10  # labels of a row, unless it is shown for more
+MAX_CELLS = 10  # labels of a row, unless more of them are wrong or in doubt
 UNSURE = 0.1  # a label with at least this probability is shown beside the others
 
 KINDS = {
@@ -38,7 +38,7 @@ KINDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One label of a row: how probable, whether true and predicted, and what is wrong with it."""
+    """One label of a row: probability, truth, prediction, and the kinds of mistake."""
 
     label: str
     column: int
@@ -67,13 +67,13 @@ class Card:
 
     @property
     def tags(self) -> str:
-        """What the filters look for: ``KIND:COLUMN`` of every cell that is wrong or in doubt."""
+        """The tags for the filters: ``KIND:COLUMN`` of every cell that is wrong or in doubt."""
         return " ".join(f"{kind}:{cell.column}" for cell in self.cells for kind in cell.kinds)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gallery:
-    """Rows of one run, the surest mistakes first; `method` found the labels in doubt."""
+    """Rows of one run, the most confident mistakes first; `method` found the labels in doubt."""
 
     run: str
     cards: tuple[Card, ...]
@@ -91,7 +91,7 @@ def make_gallery(
 ) -> Gallery:
     """Choose the rows of a finished run; without `images` there are no pictures.
 
-    There are `max_thumbnails` of them, or as many as `max_bytes` hold.
+    At most `max_thumbnails` pictures are shown, and at most `max_bytes` in total.
     """
     scores, decision = run.oof, run.decision
     predicted = decision.decide(scores.probabilities)
@@ -122,7 +122,7 @@ def make_gallery(
 
 
 def _mistakes(scores: OutOfFold, predicted: Targets) -> dict[str, list[tuple[int, int]]]:
-    """The cells (row, class) of each kind of mistake, the surest of every class."""
+    """The cells (row, class) of each kind of mistake, the most confident of every class."""
     p, targets = scores.probabilities, scores.targets
     per_kind = max(1, min(PER_KIND, MAX_ROWS // (2 * len(scores.labels))))
     found: dict[str, list[tuple[int, int]]] = {"false-positive": [], "false-negative": []}
@@ -138,7 +138,7 @@ def _mistakes(scores: OutOfFold, predicted: Targets) -> dict[str, list[tuple[int
 
 
 def _order(scores: OutOfFold, kinds: dict[tuple[int, int], list[str]]) -> list[int]:
-    """The rows of the page, the surest mistake first."""
+    """The rows of the page, the most confident mistake first."""
     targets = scores.targets
     worst: dict[int, float] = {}
     for row, j in kinds:
@@ -150,7 +150,7 @@ def _order(scores: OutOfFold, kinds: dict[tuple[int, int], list[str]]) -> list[i
 def _cells(
     scores: OutOfFold, predicted: Targets, kinds: dict[tuple[int, int], list[str]], row: int
 ) -> tuple[Cell, ...]:
-    """The labels of a row: those it is shown for, the other true ones, then the probable ones."""
+    """The labels of a row: wrong or doubtful ones, other true ones, then probable ones."""
     p, targets = scores.probabilities[row], scores.targets
     at_stake = (targets[row] | predicted[row]).astype(bool) | (p >= UNSURE)
     chosen = [int(j) for j in np.argsort(-p, kind="stable") if at_stake[j] or (row, j) in kinds]
@@ -172,14 +172,14 @@ def _cells(
 def _captions_and_paths(
     run: Run, workspace: Workspace, ids: Sequence[str]
 ) -> tuple[Sequence[str], Sequence[str]]:
-    """Captions and image paths of the run's rows; none if its store is missing or replaced."""
+    """Captions and image paths of the run's rows; none if its store is missing or was replaced."""
     config = run.config
     path = workspace.stores(config.split, config.features)[0]
     try:
         with FeatureStore.open(path) as store:
             if store.ids == tuple(ids):
                 return store.captions or (), store.image_paths
-            log.warning("%s has other rows than %s; no captions and pictures", path, run.name)
+            log.warning("no captions and pictures: %s has other rows than %s", path, run.name)
     except StoreError as error:
         log.warning("no captions and pictures: %s", error)
     return (), ()

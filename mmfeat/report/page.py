@@ -1,7 +1,7 @@
 """Render one self-contained HTML file from the facts, with the templates beside this file.
 
-Every text is escaped by the template engine. Beyond that the page carries a content security
-policy: only its own script may run, and nothing may be fetched.
+The template engine escapes every text. In addition the page has a content security policy: only
+its own script may run, and nothing may be fetched.
 """
 
 from __future__ import annotations
@@ -74,12 +74,12 @@ class Scale:
 
     @classmethod
     def over(cls, board: Leaderboard) -> Scale:
-        """From the lowest to the highest end of all intervals."""
+        """The range from the lowest to the highest end of all intervals."""
         ends: Sequence[float] = [end for entry in board.entries for end in entry.interval]
         return cls(min(ends, default=0.0), max(ends, default=1.0))
 
     def share(self, value: float) -> str:
-        """Where `value` lies, in per cent of the range."""
+        """The position of `value`, in per cent of the range."""
         width = self.high - self.low
         return f"{100 * (value - self.low) / width if width > 0 else 50.0:.1f}%"
 

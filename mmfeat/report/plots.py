@@ -18,18 +18,23 @@ from mmfeat.types import Float64Array
 
 WIDTH = 380.0  # points; half of a wide page, and the width of a phone
 HEIGHT = 260.0
-FRAME = (0.14, 0.16, 0.84, 0.74)  # of axes in their figure; finding it out doubles the time
+FRAME = (
+    0.14,
+    0.16,
+    0.84,
+    0.74,
+)  # of axes in their figure; automatic layout takes twice as long
 COLUMNS = 4
 PANEL, ROOM, MARGIN = 62.0, 25.0, 6.0  # height of a panel, the label above it, the foot; points
-MAX_NAMED = 20  # with more classes only the worst are named in a scatter plot
-SHORT, SHORTER = 15, 11  # letters of a label; beside a number
+MAX_NAMED = 20  # with more classes, a scatter plot names only the worst
+SHORT, SHORTER = 15, 11  # characters of a label; beside a number
 DASHED = (0, (4, 3))
-MIDDLE_BLUE = "#4f7fe8"  # for images, whose pixels cannot follow the page's colours
+MIDDLE_BLUE = "#4f7fe8"  # for images, whose pixels do not follow the page's colours
 
 
 @dataclass(frozen=True)
 class Plot:
-    """A plot: its title, what it shows, and how it is drawn; None where there is nothing to."""
+    """A plot: title, description, and the function that draws it, or gives None without data."""
 
     title: str
     about: str
@@ -37,7 +42,7 @@ class Plot:
 
 
 def draw_all(curves: RunCurves) -> dict[str, Figure]:
-    """Draw every plot that this run has something for."""
+    """Draw every plot for which the run has data."""
     with styled():
         drawn = {name: plot.draw(curves) for name, plot in PLOTS.items()}
     return {name: figure for name, figure in drawn.items() if figure is not None}
@@ -57,7 +62,7 @@ def precision_recall(curves: RunCurves) -> Figure | None:
 
 
 def f1_over_threshold(curves: RunCurves) -> Figure | None:
-    """A panel per class: F1 over the threshold, the cut, and where the best cut may lie."""
+    """A panel per class: F1 over the threshold, the chosen threshold and the band of the best cut."""
     if not curves.classes:
         return None
     figure, axes, corners = _panels(
@@ -96,22 +101,22 @@ def support_f1(curves: RunCurves) -> Figure | None:
 
 
 def nested_tuned(curves: RunCurves) -> Figure | None:
-    """F1 by thresholds of the other folds minus F1 by those of the same rows, over positives."""
-    told = [
+    """Nested F1 minus tuned F1 over the number of positives, a dot per class."""
+    pairs = [
         (curve, curve.f1_nested - curve.f1_tuned)
         for curve in curves.classes
         if curve.f1_tuned is not None and curve.f1_nested is not None
     ]
-    if not told:
+    if not pairs:
         return None
     figure, axes = _axes("positives (logarithmic)", "F1 nested − F1 tuned")
     axes.axhline(0, color=SOFT, linewidth=0.8, linestyle=DASHED)
-    _over_support(axes, *zip(*told, strict=True))
+    _over_support(axes, *zip(*pairs, strict=True))
     return figure
 
 
 def together(curves: RunCurves) -> Figure | None:
-    """Which labels stand together: true above the diagonal, predicted below."""
+    """Co-occurrence of labels: true above the diagonal, predicted below."""
     k = len(curves.labels)
     if k < 2:
         return None
@@ -188,7 +193,7 @@ PLOTS: dict[str, Plot] = {
     "reliability": Plot(
         "Reliability",
         "Of the cells that were given a probability, the share that is positive, with 95 %"
-        " intervals; on the dashed line probabilities mean what they say.",
+        " intervals; on the dashed line probabilities equal observed frequencies.",
         reliability,
     ),
     "support-f1": Plot(
@@ -203,7 +208,7 @@ PLOTS: dict[str, Plot] = {
         nested_tuned,
     ),
     "together": Plot(
-        "Labels that stand together",
+        "Co-occurrence of labels",
         "The darker, the more of the rows with either label have both: true above the diagonal,"
         " predicted below. A sound prediction is symmetric.",
         together,
@@ -271,7 +276,7 @@ def _box(left: float, right: float) -> Float64Array:
 
 
 def _over_support(axes: Axes, classes: Sequence[ClassCurve], values: Sequence[float]) -> None:
-    """A dot per class, named; with many classes only the lowest have names."""
+    """A named dot per class; with many classes only the lowest are named."""
     support = [curve.support for curve in classes]
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
@@ -294,6 +299,6 @@ def _honest(curve: ClassCurve) -> float:
 
 
 def _short(label: str, length: int = SHORT) -> str:
-    """One line of a label: without control characters, which no XML can hold, and not too long."""
+    """A label as one short line, without control characters, which XML does not allow."""
     plain = " ".join("".join(c if c.isprintable() else " " for c in label).split())
     return plain if len(plain) <= length else plain[: length - 1] + "…"

@@ -33,10 +33,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class ReportOptions:
-    """How much the page shows: `plots` of so many entries, so many pictures, and from where.
+    """The content of the page.
 
-    `images` is the folder or address of the pictures (None: none are shown); with `figures`
-    every plot is written into that folder as well, as PNG and SVG.
+    Plots are drawn for the best `plots` entries. `images` is the folder or address of at most
+    `max_thumbnails` pictures (None: no pictures). With `figures`, every plot is also written to
+    that folder, as PNG and SVG.
     """
 
     objective: str
@@ -51,7 +52,7 @@ N_PLOTS, N_THUMBNAILS = ReportOptions.plots, ReportOptions.max_thumbnails
 
 @dataclass(frozen=True, kw_only=True)
 class ReportResult:
-    """A report: where the page lies, and what it says in one sentence."""
+    """A report: the path of the page, and its verdict in one sentence."""
 
     path: Path
     verdict: str
@@ -69,7 +70,7 @@ def report(
     objective: str | None = None,
     workspace: Path | str | None = None,
 ) -> ReportResult:
-    """Write one HTML page: leaderboard, plots, mistakes, and how to repeat it.
+    """Write one HTML page: leaderboard, plots, mistakes, and the commands that reproduce it.
 
     Parameters
     ----------
@@ -82,14 +83,14 @@ def report(
     images
         Folder or address of the images, for thumbnails.
     plots, max_thumbnails
-        Of how many of the best runs there are plots, and how many pictures there are at most.
+        Number of best entries with plots, and greatest number of pictures.
     objective
-        What the leaderboard is sorted by.
+        The objective that sorts the leaderboard.
 
     Raises
     ------
     MmfeatError
-        `RunError` where a run is missing or damaged, or where runs are not of one table.
+        `RunError` if a run is missing or damaged, or if the runs are not of one table.
     """
     settings, space = open_project(workspace)
     options = ReportOptions(
@@ -114,10 +115,10 @@ def report(
 def write_report(
     path: Path, workspace: Workspace, *, names: Sequence[str] = (), options: ReportOptions
 ) -> Page:
-    """Write the report of the runs `names`, or of all, to `path`; return what it says.
+    """Write the report of the runs `names`, or of all, to `path`; return the page.
 
-    Raises `RunError` where a named run is missing or broken, where the runs are not of one
-    table, and where there is none.
+    Raises `RunError` if a named run is missing or damaged, if the runs are not of one table, and
+    if there is none.
     """
     runs, left_out = select_runs(workspace, names)
     for reason in left_out:
@@ -128,8 +129,8 @@ def write_report(
     entries = []
     for rank, entry in enumerate(board.entries, start=1):
         drawn = _drawings(found[entry.runs[0]], rank, options) if rank <= options.plots else ()
-        told = tuple(facts[name] for name in entry.runs)
-        entries.append(EntryFacts(rank=rank, entry=entry, runs=told, drawings=drawn))
+        members = tuple(facts[name] for name in entry.runs)
+        entries.append(EntryFacts(rank=rank, entry=entry, runs=members, drawings=drawn))
     best = found[board.entries[0].runs[0]]
     provenances = [each.provenance for each in facts.values()]
     page = Page(
@@ -150,7 +151,7 @@ def write_report(
 
 
 def _drawings(run: Run, rank: int, options: ReportOptions) -> tuple[Drawing, ...]:
-    """Every plot of a run, inlined, and also as files where a folder is given."""
+    """Every plot of a run, inlined; also written as files if `options.figures` is given."""
     drawings = []
     for name, figure in draw_all(read_curves(run)).items():
         plot = PLOTS[name]
@@ -162,7 +163,7 @@ def _drawings(run: Run, rank: int, options: ReportOptions) -> tuple[Drawing, ...
 
 
 def _title(root: Path) -> str:
-    """The name of the workspace; that of the project where the workspace has the default name."""
+    """The name of the workspace; the name of the project if the workspace has the default name."""
     return root.parent.name if root.name == Settings().workspace else root.name
 
 

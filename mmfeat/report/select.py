@@ -17,9 +17,9 @@ from mmfeat.types import OutOfFold
 def select_runs(
     workspace: Workspace, names: Sequence[str] = ()
 ) -> tuple[list[Run], tuple[str, ...]]:
-    """Give the finished runs `names`, or all on the newest one's rows; and why others are left out.
+    """Give the finished runs `names`, or all on the rows of the newest; and reasons for the others.
 
-    Raises `RunError` where a named run is missing or unfinished, and where there is no run.
+    Raises `RunError` if a named run is missing or unfinished, and if there is no run.
     """
     if names:
         return [find_run(workspace, name) for name in dict.fromkeys(names)], ()
@@ -45,7 +45,7 @@ def select_runs(
 
 
 def _read(run: Run) -> OutOfFold:
-    """The scores of a run whose files can all be read; raise `RunError` for any other."""
+    """The scores of a run; raise `RunError` unless all its files can be read."""
     if not run.is_done:
         raise RunError("only finished runs are read", "it has no DONE", "fit it again to its end")
     RunFacts.read(run)

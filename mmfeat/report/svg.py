@@ -1,4 +1,4 @@
-"""Figures as files, and as SVG that becomes part of a page and takes on its colours and font."""
+"""Figures as files, and as inline SVG that uses the colours and the font of the page."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 
 from mmfeat.core.files import replacing
 
-# What plots are drawn in. On the page each colour becomes the CSS variable of its name, so that
-# one drawing is readable on a light and on a dark ground.
+# The colours of plots. On the page each becomes the CSS variable of its name, so a drawing is
+# readable on light and on dark backgrounds.
 INK, SOFT, LINE, ACCENT = "#1c1e21", "#5d636b", "#dcddd8", "#2456c9"
 VARIABLES = {INK: "var(--ink)", SOFT: "var(--soft)", LINE: "var(--line)", ACCENT: "var(--accent)"}
 
@@ -47,7 +47,7 @@ REFERRED_TO = ("clipPath", "path", "image")
 def styled(*, salt: str = "mmfeat") -> Iterator[None]:
     """Draw in the style of the report; figures of the same `salt` have the same bytes.
 
-    A glyph that the font for measuring lacks is no reason to warn: the browser has others.
+    Warnings about glyphs missing in the font for measuring are silenced: browsers have others.
     """
     style = {**STYLE, "svg.hashsalt": salt}
     with warnings.catch_warnings(action="ignore"), mpl.rc_context(style):
@@ -55,13 +55,13 @@ def styled(*, salt: str = "mmfeat") -> Iterator[None]:
 
 
 def inline(figure: Figure, *, title: str, name: str) -> str:
-    """The figure as one `<svg>` element for HTML, called `title` by a screen reader.
+    """The figure as one `<svg>` element for HTML, with `title` for screen readers.
 
-    `name` makes the ids of its parts unique in the page.
+    `name` makes the ids of its parts unique on the page.
     """
     root = ElementTree.fromstring(_svg(figure, salt=name))
     for defs in root.findall("{*}defs"):
-        for rule in defs.findall("{*}style"):  # for all of the page, which has its own
+        for rule in defs.findall("{*}style"):  # it would apply to the whole page
             defs.remove(rule)
     for element in root.iter():
         element.tag = _local(element.tag)
@@ -78,7 +78,7 @@ def inline(figure: Figure, *, title: str, name: str) -> str:
 
 
 def write_figure(figure: Figure, stem: Path) -> None:
-    """Replace `stem`.svg and `stem`.png by the figure on a white ground."""
+    """Replace `stem`.svg and `stem`.png by the figure on a white background."""
     with replacing(stem.with_name(f"{stem.name}.svg")) as partial:
         partial.write_bytes(_svg(figure, salt=stem.name, ground="white"))
     with replacing(stem.with_name(f"{stem.name}.png")) as partial, styled():

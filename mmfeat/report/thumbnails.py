@@ -16,7 +16,7 @@ from mmfeat.extract.images.read import decode_image
 from mmfeat.extract.images.sources import open_images
 
 SIDE = 192  # pixels
-MAT = 24  # grey around a picture that is not square
+MAT = 24  # grey level around a picture that is not square
 QUALITY = 72  # of JPEG: 4 to 10 kB
 MAX_PIXELS = 100_000_000
 MAX_BYTES = 4 * 2**20  # of all pictures of a page
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 class Thumbnails:
-    """Hands out pictures of a folder or address until `limit` or `max_bytes` is reached."""
+    """Pictures of a folder or address, at most `limit` of them and `max_bytes` in total."""
 
     def __init__(self, images: Path | str, *, limit: int, max_bytes: int = MAX_BYTES) -> None:
         self._images = open_images(images)

@@ -144,7 +144,7 @@ def test_a_spent_budget_keeps_what_is_fitted_and_the_same_call_goes_on(
         patch.setattr("time.monotonic", lambda: next(clock))
         outcome = run_cells(workspace, cells, objective="macro-f1", budget=1.0)
     assert outcome.runs == ()
-    assert [reason for _, reason in outcome.left_out] == ["the time was spent"]
+    assert [reason for _, reason in outcome.left_out] == ["the budget was spent"]
     (folder,) = workspace.runs.iterdir()
     assert (folder / "folds/image/0/head.json").exists()
     n_fitted: list[None] = []

@@ -42,7 +42,7 @@ def test_the_command(mmfeat: Mmfeat, project: Path) -> None:
         ("--head knn --trials 0", 2, "--trials"),
         ("done --head mlp --seed 1", 2, "leave out --head, --seed"),
         ("--head nohead", 1, "nohead"),
-        ("--head knn --objective precision-at-least", 1, "a search aims at"),
+        ("--head knn --objective precision-at-least", 1, "the objectives of a search are"),
         ("--head knn --objective none", 1, "an objective is one of"),
         ("--head knn --set neighbours=0", 1, "neighbours lies between"),
         ("--head knn --set k=1", 1, "'k' is not"),
