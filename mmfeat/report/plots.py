@@ -18,12 +18,7 @@ from mmfeat.types import Float64Array
 
 WIDTH = 380.0  # points; half of a wide page, and the width of a phone
 HEIGHT = 260.0
-FRAME = (
-    0.14,
-    0.16,
-    0.84,
-    0.74,
-)  # of axes in their figure; automatic layout takes twice as long
+FRAME = (0.14, 0.16, 0.84, 0.74)  # of axes in a figure; automatic layout takes twice as long
 COLUMNS = 4
 PANEL, ROOM, MARGIN = 62.0, 25.0, 6.0  # height of a panel, the label above it, the foot; points
 MAX_NAMED = 20  # with more classes, a scatter plot names only the worst
@@ -62,7 +57,7 @@ def precision_recall(curves: RunCurves) -> Figure | None:
 
 
 def f1_over_threshold(curves: RunCurves) -> Figure | None:
-    """A panel per class: F1 over the threshold, the chosen threshold and the band of the best cut."""
+    """A panel per class: F1 over the threshold, the chosen one and the band of the best."""
     if not curves.classes:
         return None
     figure, axes, corners = _panels(
