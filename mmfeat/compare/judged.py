@@ -1,4 +1,4 @@
-"""A run with what it decides on held-out folds, which is what comparisons judge."""
+"""A run with its label sets on held-out folds, which comparisons judge."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Judged:
 
     @property
     def way(self) -> tuple[int, int]:
-        """How the rows are divided: runs of one table that agree in this have the same folds."""
+        """The division into folds: runs of one table with equal values have the same folds."""
         return self.config.folds, self.config.seed
 
     def worth(self, how: str) -> float:
