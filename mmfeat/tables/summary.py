@@ -81,7 +81,8 @@ class TableSummary:
         else:
             where = f"of {self.format.label_col}, separated by {spelt(self.format.label_sep)}"
         mean, least, most = self.labels_per_row
-        without = f", {self.n_unlabelled} rows without" if self.n_unlabelled else ""
+        n_rows = "1 row" if self.n_unlabelled == 1 else f"{self.n_unlabelled} rows"
+        without = f", {n_rows} without" if self.n_unlabelled else ""
         return (
             f"labels: {len(self.label_rows)} {where}; {mean:.1f} per row ({least} to {most})"
             + without

@@ -54,3 +54,42 @@ def test_every_second_row_of_many_is_repaired() -> None:
     assert columns.n_rows == 10_000
     assert list(columns.values["Caption"]) == ['say "hi"', "c"] * 5000
     assert columns.notes[0].startswith("5000 rows were mended")
+
+
+@pytest.mark.parametrize(
+    ("lines", "delimiter"),
+    [
+        (["ImageID;Lesion, benign;Lesion, malignant\n", "a;0;1\n"], ";"),
+        (["ImageID\tLabels\n", "a\tx, y\n"], "\t"),
+        (["ImageID,a|b,Caption\n", "1,0,x\n"], ","),
+        ([], ","),
+    ],
+)
+def test_the_delimiter_gives_as_many_cells_in_every_row(lines: list[str], delimiter: str) -> None:
+    assert find_delimiter(lines) == delimiter
+
+
+@pytest.mark.parametrize("cell", ["two\rlines", '"two\rlines"'])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_lone_carriage_return_in_a_cell_stays_in_it(cell: str, end: str) -> None:
+    text = end.join(["a,b", f"1,{cell}", f"{cell},2", f"3,{cell}", ""])
+    assert rows(text) == [["a", "b"], ["1", "two\rlines"], ["two\rlines", "2"], ["3", "two\rlines"]]
+
+
+def test_lines_may_end_in_carriage_returns_alone_or_in_too_many() -> None:
+    assert rows('a,b\r1,"x\ny"\r2,z\r') == [["a", "b"], ["1", "x\ny"], ["2", "z"]]
+    assert rows("a,b\n1,x\r\r\n2,y\r\r\n") == [["a", "b"], ["1", "x"], ["2", "y"]]
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("1,2", "has 2: .*end it with ',' if its last cells are empty"),
+        ("1", "has 1: .*end it with ',,'"),
+        ("1,2,3,4", "has 4: .*quote the cells that hold ','"),
+        ('1,"x "y" z",3', "double the quotes"),
+    ],
+)
+def test_the_remedy_fits_what_is_wrong_with_a_row(row: str, message: str) -> None:
+    with pytest.raises(TableError, match=f"header .3.; row 0 .line 2. of t.csv .*{message}"):
+        rows(f"a,b,c\n{row}\n")

@@ -63,3 +63,12 @@ def test_the_rows_of_a_sheet_are_read_each_time_they_are_asked_for(tmp_path: Pat
     assert list(sheet.rows) == [["a", "1"]]
     put(path, "ImageID,Labels\na,2\n")
     assert list(sheet.rows) == [["a", "2"]]
+
+
+def test_a_repeated_name_in_a_header_is_refused_and_an_empty_one_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "s.csv"
+    path.write_text("ImageID,Labels,Labels\na,x,y\n")
+    with pytest.raises(TableError, match="'Labels' twice"):
+        read_sheet(path)
+    path.write_text("ImageID,Labels,,\na,x,,\n")
+    assert list(read_sheet(path).column("Labels")) == ["x"]

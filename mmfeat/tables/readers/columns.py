@@ -34,7 +34,7 @@ class Columns:
         for name in self.values:
             if plain.setdefault(name.strip(), name) != name:
                 repeated.add(name.strip())
-        if all(name == stripped for stripped, name in plain.items()) and "" not in plain:
+        if list(plain) == list(self.values) and "" not in plain:
             return self
         plain.pop("", None)
         values = LazyCells(plain, self.values.__getitem__)
