@@ -110,7 +110,7 @@ class _Search:
         if name not in self.columns.values and self._is_default("id_col", name):
             other = self._respelt("id_col", name)
             if other is None and numbered:
-                self.notes.append(f"it has no column {name!r}: the rows are numbered from 0")
+                self.notes.append(f"no column {name!r}: the rows are numbered from 0")
                 return None
             name = other or name
         return self.required("id_col", name)
@@ -150,7 +150,7 @@ class _Search:
         means = "the table counts as unlabelled" if what == "labels" else "there are no captions"
         names = told_names(list(self.columns.values), ())
         if what == "labels" or not self._is_default(field, name):
-            self.notes.append(f"it has no column {name!r} of {what}, only {names}: {means}")
+            self.notes.append(f"no column {name!r}: {means}; its columns are {names}")
         return None
 
     def all_of(self, names: Sequence[str]) -> tuple[str, ...]:
@@ -169,7 +169,7 @@ class _Search:
                 "correct --label-cols",
             )
         if missing:
-            self.notes.append("it has none of the label columns; the table counts as unlabelled")
+            self.notes.append("no label column is there: the table counts as unlabelled")
             return ()
         return tuple(names)
 

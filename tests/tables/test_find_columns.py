@@ -14,7 +14,7 @@ from mmfeat.tables.several import read_tables
 from mmfeat.types import Table
 
 
-def read(folder: Path, text: str, name: str = "t.csv", **columns: object) -> Table:
+def read(folder: Path, text: str, name: str = "t.csv", /, **columns: object) -> Table:
     path = folder / name
     path.write_text(text)
     data = DataSettings(**columns)  # type: ignore[arg-type]

@@ -60,7 +60,7 @@ def read_columns(columns: Columns, names: Sequence[str], source: str) -> LabelCo
             parts.append(targets)
             labels += [f"{name}:{category}" for category in categories]
     check_number(len(labels), columns.n_rows, "the label columns", source)
-    notes = [f"{n_empty} empty cells of the label columns mean no"] if n_empty else []
+    notes = [f"{n_empty} empty cells of the label columns count as no"] if n_empty else []
     if told := [name for name in names if not bits[name]]:
         notes.append(f"labels are made of the categories of {', '.join(told[:MAX_TOLD])}")
     return LabelColumns(targets=np.hstack(parts), labels=tuple(labels), notes=tuple(notes))

@@ -14,8 +14,10 @@ from mmfeat.errors import TableError
 
 BAR, SEMICOLON, COMMA, BLANK = "|", ";", ",", " "
 SEPARATORS = (BAR, SEMICOLON, COMMA, BLANK)
+UNUSUAL = ("/", "&", "+", "\\", ":")  # that are asked about, never taken
 WHOLE = (BAR, SEMICOLON, "/", "^", "~")  # for cells of one label each: one that stands in none
 CLEAR = 0.6  # of the parts of the cells that hold a sign, those that stand in other cells, too
+SENTENCES = 0.2  # of the rows that have a part twice, as sentences do and label sets do not
 RARE = 0.05  # of the rows: a sign in fewer may be a slip
 
 
@@ -37,6 +39,10 @@ def find_separator(cells: Mapping[str, int], column: str, source: str) -> str:
     doubtful.
     """
     evidence = {sign: found for sign in SEPARATORS if (found := _evidence(cells, sign)) is not None}
+    for sign in UNUSUAL if evidence.keys() <= {BLANK} else ():
+        found = _evidence(cells, sign)
+        if found is not None and found.alone and found.shared >= CLEAR:
+            raise _doubtful([sign], found.example, cells, column, source)
     if not evidence:
         return BLANK
     sign = next(iter(evidence))
@@ -70,7 +76,9 @@ class _Evidence:
     apart: int  # rows with this sign and no stronger one
     shared: float  # of their parts, those that stand in other cells, too
     repeats: float  # of their rows, those that have a part twice, as sentences do
+    alone: bool  # a part is the whole of another cell
     coded: bool  # all parts are numbers, codes or single letters
+    signs: bool  # a part has neither letters nor digits, as in "salt & pepper"
     lone: bool  # there is no cell but the one that it cuts
     example: str
 
@@ -78,13 +86,15 @@ class _Evidence:
     def is_clear(self) -> bool:
         if self.sign in (BAR, SEMICOLON):
             return True
-        if self.repeats > 0.2:
+        if self.repeats > SENTENCES or self.signs:
             return False
+        if self.sign == COMMA and self.alone:
+            return True
         return self.coded or self.shared >= CLEAR or self.lone
 
 
 def _evidence(cells: Mapping[str, int], sign: str) -> _Evidence | None:
-    stronger = SEPARATORS[: SEPARATORS.index(sign)]
+    stronger = SEPARATORS[: SEPARATORS.index(sign)] if sign in SEPARATORS else ()
     split = {cell: split_labels(cell, sign) for cell in cells}
     apart = {cell for cell in cells if not any(other in cell for other in stronger)}
     cut = [cell for cell, parts in split.items() if len(parts) > 1]
@@ -102,6 +112,8 @@ def _evidence(cells: Mapping[str, int], sign: str) -> _Evidence | None:
         apart=sum(cells[cell] for cell in cut if cell in apart),
         shared=sum(seen[part] > 1 for part in parts) / len(parts),
         repeats=twice / rows,
+        alone=any(part in cells for part in parts),
+        signs=not all(any(c.isalnum() for c in part) for part in parts),
         coded=all(len(part) == 1 or any(c.isdigit() for c in part) for part in parts),
         lone=len(cells) == 1,
         example=cut[0],

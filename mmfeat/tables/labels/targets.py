@@ -19,7 +19,7 @@ def check_number(n_labels: int, n_rows: int, column: str, source: str) -> None:
         return
     raise TableError(
         f"there are at most {FREE_LABELS} labels, or as many as rows, and never over {MAX_LABELS}",
-        f"{column} of {source} has {n_labels} in {n_rows} rows, as free text or names of rows have",
+        f"{n_labels} in {n_rows} rows are read from {column} of {source}, which may be free text",
         "name the column of the labels with --label-col, or their separator with --label-sep",
     )
 
