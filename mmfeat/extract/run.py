@@ -14,14 +14,14 @@ from mmfeat.extract.encoders.base import Encoder
 from mmfeat.extract.engines.base import engine_name, find_engine
 from mmfeat.extract.engines.shared import fetch_shards, remove_shards, share
 from mmfeat.extract.engines.torchrun import help_with, is_helper
-from mmfeat.extract.images.missing import check_present
+from mmfeat.extract.images.missing import check_present, near_notes
 from mmfeat.extract.lock import sole_writer
 from mmfeat.extract.plan import Plan, Shard, make_plan
 from mmfeat.extract.prompts import LabelPrompts, add_prompts
 from mmfeat.extract.repeats import Repeats
 from mmfeat.extract.retry import retry
 from mmfeat.extract.summary import CheckedRows, ExtractSummary, summarise
-from mmfeat.store.layout import Rows
+from mmfeat.store.layout import Rows, Status
 from mmfeat.store.parts import find_store
 from mmfeat.store.reader import FeatureStore
 from mmfeat.store.shards import check_same, merge_shards, read_finished
@@ -74,9 +74,17 @@ def extract_table(
         if prompts:
             add_prompts(prompts, encoder=encoder, table=table, out=out)
     summary = summarise(out, already_complete=complete and not retry_failed, notes=table.notes)
-    if summary.already_complete and any(row.modality == "image" for row in summary.failed):
-        return replace(summary, notes=(*summary.notes, "--retry-failed tries failed images again"))
-    return summary
+    return replace(summary, notes=(*summary.notes, *_notes(plan, summary)))
+
+
+def _notes(plan: Plan, summary: ExtractSummary) -> tuple[str, ...]:
+    """What may help with images that failed."""
+    failed = [row for row in summary.failed if row.modality == "image"]
+    missing = [row.row for row in failed if row.status == Status.MISSING]
+    notes = near_notes(plan.table, plan.images, missing)
+    if summary.already_complete and failed:
+        return (*notes, "--retry-failed tries failed images again")
+    return notes
 
 
 def is_helping(settings: ExtractSettings) -> bool:

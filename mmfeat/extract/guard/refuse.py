@@ -45,7 +45,7 @@ def not_found(name: str) -> Refusal:
     """The refusal of a name that no file has, with what is odd about the name."""
     odd = []
     if name != name.strip():
-        odd.append(f"the name {name!r} begins or ends with a blank")
+        odd.append(f"the name '{name}' begins or ends with a blank")
     if "\\" in name:
         odd.append("the name has backslashes, and folders are separated by /")
     return Refusal(Status.MISSING, "; ".join(["there is no such file", *odd]))

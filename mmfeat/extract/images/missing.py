@@ -51,9 +51,15 @@ def too_many_missing(
     return ExtractError(
         "more than half of the images must be there",
         f"{seen} images of {table.source} are missing in {images}, e.g. that of row {row},"
-        f" {table.image_paths[row]!r}: {reason}",
+        f" '{table.image_paths[row]}': {reason}",
         remedy,
     )
+
+
+def near_notes(table: Table, images: Images, rows: Sequence[int]) -> tuple[str, ...]:
+    """A note about each of the first of `rows` whose image is there under nearly its name."""
+    found = [(row, *_explain(images, table.image_paths[row])) for row in rows[:EXPLAINED]]
+    return tuple(f"row {row}: {reason}" for row, reason, near in found if near is not None)
 
 
 def _explain(images: Images, name: str) -> tuple[str, Near | None]:
@@ -66,7 +72,7 @@ def _explain(images: Images, name: str) -> tuple[str, Near | None]:
     else:
         reason = near.why if near is not None and near.why else "there is no such file"
     if near is not None:
-        reason = f"{reason}, but {_short(near.folder / near.file)} is there"
+        reason = f"{reason} ({_short(near.folder / near.file)} is there)"
     return reason, near
 
 

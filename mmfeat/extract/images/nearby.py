@@ -64,9 +64,9 @@ def _spellings(name: str) -> Iterator[tuple[str, str]]:
     slashes = bare.replace("\\", "/")
     parts = [part for part in PurePosixPath(slashes).parts if part not in ("/", ".", "..")]
     if slashes != bare:
-        yield slashes, f"the name {name!r} has backslashes, and folders are separated by /"
+        yield slashes, f"the name '{name}' has backslashes, and folders are separated by /"
     elif bare != name:
-        yield bare, f"the name {name!r} begins or ends with a blank"
+        yield bare, f"the name '{name}' begins or ends with a blank"
     for form in ("NFC", "NFD"):
         yield (
             unicodedata.normalize(form, slashes),
@@ -77,10 +77,13 @@ def _spellings(name: str) -> Iterator[tuple[str, str]]:
     for suffix in (form for plain in SUFFIXES for form in (plain, plain.upper())):
         yield slashes + suffix, f"the name lacks the suffix {suffix}"
     path = PurePosixPath(slashes)
-    if path.name:
+    if path.name and path.suffix:
         for suffix in (form for plain in SUFFIXES for form in (plain, plain.upper())):
-            if path.suffix:
-                yield str(path.with_suffix(suffix)), f"the suffix is {suffix}, not {path.suffix}"
+            differs = " in case" * (suffix.lower() == path.suffix.lower())
+            yield (
+                str(path.with_suffix(suffix)),
+                f"the suffix differs{differs}: it is {suffix}, not {path.suffix}",
+            )
     yield unquote(slashes), "the name is written as in a URL"
     several = _SEVERAL.split(bare)
     if len(several) > 1:

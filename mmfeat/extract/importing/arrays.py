@@ -31,10 +31,8 @@ def read_array(path: Path, *, modality: str) -> NamedArray:
 
     Raises `ExtractError` for what is missing, broken, pickled, or no (n, d) array of numbers.
     """
-    if not path.is_dir() and not path.is_file():
-        raise ExtractError(
-            "the embeddings must be a file", f"{path} {why_no_file(path)}", "check the path"
-        )
+    if not path.is_dir():
+        _check_file(path)
     if not path.is_dir() and path.suffix not in ARRAYS:
         raise ExtractError(
             f"embeddings are a file of {', '.join(ARRAYS)}, or a folder of clip-retrieval",
@@ -45,6 +43,8 @@ def read_array(path: Path, *, modality: str) -> NamedArray:
         found = (
             _read_folder(path, modality) if path.is_dir() else ARRAYS[path.suffix](path, modality)
         )
+    except ExtractError:
+        raise
     except Exception as error:  # an unpickler raises anything on a damaged file
         found_text = str(error)
         if any(switch in found_text for switch in ("allow_pickle", "weights_only")):
@@ -53,11 +53,31 @@ def read_array(path: Path, *, modality: str) -> NamedArray:
     values = found.values
     if values.ndim != 2 or values.dtype.kind != "f" or 0 in values.shape:
         raise _broken(path, f"it has shape {values.shape} and type {values.dtype}")
-    if found.ids is not None and (
-        len(found.ids) != len(values) or len(set(found.ids)) != len(found.ids)
-    ):
-        raise _broken(path, f"{len(set(found.ids))} different ids stand beside {len(values)} rows")
+    if found.ids is not None:
+        _check_ids(found.ids, len(values), path)
     return found
+
+
+def _check_ids(ids: tuple[str, ...], n_rows: int, path: Path) -> None:
+    if len(ids) != n_rows:
+        raise _broken(path, f"{len(ids)} ids stand beside {n_rows} rows")
+    first: dict[str, int] = {}
+    for row, name in enumerate(ids):
+        if first.setdefault(name, row) != row:
+            n_different = len(set(ids))
+            raise _broken(
+                path,
+                f"{n_different} different ids stand beside {n_rows} rows: rows {first[name]} and"
+                f" {row} are both {name!r}",
+            )
+
+
+def _check_file(path: Path) -> None:
+    """Raise `ExtractError` for what is missing, and for a pipe or a device: one may wait for it."""
+    if not path.is_file():
+        raise ExtractError(
+            "the embeddings must be a file", f"{path} {why_no_file(path)}", "check the path"
+        )
 
 
 def _broken(path: Path, found: str) -> ExtractError:
@@ -117,8 +137,17 @@ def _by_key(found: dict[str, Any], modality: str) -> NamedArray:
     names = next((found[k] for k in ID_KEYS if k in found and np.ndim(found[k]) == 1), None)
     return NamedArray(
         values=np.asarray(matrices[key]),
-        ids=None if names is None else tuple(str(name) for name in names.tolist()),
+        ids=None if names is None else tuple(map(_as_text, names.tolist())),
     )
+
+
+def _as_text(name: Any) -> str:
+    """The text of an id; whole numbers as a table has them, whatever type they are kept in."""
+    if isinstance(name, bytes):
+        return name.decode("utf-8")
+    if isinstance(name, float) and name.is_integer():
+        return str(int(name))
+    return str(name)
 
 
 def _read_folder(folder: Path, modality: str) -> NamedArray:
@@ -130,8 +159,10 @@ def _read_folder(folder: Path, modality: str) -> NamedArray:
     parts = sorted((folder / CLIP_RETRIEVAL[modality]).glob("*.npy"), key=_part_number)
     if not parts:
         raise ValueError(f"it has no {CLIP_RETRIEVAL[modality]}/*.npy")
-    values = np.concatenate([np.load(part, allow_pickle=False) for part in parts])
     metadata = sorted((folder / "metadata").glob("*.parquet"), key=_part_number)
+    for part in (*parts, *metadata):
+        _check_file(part)
+    values = np.concatenate([np.load(part, allow_pickle=False) for part in parts])
     names: list[str] = []
     for part in metadata:
         table = pq.read_table(part)
@@ -140,17 +171,13 @@ def _read_folder(folder: Path, modality: str) -> NamedArray:
         )
         if column is None:
             return NamedArray(values=values)
-        names += [_file_name(str(value)) for value in table.column(column).to_pylist()]
+        names += [_as_text(value) for value in table.column(column).to_pylist()]
     return NamedArray(values=values, ids=tuple(names) or None)
 
 
 def _part_number(path: Path) -> int:
     digits = path.stem.rpartition("_")[2]
     return int(digits) if digits.isdigit() else 0
-
-
-def _file_name(text: str) -> str:
-    return Path(text).name
 
 
 ARRAYS: dict[str, Callable[[Path, str], NamedArray]] = {

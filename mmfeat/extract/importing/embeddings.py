@@ -16,6 +16,7 @@ import numpy as np
 
 from mmfeat.errors import ExtractError
 from mmfeat.extract.importing.arrays import NamedArray, read_array
+from mmfeat.extract.importing.matching import match_rows
 from mmfeat.extract.lock import sole_writer
 from mmfeat.extract.summary import ExtractSummary, summarise
 from mmfeat.store.layout import (
@@ -63,10 +64,12 @@ def store_embeddings(
     for modality in sources:
         check_modality(modality)
     files = {modality: Path(sources[modality]) for modality in in_order(sources)}
-    arrays = {
-        modality: _aligned(read_array(path, modality=modality), table, path)
+    found = {
+        modality: _aligned(read_array(path, modality=modality), table, path, modality=modality)
         for modality, path in files.items()
     }
+    arrays = {modality: array for modality, (array, _) in found.items()}
+    notes = (*table.notes, *(note for _, note in found.values() if note))
     half = all(array.dtype == np.float16 for array in arrays.values())
     dtype = "float16" if half else "float32"
     provenance: dict[str, Any] = {
@@ -89,7 +92,7 @@ def store_embeddings(
         if find_store(out) is not None:
             with FeatureStore.open(out) as store:
                 check_same(store.provenance, provenance, out)
-            return summarise(out, already_complete=True, notes=table.notes)
+            return summarise(out, already_complete=True, notes=notes)
         write_store(
             out,
             rows=Rows.of(table),
@@ -99,12 +102,14 @@ def store_embeddings(
             blocks=_blocks(table, arrays, dtype),
             prompts=embedded,
         )
-    return summarise(out, notes=table.notes)
+    return summarise(out, notes=notes)
 
 
-def _aligned(source: NamedArray, table: Table, path: Path) -> Embeddings:
-    """Give the rows of a source in the table's order, NaN for those that it lacks."""
-    values = source.values
+def _aligned(
+    source: NamedArray, table: Table, path: Path, *, modality: str
+) -> tuple[Embeddings, str]:
+    """Give the rows of a source in the table's order, NaN for those that it lacks; and a note."""
+    values, note = source.values, ""
     if source.ids is None:
         if len(values) != table.n_rows:
             raise ExtractError(
@@ -112,20 +117,24 @@ def _aligned(source: NamedArray, table: Table, path: Path) -> Embeddings:
                 f"{path} has {len(values)}, {table.source} has {table.n_rows}",
                 "import the embeddings of this table, or a source that names its rows",
             )
-        return values
-    row_of = {name: row for row, name in enumerate(source.ids)}
-    rows = np.array(
-        [row_of.get(id_, row_of.get(Path(id_).stem, -1)) for id_ in table.ids], np.int64
-    )
-    if (rows < 0).all():
+        aligned = values
+    else:
+        matching = match_rows(table, source.ids, path, modality=modality)
+        aligned = values[matching.rows]
+        aligned[matching.rows < 0] = np.nan
+        note = f"{modality}: {matching}"
+    if not _has_a_finite_row(aligned):
         raise ExtractError(
-            "the source must name the ids of the table",
-            f"{path} names e.g. {source.ids[0]!r}, {table.source} e.g. {table.ids[0]!r}",
-            "check --id-col, or that the source belongs to the table",
+            f"a row at least must have its {modality} embedding",
+            f"each of the {table.n_rows} rows of {path} has NaN or infinity",
+            "make the embeddings again, e.g. in another precision",
         )
-    aligned = values[rows]
-    aligned[rows < 0] = np.nan
-    return aligned
+    return aligned, note
+
+
+def _has_a_finite_row(values: Embeddings) -> bool:
+    starts = range(0, len(values), BLOCK_ROWS)
+    return any(np.isfinite(values[i : i + BLOCK_ROWS]).all(axis=1).any() for i in starts)
 
 
 def _prompts(path: Path, table: Table) -> Prompts | None:
