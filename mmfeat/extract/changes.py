@@ -30,7 +30,11 @@ def changed_rows(plan: Plan, status: NDArray[np.uint8], holder: Path, *, start: 
     return sorted(row for path, row in first.items() if plan.images.written(path) > written)
 
 
-def found_rows(plan: Plan, status: NDArray[np.uint8], *, start: int) -> list[int]:
-    """Rows from `start` on whose picture was missing and is there now; `status` as above."""
-    rows = (start + np.flatnonzero(status == Status.MISSING)).tolist()
-    return [row for row in rows if plan.images.written(plan.table.image_paths[row])]
+def mended_rows(plan: Plan, status: NDArray[np.uint8], holder: Path, *, start: int) -> list[int]:
+    """Rows from `start` on whose picture failed in `holder` and was put there or changed since."""
+    written = dict.fromkeys((start + np.flatnonzero(status == Status.MISSING)).tolist(), 0)
+    for code in (Status.CORRUPT, Status.TOO_LARGE, Status.REFUSED):
+        rows = (start + np.flatnonzero(status == code)).tolist()
+        written |= dict.fromkeys(rows, holder.stat().st_mtime_ns)
+    paths = plan.table.image_paths
+    return sorted(row for row, then in written.items() if plan.images.written(paths[row]) > then)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mmfeat.config import ExtractSettings
-from mmfeat.extract.changes import changed_rows, found_rows
+from mmfeat.extract.changes import changed_rows, mended_rows
 from mmfeat.extract.encoders.base import Encoder
 from mmfeat.extract.engines.base import engine_name, find_engine
 from mmfeat.extract.engines.shared import fetch_shards, remove_shards, share
@@ -167,7 +167,7 @@ def _is_done(plan: Plan, shard: Shard, path: Path) -> bool:
     changed: list[int] = []
     if block is not None and "image" in plan.modalities:
         changed = changed_rows(plan, block.status["image"], path, start=shard.start)
-        changed += found_rows(plan, block.status["image"], start=shard.start)
+        changed += mended_rows(plan, block.status["image"], path, start=shard.start)
     if block is not None and not changed:
         return True
     for row in changed[:1]:

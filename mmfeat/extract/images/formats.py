@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 
@@ -85,16 +86,16 @@ def readable_formats() -> tuple[str, ...]:
     return (*FORMATS, *avif, *(("HEIF",) if _has_heif() else ()))
 
 
-def describe(content: bytes) -> str:
-    """Say what a file is that none of `readable_formats` fits, and what to do about it."""
+def describe(content: bytes, formats: Sequence[str]) -> str:
+    """Say what a file is that is none of `formats`, and what to do about it."""
     head = content[:LOOKED_AT]
     for signature in SIGNATURES:
-        if signature.pattern.match(head) and signature.format in readable_formats():
+        if signature.pattern.match(head) and signature.format in formats:
             return f"the file begins as {signature.name} and is damaged; {DOWNLOAD}"
         if signature.pattern.match(head):
             return f"the file is {signature.name}, which is not read; {signature.remedy}"
     kind = "text" if _is_text(head) else "of an unknown kind"
-    return f"the file is {kind}, not one of {', '.join(readable_formats())}"
+    return f"the file is {kind}, not one of {', '.join(formats)}"
 
 
 def _is_text(head: bytes) -> bool:

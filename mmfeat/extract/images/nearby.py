@@ -72,8 +72,10 @@ def _spellings(name: str) -> Iterator[tuple[str, str]]:
             unicodedata.normalize(form, slashes),
             f"the name has its accents in another Unicode form ({form} is that of the file)",
         )
+    backslashes = "the name has backslashes, and " * (slashes != bare)
     for first in range(1, min(len(parts), MOST_TAILS)):
-        yield "/".join(parts[first:]), f"{'/'.join(parts[:first])!r} before the name is too much"
+        before = "/".join(parts[:first])
+        yield "/".join(parts[first:]), f"{backslashes}'{before}' before the name is too much"
     for suffix in (form for plain in SUFFIXES for form in (plain, plain.upper())):
         yield slashes + suffix, f"the name lacks the suffix {suffix}"
     path = PurePosixPath(slashes)
@@ -110,9 +112,10 @@ def _difference(name: str, found: str) -> str:
     one, other = (unicodedata.normalize("NFC", text) for text in (name, found))
     if one.casefold() == other.casefold():
         return "the name differs in case: upper and lower case letters are not the same"
+    suffix = ""
     if _fold(name) == _fold(_stem(found)):
-        return f"the name lacks the suffix {PurePosixPath(found).suffix}"
-    return "the name differs in case or in its zeros in front"
+        suffix = f", and lacks the suffix {PurePosixPath(found).suffix}"
+    return f"the name differs in case or in its zeros in front{suffix}"
 
 
 def _fold(text: str) -> str:

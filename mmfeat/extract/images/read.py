@@ -66,7 +66,7 @@ def _refusal_of(error: Exception, content: bytes) -> Refusal:
         case _RefusedError():
             return error.refusal
         case UnidentifiedImageError():
-            return Refusal(Status.CORRUPT, describe(content))
+            return Refusal(Status.CORRUPT, describe(content, readable_formats()))
         case MemoryError():
             return Refusal(Status.TOO_LARGE, "the image does not fit into memory")
         case UnknownRangeError():
