@@ -99,7 +99,7 @@ def test_rows_that_name_no_image_do_not_count(tmp_path: Path) -> None:
     few = replace(table, image_paths=("0.jpg", "none.jpg", *[""] * 10))
     assert extract(few, tmp_path, tmp_path / "a.h5").counts["image"] == {"ok": 1, "missing": 11}
     none = replace(table, image_paths=("",) * 12)
-    with pytest.raises(ExtractError, match="no row of .* names an image"):
+    with pytest.raises(ExtractError, match=r"no row of .* names an image"):
         extract(none, tmp_path, tmp_path / "b.h5")
 
 
@@ -109,14 +109,14 @@ def test_every_image_corrupt_is_an_error_and_most_are_not(tmp_path: Path) -> Non
         (tmp_path / "images" / f"{row}.jpg").write_bytes(b"<html>")
     assert extract(table, tmp_path, tmp_path / "a.h5").counts["image"] == {"ok": 1, "corrupt": 11}
     (tmp_path / "images" / "11.jpg").write_bytes(b"<html>")
-    with pytest.raises(ExtractError, match="all 12 rows .* HTML"):
+    with pytest.raises(ExtractError, match=r"all 12 rows .* HTML"):
         extract(table, tmp_path, tmp_path / "b.h5")
     assert not (tmp_path / "b.h5").exists()
 
 
 def test_every_caption_empty_is_an_error(tmp_path: Path) -> None:
     table = replace(make_table(tmp_path), captions=(" ",) * 12)
-    with pytest.raises(ExtractError, match="the caption is empty; name the column .* --text-col"):
+    with pytest.raises(ExtractError, match=r"the caption is empty; name the column .* --text-col"):
         extract(table, tmp_path, tmp_path / "a.h5")
 
 

@@ -20,11 +20,17 @@ GREY = np.arange(256, dtype=np.uint8).reshape(16, 16)
 WIDE = GREY.astype(np.uint16) * 257  # black 0, white 65535
 
 
-def read(values: NDArray[Any], kind: str, **options: Any) -> NDArray[np.uint8] | Refusal:
+def decode(values: NDArray[Any], kind: str, **options: Any) -> NDArray[np.uint8] | Refusal:
     out = io.BytesIO()
     Image.fromarray(values).save(out, kind, **options)
     found = decode_image(out.getvalue(), preprocessing=WHOLE, max_pixels=10**6, fast=False)
     return found if isinstance(found, Refusal) else found[0][..., 0]
+
+
+def read(values: NDArray[Any], kind: str, **options: Any) -> NDArray[np.uint8]:
+    found = decode(values, kind, **options)
+    assert not isinstance(found, Refusal), found
+    return found
 
 
 @pytest.mark.parametrize(
@@ -67,6 +73,6 @@ def test_a_black_picture_is_black() -> None:
     ids=["12-bits", "negative", "fractions", "huge", "nan", "inf", "negative-integers"],
 )
 def test_a_range_that_is_not_known_is_refused(values: NDArray[Any]) -> None:
-    found = read(values, "TIFF")
+    found = decode(values, "TIFF")
     assert isinstance(found, Refusal) and found.status == Status.REFUSED
     assert "scale it to 8 bits" in found.reason
