@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -72,3 +73,12 @@ def test_a_repeated_name_in_a_header_is_refused_and_an_empty_one_is_not(tmp_path
         read_sheet(path)
     path.write_text("ImageID,Labels,,\na,x,,\n")
     assert list(read_sheet(path).column("Labels")) == ["x"]
+
+
+def test_what_is_no_regular_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    for path, found in ((tmp_path / "pipe.csv", "a pipe"), (tmp_path, "a folder")):
+        with pytest.raises(TableError, match=found):
+            read_sheet(path)
+    with pytest.raises(TableError, match="a device"):
+        read_sheet(Path("/dev/zero"))

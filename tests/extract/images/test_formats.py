@@ -91,5 +91,5 @@ def test_mpo_is_read_as_its_first_picture() -> None:
     red.save(plain, "JPEG", quality=95)
     red.save(phone, "MPO", save_all=True, append_images=[other], quality=95)
     assert Image.open(phone).format == "MPO"
-    pictures = [np.asarray(decoded(file.getvalue())) for file in (phone, plain)]
-    assert pictures[0].shape == (8, 8, 3) and np.array_equal(*pictures)
+    first, same = (np.asarray(decoded(file.getvalue())) for file in (phone, plain))
+    assert first.shape == (8, 8, 3) and np.array_equal(first, same)
