@@ -79,6 +79,15 @@ def summarise(
         )
 
 
+def _remedy(failed: FailedRow) -> str:
+    """What to do where every row failed as this one."""
+    if failed.modality == "image":
+        return ALLOW
+    if failed.status == Status.EMPTY:
+        return "name the column of captions with --text-col, or use --modalities image"
+    return "use another --precision, or other weights (--pretrained)"
+
+
 @dataclass(frozen=True, kw_only=True)
 class CheckedRows:
     """A `Fill` that stops, before the store is finished, where most rows have no embedding.
@@ -121,9 +130,7 @@ class CheckedRows:
             f"a row at least must have its {modality} embedding",
             f"all {table.n_rows} rows of {table.source} failed, e.g. row {failed.row}"
             f" ({table.ids[failed.row]}): {failed.reason}",
-            ALLOW
-            if modality == "image"
-            else "name the column of captions with --text-col, or use --modalities image",
+            _remedy(failed),
         )
 
     def _missing(self, status: NDArray[np.uint8]) -> list[int]:

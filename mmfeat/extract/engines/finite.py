@@ -53,8 +53,12 @@ class FiniteCheck:
         return dict.fromkeys(places, refusal)
 
     def finish(self) -> None:
-        """Raise `EncoderError` where more than half of the embeddings so far are not finite."""
-        if 2 * self.n_failed <= self.n_seen:
+        """Raise `EncoderError` where more than half of the embeddings so far are not finite.
+
+        A few are not enough, unless the table or its shards have no more rows.
+        """
+        rows = min(self.plan.table.n_rows, self.plan.settings.shard_rows)
+        if 2 * self.n_failed <= self.n_seen or self.n_failed < min(ENOUGH, rows / 2):
             return
         others = " or ".join(name for name in ("fp32", "bf16") if name != self.precision)
         raise EncoderError(

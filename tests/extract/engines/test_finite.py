@@ -15,7 +15,7 @@ from mmfeat.store import FeatureStore
 from mmfeat.store.verify import verify_store
 from mmfeat.types import FloatArray, Table
 from tests.support.extraction import extract
-from tests.support.toy import ToyEncoder, make_table, write_table
+from tests.support.toy import SETTINGS, ToyEncoder, make_table, write_table
 
 
 class Broken(ToyEncoder):
@@ -91,3 +91,14 @@ def test_copies_of_a_picture_fail_with_it(tmp_path: Path) -> None:
     assert [failed.row for failed in summary.failed] == [0, 2]
     assert summary.counts == {"image": {"ok": 3, "corrupt": 2}}
     assert verify_store(tmp_path / "a.h5") == []
+
+
+def test_one_of_a_short_last_shard_is_no_reason_to_stop(tmp_path: Path) -> None:
+    table = captions(tmp_path, n_rows=41)
+    texts = (*("z" * row for row in range(1, 41)), "a")
+    table = replace(table, captions=texts)
+    encoder = Broken(np.nan, most=ord("a") % 97 + 2)
+    encoder.encode_images = ToyEncoder().encode_images  # type: ignore[method-assign]
+    settings = replace(SETTINGS, shard_rows=40)
+    summary = extract(table, tmp_path, tmp_path / "a.h5", encoder=encoder, settings=settings)
+    assert summary.counts["text"] == {"ok": 40, "corrupt": 1}
