@@ -14,7 +14,7 @@ from mmfeat.extract.encoders.base import Encoder
 from mmfeat.extract.engines.base import engine_name, find_engine
 from mmfeat.extract.engines.shared import fetch_shards, remove_shards, share
 from mmfeat.extract.engines.torchrun import help_with, is_helper
-from mmfeat.extract.images.missing import check_present, near_notes
+from mmfeat.extract.images.missing import check_present, near_hints
 from mmfeat.extract.lock import sole_writer
 from mmfeat.extract.plan import Plan, Shard, make_plan
 from mmfeat.extract.prompts import LabelPrompts, add_prompts
@@ -74,17 +74,17 @@ def extract_table(
         if prompts:
             add_prompts(prompts, encoder=encoder, table=table, out=out)
     summary = summarise(out, already_complete=complete and not retry_failed, notes=table.notes)
-    return replace(summary, notes=(*summary.notes, *_notes(plan, summary)))
+    return replace(summary, hints=_hints(plan, summary))
 
 
-def _notes(plan: Plan, summary: ExtractSummary) -> tuple[str, ...]:
+def _hints(plan: Plan, summary: ExtractSummary) -> tuple[str, ...]:
     """What may help with images that failed."""
     failed = [row for row in summary.failed if row.modality == "image"]
     missing = [row.row for row in failed if row.status == Status.MISSING]
-    notes = near_notes(plan.table, plan.images, missing)
+    hints = near_hints(plan.table, plan.images, missing)
     if summary.already_complete and failed:
-        return (*notes, "--retry-failed tries failed images again")
-    return notes
+        return (*hints, "--retry-failed tries failed images again")
+    return hints
 
 
 def is_helping(settings: ExtractSettings) -> bool:

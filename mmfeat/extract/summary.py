@@ -34,6 +34,8 @@ class ExtractSummary:
         Whether the store was there before and nothing had to be done.
     notes
         What the reader of the table mended or left out.
+    hints
+        How rows were matched, and what may help with those that failed.
     """
 
     path: Path
@@ -44,6 +46,7 @@ class ExtractSummary:
     truncated: dict[str, int]
     already_complete: bool
     notes: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """One line per modality, and the first failed rows."""
@@ -59,11 +62,16 @@ class ExtractSummary:
         lines += [f"  row {f.row} ({f.id}): {f.modality}: {f.reason}" for f in self.failed[:5]]
         if len(self.failed) > 5:
             lines.append(f"  and {len(self.failed) - 5} more: see `mmfeat inspect`")
+        lines += [f"  {hint}" for hint in self.hints]
         return "\n".join(lines)
 
 
 def summarise(
-    path: Path, *, already_complete: bool = False, notes: tuple[str, ...] = ()
+    path: Path,
+    *,
+    already_complete: bool = False,
+    notes: tuple[str, ...] = (),
+    hints: tuple[str, ...] = (),
 ) -> ExtractSummary:
     """Count what the store at `path` holds."""
     with FeatureStore.open(path) as store:
@@ -76,6 +84,7 @@ def summarise(
             truncated={m: int(flags.sum()) for m, flags in store.truncated.items()},
             already_complete=already_complete,
             notes=notes,
+            hints=hints,
         )
 
 

@@ -86,7 +86,7 @@ def test_half_of_the_images_may_be_missing_and_more_are_allowed_by_name(tmp_path
     half = renamed(table, ".jpg", "", slice(0, 6))
     summary = extract(half, tmp_path, tmp_path / "a.h5")
     assert summary.counts["image"] == {"ok": 6, "missing": 6}
-    assert any("row 0: the name lacks the suffix .jpg" in note for note in summary.notes)
+    assert any("row 0: the name lacks the suffix .jpg" in note for note in summary.hints)
     more = renamed(table, ".jpg", "", slice(0, 7))
     with pytest.raises(ExtractError, match="7 of 12 images"):
         extract(more, tmp_path, tmp_path / "b.h5")

@@ -56,8 +56,8 @@ def too_many_missing(
     )
 
 
-def near_notes(table: Table, images: Images, rows: Sequence[int]) -> tuple[str, ...]:
-    """A note about each of the first of `rows` whose image is there under nearly its name."""
+def near_hints(table: Table, images: Images, rows: Sequence[int]) -> tuple[str, ...]:
+    """A hint about each of the first of `rows` whose image is there under nearly its name."""
     found = [(row, *_explain(images, table.image_paths[row])) for row in rows[:EXPLAINED]]
     return tuple(f"row {row}: {reason}" for row, reason, near in found if near is not None)
 

@@ -69,7 +69,7 @@ def store_embeddings(
         for modality, path in files.items()
     }
     arrays = {modality: array for modality, (array, _) in found.items()}
-    notes = (*table.notes, *(note for _, note in found.values() if note))
+    hints = tuple(hint for _, hint in found.values() if hint)
     half = all(array.dtype == np.float16 for array in arrays.values())
     dtype = "float16" if half else "float32"
     provenance: dict[str, Any] = {
@@ -92,7 +92,7 @@ def store_embeddings(
         if find_store(out) is not None:
             with FeatureStore.open(out) as store:
                 check_same(store.provenance, provenance, out)
-            return summarise(out, already_complete=True, notes=notes)
+            return summarise(out, already_complete=True, notes=table.notes, hints=hints)
         write_store(
             out,
             rows=Rows.of(table),
@@ -102,14 +102,14 @@ def store_embeddings(
             blocks=_blocks(table, arrays, dtype),
             prompts=embedded,
         )
-    return summarise(out, notes=notes)
+    return summarise(out, notes=table.notes, hints=hints)
 
 
 def _aligned(
     source: NamedArray, table: Table, path: Path, *, modality: str
 ) -> tuple[Embeddings, str]:
-    """Give the rows of a source in the table's order, NaN for those that it lacks; and a note."""
-    values, note = source.values, ""
+    """Give the rows of a source in the table's order, NaN for those that it lacks; and a hint."""
+    values, hint = source.values, ""
     if source.ids is None:
         if len(values) != table.n_rows:
             raise ExtractError(
@@ -122,14 +122,14 @@ def _aligned(
         matching = match_rows(table, source.ids, path, modality=modality)
         aligned = values[matching.rows]
         aligned[matching.rows < 0] = np.nan
-        note = f"{modality}: {matching}"
+        hint = f"{modality}: {matching}"
     if not _has_a_finite_row(aligned):
         raise ExtractError(
             f"a row at least must have its {modality} embedding",
             f"each of the {table.n_rows} rows of {path} has NaN or infinity",
             "make the embeddings again, e.g. in another precision",
         )
-    return aligned, note
+    return aligned, hint
 
 
 def _has_a_finite_row(values: Embeddings) -> bool:
