@@ -25,8 +25,8 @@ from mmfeat.decide.expected_f1 import decode_expected_f1
 from mmfeat.decide.tune import tune
 from mmfeat.fit.fusion import FUSIONS
 from mmfeat.fit.fusion.fuse import fuse
-from mmfeat.fit.models.ensemble import Weights, fit_weights, mix
 from mmfeat.fit.models.head_model import HeadModel
+from mmfeat.fit.models.weights import Weights, fit_weights, mix
 from mmfeat.runs.folds import make_folds
 from mmfeat.types import Features, FloatArray, IntArray, OutOfFold, Targets
 

@@ -34,7 +34,7 @@ def fit(
 ) -> Run:
     """Fit a head across folds, keep its out-of-fold scores, and refit it on all rows.
 
-    A finished run of the same config and stores is taken as it is; an interrupted one goes on.
+    A finished run of the same config and stores is returned; an interrupted one is resumed.
 
     Parameters
     ----------
@@ -47,9 +47,9 @@ def fit(
     recipe
         Head, fusion, loss and settings under one name, see `mmfeat.fit.recipes.RECIPES`.
     name
-        Of the run; None: what it is and a hash of all of it.
+        Of the run; None: head, fusion, and a hash of the config and the stores.
     on_fit
-        Hears after each fitted head how many there are, and how many there will be.
+        Called as ``on_fit(done, total)`` after each fitted head.
     options
         `head`, `fusion`, `loss`, `folds`, `seed`, `max_memory`: see `mmfeat.config.FitSettings`,
         which has the defaults.

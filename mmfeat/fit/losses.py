@@ -1,6 +1,6 @@
 """Losses of multilabel heads: (logits, targets) -> scalar, safe for logits of any size.
 
-Written with the methods of the tensors they are given, so that listing them loads no torch.
+They only use methods of tensors, so that listing them does not import torch.
 Logits have shape (n, k); targets have shape (n, k), in [0, 1] (label smoothing makes them soft).
 """
 

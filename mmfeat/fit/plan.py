@@ -25,7 +25,7 @@ def plan_run(
 
     An ensemble finds its runs in `workspace`, and takes split, features and folds from them.
     Raises `PluginError` for an unknown name, and `ConfigError` for a setting that does not exist
-    or a head and a fusion that make no sense together.
+    or a head and a fusion that cannot be combined.
     """
     max_memory = None if options.max_memory is None else bytes_of(options.max_memory)
     chosen: dict[str, str] = {}

@@ -2,7 +2,7 @@
 
 1. the folds of this table, number and seed are read, or made and saved;
 2. every fold is scored by a model that never saw it; each fold's scores are kept beside the
-   run, so that an interrupted fit goes on at the fold it was in;
+   run, so that an interrupted fit resumes at its fold;
 3. the final model is refitted on all rows;
 4. scores, model and metrics are written, `DONE` last.
 """
@@ -53,9 +53,9 @@ def fit_run(
 ) -> Run:
     """Fit `config` on `training` and return the finished run.
 
-    A finished run of the same config and stores is taken as it is. `on_fit` is told after each
-    fitted head how many of the folds' heads there are, and how many there will be; what it
-    raises ends the fit, which the same call takes up again. Raises `RunError` where `name`
+    A finished run of the same config and stores is returned unchanged. ``on_fit(done, total)`` is
+    called after each fitted head; an exception that it raises ends the fit, which the same call
+    resumes. Raises `RunError` where `name`
     belongs to another config, and `FitError` where the data cannot be fitted.
     """
     model = build_model(config, workspace)
@@ -71,7 +71,7 @@ def fit_run(
             log.info("run %s continues where it stopped", run.name)
         folds = shared_folds(workspace, config, training)
         write_json(run.folder / "provenance.json", _provenance(training))
-        write_json(run.folder / "config.json", asdict(config))  # last: it says there is a run
+        write_json(run.folder / "config.json", asdict(config))  # last: it marks the run as begun
         model.reuse(partial(_finished_source, workspace, config, training))
         try:
             _fit(run, model, training, folds, on_fit)
@@ -98,7 +98,7 @@ def _fit(
     started = time.perf_counter()
     model.fit(training.features)
     seconds["refit"] = time.perf_counter() - started
-    if model.reused_seconds:  # the cost of a run is that of its parts, too
+    if model.reused_seconds:  # the cost of a run includes its parts
         seconds["taken"] = model.reused_seconds
     _write_run(run, model, scores, seconds)
 
@@ -212,7 +212,7 @@ def _write_run(run: Run, model: Model, scores: OutOfFold, seconds: dict[str, flo
         },
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "bytes": sum(p.stat().st_size for p in (run.folder / "head").rglob("*") if p.is_file()),
-        "peak_memory": peak_memory(),  # of the process, the features among it
+        "peak_memory": peak_memory(),  # of the process, including the features
     }
     write_json(run.folder / "metrics.json", document)
     run.finish()

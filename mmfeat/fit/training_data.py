@@ -19,8 +19,8 @@ from mmfeat.types import Features, IntArray, Targets
 
 Stores = tuple[str, tuple[str, ...], int | None]  # split, feature sets, memory: what is loaded
 
-# Of --max-memory, libraries take some 700 MiB. Rows that are read slice by slice take a quarter;
-# features are read at once where they take a twentieth: a fit makes float32 copies, up to two.
+# Libraries take some 700 MiB of --max-memory. Rows that are read slice by slice take a quarter.
+# Features of at most a twentieth are read at once: a fit makes up to two float32 copies of them.
 SHARE_OF_ROWS, SHARE_OF_STORES = 4, 20
 
 log = logging.getLogger(__name__)

@@ -1,6 +1,6 @@
 """Fusions: embeddings of several modalities become one matrix for a head, or scores are joined.
 
-A fusion is one function (`matrix`, `scores`) and one entry of `FUSIONS`; nothing else knows it.
+A fusion is one function (`matrix`, `scores`) and one entry of `FUSIONS`; nothing else refers to it.
 """
 
 from __future__ import annotations
@@ -118,12 +118,12 @@ FUSIONS: dict[str, Fusion] = {
 
 
 def get_fusion(name: str) -> Fusion:
-    """Give the fusion of that name; raise `PluginError` where there is none."""
+    """Return the fusion `name`; raise `PluginError` for an unknown name."""
     return FUSIONS[check_name(name, FUSIONS, "fusion")]
 
 
 def get_matrix_fusion(name: str) -> MatrixFusion:
-    """As `get_fusion`, of feature and learned fusions; raise `FitError` for a late one."""
+    """Return a feature or learned fusion; raise `FitError` for a late one."""
     fusion = get_fusion(name)
     if isinstance(fusion, LateFusion):
         raise FitError(
@@ -135,7 +135,7 @@ def get_matrix_fusion(name: str) -> MatrixFusion:
 
 
 def get_late_fusion(name: str) -> LateFusion:
-    """As `get_fusion`, of late fusions; raise `FitError` for another."""
+    """Return a late fusion; raise `FitError` for another kind."""
     fusion = get_fusion(name)
     if not isinstance(fusion, LateFusion):
         raise FitError(
@@ -147,7 +147,7 @@ def get_late_fusion(name: str) -> LateFusion:
 
 
 def sources_of(name: str) -> tuple[str, ...]:
-    """Give the fusions that have a head each: the sources of a late fusion, else itself."""
+    """Return the fusions that have a head each: the sources of a late fusion, else itself."""
     fusion = get_fusion(name)
     return fusion.sources if isinstance(fusion, LateFusion) else (name,)
 

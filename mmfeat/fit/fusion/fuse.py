@@ -19,7 +19,7 @@ from mmfeat.fit.fusion.rows import ModalityRows
 from mmfeat.store import StoredFeatures
 from mmfeat.types import Features, FloatArray, Fused, IntArray
 
-BYTES_OF_A_NUMBER = 16  # of a stream: as it is stored, two parts of a fusion, a shuffled copy
+BYTES_OF_A_NUMBER = 16  # of a stream: the stored one, two parts of a fusion, a shuffled copy
 
 
 def fuse(
@@ -28,11 +28,11 @@ def fuse(
     """Fuse the modalities of `features` into one float32 matrix (n, d) without NaN.
 
     Learned fusions get one block per modality, as `concat` does. With `normalise` off, the
-    embeddings are taken as they are stored. With `prompts`, the prompts of the labels come with
-    it, once per block.
+    embeddings are used as stored. With `prompts`, the result has the prompts of the labels, once
+    per block.
 
-    Raises `FitError` where a modality or the prompts that are needed are missing or where widths
-    must be equal and are not, and `PluginError` for an unknown fusion.
+    Raises `FitError` if a modality or the prompts are missing, or if widths differ that must be
+    equal, and `PluginError` for an unknown fusion.
     """
     fused = _fuse(features, fusion, normalise=normalise)
     return replace(fused, prompts=_fused_prompts(features, fused, fusion)) if prompts else fused
@@ -40,7 +40,7 @@ def fuse(
 
 @dataclass(frozen=True, kw_only=True)
 class FusedStream:
-    """The matrix that `fuse` makes, (n, `width`), made slice by slice, never held as a whole."""
+    """The matrix of `fuse`, (n, `width`), computed slice by slice and never held as a whole."""
 
     features: Features | StoredFeatures
     fusion: str
@@ -83,7 +83,7 @@ def fuse_stream(
     normalise: bool = True,
     prompts: bool = False,
 ) -> Fused[FusedStream]:
-    """As `fuse`, slice by slice as the rows are asked for; raises the same errors."""
+    """Like `fuse`, but slice by slice, on demand; raises the same errors."""
     none = fuse(features.part(slice(0)), fusion, normalise=normalise, prompts=prompts)
     width = none.values.shape[1]
     stream = FusedStream(features=features, fusion=fusion, normalise=normalise, width=width)

@@ -1,7 +1,7 @@
 """Functions of feature fusions: the modalities' rows become one matrix.
 
-A row that lacks a modality has zeros there: it carries no information side by side and in
-products. Sum, mean and maximum are those of the modalities that the row has.
+A row that lacks a modality has zeros in its place, side by side and in products. Sum, mean and
+maximum are those of the modalities that the row has.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def side_by_side(rows: ModalityRows) -> Fused[FloatArray]:
 
 
 def side_by_side_with_product(rows: ModalityRows) -> Fused[FloatArray]:
-    """Join one block per modality and one of their product, number by number."""
+    """Join one block per modality and one of their element-wise product."""
     widths = (*rows.widths, rows.width)
     values, (*modalities, product) = _blocks(rows, widths)
     reduce(lambda left, right: np.multiply(left, right, out=product), modalities)
@@ -29,7 +29,7 @@ def side_by_side_with_product(rows: ModalityRows) -> Fused[FloatArray]:
 
 
 def add(rows: ModalityRows) -> Fused[FloatArray]:
-    """Add the modalities, number by number."""
+    """Add the modalities element-wise."""
     arrays = rows.read_all()
     _, values = next(arrays)
     for _, other in arrays:
@@ -38,7 +38,7 @@ def add(rows: ModalityRows) -> Fused[FloatArray]:
 
 
 def average(rows: ModalityRows) -> Fused[FloatArray]:
-    """Average the modalities that a row has, number by number."""
+    """Average the modalities that a row has, element-wise."""
     fused = add(rows)
     count = np.sum([rows.present(modality) for modality in rows.modalities], axis=0)
     fused.values[:] /= np.maximum(count, 1, dtype=np.float32)[:, None]
@@ -46,7 +46,7 @@ def average(rows: ModalityRows) -> Fused[FloatArray]:
 
 
 def multiply(rows: ModalityRows) -> Fused[FloatArray]:
-    """Multiply the modalities, number by number."""
+    """Multiply the modalities element-wise."""
     arrays = rows.read_all()
     _, values = next(arrays)
     for _, other in arrays:
@@ -55,7 +55,7 @@ def multiply(rows: ModalityRows) -> Fused[FloatArray]:
 
 
 def maximum(rows: ModalityRows) -> Fused[FloatArray]:
-    """Take the largest number of the modalities that a row has."""
+    """Take the element-wise maximum of the modalities that a row has."""
     arrays = rows.read_all()
     first, values = next(arrays)
     seen = rows.present(first)
@@ -78,7 +78,7 @@ def difference(rows: ModalityRows) -> Fused[FloatArray]:
 
 
 def _blocks(rows: ModalityRows, widths: tuple[int, ...]) -> tuple[FloatArray, list[FloatArray]]:
-    """Make a matrix of such blocks, and read the modalities into the first of them."""
+    """Allocate a matrix of such blocks, and read the modalities into the first of them."""
     values = np.empty((rows.n_rows, sum(widths)), dtype=np.float32)
     blocks = np.split(values, np.cumsum(widths)[:-1], axis=1)
     for modality, block in zip(rows.modalities, blocks, strict=False):

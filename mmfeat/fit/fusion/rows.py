@@ -1,4 +1,4 @@
-"""Rows of several modalities, read as float32 and normalised where a fusion wants them."""
+"""Rows of several modalities, read as float32 and normalised for a fusion."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mmfeat.errors import FitError
 from mmfeat.types import BoolArray, FeatureRows, Features, FloatArray
 
 BLOCK_ROWS = 256  # that are normalised at a time, which bounds the memory
-LEAST, MOST = 1e-20, 1e30  # sums of squares that lost nothing in float32
+LEAST, MOST = 1e-20, 1e30  # between these, sums of squares are exact enough in float32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,12 +81,12 @@ class ModalityRows:
             yield modality, rows
 
     def present(self, modality: str) -> BoolArray:
-        """Say for each row, of shape (n,), whether it has the modality."""
+        """Whether each row has the modality, of shape (n,)."""
         return present(self.features, modality)
 
 
 def present(features: FeatureRows, modality: str) -> BoolArray:
-    """Say for each row, of shape (n,), whether any feature set has an embedding of `modality`."""
+    """Whether any feature set has an embedding of `modality` for each row, of shape (n,)."""
     found = np.zeros(features.n_rows, dtype=bool)
     for start in range(0, features.n_rows, BLOCK_ROWS):
         rows = slice(start, start + BLOCK_ROWS)
@@ -109,7 +109,7 @@ def _to_unit_length(rows: FloatArray) -> None:
     if odd.any():
         block = rows[odd]
         block[~np.isfinite(block).all(axis=1)] = 0.0
-        # The largest number first: squares of what remains are what float32 can hold.
+        # Divided by its largest number first, a row's squares fit into float32.
         block /= np.maximum(np.abs(block).max(axis=1, keepdims=True, initial=0.0), 1e-30)
         block /= np.maximum(np.linalg.norm(block, axis=1, keepdims=True), 1e-30)
         rows[odd] = block

@@ -1,4 +1,4 @@
-"""What a fusion is: where modalities meet, what it takes, and the function that joins it."""
+"""What a fusion is: where modalities meet, what it needs, and the function that joins them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class FeatureFusion:
     Attributes
     ----------
     function
-        Reads the modalities and gives their matrix, float32 and finite.
+        Reads the modalities and returns their matrix, float32 and finite.
     modalities
-        Those that it takes; None stands for every modality of the features, two at least.
+        Those that it uses; None: every modality of the features, at least two.
     most
         The largest number of modalities that `function` can join; None where any number can.
     prompts

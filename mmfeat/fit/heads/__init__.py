@@ -19,7 +19,7 @@ HEADS: dict[str, Plugin] = {
 
 
 def __getattr__(name: str) -> Any:
-    """Give the class of a head by its own name, e.g. `LogReg`, loaded when it is asked for."""
+    """Return the class of a head by its name, e.g. `LogReg`; it is imported on first access."""
     for head, plugin in HEADS.items():
         if plugin.target.endswith(f":{name}"):
             return resolve(head, HEADS, "head")
@@ -27,5 +27,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """The registry and the classes of the heads, which are not loaded by this."""
+    """List the registry and the classes of the heads, without importing them."""
     return sorted(["HEADS", *(plugin.target.rpartition(":")[2] for plugin in HEADS.values())])

@@ -3,8 +3,8 @@
 A head is a dataclass of options (what `--set key=value` can change) plus what `fit` learned,
 in attributes that end in ``_``. Heads know neither tables nor HDF5.
 
-Classes without positives, or with only positives, are answered here with their constant rate:
-`_fit` and `_predict` only ever see classes that there is something to learn about.
+Classes without positives, or with only positives, are predicted here at their constant rate:
+`_fit` and `_predict` only see classes that have both values.
 """
 
 from __future__ import annotations
@@ -43,33 +43,33 @@ class Head(Estimator):
     Attributes
     ----------
     seed
-        Of everything random in the head: same machine, inputs and seed, same numbers.
+        Seeds all randomness: on one machine, the same inputs and seed give the same numbers.
     rounds_
-        After `fit`: the number of epochs or trees that was used; None where there is no such.
+        After `fit`: the number of epochs or trees that was used; None for heads without either.
     rates_
         After `fit`: the share of positives of each class, (k,) float64.
     blocks_
         After `fit`: the widths of the blocks of a row.
     prompts_
-        After `fit` of a head that compares with them: the prompts of the labels, (k, d).
+        After `fit` of a head that uses prompts: the prompts of the labels, (k, d).
     history_
-        After `fit`: the loss of each epoch on the rows `train` and `validation` (those that it
-        set aside), None where it is not finite; empty where the head has no epochs.
+        After `fit`: the loss of each epoch on the `train` and `validation` rows (held out from
+        training), None if it is not finite; empty for heads without epochs.
     """
 
     name: ClassVar[str]
-    uses_loss: ClassVar[bool] = False  # whether `--loss` means anything to this head
+    uses_loss: ClassVar[bool] = False  # whether `--loss` has an effect
     learns_fusion: ClassVar[bool] = False  # whether it can fuse its blocks by a learned module
     folds_together: ClassVar[bool] = False  # whether the fit of a fold depends on the others
-    relative_cost: ClassVar[float] = 1.0  # of a fit, against logistic regression; a rough guess
+    relative_cost: ClassVar[float] = 1.0  # of a fit, relative to logistic regression; a rough guess
     uses_prompts: ClassVar[bool] = False  # whether it compares rows with prompts of the labels
     streams: ClassVar[bool] = False  # whether `_fit` takes rows that are not all in memory
-    reads_parts: ClassVar[bool] = False  # whether it reads them in parts, which are fused then
-    ignored: ClassVar[dict[str, set[str]]] = {}  # option -> those that mean nothing beside it
+    reads_parts: ClassVar[bool] = False  # whether it reads them in parts, fused on reading
+    ignored: ClassVar[dict[str, set[str]]] = {}  # option -> those it overrides
 
-    seed: int = option(0, "of everything random", low=0, high=2**63 - 1)
+    seed: int = option(0, "of all randomness", low=0, high=2**63 - 1)
 
-    # Before `fit`; without annotations, or they were options.
+    # Values before `fit`; not annotated, because annotated attributes would become options.
     rounds_ = cast("int | None", None)
     blocks_ = cast("tuple[int, ...]", ())
     rates_ = np.empty(0)
@@ -80,7 +80,7 @@ class Head(Estimator):
     def _fit(self, x: Any, y: Targets, rows: IntArray, blocks: tuple[int, ...]) -> None:
         """Learn from the chosen `rows`, ascending, of `x`, (n, d), and of `y`, (n, k).
 
-        All classes have both values among these rows. A head copies no more of them than it must.
+        All classes have both values among these rows. A head copies as few of them as possible.
         `x` is a `FloatArray`; that of a head that `streams` or `reads_parts` is any `Matrix`.
         """
 
@@ -109,8 +109,8 @@ class Head(Estimator):
         `blocks` are the widths of the parts of a row (one block of all columns unless given) and
         `prompts`, (k, d), those of the labels (see `mmfeat.types.Fused`); a head that
         `uses_prompts` needs them. A class without positives, or with only positives, is predicted
-        at its constant rate. Raises `ConfigError` for an option that is out of its range, and
-        `FitError` for arrays of other shapes or values, and where training cannot go on.
+        at its constant rate. Raises `ConfigError` for an option of a wrong type or value, and
+        `FitError` for arrays of other shapes or values, and if training fails.
         """
         x, y = checked_matrix(X), checked_targets(Y)
         self._dtype = np.asarray(Y).dtype
@@ -120,7 +120,9 @@ class Head(Estimator):
     def predict_proba(self, X: FloatArray) -> FloatArray:
         """Give probabilities of shape (n, k) in [0, 1], float32, for `X` of shape (n, d)."""
         if not self.blocks_:
-            raise FitError("a head predicts after fit", "it was not fitted", "call fit first")
+            raise FitError(
+                "a head must be fitted before it predicts", "this one is not", "call fit first"
+            )
         x = checked_matrix(X)
         if x.shape[1] != sum(self.blocks_):
             raise FitError(
@@ -151,7 +153,7 @@ class Head(Estimator):
             yield replace(self)._learn(fused, y, rows)
 
     def for_refit(self, folds: Sequence[Self]) -> Self:
-        """Give this head with what the folds found, ready to be refitted on all rows."""
+        """Return an unfitted copy with what the folds found, to be fitted on all rows."""
         return replace(self)
 
     def search_space(self) -> Space:
@@ -169,8 +171,8 @@ class Head(Estimator):
             if fused.prompts is None:
                 raise FitError(
                     f"the head {self.name} compares rows with prompts of the labels",
-                    "it was given none",
-                    "give fit the prompts",
+                    "none were given",
+                    "pass prompts to fit",
                 )
             self.prompts_ = fused.prompts
         if self.learnable_.any():
@@ -182,7 +184,7 @@ class Head(Estimator):
         x, blocks = fused.values, fused.blocks
         if not (y.size and x.shape[1] and rows.size) or len(x) != len(y):
             raise FitError(
-                "a head needs rows of features (n, d) and targets (n, k), with no size 0",
+                "a head needs rows of features (n, d) and targets (n, k), none of them empty",
                 f"features have shape {x.shape}, targets {y.shape}",
                 "check the table and its label column",
             )
@@ -190,7 +192,7 @@ class Head(Estimator):
             raise FitError(
                 "blocks must be the widths of the parts of the features",
                 f"{blocks} do not sum to {x.shape[1]}",
-                "take both from mmfeat.fit.fusion.fuse.fuse",
+                "use the blocks that mmfeat.fit.fusion.fuse.fuse returns",
             )
         self.blocks_, self.rates_ = tuple(blocks), y[rows].mean(axis=0, dtype=np.float64)
         self.rounds_, self.history_ = None, {}
@@ -229,7 +231,7 @@ class Head(Estimator):
 
     @classmethod
     def from_settings(cls, settings: dict[str, str], *, seed: int, **given: Any) -> Self:
-        """Build the head from `--set` texts; raise `ConfigError` for a key or value it lacks."""
+        """Build the head from `--set` texts; raise `ConfigError` for a wrong key or value."""
         known = {k: v for k, v in options_of(cls).items() if k not in ("seed", *given)}
         options: dict[str, Any] = {}
         for key, text in settings.items():
@@ -246,12 +248,12 @@ class Head(Estimator):
         return head
 
     def check(self) -> None:
-        """Raise `ConfigError` for options out of their range, or that exclude each other."""
+        """Raise `ConfigError` for options of a wrong type or value, or that exclude each other."""
         check_options(self)
 
 
 def checked_matrix(X: Any) -> Any:
-    """Give `X` as it is where it is made in parts, else as an array (n, d) of finite numbers."""
+    """Return `X` unchanged if it is read in parts, else as an array (n, d) of finite numbers."""
     if hasattr(X, "buffer_rows"):
         return X
     if hasattr(X, "toarray") or np.iscomplexobj(X):
@@ -268,14 +270,18 @@ def checked_matrix(X: Any) -> Any:
             "features are an array of numbers, one row each", str(error), "give such an array"
         ) from error
     if x.ndim != 2:
-        raise FitError("features have the shape (n, d)", f"theirs is {x.shape}", "mend the array")
+        raise FitError(
+            "features must have the shape (n, d)", f"theirs is {x.shape}", "reshape them"
+        )
     if not np.isfinite(x.sum(dtype=np.float64)):  # of finite float32 numbers it always is
-        raise FitError("features are finite", "some are NaN or infinite", "mend the array")
+        raise FitError(
+            "features must be finite", "some are NaN or infinite", "replace or remove them"
+        )
     return x
 
 
 def checked_targets(Y: Any) -> Targets:
-    """Give `Y` as uint8 of shape (n, k); raise `FitError` for other shapes or values."""
+    """Return `Y` as uint8 of shape (n, k); raise `FitError` for other shapes or values."""
     y = np.asarray(Y)
     if y.ndim != 2:
         raise FitError(

@@ -1,4 +1,4 @@
-"""The side of a head that scikit-learn sees, without importing scikit-learn.
+"""The scikit-learn interface of a head, without importing scikit-learn.
 
 A head works wherever an estimator of multilabel indicator targets does: `clone`, `Pipeline`,
 `cross_val_predict`, `GridSearchCV`. See "Developing scikit-learn estimators" in its user guide.
@@ -36,7 +36,7 @@ class Estimator(ABC):
     def predict(self, X: FloatArray) -> Targets:
         """Give label sets of shape (n, k), 0 or 1: the labels of probability 0.5 or more.
 
-        They are of the type of the targets that `fit` was given.
+        Their dtype is that of the targets given to `fit`.
         """
         sets: Targets = (self.predict_proba(X) >= HALF).astype(self._dtype)
         return sets
@@ -73,7 +73,7 @@ class Estimator(ABC):
         return sum(self.blocks_)
 
     def __sklearn_tags__(self) -> Tags:
-        from sklearn.utils import (  # noqa: PLC0415 - it calls this; predicting does without it
+        from sklearn.utils import (  # noqa: PLC0415 - only scikit-learn calls this
             ClassifierTags,
             InputTags,
             Tags,

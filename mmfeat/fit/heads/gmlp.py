@@ -35,13 +35,13 @@ class GMLP(TorchHead):
     layers: int = option(2, "gated layers", low=1, high=1024)
     gate: str = option(
         "token",
-        "token mixes across the sequence; channel (with one token) gates the numbers of the vector",
+        "token: mixes across the sequence; channel (needs tokens=1): gates the numbers of a vector",
         choices=("token", "channel"),
     )
     dropout: float = option(0.4, "before the readout, or in the channel gates", low=0, high=0.99)
 
     def check(self) -> None:
-        """Raise `ConfigError` for options out of their range, and for many tokens in one vector."""
+        """Raise `ConfigError` for wrong options, and for several tokens with the channel gate."""
         super().check()
         if self.gate == "channel" and self.tokens > 1:
             raise ConfigError(
@@ -94,7 +94,7 @@ class Slices(nn.Module):
         self.bias = nn.Parameter(torch.zeros(tokens * len(blocks) * width))
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Cut each block into slices, the last one filled up with zeros, and project them."""
+        """Cut each block into slices, the last one padded with zeros, and project them."""
         parts = []
         biases = self.bias.view(len(self.blocks), self.tokens, 1, -1)
         blocks = torch.split(rows, self.blocks, dim=1)
@@ -114,7 +114,7 @@ class TokenGate(nn.Module):
         self.norm, self.gate_norm = nn.LayerNorm(width), nn.LayerNorm(width)
         self.value, self.gate = nn.Linear(width, width), nn.Linear(width, width)
         self.narrow = nn.Linear(width, width)
-        # The gate starts near 1, so that at first the layer is a plain one (section 2.1).
+        # The gate starts near 1, so that the layer begins as one without a gate (section 2.1).
         self.mix = nn.Parameter(torch.randn(length, length) * 1e-3)
         self.offset = nn.Parameter(torch.ones(length))
 
@@ -128,7 +128,7 @@ class TokenGate(nn.Module):
 
 
 class Readout(nn.Module):
-    """(length, b, width) -> logits (b, k): every token has its own matrix; their votes add up."""
+    """(length, b, width) -> logits (b, k): every token has its own matrix; the products add up."""
 
     def __init__(self, length: int, width: int, n_classes: int) -> None:
         super().__init__()
@@ -136,7 +136,7 @@ class Readout(nn.Module):
         self.bias = nn.Parameter(torch.zeros(n_classes))
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Add up what the tokens say about each class."""
+        """Sum the logits of all tokens."""
         return (tokens @ self.weight).sum(dim=0) + self.bias
 
 
@@ -153,7 +153,7 @@ class ChannelGate(nn.Module):
         """(b, d) -> (b, d)."""
         value = self.linear(rows)
         value = value * self.gate(self.norm(value)).sigmoid()
-        if len(rows) > 1 or not self.training:  # one row has no deviation to divide by
+        if len(rows) > 1 or not self.training:  # a batch of one row has no deviation
             value = self.batch_norm(value)
         out: Tensor = rows + self.dropout(value)
         return out

@@ -1,8 +1,8 @@
-"""Nearest neighbours by cosine: the cache model that any trained head must beat.
+"""Nearest neighbours by cosine: the cache model, a baseline for every trained head.
 
 As in Tip-Adapter (Zhang et al., arXiv:2111.03930, eq. 4) a neighbour at cosine s weighs
-exp(−sharpness (1 − s)); a class's share among the weights is its probability, drawn to the
-class's rate by `prior` pseudo-neighbours.
+exp(−sharpness (1 − s)); a class's share of the weights is its probability, shrunk towards
+the class's rate by `prior` pseudo-neighbours.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self, cast
 
 import numpy as np
-import torch  # turns float16 into float32 twenty times as fast as numpy
+import torch  # converts float16 to float32 twenty times as fast as numpy
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
@@ -37,14 +37,14 @@ class KNN(Head):
     relative_cost: ClassVar[float] = 0.3
     reads_parts: ClassVar[bool] = True
 
-    neighbours: int = option(50, "that vote", low=1, high=1e9)
-    sharpness: float = option(10.0, "of their weights: how fast they fall", low=0, high=1e6)
+    neighbours: int = option(50, "training rows that vote", low=1, high=1e9)
+    sharpness: float = option(10.0, "how fast their weights fall with distance", low=0, high=1e6)
     prior: float = option(1.0, "weight of the classes' rates, in neighbours", low=1e-6, high=1e9)
 
     _cache = cast("Cache | None", None)
 
     def search_space(self) -> Space:
-        """Few neighbours or many, all alike or the nearest most."""
+        """Few neighbours or many, with equal weights or weights that favour the nearest."""
         return {
             "neighbours": Range(self.neighbours, 5, 500, log=True, whole=True),
             "sharpness": Range(self.sharpness, 1.0, 100.0, log=True),
@@ -59,22 +59,22 @@ class KNN(Head):
         blocks: tuple[int, ...] | None = None,
         prompts: FloatArray | None = None,
     ) -> Self:
-        """Remember the rows; see `Head.fit`."""
+        """Store the rows; see `Head.fit`."""
         self._cache = None
         return super().fit(X, Y, blocks=blocks, prompts=prompts)
 
     def fit_folds(
         self, fused: Fused[Matrix], y: Targets, splits: Sequence[IntArray]
     ) -> Iterator[Self]:
-        """Yield one copy per split; all of them remember the same rows, once."""
-        cache = remembered(fused.values)
+        """Yield one copy per split; all share one cache of the rows."""
+        cache = make_cache(fused.values)
         for rows in splits:
             head = replace(self)
             head._cache = cache
             yield head._learn(fused, y, rows)
 
     def _fit(self, x: Matrix, y: Targets, rows: IntArray, blocks: tuple[int, ...]) -> None:
-        self._cache = remembered(x) if self._cache is None else self._cache
+        self._cache = make_cache(x) if self._cache is None else self._cache
         self._chosen, self._targets = rows, y[rows]
 
     def _predict(self, x: FloatArray) -> FloatArray:
@@ -93,7 +93,7 @@ class KNN(Head):
         return scores.clip(0, 1)
 
     def _against(self, x: FloatArray) -> Iterator[tuple[int, FloatArray]]:
-        """Yield minus the cosines of some rows of `x` with the cache's, and the first of them."""
+        """Yield the first row of each block of `x`, and its negated cosines to the cache."""
         assert self._cache is not None, "it was fitted"
         n_cached, width = len(self._chosen), x.shape[1]
         cached = torch.empty(min(CACHE_BLOCK_ROWS, n_cached), width)
@@ -123,7 +123,7 @@ class KNN(Head):
         self._chosen = np.arange(len(self._cache))
 
 
-def remembered(x: Matrix) -> Cache:
+def make_cache(x: Matrix) -> Cache:
     """Rows of length 1 in half precision."""
     cache = np.empty(x.shape, dtype=np.float16)
     for start in range(0, len(x), BLOCK_ROWS):

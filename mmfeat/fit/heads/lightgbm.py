@@ -1,10 +1,10 @@
 """Boosted trees, one set per class: the matrix is binned once and every class shares it.
 
-Boosters of different classes grow side by side, each on few threads, which uses small cores
-better than many threads on one tree. Each thread has a copy of the binned matrix, a byte per
-number, because LightGBM keeps the labels inside. A stream is binned slice by slice into one
-matrix, for all threads. Few bins do not make it smaller: where LightGBM packs them, four bits a
-number, it keeps as much memory that they were filled through (`buf_` of its `DenseBin`).
+Boosters of different classes are trained in parallel, each on few threads, which is faster than
+many threads on one small tree. Each worker has its own copy of the binned matrix, one byte per
+number, because LightGBM stores the labels in it. A stream is binned block by block into one matrix
+for all threads. Fewer bins save no memory: where LightGBM packs them into four bits, it keeps the
+buffer from which it packed them (`buf_` of its `DenseBin`).
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ from mmfeat.fit.heads.space import Choice, Range, Space
 from mmfeat.fit.heads.streaming import BLOCK_ROWS
 from mmfeat.types import FloatArray, IntArray, Matrix, Stream, Targets
 
-SET_ASIDE = 10  # one row in so many decides when to stop
+SET_ASIDE = 10  # one row in ten is held out to decide when to stop
 MIN_SET_ASIDE = 20
 MAX_WEIGHT = 20.0
-BUFFERS = 32  # of a stream, of 16 bytes a number: as many rows of one byte are half of --max-memory
-BIN_ROWS = 5000  # that bins are found on: LightGBM copies these, 12 bytes a number
+BUFFERS = 32  # rows of one-byte bins per buffered row of a stream: half of --max-memory
+BIN_ROWS = 5000  # rows that bins are found on; LightGBM copies them, 12 bytes per number
 
 log = logging.getLogger(__name__)
-# LightGBM prints, and forgets `verbosity` for a Sequence.
+# LightGBM prints by default, and ignores `verbosity` for a Sequence.
 lightgbm.register_logger(log, info_method_name="debug", warning_method_name="debug")
 
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """Turn what LightGBM raises, for instance where memory runs out, into `FitError`."""
+    """Turn errors of LightGBM, for instance when memory runs out, into `FitError`."""
     try:
         yield
     except LightGBMError as error:
@@ -59,7 +59,7 @@ def plain_errors() -> Iterator[None]:
 class LightGBM(Head):
     """One-vs-rest gradient boosting; options as declared below.
 
-    `threads` changes how long a fit takes, and no number.
+    `threads` affects the time of a fit, but not its result.
     """
 
     name: ClassVar[str] = "lightgbm"
@@ -68,24 +68,24 @@ class LightGBM(Head):
     reads_parts: ClassVar[bool] = True
     ignored: ClassVar[dict[str, set[str]]] = {"rounds": {"patience", "trees"}}
 
-    trees: int = option(150, "of a class, at most", low=1, high=1e9)
-    rounds: int | None = option(None, "trees of each class, exactly", low=1, high=1e9)
+    trees: int = option(150, "per class, at most", low=1, high=1e9)
+    rounds: int | None = option(None, "exact number of trees per class", low=1, high=1e9)
     patience: int = option(
         10,
-        "trees without progress on validation rows until it stops; 0: never",
+        "trees without improvement on validation rows before it stops; 0: never",
         low=0,
         high=1e9,
     )
-    leaves: int = option(7, "of a tree", low=2, high=131072)
+    leaves: int = option(7, "per tree", low=2, high=131072)
     lr: float = option(0.1, "learning rate", low=1e-9, high=1e3)
-    bins: int = option(63, "of a column", low=2, high=65535)
+    bins: int = option(63, "per column", low=2, high=65535)
     min_rows: int = option(20, "in a leaf", low=0, high=1e9)
     features: float = option(0.2, "share of the columns that a tree sees", low=1e-9, high=1)
     weights: str = option(
-        "none", "balanced lets positives weigh up to 20 times", choices=("none", "balanced")
+        "none", "balanced: positives weigh up to 20 times as much", choices=("none", "balanced")
     )
     threads: int = option(
-        0, "0: all cores, or OMP_NUM_THREADS of them; changes no number", low=0, high=1024
+        0, "0: all cores, or OMP_NUM_THREADS; does not affect the result", low=0, high=1024
     )
 
     _boosters = cast("Sequence[lightgbm.Booster]", ())
@@ -93,7 +93,7 @@ class LightGBM(Head):
     _planned = cast("NDArray[np.float64] | None", None)
 
     def search_space(self) -> Space:
-        """The trees' size and share of the data; their number is found by stopping early."""
+        """Size of the trees and share of the data; early stopping finds their number."""
         return {
             "lr": Range(self.lr, 0.03, 0.3, log=True),
             "leaves": Range(self.leaves, 4, 63, log=True, whole=True),
@@ -103,7 +103,7 @@ class LightGBM(Head):
         }
 
     def for_refit(self, folds: Sequence[Self]) -> Self:
-        """Give this head with each class's mean number of trees over the folds."""
+        """Return this head with each class's mean number of trees over the folds."""
         head = replace(self)
         nothing = np.full(len(folds[0].rates_), np.nan)  # of a fold without learnable classes
         found = np.stack([fold._counts if fold._counts.size else nothing for fold in folds])
@@ -116,7 +116,7 @@ class LightGBM(Head):
     @plain_errors()
     def _fit(self, x: Matrix, y: Targets, rows: IntArray, blocks: tuple[int, ...]) -> None:
         if isinstance(x, np.ndarray) or x.in_memory:
-            n_workers = min(self.threads or available_threads(), y.shape[1])  # each has a copy
+            n_workers = min(self.threads or available_threads(), y.shape[1])  # each with a copy
             self._grow(x, y, rows, n_workers)
         else:
             self._check_memory(x)
@@ -170,7 +170,7 @@ class LightGBM(Head):
         self.rounds_ = max(1, round(float(np.nanmean(self._counts))))
 
     def _check_memory(self, x: Stream) -> None:
-        """Raise `FitError` where all rows, as the refit has them, are too many for the stream."""
+        """Raise `FitError` if the bins of all rows, which the refit needs, exceed the memory."""
         n_bytes = 1 if self.bins < 256 else 2  # a number
         most = BUFFERS * x.buffer_rows // n_bytes
         if len(x) > most:
@@ -213,7 +213,7 @@ class LightGBM(Head):
             "feature_fraction": self.features,
             "num_threads": n_threads,
             "seed": self.seed,
-            # What `seed` makes of it for arrays; LightGBM forgets that for a Sequence.
+            # LightGBM derives this from `seed` for arrays, but not for a Sequence.
             "data_random_seed": ((214013 * self.seed + 2531011) % 2**32 >> 16) % 2**15 % 32767,
             "deterministic": True,
             "force_col_wise": True,
@@ -263,7 +263,7 @@ class ChosenRows(lightgbm.Sequence):  # type: ignore[misc]
 
 
 def copied(data: Any, params: dict[str, Any]) -> Any:
-    """A copy of a binned matrix, not binned again; None stays."""
+    """Copy a binned matrix without binning it again; None stays None."""
     if data is None:
         return None
     return data.subset(np.arange(data.num_data()), params=params).construct()

@@ -1,8 +1,8 @@
 """L2-regularised logistic regression of all classes, and all folds, at once.
 
 C is scikit-learn's: the objective is C × sum of log-losses + |w|²/2 with a free offset. Without
-a given C, nine of them are fitted, each warm-started from the last, and the one with the best
-out-of-fold score is taken. The choice for a fold looks at the scores of the other folds only.
+a given C, nine values are fitted, each warm-started from the previous one, and the value with the
+best out-of-fold score is chosen. The choice for a fold uses the scores of the other folds only.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from mmfeat.types import FloatArray, Fused, IntArray, Matrix, Stream, Targets
 
 log = logging.getLogger(__name__)
 
-# The path for rows of length 1; other features divide it by their mean squared length.
+# For rows of length 1; for other rows it is divided by their mean squared length.
 PATH = np.logspace(-1, 3, 9)
-PATH_TOLERANCE = 1e-3  # of the costs that C is chosen by; the chosen one is then solved well
-WORSE_POINTS = 2  # the path ends where so many points in a row are worse for every choice
+PATH_TOLERANCE = 1e-3  # while C is chosen; the chosen C is then solved to `tolerance`
+WORSE_POINTS = 2  # the path ends after this many points that are worse for every fold
 INNER_FOLDS = 3
 BLOCK_PROBLEMS = 128  # that are solved together, which bounds the memory
 
@@ -52,7 +52,7 @@ class LogReg(Head):
     ignored: ClassVar[dict[str, set[str]]] = {"C": {"choose", "criterion"}}
 
     C: float | None = option(
-        None, "of scikit-learn; none: chosen along a path", low=1e-12, high=1e12
+        None, "as in scikit-learn; none: chosen along a path", low=1e-12, high=1e12
     )
     choose: str = option(
         "shared", "one C for all classes, or one for each", choices=("shared", "per-class")
@@ -60,7 +60,7 @@ class LogReg(Head):
     criterion: str = option("log-loss", "by which C is chosen", choices=("log-loss", "ap"))
     tolerance: float = option(3e-9, "of the objective, relative", low=1e-12, high=1)
     max_steps: int = option(500, "of L-BFGS", low=1, high=1e9)
-    device: str = option("auto", "where it is fitted", choices=DEVICES)
+    device: str = option("auto", "to fit on", choices=DEVICES)
 
     _weights = np.empty((0, 0), dtype=np.float32)
     _offsets = np.empty(0, dtype=np.float32)
@@ -100,7 +100,7 @@ class LogReg(Head):
                 kept.append(solver.w.clone())
                 best = [self._choice(np.delete(costs, f, axis=0)) for f in range(len(splits))]
                 if np.max(best) <= point - WORSE_POINTS:
-                    break  # a larger C costs most to fit and overfits more still
+                    break  # a larger C takes longest to fit and overfits more
             for fold, head in enumerate(heads):
                 head._costs = costs[fold]
             chosen = np.stack(
@@ -114,7 +114,7 @@ class LogReg(Head):
             yield head
 
     def search_space(self) -> Space:
-        """How C is chosen, which the head does itself; C only where it is given."""
+        """How the head chooses C; C itself only if it is given."""
         if self.C is not None:
             return {"C": Range(self.C, 0.1, 1000.0, log=True)}
         return {
@@ -150,7 +150,7 @@ class LogReg(Head):
     def _chosen(
         self, solver: Solver, x: Matrix, y: Targets, blocks: tuple[int, ...]
     ) -> NDArray[np.float64]:
-        """C for each class that can be learned."""
+        """C for each learnable class."""
         if self.C is not None:
             return np.full(y.shape[1], self.C)
         path = solver.path()
@@ -189,7 +189,7 @@ class LogReg(Head):
 
 
 class Solver:
-    """The problems of all folds and classes: columns (fold, class), some at a time."""
+    """The problems of all folds and classes, a column each, solved in blocks."""
 
     def __init__(
         self,
@@ -217,7 +217,7 @@ class Solver:
         self.w[-1] = torch.from_numpy(np.log(rates / (1 - rates))[class_of])
 
     def path(self) -> NDArray[np.float64]:
-        """The values of C to try on rows like these, whatever their scale."""
+        """The values of C to try, adapted to the scale of the rows."""
         diagonal = self.gram.diagonal().double()
         length = float(diagonal[:-1].sum() / diagonal[-1])  # squared, the mean of the rows
         path: NDArray[np.float64] = PATH / max(length, 1e-30)
@@ -236,7 +236,7 @@ class Solver:
             )
             if not bool(done.all()):
                 log.warning(
-                    "%d logistic regressions reached %d steps before the tolerance",
+                    "%d logistic regressions did not reach the tolerance in %d steps",
                     int((~done).sum()),
                     self.max_steps,
                 )

@@ -1,4 +1,4 @@
-"""The MLP head: hidden layers with GELU and dropout; optionally many members in one network."""
+"""The MLP head: hidden layers with GELU and dropout; optionally an ensemble in one network."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class MLP(TorchHead):
     dropout: float | None = option(None, "none: as in the preset", low=0, high=0.99)
     members: int = option(
         1,
-        "networks that share their matrices and own their scales, averaged in probability"
+        "networks with shared matrices and own scales, whose probabilities are averaged"
         " (BatchEnsemble as in TabM, arXiv:2410.24210)",
         low=1,
         high=1024,
@@ -98,9 +98,9 @@ class Members(nn.Module):
 
 
 class EnsembleLinear(nn.Module):
-    """One matrix for all members, with own scales before and after it (TabM, eq. 4).
+    """One matrix for all members, each with its own scales before and after it (TabM, eq. 4).
 
-    Only the first layer's scales start apart, as random signs; the others start at 1.
+    Only the scales of the first layer start as random signs; the others start at 1.
     """
 
     def __init__(self, wide: int, narrow: int, members: int, *, random_signs: bool) -> None:

@@ -1,7 +1,7 @@
 """Options of heads: each is a field with its type, default, allowed values and meaning.
 
-What is declared with `option` is all that there is to say: `--set` texts are parsed by it, values
-are checked by it before a fit begins, and `mmfeat list heads NAME` prints it.
+A declaration with `option` is all that is needed: it parses `--set` texts, checks values before a
+fit begins, and is what `mmfeat list heads NAME` prints.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def option(
 def options_of(head: type) -> dict[str, Option]:
     """The options of a head's class by name, with the types as `typing.get_type_hints` gives them.
 
-    A field without `option` is one as well, of which only the type is known.
+    A field without `option` is an option, too; only its type is known.
     """
     hints = get_type_hints(head)
     return {
@@ -100,15 +100,15 @@ def check_options(head: object) -> None:
 
 
 def check_none_is_ignored(settings: Mapping[str, object], ignored: Mapping[str, set[str]]) -> None:
-    """Raise `ConfigError` where a setting makes another one mean nothing.
+    """Raise `ConfigError` where one setting overrides another.
 
-    `ignored` names for an option those that it replaces, once it is given.
+    `ignored` maps an option to the options that have no effect once it is set.
     """
     for name, others in ignored.items():
         lost = sorted(others & set(settings))
         if settings.get(name) is not None and lost:
             raise ConfigError(
-                f"{name} leaves nothing for {' and '.join(lost)} to decide",
+                f"{name} overrides {' and '.join(lost)}",
                 f"both {name} and {lost[0]} are set",
                 f"leave out {' and '.join(lost)}, or {name}",
             )

@@ -1,6 +1,6 @@
-"""What a search may try for an option of a head: a range of numbers, or some choices.
+"""The values that a search may try for an option: a range of numbers, or some choices.
 
-Each holds the value to start from, which is always one of those to try.
+Both hold the start value, which is always among the values to try.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 class Range:
     """Numbers from `low` to `high`, both included; widened where `start` lies outside.
 
-    `log` spreads them evenly over orders of magnitude, and `whole` keeps to integers. A range
-    over orders of magnitude cannot hold 0: there it starts at its lower end.
+    `log` spreads them evenly over orders of magnitude, and `whole` restricts them to integers. A
+    logarithmic range cannot contain 0; its lower end replaces a start of 0.
     """
 
     start: float
@@ -32,7 +32,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of `among`, to which `start` is added where it is missing."""
+    """One of `among`; `start` is added if it is missing."""
 
     start: Any
     among: tuple[Any, ...]

@@ -1,8 +1,8 @@
 """Passes over rows that do not fit into memory: in their order, or shuffled.
 
-A shuffled pass takes short blocks of neighbouring rows in random order, as many as may be in
-memory at once, and shuffles the rows among them: what a shuffle of all rows would do, unless
-rows that stand far apart are still alike. Files are read in blocks, never row by row.
+A shuffled pass reads blocks of consecutive rows in random order, as many as may be in memory at
+once, and shuffles the rows among them. This is close to a shuffle of all rows, unless similar rows
+form runs much longer than a block. Files are read in blocks, never row by row.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import numpy as np
 from mmfeat.core.memory import give_back_freed
 from mmfeat.types import FloatArray, IntArray, Matrix, Stream
 
-BLOCK_ROWS = 1024  # neighbours that stay together until the shuffle among blocks
-PASS_ROWS = 2048  # that a pass in order reads at a time
+BLOCK_ROWS = 1024  # consecutive rows that are read together
+PASS_ROWS = 2048  # rows that a pass in order reads at a time
 
 
 @dataclass(frozen=True)
 class Shared:
-    """A `mmfeat.types.Stream` with several readers, each of whom holds a share of its rows."""
+    """A `mmfeat.types.Stream` with several readers, each with a share of its memory."""
 
     stream: Stream
     readers: int
@@ -39,7 +39,7 @@ class Shared:
 
     @property
     def in_memory(self) -> bool:
-        """Whether it gives any rows, by an index array."""
+        """Whether rows can be chosen by an index array."""
         return self.stream.in_memory
 
     def __len__(self) -> int:
@@ -50,14 +50,14 @@ class Shared:
 
 
 def in_memory(x: Matrix) -> bool:
-    """Whether any rows of `x` are at hand, in any order: ``x[rows]``."""
+    """Whether ``x[rows]`` can choose rows in any order."""
     return isinstance(x, np.ndarray) or x.in_memory
 
 
 def in_order(x: Matrix, rows: IntArray) -> Iterator[tuple[slice, FloatArray]]:
-    """Yield the chosen `rows` of `x`, in ascending order, with where they stand in `rows`.
+    """Yield the chosen `rows` of `x`, ascending, after their positions in `rows`.
 
-    The next rows are read while the caller works on these.
+    The next part is read while the caller processes the current one.
     """
     with ThreadPoolExecutor(1) as reader:
         parts = _parts(x, rows)
@@ -65,7 +65,7 @@ def in_order(x: Matrix, rows: IntArray) -> Iterator[tuple[slice, FloatArray]]:
         while (part := coming.result()) is not None:
             coming = reader.submit(next, parts, None)
             yield part
-    give_back_freed()  # what the reader's thread had
+    give_back_freed()  # the memory of the reader's thread
 
 
 def _parts(x: Matrix, rows: IntArray) -> Iterator[tuple[slice, FloatArray]]:
@@ -80,9 +80,9 @@ def _parts(x: Matrix, rows: IntArray) -> Iterator[tuple[slice, FloatArray]]:
 def shuffled(
     x: Stream, rows: IntArray, *, n_batches: int, permute: Callable[[int], IntArray]
 ) -> Iterator[tuple[IntArray, FloatArray]]:
-    """Yield the chosen `rows`, ascending, of `x` in so many batches, with the rows they are.
+    """Yield the chosen `rows` of `x`, given ascending, in random order: `n_batches` (rows, values).
 
-    `permute` draws a permutation of so many numbers.
+    ``permute(n)`` draws a permutation of n numbers.
     """
     sizes = np.diff(np.linspace(0, len(rows), n_batches + 1).astype(np.int64)).tolist()
     edges = np.arange(0, len(x) + BLOCK_ROWS, BLOCK_ROWS)

@@ -2,8 +2,8 @@
 
 As CLIP classifies (Radford et al., arXiv:2103.00020, section 3.1), with a sigmoid in place of the
 softmax because a row has several labels: the probability of a label is
-sigmoid(scale × cosine + offset), with one scale and one offset for all labels, of least log-loss
-on the rows of `fit` (Platt 1999). What any trained head must beat.
+sigmoid(scale × cosine + offset), with one scale and one offset for all labels that minimise the
+log-loss on the rows of `fit` (Platt 1999). A baseline for every trained head.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mmfeat.decide.calibration.logistic import logistic
 from mmfeat.fit.heads.base import Head
 from mmfeat.types import FloatArray, IntArray, Targets
 
-MOST_CELLS = 1 << 22  # rows × labels that two numbers are fitted on: more only cost memory
+MOST_CELLS = 1 << 22  # rows × labels that the calibration is fitted on; more would only cost memory
 BLOCK_ROWS = 1024  # whose cosines are computed at a time
 
 
@@ -47,7 +47,7 @@ class ZeroShot(Head):
         return probabilities.astype(np.float32)
 
     def _cosines(self, x: FloatArray) -> FloatArray:
-        """Of each row to each label's prompt, (n, k): the mean over the blocks that it has."""
+        """Cosine of each row to each label's prompt, (n, k), averaged over the row's blocks."""
         prompts = self.prompts_[self.learnable_]
         total: FloatArray = np.zeros((len(x), len(prompts)), dtype=np.float32)
         n_present: FloatArray = np.zeros((len(x), 1), dtype=np.float32)

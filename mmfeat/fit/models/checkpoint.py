@@ -1,4 +1,4 @@
-"""Fitted heads of the folds, kept on disk so that an interrupted fit goes on where it stopped."""
+"""Fitted heads of the folds on disk, from which an interrupted fit resumes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def fold_checkpoints(
     y: Targets,
     splits: Sequence[IntArray],
 ) -> Iterator[Head]:
-    """Yield the fitted head of every fold, from `keep` where an earlier call left it."""
+    """Yield the fitted head of every fold; load it from `keep` if an earlier call saved it."""
     done = 0
     if keep is not None:
         while done < len(splits) and (keep / str(done) / "head.json").exists():

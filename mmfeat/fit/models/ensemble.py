@@ -1,9 +1,9 @@
 """An ensemble: the weighted mean of finished runs' probabilities, or of their logits.
 
-The weights are at least 0, sum to 1, and have the least log-loss on the runs' out-of-fold scores
-(stacking as in Breiman 1996, without an intercept). Those that mix a fold were fitted on the
-other folds, those of the final model on all rows. The runs' heads are copied into the ensemble,
-which then needs them no more.
+The weights are non-negative, sum to 1, and minimise the log-loss on the runs' out-of-fold scores
+(stacking as in Breiman 1996, without an intercept). The weights of a fold are fitted on the other
+folds, those of the final model on all rows. The heads of the runs are copied into the ensemble,
+which does not need the runs afterwards.
 """
 
 from __future__ import annotations
@@ -17,21 +17,18 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 from mmfeat.config import FitSettings
 from mmfeat.core.checks import check_choice
 from mmfeat.core.files import write_json
 from mmfeat.core.workspace import Workspace
 from mmfeat.errors import ConfigError, FitError, RunError
-from mmfeat.fit.fusion.scores import float32_logits
 from mmfeat.fit.heads.base import History
 from mmfeat.fit.heads.space import Space
 from mmfeat.fit.models.feature_model import not_cross_validated
 from mmfeat.fit.models.model import FILE, FindSource, Model, Reads, broken_model, load_model
 from mmfeat.fit.models.source import folds_of, labelled
-from mmfeat.metrics.probability import SMALLEST
+from mmfeat.fit.models.weights import Weights, fit_weights, mix
 from mmfeat.runs.config import FeatureSets, RunConfig
 from mmfeat.runs.listing import find_run
 from mmfeat.runs.run import Run
@@ -41,19 +38,17 @@ log = logging.getLogger(__name__)
 
 COPIED = ("config.json", "provenance.json")
 
-Weights = NDArray[np.float64]  # (runs,)
-
 
 @dataclass(kw_only=True)
 class Ensemble:
-    """Finished runs and how they are mixed; `--set` gives all of it.
+    """Finished runs and how they are averaged, as given by `--set`.
 
     Attributes
     ----------
     runs
         By name; written as ``runs=RUN1,RUN2``.
     average
-        What is mixed: ``probability`` or ``logit``.
+        What is averaged: ``probability`` or ``logit``.
     weights
         ``fitted`` or ``equal``.
     weights_
@@ -137,7 +132,7 @@ class Ensemble:
 
     @property
     def reused_seconds(self) -> float:
-        """0: its runs are inputs, not parts that it would have to fit."""
+        """0: its runs are inputs, not parts to be fitted."""
         return 0.0
 
     def search_space(self) -> Space:
@@ -179,7 +174,7 @@ class Ensemble:
         self.weights_ = self._fit_weights(scores, y)
 
     def fit(self, features: FeatureRows) -> Self:
-        """The final model is what `cross_validate` found in the end."""
+        """Keep the weights that `cross_validate` fitted on all rows."""
         if not self.weights_.size:
             raise not_cross_validated()
         shares = zip(self.runs, self.weights_, strict=True)
@@ -195,7 +190,7 @@ class Ensemble:
         """Write a copy of every run's head, config and provenance; `model.json` last."""
         for name, run in self.runs.items():
             target = folder / "members" / name
-            for file in ("head", *COPIED):  # or damage would be sealed as if it were sound
+            for file in ("head", *COPIED):  # a damaged file must not be copied and sealed again
                 run.verify(file)
             shutil.copytree(run.folder / "head", target / "head")
             for file in COPIED:
@@ -205,7 +200,7 @@ class Ensemble:
 
     @classmethod
     def load(cls, folder: Path, document: dict[str, Any], reads: Reads) -> Self:
-        """Read what `save` wrote; its runs then have nothing but a head."""
+        """Read what `save` wrote; its runs then consist of their heads."""
         try:
             weights = np.array(list(document["weights"].values()), dtype=np.float64)
             if weights.ndim != 1:
@@ -231,59 +226,6 @@ def _needed(workspace: Workspace | None) -> Workspace:
             "name the workspace",
         )
     return workspace
-
-
-def mix(parts: FloatArray, weights: Weights, average: str) -> FloatArray:
-    """The weighted mean of `parts`, (runs, n, k)."""
-    shares = weights[:, None, None].astype(np.float32)
-    if average == "probability":
-        mixed: FloatArray = (parts * shares).sum(axis=0)
-        return mixed.clip(0, 1)
-    return _sigmoid((float32_logits(parts) * shares).sum(axis=0))
-
-
-def _sigmoid(logits: NDArray[Any]) -> NDArray[Any]:
-    """In the precision of `logits`, which are at most 15 in size.
-
-    `mmfeat.core.numeric.sigmoid` rounds differently: scores of existing ensembles would change.
-    """
-    probabilities: NDArray[Any] = 1 / (1 + np.exp(-logits))
-    return probabilities
-
-
-def fit_weights(parts: FloatArray, targets: Targets, *, average: str) -> Weights:
-    """Weights (runs,), at least 0 and of sum 1, of least log-loss: a convex problem.
-
-    `parts` are probabilities of shape (runs, n) and `targets` of shape (n,).
-    """
-
-    def of_probabilities(weights: Weights) -> tuple[float, Weights]:
-        mixed = weights @ told
-        return float(-np.log(mixed).mean()), -(told / mixed).mean(axis=1)
-
-    def of_logits(weights: Weights) -> tuple[float, Weights]:
-        z = weights @ told
-        slope = told @ (_sigmoid(z) - targets) / len(targets)
-        return float((np.logaddexp(0, z) - targets * z).mean()), slope
-
-    if average == "logit":
-        told, loss = float32_logits(parts).astype(np.float64), of_logits
-    else:  # the probability of what came out
-        told = np.where(targets, parts, 1 - parts).clip(SMALLEST, 1).astype(np.float64)
-        loss = of_probabilities
-    equal = np.full(len(parts), 1 / len(parts))
-    found = minimize(
-        loss,
-        equal,
-        jac=True,
-        method="SLSQP",
-        bounds=[(0, 1)] * len(parts),
-        constraints={"type": "eq", "fun": lambda w: w.sum() - 1, "jac": np.ones_like},
-        options={"ftol": 1e-9},
-    )
-    weights: Weights = np.clip(found.x, 0, None)
-    weights /= weights.sum()
-    return weights if loss(weights)[0] <= loss(equal)[0] else equal
 
 
 def _scores(run: Run, features: FeatureRows, folds: IntArray) -> FloatArray:

@@ -33,7 +33,7 @@ class FeatureModel(ABC):
     Attributes
     ----------
     head, fusion, loss, seed, settings
-        What it was built from; together they make the same model again.
+        What it was built from, and can be built from again.
     sources
         By name; a feature or learned fusion is its own only source.
     """
@@ -60,10 +60,10 @@ class FeatureModel(ABC):
         settings: Mapping[str, str] | None = None,
         reads: Reads | None = None,
     ) -> Self:
-        """Make a model that is not fitted; `settings` are those of `--set`, see `ModelSettings`.
+        """Make an unfitted model; `settings` are those of `--set`, see `ModelSettings`.
 
-        Raises `ConfigError` for a wrong setting or a pair that makes no sense, and `PluginError`
-        for an unknown name.
+        Raises `ConfigError` for a wrong setting or a head and a fusion that cannot be combined,
+        and `PluginError` for an unknown name.
         """
         spec = get_fusion(fusion)
         if OF_FUSION[spec.kind] != cls.kind:
@@ -167,7 +167,7 @@ class FeatureModel(ABC):
 
     @property
     def reused_seconds(self) -> float:
-        """What the finished runs took of which it has reused parts."""
+        """Seconds of the finished runs whose parts it reuses."""
         return 0.0
 
     def search_space(self) -> Space:
@@ -179,11 +179,11 @@ class FeatureModel(ABC):
         return stores
 
     def reuse(self, find: FindSource) -> None:  # noqa: B027 - not every model has a use for it
-        """Take nothing: a model of one source is no more than that source."""
+        """Reuse nothing: a model of one source is that source."""
 
     @abstractmethod
     def _save_parts(self, folder: Path) -> int:
-        """Write the final parts, a numbered folder each; give how many there are."""
+        """Write the final parts, a numbered folder each; return their number."""
 
     @abstractmethod
     def _load_parts(self, folder: Path, n_parts: int) -> None:
@@ -209,9 +209,9 @@ class FeatureModel(ABC):
 
 
 def not_cross_validated() -> FitError:
-    """Make the error of a final model that is asked for too early."""
+    """Make the error for a final model without cross-validation."""
     return FitError(
-        "the final model is fitted by what the folds found",
+        "the final model needs the results of the folds",
         "there was no cross-validation",
         "run cross_validate to its end first",
     )

@@ -78,7 +78,7 @@ FindSource = Callable[[str, Head], ReusedSource | None]  # of a source, with its
 
 
 class Model(Protocol):
-    """What is fitted across folds, saved in a run, and predicts."""
+    """A model that is fitted across folds, saved in a run, and predicts."""
 
     kind: ClassVar[str]
 
@@ -111,12 +111,12 @@ class Model(Protocol):
 
     @property
     def history(self) -> dict[str, list[History]]:
-        """The losses that `cross_validate` saw, fold by fold, of each part trained in epochs."""
+        """The losses in `cross_validate`, fold by fold, of each part trained in epochs."""
         ...
 
     @property
     def reused_seconds(self) -> float:
-        """What the finished runs took of which it has reused parts."""
+        """Seconds of the finished runs whose parts it reuses."""
         ...
 
     def search_space(self) -> Space:
@@ -128,7 +128,7 @@ class Model(Protocol):
         ...
 
     def reuse(self, find: FindSource) -> None:
-        """Take parts of finished runs of the same data, as far as that changes no number."""
+        """Reuse parts of finished runs on the same data where that does not change the result."""
         ...
 
     def cross_validate(
@@ -142,14 +142,14 @@ class Model(Protocol):
         """Yield (fold, rows, probabilities) for every fold, by a model that never saw its rows.
 
         `folds` is (n,) in [0, K). With `checkpoints`, each fold's heads are saved in that folder
-        and taken from there when the same call is made again, which then goes on where it
-        stopped. `on_fit` gets the number of fitted heads after each, and that of all.
+        and loaded from there when the same call is made again, which resumes the fit.
+        ``on_fit(done, total)`` is called after each fitted head.
         Raises `FitError` where the features have no labels or do not fit the model.
         """
         ...
 
     def fit(self, features: FeatureRows) -> Self:
-        """Make the final model by what `cross_validate` found; it must have run to its end."""
+        """Make the final model from the results of `cross_validate`, which must be complete."""
         ...
 
     def predict_proba(self, features: Mapping[FeatureSets, Features]) -> FloatArray:

@@ -13,7 +13,7 @@ FINALS = ("refit", "average")
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSettings:
-    """Settings by whom they are for.
+    """Settings, grouped by what they apply to.
 
     Attributes
     ----------
@@ -21,7 +21,7 @@ class ModelSettings:
         Whether embeddings are scaled to length 1 before they are fused.
     in_sample
         Whether the meta-learner learns from scores of rows that the heads learned from, as in
-        Guo 2024; None where nothing was said.
+        Guo 2024; None if it is not set.
     final
         ``refit``: the final model is one of all rows, trained for as long as the folds found.
         ``average``: it is the mean of the folds' models.
@@ -39,7 +39,7 @@ class ModelSettings:
 
     @classmethod
     def parse(cls, settings: Mapping[str, str]) -> ModelSettings:
-        """Part ``key=value`` settings; raise `ConfigError` for a value of the wrong type.
+        """Split ``key=value`` settings; raise `ConfigError` for a value of the wrong type.
 
         `normalise`, `in_sample` and `final` are the model's, ``SOURCE.KEY`` is one source's, all
         others are every head's.

@@ -25,7 +25,7 @@ class Source:
     normalise: bool
 
     def fused(self, features: FeatureRows) -> Fused[Matrix]:
-        """What the head learns from; raise `FitError` where it has to hold what does not fit."""
+        """The input of the head; raise `FitError` if it needs rows in memory that do not fit."""
         assert isinstance(features, Features | StoredFeatures), "in memory or in their stores"
         prompts = self.head.uses_prompts
         if isinstance(features, Features) and not self.head.reads_parts:

@@ -92,20 +92,20 @@ class StackedModel(FeatureModel):
 
     @property
     def reused_seconds(self) -> float:
-        """What the finished runs took whose heads it has reused."""
+        """Seconds of the finished runs whose heads it reuses."""
         return sum(source.seconds for source in self.reused.values())
 
     def reuse(self, find: FindSource) -> None:
-        """Take sources that are finished runs of their own.
+        """Reuse sources that are finished runs of their own.
 
-        Out-of-fold scores and final heads have to be all that is needed of them.
+        This is possible if only their out-of-fold scores and final heads are needed.
         """
         if self.final != "refit" or self.in_sample:
             return
         found = {name: find(name, source.head) for name, source in self.sources.items()}
         self.reused = {name: source for name, source in found.items() if source is not None}
         if self.reused:
-            log.info("taken from finished runs: %s", ", ".join(self.reused))
+            log.info("reused from finished runs: %s", ", ".join(self.reused))
 
     def cross_validate(
         self,
@@ -120,7 +120,7 @@ class StackedModel(FeatureModel):
         if warning := twins_across(features, folds):
             log.warning(warning)
         if self.in_sample:
-            log.warning("the meta-learner learns from in-sample scores, which are too sure")
+            log.warning("the meta-learner learns from in-sample scores, which are overconfident")
         self.scores_, self.folds_ = {}, []
         heads: list[dict[str, Head]] = [{} for _ in parts]
         inside: list[dict[str, FloatArray]] = [{} for _ in parts]

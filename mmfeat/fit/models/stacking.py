@@ -1,8 +1,8 @@
 """Late fusions: one head per source, and a stacker that joins their scores.
 
-What a late fusion's sources are, how their scores become inputs and which meta-learner learns
-from these stands in `mmfeat.fit.fusion.FUSIONS`. A row that lacks a modality takes that
-modality's scores from the others, so that a sum or mean is made of what the row has.
+The sources of a late fusion, how their scores become inputs, and the meta-learner are declared in
+`mmfeat.fit.fusion.FUSIONS`. A row that lacks a modality gets that modality's scores from the
+others, so that a sum or mean is made of the modalities that the row has.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from mmfeat.types import FeatureRows, FloatArray, IntArray, Targets
 
 
 class Stacker:
-    """Scores of several heads become one; learned from scores of rows the heads never saw."""
+    """Combines the scores of several heads; fitted on scores of rows that they never saw."""
 
     def __init__(self, fusion: LateFusion, meta_learner: Head | None) -> None:
         self.fusion, self.meta_learner = fusion, meta_learner
@@ -72,7 +72,7 @@ class Stacker:
         return self._with(None if self.meta_learner is None else replace(self.meta_learner))
 
     def for_refit(self, folds: Sequence[Self]) -> Self:
-        """This stacker with what the folds found, e.g. the number of epochs."""
+        """This stacker with the results of the folds, e.g. the number of epochs."""
         if self.meta_learner is None:
             return self.copy()
         heads = [fold.meta_learner for fold in folds if fold.meta_learner is not None]

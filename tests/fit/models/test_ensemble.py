@@ -16,7 +16,8 @@ from mmfeat.config import FitSettings
 from mmfeat.core.workspace import Workspace
 from mmfeat.decide.tune import tune
 from mmfeat.errors import ConfigError, FitError, MmfeatError, RunError
-from mmfeat.fit.models.ensemble import Ensemble, fit_weights, mix
+from mmfeat.fit.models.ensemble import Ensemble
+from mmfeat.fit.models.weights import fit_weights, mix
 from mmfeat.fit.plan import plan_run
 from mmfeat.fit.run_fit import fit_run
 from mmfeat.fit.training_data import load_training

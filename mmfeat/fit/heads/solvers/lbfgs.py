@@ -5,7 +5,7 @@ Every column of the targets is a problem of its own: minimise over w and b
     sum over rows i of m_i log(1 + exp(-s_i (x_i·w + b)))  +  |w|² / 2C,   s = ±1, m = 0 or 1.
 
 The Hessian of each is at most XᵀX/4 + I/C, which is the same for all of them (Böhning and
-Lindsay 1988). Its Cholesky factor is the metric that L-BFGS starts from.
+Lindsay 1988). Its Cholesky factor is the initial metric of L-BFGS.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Point:
 
 
 class Line(ABC):
-    """The way from a point along a step, (d + 1, p)."""
+    """The line from a point along a step, (d + 1, p)."""
 
     @abstractmethod
     def value(self, length: Tensor) -> Tensor:
@@ -43,7 +43,7 @@ class Line(ABC):
 
     @abstractmethod
     def end(self) -> Point:
-        """The point that `value` was asked about last."""
+        """The point of the last call of `value`."""
 
 
 class Problems(ABC):
@@ -57,7 +57,7 @@ class Problems(ABC):
 
     @abstractmethod
     def along(self, point: Point, step: Tensor, ridge: Tensor) -> Line:
-        """The way from `point` along `step`."""
+        """The line from `point` along `step`."""
 
     @abstractmethod
     def part(self, columns: Tensor) -> Self:
@@ -65,7 +65,7 @@ class Problems(ABC):
 
     @abstractmethod
     def left_out(self, w: Tensor) -> Tensor:
-        """The log-loss of the rows that the masks leave out, a sum, (p,)."""
+        """The summed log-loss of the rows that the masks leave out, (p,)."""
 
     def metric(self, ridge: Tensor) -> Tensor:
         """The Cholesky factor of the bound, for the smallest ridge of the problems."""
@@ -80,7 +80,7 @@ class Problems(ABC):
 class ProblemsInMemory(Problems):
     """Rows `x`, (n, d), with targets `y`, uint8, and masks `m`, bool, (n, p), a column per problem.
 
-    Of what is as large as the logits, two are held: those at a point and at the end of a step.
+    Two arrays of the size of the logits are held: at a point and at the end of a step.
     """
 
     def __init__(self, x: Tensor, gram: Tensor, y: Tensor, m: Tensor) -> None:
@@ -96,7 +96,7 @@ class ProblemsInMemory(Problems):
         return Point(w, self.value(z, w, ridge), self.slope(z, w, ridge), z)
 
     def along(self, point: Point, step: Tensor, ridge: Tensor) -> Line:
-        """One product with the rows serves every length."""
+        """One product with the rows is enough for every length."""
         return _LineInMemory(self, point, step, ridge)
 
     def left_out(self, w: Tensor) -> Tensor:
@@ -135,7 +135,7 @@ class _LineInMemory(Line):
         self._problems, self._ridge = problems, ridge
         self._start, self._w, self._step = point.z, point.w, step
         self._z = (point.z + step[-1]).addmm_(problems.x, step[:-1])
-        self._length = torch.ones_like(step[0])  # that `_z` stands at
+        self._length = torch.ones_like(step[0])  # of the step to `_z`
 
     def value(self, length: Tensor) -> Tensor:
         torch.lerp(self._start, self._z, length / self._length, out=self._z)
@@ -158,7 +158,7 @@ def logits(x: Tensor, w: Tensor) -> Tensor:
 
 
 def log_loss(z: Tensor, y: Tensor) -> Tensor:
-    """Of each logit, (n, p), against its target."""
+    """Log-loss of each logit, (n, p), given its target."""
     return torch.nn.functional.softplus(z).addcmul_(z, y.to(z), value=-1)
 
 
@@ -195,10 +195,10 @@ def minimise(
         active = active & (decrement > 2 * tolerance * point.value.clamp(min=1e-6))
         if not active.any():
             break
-        if 2 * int(active.sum()) < len(active):  # go on with the unfinished half alone
+        if 2 * int(active.sum()) < len(active):  # continue with the unfinished problems only
             left, w = active.nonzero().squeeze(1), point.w
             history = [(c[:, left], t[:, left], i[left]) for c, t, i in pairs]
-            del point, pairs, factor  # of all problems, of which the half has its own
+            del point, pairs, factor  # the unfinished problems have their own
             w[:, left], done = minimise(
                 problems.part(left),
                 w[:, left],
@@ -221,10 +221,10 @@ def minimise(
         else:
             line.value(length)
         before, point = point.slope, line.end()
-        del line  # with its logits, before the next has its own
+        del line  # free its logits before the next line allocates its own
         change, turn = length * step, point.slope - before
         bend = (change * turn).sum(dim=0)
-        # A problem that stands still, or whose curvature is lost in rounding, adds no pair.
+        # A problem that did not move, or whose curvature is lost in rounding, adds no pair.
         inverse = torch.where(active & (bend > 1e-12), 1 / bend.clamp(min=1e-12), 0.0)
         pairs = [*pairs[-(HISTORY - 1) :], (change, turn, inverse)]
     return point.w, ~active

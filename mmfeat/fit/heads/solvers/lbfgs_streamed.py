@@ -1,7 +1,7 @@
 """The problems of `mmfeat.fit.heads.solvers.lbfgs` on rows that do not fit into memory.
 
-Value and slope come from one pass over the rows, where rows in memory would keep their logits
-from one step to the next: as many products, and no array of n × p.
+Value and slope come from one pass over the rows; no logits are kept from one step to the next.
+That takes as many products as for rows in memory, and no array of n × p.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class StreamedProblems(Problems):
         return Point(w, value.to(w) + ridge / 2 * w[:-1].square().sum(dim=0), slope)
 
     def along(self, point: Point, step: Tensor, ridge: Tensor) -> Line:
-        """Every length takes a pass; nearly always the first is taken."""
+        """Every length takes a pass; the first one is nearly always accepted."""
         return _StreamedLine(self, point, step, ridge)
 
     def left_out(self, w: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Where a torch head's batches come from: rows on the device, or a stream of them."""
+"""Batches of torch heads, from rows in memory or from a stream."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ class Batches(ABC):
 
     @abstractmethod
     def shuffled(self, n_batches: int, draws: torch.Generator) -> Iterator[Batch]:
-        """All rows once, in a new order, in so many batches."""
+        """All rows once, in random order, in `n_batches` batches."""
 
     @abstractmethod
     def in_order(self) -> Iterator[Batch]:
-        """All rows once, always in the same order, a few at once."""
+        """All rows once, in a fixed order, in small batches."""
 
 
 class Source:
-    """All rows (n, d) and targets (n, k) of a fit; `chosen` ones become batches."""
+    """All rows (n, d) and targets (n, k) of a fit, from which `chosen` makes batches."""
 
     def __init__(self, x: Matrix, y: Targets, device: torch.device) -> None:
         self._x, self._y, self._device = x, y, device
@@ -58,7 +58,7 @@ class Source:
 
 @dataclass(frozen=True)
 class _OnHost:
-    """Rows of `x` as they are asked for: what is fused then is never there as a whole."""
+    """Rows of `x`, read on demand: a matrix that is fused on reading is never held as a whole."""
 
     x: Matrix
 

@@ -1,4 +1,4 @@
-"""Where a head trains."""
+"""The device that a head is trained on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dropout that a CPU draws quickly: a random byte per number, eight of them from one draw."""
+"""Dropout that is fast on a CPU: one random byte per number, eight from each draw."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ LEVELS = 256  # of a byte: the share that is kept is a multiple of 1/256
 
 
 class Dropout(nn.Module):
-    """As `torch.nn.Dropout`, whose draws take a good part of an MLP's step on a CPU.
+    """Like `torch.nn.Dropout`, whose draws take a large part of an MLP's step on a CPU.
 
     Numbers of any shape are set to 0 with probability `share`, in [0, 1), rounded to a multiple
-    of 1/256; the others are scaled so that their mean stays. Off outside of training. The numbers
+    of 1/256; the others are scaled to keep the mean. Inactive outside training. The numbers
     come from `generator`, or from torch's random state where it is None.
     """
 

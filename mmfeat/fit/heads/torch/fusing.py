@@ -18,7 +18,7 @@ class Gated(nn.Module):
         self.gate = nn.Linear(sum(blocks), width)
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Mix image and text, number by number, by a gate that sees both."""
+        """Mix image and text element by element, by a gate that sees both."""
         image, text = torch.split(rows, self.blocks, dim=1)
         gate = self.gate(rows).sigmoid()
         out: Tensor = gate * self.parts[0](image).tanh() + (1 - gate) * self.parts[1](text).tanh()
@@ -28,7 +28,7 @@ class Gated(nn.Module):
 class Bilinear(nn.Module):
     """Low-rank bilinear pooling (Kim et al., arXiv:1610.04325, eq. 9): (b, d) -> (b, width).
 
-    The projections' offsets start at 1, so that the product holds both linear terms as well.
+    The projections' offsets start at 1, so that the product contains both linear terms as well.
     """
 
     def __init__(self, blocks: tuple[int, ...], width: int) -> None:
@@ -40,7 +40,7 @@ class Bilinear(nn.Module):
         self.parts = nn.ModuleList(projections)
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Multiply the projections of image and text, number by number."""
+        """Multiply the projections of image and text element by element."""
         image, text = torch.split(rows, self.blocks, dim=1)
         product: Tensor = self.parts[0](image) * self.parts[1](text)
         return product
@@ -52,9 +52,9 @@ MODULES: dict[str, type[Gated | Bilinear]] = {"gated": Gated, "bilinear": Biline
 def fuse_blocks(
     name: str, blocks: tuple[int, ...], width: int
 ) -> tuple[nn.Module, tuple[int, ...]]:
-    """Make the module of that name (``"none"`` or one of `MODULES`), with the blocks it gives.
+    """Build the module `name` (``"none"`` or one of `MODULES`); return it with its output's blocks.
 
-    Raises `FitError` where a learned fusion is asked for and there are not two modalities.
+    Raises `FitError` for a learned fusion of other than two modalities.
     """
     if name == "none":
         return nn.Identity(), blocks

@@ -8,12 +8,12 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-WARM = 50  # one step in so many warms up
-LEAST = 0.02  # of the rate, at the end of the schedule
+WARM = 50  # one step in 50 warms up
+LEAST = 0.02  # share of the rate that remains at the end of the schedule
 
 
 def make_optimizer(network: nn.Module, *, lr: float, decay: float) -> torch.optim.AdamW:
-    """AdamW that decays matrices and leaves biases and scales alone."""
+    """AdamW with weight decay of matrices, but not of biases and scales."""
     matrices = [p for p in network.parameters() if p.ndim > 1]
     others = [p for p in network.parameters() if p.ndim <= 1]
     groups = [{"params": matrices, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]

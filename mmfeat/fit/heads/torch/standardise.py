@@ -19,7 +19,7 @@ class Standardise(nn.Module):
         self.register_buffer("scale", torch.ones(width))
 
     def learn(self, train: Batches) -> None:
-        """Take mean and deviation of these rows, a few at a time."""
+        """Compute mean and deviation of these rows, batch by batch."""
         total, squares = self.mean.new_zeros(2, len(self.mean), dtype=torch.float64)
         for rows, _ in train.in_order():
             values = rows.double()
@@ -32,5 +32,5 @@ class Standardise(nn.Module):
         self.scale = torch.where(constant, 0.0, 1 / deviation.clamp(min=1e-30)).float()
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Standardise; far outliers are cut at 30 deviations so that none can blow up a step."""
+        """Standardise; outliers are clipped at 30 deviations so that none dominates a step."""
         return (rows - self.mean).mul_(self.scale).clamp_(-30, 30)

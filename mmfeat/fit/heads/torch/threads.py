@@ -1,7 +1,7 @@
-"""Threads of torch on a CPU: as many for a fit as are worth waking, and several fits at once.
+"""Threads of torch on a CPU: few for a small network, and several fits in parallel.
 
-A step of a small network has many operations that are too short to be shared among cores. Torch
-lets go of the interpreter while it computes.
+A step of a small network has many operations that are too short to be split among cores. Torch
+releases the GIL while it computes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def fits_at_once() -> int:
 
 
 def side_by_side(fits: Sequence[Callable[[], Result]], *, stop: Event) -> Iterator[Result]:
-    """Yield what each of the fits gives, in order; set `stop` where nobody waits any more."""
+    """Yield the result of each fit, in order; set `stop` when the caller stops iterating."""
     n_threads = torch.get_num_threads()
     share = max(1, n_threads // MAX_FITS)
     with ThreadPoolExecutor(
@@ -37,12 +37,12 @@ def side_by_side(fits: Sequence[Callable[[], Result]], *, stop: Event) -> Iterat
             yield from pool.map(lambda fit: fit(), fits)
         finally:
             stop.set()
-            torch.set_num_threads(n_threads)  # or threads to come would have that share
+            torch.set_num_threads(n_threads)  # new threads would inherit the share
 
 
 @contextmanager
 def threads_for(network: nn.Module, *, batch: int) -> Iterator[None]:
-    """Inside, use no more threads than the largest product of a step of `batch` rows is worth."""
+    """Limit the threads to what the largest product of a step of `batch` rows can use."""
     n_threads = torch.get_num_threads()
     worth = batch * max(p.numel() for p in network.parameters()) // PRODUCT
     torch.set_num_threads(min(max(1, worth), n_threads))

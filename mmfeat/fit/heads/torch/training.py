@@ -1,10 +1,10 @@
 """How every torch head trains: rows on the device or streamed, batches by index, AdamW.
 
 1. columns are standardised with the mean and deviation of the training rows;
-2. the rate falls to zero over the whole schedule, which no number in the fold decides; with
-   `patience`, every tenth row is set aside instead, the epoch with the lowest loss there is
-   kept, and training stops so many epochs after it;
-3. a refit for `rounds` epochs walks the same schedule, on all rows.
+2. the learning rate follows a schedule whose length does not depend on the losses; with
+   `patience`, every tenth row is held out for validation, the epoch with the lowest validation
+   loss is kept, and training stops `patience` epochs after it;
+3. a refit for `rounds` epochs follows the same schedule, on all rows.
 
 Matrix products run in bfloat16 where the hardware multiplies it natively; parameters, losses
 and scores stay in float32.
@@ -47,13 +47,13 @@ from mmfeat.types import FloatArray, Fused, IntArray, Matrix, Targets
 
 log = logging.getLogger(__name__)
 
-SET_ASIDE = 10  # one row in so many decides when to stop
-MIN_SET_ASIDE = 20  # on fewer rows than this, stopping early is guesswork
+SET_ASIDE = 10  # one row in ten is held out to decide when to stop
+MIN_SET_ASIDE = 20  # early stopping on fewer rows is too noisy
 
-# Without `epochs`: so many, or as many as make so many steps where rows are few, up to a limit.
+# Without `epochs`: 12, or the number of epochs that gives 400 steps if that is more, at most 100.
 EPOCHS, STEPS, MOST_EPOCHS = 12, 400, 100
 
-SEEDED = Lock()  # held while torch's own random state is in use, which all threads share
+SEEDED = Lock()  # held while torch's global random state is in use
 
 
 @dataclass(kw_only=True)
@@ -79,24 +79,26 @@ class TorchHead(Head):
     )
     epochs: int | None = option(
         None,
-        "the most it trains, and the length of the schedule; none: more where rows are few",
+        "maximum, and the length of the schedule; none: 12, more for few rows",
         low=1,
         high=1e9,
     )
-    rounds: int | None = option(None, "epochs after which it ends", low=1, high=1e9)
-    batch: int = option(256, "rows of a step; 0: all of them", low=0, high=math.inf)
+    rounds: int | None = option(None, "exact number of epochs", low=1, high=1e9)
+    batch: int = option(256, "rows per step; 0: all rows", low=0, high=math.inf)
     lr: float = option(2e-3, "learning rate", low=0, high=math.inf)
-    decay: float = option(0.01, "of matrices, not of offsets and scales", low=0, high=math.inf)
+    decay: float = option(
+        0.01, "weight decay of matrices, not of biases and scales", low=0, high=math.inf
+    )
     schedule: str = option("cosine", "of the learning rate", choices=("cosine", "constant"))
     patience: int = option(
-        0, "epochs without progress after which it stops early; 0: never", low=0, high=math.inf
+        0, "epochs without improvement before it stops early; 0: never", low=0, high=math.inf
     )
-    ema: float = option(0.0, "averages the weights by this factor per step; 0: off", low=0, high=1)
-    precision: str = option("auto", "of the products", choices=("auto", "fp32", "bf16"))
-    device: str = option("auto", "where it is fitted", choices=DEVICES)
+    ema: float = option(0.0, "decay per step of an average of the weights; 0: off", low=0, high=1)
+    precision: str = option("auto", "of matrix products", choices=("auto", "fp32", "bf16"))
+    device: str = option("auto", "to fit on", choices=DEVICES)
 
     epochs_ = 0
-    _stop = cast("Event | None", None)  # set where nobody waits for this fit any more
+    _stop = cast("Event | None", None)  # set when the result is no longer needed
 
     def fit_folds(
         self, fused: Fused[Matrix], y: Targets, splits: Sequence[IntArray]
@@ -116,7 +118,7 @@ class TorchHead(Head):
         yield from side_by_side(fits, stop=stop)
 
     def search_space(self) -> Space:
-        """How every torch head trains; the number of epochs is found by stopping early."""
+        """Options of training that all torch heads share."""
         return {
             "lr": Range(self.lr, 2e-4, 2e-2, log=True),
             "decay": Range(self.decay, 1e-4, 1.0, log=True),
@@ -189,14 +191,14 @@ class TorchHead(Head):
                     averaged.update_parameters(network)
                 total += value.detach()
             if not math.isfinite(total.item()) or not is_finite(judged):
-                self._complain(epoch)
+                self._report_divergence(epoch)
                 break
             self._record("train", total.item() / steps)
             if len(validation):
                 now = self._loss_on(validation, judged, loss)
                 self._record("validation", now)
             else:
-                now = -epoch  # the last epoch is the one to keep
+                now = -epoch  # keep the last epoch
             if now < best:
                 best, kept, self.rounds_ = now, snapshot(judged), epoch
             elif epoch - self.rounds_ >= self.patience:
@@ -212,12 +214,12 @@ class TorchHead(Head):
     def _record(self, rows: str, loss: float) -> None:
         self.history_.setdefault(rows, []).append(round(loss, 6) if math.isfinite(loss) else None)
 
-    def _complain(self, epoch: int) -> None:
+    def _report_divergence(self, epoch: int) -> None:
         setting = f"loss={self.loss} lr={self.lr} batch={self.batch} precision={self.precision}"
         if not self.rounds_:
             raise FitError(
                 "the loss of a head must stay finite",
-                f"it does not in epoch {epoch} with {setting}",
+                f"it is not finite in epoch {epoch} with {setting}",
                 "lower it with --set lr=..., or choose another loss",
             )
         log.warning(
@@ -228,7 +230,7 @@ class TorchHead(Head):
         )
 
     def for_refit(self, folds: Sequence[Self]) -> Self:
-        """Give this head with the epochs that the folds found, on the schedule they walked."""
+        """Return this head with the folds' mean number of epochs, on their schedule."""
         found = [fold.rounds_ for fold in folds if fold.rounds_ is not None]
         walked = [fold.epochs_ for fold in folds if fold.epochs_]
         return replace(
@@ -285,7 +287,7 @@ def is_finite(network: nn.Module) -> bool:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Seed torch on the CPU inside the block, and leave the caller's random state as it was."""
+    """Seed torch on the CPU inside the block, then restore the caller's random state."""
     with SEEDED, torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         yield

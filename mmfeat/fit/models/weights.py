@@ -1,0 +1,68 @@
+"""The weights of an ensemble: fitted by the log-loss, and the mean of probabilities or logits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from mmfeat.fit.fusion.scores import float32_logits
+from mmfeat.metrics.probability import SMALLEST
+from mmfeat.types import FloatArray, Targets
+
+Weights = NDArray[np.float64]  # (runs,)
+
+
+def mix(parts: FloatArray, weights: Weights, average: str) -> FloatArray:
+    """The weighted mean of `parts`, (runs, n, k)."""
+    shares = weights[:, None, None].astype(np.float32)
+    if average == "probability":
+        mixed: FloatArray = (parts * shares).sum(axis=0)
+        return mixed.clip(0, 1)
+    return _sigmoid((float32_logits(parts) * shares).sum(axis=0))
+
+
+def _sigmoid(logits: NDArray[Any]) -> NDArray[Any]:
+    """In the precision of `logits`, which are at most 15 in size.
+
+    `mmfeat.core.numeric.sigmoid` rounds differently: scores of existing ensembles would change.
+    """
+    probabilities: NDArray[Any] = 1 / (1 + np.exp(-logits))
+    return probabilities
+
+
+def fit_weights(parts: FloatArray, targets: Targets, *, average: str) -> Weights:
+    """Weights (runs,), non-negative with sum 1, that minimise the log-loss: a convex problem.
+
+    `parts` are probabilities of shape (runs, n) and `targets` of shape (n,).
+    """
+
+    def of_probabilities(weights: Weights) -> tuple[float, Weights]:
+        mixed = weights @ told
+        return float(-np.log(mixed).mean()), -(told / mixed).mean(axis=1)
+
+    def of_logits(weights: Weights) -> tuple[float, Weights]:
+        z = weights @ told
+        slope = told @ (_sigmoid(z) - targets) / len(targets)
+        return float((np.logaddexp(0, z) - targets * z).mean()), slope
+
+    if average == "logit":
+        told, loss = float32_logits(parts).astype(np.float64), of_logits
+    else:  # the probability of the observed target
+        told = np.where(targets, parts, 1 - parts).clip(SMALLEST, 1).astype(np.float64)
+        loss = of_probabilities
+    equal = np.full(len(parts), 1 / len(parts))
+    found = minimize(
+        loss,
+        equal,
+        jac=True,
+        method="SLSQP",
+        bounds=[(0, 1)] * len(parts),
+        constraints={"type": "eq", "fun": lambda w: w.sum() - 1, "jac": np.ones_like},
+        options={"ftol": 1e-9},
+    )
+    weights: Weights = np.clip(found.x, 0, None)
+    weights /= weights.sum()
+    return weights if loss(weights)[0] <= loss(equal)[0] else equal
