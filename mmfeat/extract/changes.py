@@ -1,9 +1,9 @@
-"""Pictures that were changed after they were encoded, under the name they had.
+"""Images that were changed after they were encoded, under the same name.
 
-A store holds no clock times, for the same input must give the same bytes. But the file that holds
-the embeddings has a time, and a picture younger than it was written after it. A copy of the store
-is younger than the original, and pictures that are copied anew look changed: so of a finished
-store this is a warning, while a shard is simply made again, which costs time but is never wrong.
+A store contains no times, because the same input must give the same bytes. But the file of the
+embeddings has a modification time, and an image with a later one may have changed. A copy of a
+store is newer than the original, and copied images look changed. So for a finished store this is a
+warning; a shard is made again, which takes time but is never wrong.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from mmfeat.store.layout import Status
 
 
 def changed_rows(plan: Plan, status: NDArray[np.uint8], holder: Path, *, start: int) -> list[int]:
-    """Rows from `start` on whose picture is ok in the file `holder` but younger than it.
+    """Rows from `start` whose image is ok in the file `holder` but newer than that file.
 
-    `status` has the rows of `holder`. One look at the folder's metadata per picture; of images
-    at an address, changes are not noticed.
+    `status` has the rows of `holder`. Reads the file's metadata once per image; changes of images
+    at an address are not detected.
     """
     written = holder.stat().st_mtime_ns
     rows = (start + np.flatnonzero(status == Status.OK)).tolist()

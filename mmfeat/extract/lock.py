@@ -16,7 +16,7 @@ from mmfeat.store.parts import finish
 def sole_writer(out: Path) -> Iterator[None]:
     """Hold `<out>.lock`; raise `ExtractError` while another live process holds it.
 
-    What a writer that was killed left of a store is cleared, or moved to its place if it is whole.
+    What a killed writer left is removed, or moved into place if it is complete.
     """
     path = out.with_name(f"{out.name}.lock")
     with ExitStack() as stack:
@@ -26,15 +26,15 @@ def sole_writer(out: Path) -> Iterator[None]:
             raise ExtractError(
                 "only one extraction at a time writes into a store",
                 f"the process {error.holder} is writing {out}",
-                "wait until it has ended, or choose another --out, --split or --features",
+                "wait until it ends, or choose another --out, --split or --features",
             ) from None
         except OSError as error:
             raise ExtractError(
                 "the folder of the store must be writable",
                 f"{path.parent}: {error.strerror}",
-                "see to its permissions and free space, or choose another --out or --workspace",
+                "check its permissions and free space, or choose another --out or --workspace",
             ) from error
         for partial in out.parent.glob(f".{glob.escape(out.name)}.*.tmp"):
-            partial.unlink()  # left by a process that was killed; nobody else writes here now
+            partial.unlink()  # left by a killed process; no other process writes here now
         finish(out)
         yield

@@ -1,8 +1,8 @@
-"""What is to be done: shards of rows, fixed by the table alone, and the provenance of the result.
+"""The plan of an extraction: shards of rows, which follow from the table alone, and the provenance.
 
-A shard is a range of rows. What repeats a row of an earlier shard is not encoded again but copied
-when the shards become a store. What a batch holds is a function of the table and the shard, never
-of what an interrupted extraction left over, so that resuming gives the same bytes.
+A shard is a range of rows. Rows that repeat one of an earlier shard are not encoded again but
+copied when the shards are merged. The content of a batch depends on the table and the shard, never
+on what an interrupted extraction left over, so that resuming gives the same bytes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from mmfeat.extract.repeats import first_rows
 from mmfeat.store.layout import SCHEMA
 from mmfeat.types import IntArray, Table
 
-MODALITIES = ("image", "text")  # that encoders have
+MODALITIES = ("image", "text")  # that encoders embed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ class Shard:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Everything an engine has to know."""
+    """Everything that an engine needs."""
 
     table: Table
     images: Images
@@ -64,7 +64,7 @@ class Plan:
     text_batch: int
     first: dict[str, IntArray]  # per modality (n,): the first row with the same path or caption
     provenance: dict[str, Any]
-    shared: Address | None = None  # the shards are kept there, too
+    shared: Address | None = None  # where the shards are kept, too
 
     @property
     def shards(self) -> list[Shard]:
@@ -93,7 +93,9 @@ def make_plan(
         ("--max-pixels", settings.max_pixels, 1),
     ):
         if value < least:
-            raise ExtractError(f"{name} is at least {least}", f"it is {value}", "raise it")
+            raise ExtractError(
+                f"{name} is at least {least}", f"it is {value}", "use a larger value"
+            )
     modalities = _modalities(table, settings)
     source = open_images(images)
     if "image" in modalities:
@@ -149,7 +151,7 @@ def _modalities(table: Table, settings: ExtractSettings) -> tuple[str, ...]:
     )
     if not kept:
         raise ExtractError(
-            "there must be something to encode",
+            "an extraction needs a modality to encode",
             f"{table.source} has no caption column and --modalities is {','.join(asked)!r}",
             "name the column with --text-col, or use --modalities image",
         )

@@ -1,7 +1,7 @@
-"""Rows that repeat an earlier one: left open in a shard, filled in when shards become one store.
+"""Rows that repeat an earlier one: left open in a shard, filled in when shards are merged.
 
-Which rows repeat one another is known from the table alone, so that what a shard holds does not
-depend on which other shards exist.
+Repeats follow from the table alone, so that the content of a shard does not depend on which other
+shards exist.
 """
 
 from __future__ import annotations

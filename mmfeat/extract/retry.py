@@ -1,4 +1,4 @@
-"""Failed images are encoded again, after the user has repaired the files."""
+"""Encode failed images again, after the user has repaired the files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def retry(plan: Plan, encoder: Encoder, out: Path, *, block_rows: int = BLOCK_RO
     """Encode the failed images of the store `out` again and replace it, atomically.
 
     The store is copied `block_rows` rows at a time. Captions are not tried again: an empty one
-    stays empty as long as the table is the same.
+    stays empty while the table is unchanged.
     """
     if "image" not in plan.modalities:
         return

@@ -1,4 +1,4 @@
-"""Stage one, from a table to a store: plan, run what is missing, merge, say what became of it."""
+"""Stage one, from a table to a store: plan, make missing shards, merge, summarise."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def extract_table(
     retry_failed: bool = False,
     progress: Progress | None = None,
 ) -> ExtractSummary:
-    """Encode the images and captions of `table` into the store `out`, or go on where it stopped.
+    """Encode the images and captions of `table` into the store `out`, or resume.
 
     `images` is a folder, or an address of fsspec such as ``s3://bucket/photographs``.
-    Killed at any moment and called again, it writes the same bytes as if it had not been. With
+    Killed at any moment and called again, it writes the same bytes as an uninterrupted call. With
     `retry_failed`, images that failed before are tried again, and nothing else. Label prompts
-    are added to a store that has none; where none are asked for, those that it has stay.
-    Raises `StoreError` where `out` or its shards were made otherwise (naming the field), and
-    `ExtractError` where settings, folder or another live extraction stand in the way.
+    are added to a store that has none; without them, the store keeps those that it has.
+    Raises `StoreError` if `out` or its shards were made with other settings (naming the field),
+    and `ExtractError` for wrong settings, an unreadable folder or another running extraction.
     """
     engine_name(settings.engine)
     plan = share(make_plan(table, images=images, encoder=encoder, settings=settings), out)
@@ -97,7 +97,7 @@ def help_extract(
 ) -> None:
     """Make shards for the process that extracts `table` into `out`; see `engines.torchrun`.
 
-    Returns when others make all that is left. Errors as in `extract_table`.
+    Returns when other processes make all remaining shards. Errors as in `extract_table`.
     """
     plan = share(make_plan(table, images=images, encoder=encoder, settings=settings), out)
     if find_store(out) is None:
@@ -129,7 +129,7 @@ def _warn_of_changes(plan: Plan, store: FeatureStore) -> None:
     rows = changed_rows(plan, store.status("image"), store.last_written, start=0)
     if rows:
         log.warning(
-            "pictures that are younger than %s: %d, e.g. that of row %d (%s); if they were changed,"
+            "images that are newer than %s: %d, e.g. that of row %d (%s); if they were changed,"
             " remove the store and extract again",
             store.last_written,
             len(rows),
@@ -143,12 +143,12 @@ def _parts(out: Path) -> Path:
 
 
 def _run_missing(plan: Plan, encoder: Encoder, parts: Path, progress: Progress | None) -> None:
-    """Run the shards that are not there yet and write each as soon as it is ready."""
+    """Make the missing shards, and write each as soon as it is ready."""
     todo = [shard for shard in plan.shards if not _is_done(plan, shard, shard.path(parts))]
     n_todo = sum(shard.n_rows for shard in todo)
     done = dict.fromkeys(plan.modalities, plan.table.n_rows - n_todo)
     if todo and len(todo) < len(plan.shards):
-        log.info("going on after %d of %d shards", len(plan.shards) - len(todo), len(plan.shards))
+        log.info("resuming after %d of %d shards", len(plan.shards) - len(todo), len(plan.shards))
 
     def advance(modality: str, n_rows: int) -> None:
         done[modality] += n_rows
@@ -156,13 +156,13 @@ def _run_missing(plan: Plan, encoder: Encoder, parts: Path, progress: Progress |
             progress(modality, done[modality], plan.table.n_rows)
 
     if todo:
-        for modality in plan.modalities:  # where it starts: a rate counts all that is new
+        for modality in plan.modalities:  # the start, from which a rate is measured
             advance(modality, 0)
     find_engine(plan.settings.engine).make_shards(plan, encoder, todo, parts, advance)
 
 
 def _is_done(plan: Plan, shard: Shard, path: Path) -> bool:
-    """Whether the shard is there, whole, and of the pictures of today; else it is removed."""
+    """Whether the shard is complete and its images are unchanged; otherwise it is removed."""
     block = read_finished(path, plan.provenance, n_rows=shard.n_rows)
     changed: list[int] = []
     if block is not None and "image" in plan.modalities:

@@ -1,4 +1,4 @@
-"""What became of the rows, counted; the counts add up to the rows of the table."""
+"""The summary of an extraction: counts of rows by status, which add up to those of the table."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from mmfeat.store.writer import Fill, WrittenRows
 
 @dataclass(frozen=True, kw_only=True)
 class ExtractSummary:
-    """One store, counted.
+    """The counts of one store.
 
     Attributes
     ----------
     counts
         Per modality: rows by status, e.g. ``{"image": {"ok": 10, "missing": 2}}``.
     truncated
-        Per modality that has a context of limited length: rows that were cut to it.
+        Per modality with a limited context: rows that were cut to it.
     failed
         Every row without an embedding, and why.
     already_complete
-        Whether the store was there before and nothing had to be done.
+        Whether the store existed and nothing had to be done.
     notes
-        What the reader of the table mended or left out.
+        What the reader of the table repaired or left out.
     hints
         How rows were matched, and what may help with those that failed.
     """

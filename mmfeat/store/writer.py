@@ -1,4 +1,4 @@
-"""Writing one feature store from blocks of rows, with memory for one block only."""
+"""Write a feature store from blocks of rows, with one block in memory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from mmfeat.types import IntArray, Prompts
 
 @dataclass(frozen=True, kw_only=True)
 class WrittenRows:
-    """The rows of a store that are written already, while the others are not.
+    """The rows of an unfinished store that are already written.
 
     `files` has the store's files in order, with `rows_per_file` rows each but the last; `current`
     is the file of number `number`, which is being written.
@@ -38,7 +38,7 @@ class WrittenRows:
     current: h5py.File
 
     def read(self, modality: str, rows: IntArray) -> dict[str, NDArray[Any]]:
-        """Give what stands in `rows` (m,), in increasing order, by the name of the dataset."""
+        """Return the values of `rows` (m,), ascending, by the name of the dataset."""
         numbers = rows // self.rows_per_file
         parts = []
         for number in np.unique(numbers).tolist():
@@ -51,12 +51,12 @@ class WrittenRows:
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-Fill = Callable[[Block, int, WrittenRows], Block]  # the block, its first row, what is before it
+Fill = Callable[[Block, int, WrittenRows], Block]  # block, its first row, rows before it
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Contents:
-    """What a store has besides its blocks."""
+    """The content of a store besides its blocks."""
 
     rows: Rows
     widths: Mapping[str, int]
@@ -65,7 +65,7 @@ class _Contents:
     prompts: Prompts | None
 
     def part(self, start: int, n_rows: int) -> _Contents:
-        """Give what a file with at most `n_rows` rows from `start` on has."""
+        """Return the content of a file with at most `n_rows` rows from `start`."""
         rows = self.rows.part(slice(start, start + n_rows))
         provenance = part_provenance(self.provenance, start, len(rows.ids))
         return replace(self, rows=rows, provenance=provenance)
@@ -118,7 +118,7 @@ def _write_files(
     fill: Fill | None,
     per_file: int,
 ) -> list[str]:
-    """Write one file after another, with `per_file` rows each; give their digests."""
+    """Write one file after another, with `per_file` rows each; return their digests."""
     pieces = _cut(blocks, per_file)
     digests = []
     for number, path in enumerate(files):

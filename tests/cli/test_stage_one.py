@@ -105,7 +105,7 @@ def test_ctrl_c_stops_and_says_how_to_go_on(folder: Path) -> None:
     kept = len(list(parts.glob("0*.h5")))
     assert kept >= 1
     result = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert f"going on after {kept} of 30 shards" in result.stderr
+    assert f"resuming after {kept} of 30 shards" in result.stderr
 
 
 def test_progress_in_a_terminal_is_a_bar_per_modality(folder: Path) -> None:

@@ -194,7 +194,7 @@ def test_a_picture_changed_under_its_name_is_noticed(
     assert "3.jpg was changed: encoding its shard again" in caplog.text
     extract(table, tmp_path, tmp_path / "whole.h5")
     assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()
-    assert "younger" not in caplog.text
+    assert "newer" not in caplog.text
     make_picture(tmp_path / "images" / "8.jpg", seed=98)
     assert extract(table, tmp_path, tmp_path / "a.h5").already_complete
     assert "a.h5: 1, e.g. that of row 8 (8.jpg)" in caplog.text

@@ -52,7 +52,7 @@ class Tokenized:
     tokens
         Of shape (b, context).
     lengths
-        Of shape (b,): the tokens that count, at most the context.
+        Of shape (b,): the number of tokens, at most the context.
     truncated
         Of shape (b,): 1 where the caption was longer than the context.
     """
@@ -68,10 +68,10 @@ class Encoder(ABC):
     Attributes
     ----------
     provenance
-        What decides its numbers: name, sha256 of the weights, preprocessing, tokenizer and
+        What determines its embeddings: name, sha256 of the weights, preprocessing, tokenizer and
         context length, precision, device, libraries. JSON.
     image_batch, text_batch
-        How many images or captions to encode at once where the user asks for nothing else.
+        Default batch sizes of images and captions.
     """
 
     provenance: dict[str, Any]
@@ -83,10 +83,10 @@ class Encoder(ABC):
 
     @abstractmethod
     def encode_images(self, pixels: Pixels) -> FloatArray:
-        """Give embeddings (b, d) of `pixels` (b, height, width, 3), uint8 after resizing."""
+        """Return embeddings (b, d) of `pixels` (b, height, width, 3), uint8 after resizing."""
 
     def encode_image_batches(self, batches: Iterable[Pixels]) -> Iterator[FloatArray]:
-        """Give the embeddings of each batch, in order; the next may be taken before they come."""
+        """Yield the embeddings of each batch, in order; the next batch may be read before that."""
         return map(self.encode_images, batches)
 
     @abstractmethod
@@ -95,4 +95,4 @@ class Encoder(ABC):
 
     @abstractmethod
     def encode_tokens(self, tokens: Tokens) -> FloatArray:
-        """Give embeddings (b, d) of `tokens` (b, context)."""
+        """Return embeddings (b, d) of `tokens` (b, context)."""

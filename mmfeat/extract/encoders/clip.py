@@ -1,7 +1,7 @@
 """Any model of open_clip behind the contract of `Encoder`.
 
-What makes it faster than a plain loop changes no embedding beyond rounding: weights and inputs
-in the chosen precision, and captions cut to the longest of the batch where that is exact.
+It is faster than a plain loop, and its embeddings differ by rounding only: weights and inputs have
+the chosen precision, and captions are cut to the longest of the batch where that is exact.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from mmfeat.types import FloatArray
 
 LIBRARIES = ("torch", "open_clip_torch")
 IMAGE_BATCH, TEXT_BATCH = 64, 256
-MOST_IMAGES, MOST_CAPTIONS = 1024, 4096  # at once on a GPU
+MOST_IMAGES, MOST_CAPTIONS = 1024, 4096  # the largest batches on a GPU
 
 
 class ClipEncoder(Encoder):
@@ -79,11 +79,11 @@ class ClipEncoder(Encoder):
         }
 
     def encode_images(self, pixels: Pixels) -> FloatArray:
-        """Give embeddings (b, d) of `pixels` (b, height, width, 3)."""
+        """Return embeddings (b, d) of `pixels` (b, height, width, 3)."""
         return self._transfer.fetch(self._image_features(pixels))()
 
     def encode_image_batches(self, batches: Iterable[Pixels]) -> Iterator[FloatArray]:
-        """Give the embeddings of each batch one batch late, so that a GPU never waits."""
+        """Yield the embeddings of each batch one batch late, which keeps a GPU busy."""
         late: Callable[[], FloatArray] | None = None
         for pixels in batches:
             begun = self._transfer.fetch(self._image_features(pixels))
@@ -98,7 +98,7 @@ class ClipEncoder(Encoder):
         return tokenize(self._tokenizer, captions, context=self.context)
 
     def encode_tokens(self, tokens: Tokens) -> FloatArray:
-        """Give embeddings (b, d) of `tokens` (b, context)."""
+        """Return embeddings (b, d) of `tokens` (b, context)."""
         return self._transfer.fetch(self._text_features(tokens))()
 
     def _run_images(self, pixels: Pixels) -> torch.Tensor:
@@ -119,8 +119,8 @@ class ClipEncoder(Encoder):
 def _cuttable_tower(model: Any) -> Any:
     """Return the text tower if cutting its input changes nothing: causal, pooled at the end.
 
-    Known to be so: the towers of `CLIP` and `CustomTextCLIP` in open_clip. Everything else
-    (CoCa with its class token, Hugging Face towers, SigLIP's last-token pooling) is not cut.
+    This holds for the towers of `CLIP` and `CustomTextCLIP` in open_clip. All others (CoCa with its
+    class token, Hugging Face towers, SigLIP's last-token pooling) are not cut.
     """
     if type(model) is CLIP:
         tower, pool = model, model.text_pool_type

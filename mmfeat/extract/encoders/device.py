@@ -1,4 +1,4 @@
-"""Batches on a device: how many rows fit, what happens where they do not, to it and back.
+"""Batches on a device: how many rows fit, splitting those that do not, and copies.
 
 On a GPU everything is queued: while one batch is computed, the next is prepared and copied.
 """
@@ -23,15 +23,15 @@ SHARE = 0.5  # of the device's memory that a batch may need
 
 
 class Fitting:
-    """Run a tower on batches; where one does not fit, it and all later ones are split."""
+    """Run a tower on batches; a batch that does not fit and all later ones are split."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._most: int | None = None  # rows at once, once some did not fit
+        self._most: int | None = None  # the largest batch, after one did not fit
 
     @torch.inference_mode()
     def __call__(self, batch: NDArray[Any]) -> torch.Tensor:
-        """Give the features (b, d) of a batch; raise `EncoderError` where one row does not fit."""
+        """Return the features (b, d) of a batch; raise `EncoderError` if one row does not fit."""
         while True:
             size = min(len(batch), self._most or len(batch))
             try:
@@ -42,16 +42,18 @@ class Fitting:
                     raise too_large(error) from error
             torch.cuda.empty_cache()  # not in the except clause, which still holds the batch
             self._most = size // 2
-            log.warning("%d rows at once do not fit: going on with %d", size, self._most)
+            log.warning(
+                "a batch of %d rows does not fit into memory: continuing with %d", size, self._most
+            )
 
 
 def fitting_batch(run: Run, probe: NDArray[Any], *, device: torch.device, most: int) -> int:
     """The largest power of two of rows, at most `most`, that needs no more than its share of a GPU.
 
-    It is measured on `probe`, a few rows, against all of the card's memory and not what is free
-    just now: an interrupted extraction must go on with the same batches.
+    It is measured on `probe`, a few rows, and relative to the card's total memory instead of its
+    free memory: a resumed extraction must use the same batches.
     """
-    run(probe[:1])  # what libraries allocate once
+    run(probe[:1])  # libraries allocate some memory once
     before = torch.cuda.memory_allocated(device)
     torch.cuda.reset_peak_memory_stats(device)
     run(probe)
@@ -62,16 +64,16 @@ def fitting_batch(run: Run, probe: NDArray[Any], *, device: torch.device, most: 
 
 
 def too_large(error: Exception) -> EncoderError:
-    """Say that not even one row fits."""
+    """Make the error for a single row that does not fit."""
     return EncoderError(
         "the model and one row must fit into the device's memory",
         str(error).partition(". ")[0],
-        "free the device, take a smaller model, or use --device cpu",
+        "free memory of the device, use a smaller model, or use --device cpu",
     )
 
 
 class Transfer:
-    """Copies to a device and back; on a GPU nothing waits for them but who needs the result."""
+    """Copies to a device and back; on a GPU they run while it computes."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
@@ -80,7 +82,7 @@ class Transfer:
             self._copies = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
     def send(self, array: NDArray[Any]) -> torch.Tensor:
-        """Copy an array to the device, beside what it computes at the time."""
+        """Copy an array to the device while it computes."""
         tensor = torch.from_numpy(np.ascontiguousarray(array))
         if self._copies is None:
             return tensor.to(self._device)
@@ -88,11 +90,11 @@ class Transfer:
             sent = tensor.pin_memory().to(self._device, non_blocking=True)
         computing = torch.cuda.current_stream(self._device)
         computing.wait_stream(self._copies)
-        sent.record_stream(computing)  # its memory is of the other stream's pool
+        sent.record_stream(computing)  # its memory belongs to the other stream
         return sent
 
     def fetch(self, features: torch.Tensor) -> Callable[[], FloatArray]:
-        """Begin to copy features (b, d) back; what is returned waits for them and gives them."""
+        """Start to copy features (b, d) back; return a function that waits for and returns them."""
         if self._copies is None:
             return features.float().cpu().numpy
         found = features.float().to("cpu", non_blocking=True)

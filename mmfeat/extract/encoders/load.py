@@ -23,7 +23,7 @@ def load_encoder(model: str, *, pretrained: str, precision: str, device: str) ->
 
     `pretrained` is a tag of open_clip, a file (.safetensors, or .pt with nothing but weights)
     or ``random``; the bundled encoder takes only ``random`` or its own weights. `precision` is
-    auto, fp32, bf16 or fp16. Raises `EncoderError` where model, weights or device cannot be had.
+    auto, fp32, bf16 or fp16. Raises `EncoderError` if model, weights or device are unavailable.
     """
     name = model if model in ENCODERS and model != "open_clip" else "open_clip"
     load = resolve(name, ENCODERS, "encoder")

@@ -35,7 +35,7 @@ def load(model: str, *, pretrained: str, precision: str, device: str) -> ClipEnc
     _check_model(model)
     place = choose_device(device)
     precision = choose_precision(precision, place)
-    tokenizer = _tokenizer(model)  # before the weights: it is what fails soonest
+    tokenizer = _tokenizer(model)  # before the weights, because it fails fastest
     tag = open_clip.get_pretrained_cfg(model, pretrained)
     if pretrained == "random":
         with random_weights():
@@ -69,7 +69,7 @@ def _check_model(model: str) -> None:
 
 
 def _build(model: str, *, quick_gelu: bool) -> nn.Module:
-    logging.disable(logging.WARNING)  # it warns that it loads no weights: we do that ourselves
+    logging.disable(logging.WARNING)  # it warns that it loads no weights; they are loaded later
     try:
         with _explained(model), _hub_only_if_reachable(model):
             clip: nn.Module = open_clip.create_model(
@@ -91,16 +91,16 @@ def _explained(model: str) -> Iterator[None]:
         yield
     except (ImportError, OSError, RuntimeError, ValueError, AttributeError) as error:
         raise EncoderError(
-            "the model and its tokenizer must be such that they can be built here",
+            "the installed packages must be able to build the model and its tokenizer",
             f"{model}: {(str(error).splitlines() or [''])[0]}",
-            "install what it needs (e.g. `pip install transformers`), see to the network, or"
+            "install what it needs (e.g. `pip install transformers`), check the network, or"
             " choose another model",
         ) from error
 
 
 @contextmanager
 def _hub_only_if_reachable(model: str) -> Iterator[None]:
-    """Towers and tokenizers of Hugging Face ask the hub, and ask again for a minute."""
+    """Work offline if the hub is unreachable, which Hugging Face would retry for a minute."""
     from huggingface_hub import constants  # noqa: PLC0415 (only for such models)
 
     text = (open_clip.get_model_config(model) or {}).get("text_cfg", {})
@@ -114,7 +114,7 @@ def _hub_only_if_reachable(model: str) -> Iterator[None]:
 
 
 def _load_into(clip: nn.Module, path: Path) -> None:
-    read_weights(path)  # its errors say what the file is; open_clip's only that it fails
+    read_weights(path)  # its errors describe the file; those of open_clip do not
     try:
         load_checkpoint(clip, str(path), weights_only=True)
     except (RuntimeError, KeyError, ValueError, AttributeError) as error:
@@ -133,13 +133,13 @@ def _local_weights(model: str, pretrained: str) -> Path:
     tags = open_clip.list_pretrained_tags_by_model(model.replace("/", "-"))
     raise EncoderError(
         "--pretrained is a tag of the model, a local file, or `random`",
-        f"{pretrained!r} is no file and no tag of {model}",
+        f"{pretrained!r} is neither a file nor a tag of {model}",
         f"its tags are {', '.join(tags)}" if tags else "the model has no tags; name a file",
     )
 
 
 def _tagged_weights(model: str, tag: str) -> Path:
-    """Find the weights of a tag in the cache, else download them; never wait for no network."""
+    """Find the weights of a tag in the cache, or download them; fail soon without network."""
     source = open_clip.get_pretrained_cfg(model, tag)
     cached = _cached(source)
     if cached is not None:
@@ -150,12 +150,12 @@ def _tagged_weights(model: str, tag: str) -> Path:
     )
     remedy = "download them elsewhere and name them with --pretrained FILE"
     if not _reachable(url):
-        raise EncoderError("the weights must be on this machine or to be had", found, remedy)
+        raise EncoderError("the weights must be a local file or downloadable", found, remedy)
     try:
         return Path(open_clip.download_pretrained(source))
     except (OSError, RuntimeError, ValueError) as error:
         raise EncoderError(
-            "the weights must be on this machine or to be had",
+            "the weights must be a local file or downloadable",
             f"{model} {tag!r}: {(str(error).splitlines() or [''])[0]}",
             remedy,
         ) from error
@@ -178,7 +178,7 @@ def _cached(source: dict[str, str]) -> Path | None:
 
 def _reachable(url: str) -> bool:
     if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY")):
-        return True  # only the proxy can tell
+        return True  # only the proxy knows
     if os.environ.get("HF_HUB_OFFLINE"):
         return False
     parts = urlsplit(url)

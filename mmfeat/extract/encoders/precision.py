@@ -1,4 +1,4 @@
-"""Which device and which precision: what is fast there and still safe."""
+"""The device, and a precision that is fast and safe on it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ CPU_BF16_FLAGS = {"avx512_bf16", "amx_bf16"}
 
 
 def choose_device(name: str) -> torch.device:
-    """Resolve ``auto`` to the best device there is; raise `EncoderError` for one there is not.
+    """Resolve ``auto`` to the best device; raise `EncoderError` for an unavailable one.
 
-    Of several processes that torchrun started, each has the GPU of its ``LOCAL_RANK``.
+    Each process that torchrun started uses the GPU of its ``LOCAL_RANK``.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"

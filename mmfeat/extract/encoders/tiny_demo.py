@@ -1,7 +1,7 @@
 """`tiny-demo`: the small CLIP that comes with the package, for demonstrations and tests.
 
 It is open_clip's own `CLIP` class with a ModifiedResNet image tower and open_clip's tokenizer,
-trained on made-up scenes by `mmfeat.demo.pretrain`. It knows nothing of the real world.
+trained on made-up scenes by `mmfeat.demo.pretrain`. It is useless for real images.
 """
 
 from __future__ import annotations

@@ -17,10 +17,10 @@ LETTERS = 32  # of a token: more than any has on average in a word that fills th
 
 
 def tokenize(tokenizer: Any, captions: Sequence[str], *, context: int) -> Tokenized:
-    """Give the tokens that `tokenizer` gives, and how many each caption would have needed.
+    """Return the tokens of `tokenizer`, and which captions they do not hold entirely.
 
-    Tokenizers take time that grows with the square of a word's length: what lies beyond the
-    context anyway is cut from words of thousands of letters first.
+    Tokenizers take time that grows with the square of a word's length. Words of thousands of
+    letters are therefore cut first, where they exceed the context anyway.
     """
     long_word = re.compile(rf"(\S{{{LETTERS * context}}})\S+")
     cut = [long_word.sub(r"\1", caption) for caption in captions]
@@ -42,7 +42,7 @@ def _tokenize(tokenizer: Any, captions: Sequence[str], context: int) -> Tokenize
 
 
 def _simple(tokenizer: SimpleTokenizer, captions: Sequence[str], context: int) -> Tokenized:
-    """Do as `SimpleTokenizer.__call__`, with the byte pairs found once for length and tokens."""
+    """Like `SimpleTokenizer.__call__`, but encode captions once for their length and tokens."""
     tokens = np.zeros((len(captions), context), np.int64)
     wanted = np.zeros(len(captions), np.int64)
     for row, caption in enumerate(captions):

@@ -21,7 +21,7 @@ RANDOM_SEED = 0
 
 @contextmanager
 def random_weights() -> Iterator[None]:
-    """Build a model in here: its weights are random but always the same; says so."""
+    """Build a model inside: its weights are random but reproducible. Logs a warning."""
     log.warning("the weights are random: the features carry no meaning")
     with torch.random.fork_rng():
         torch.manual_seed(RANDOM_SEED)
@@ -29,7 +29,7 @@ def random_weights() -> Iterator[None]:
 
 
 def state_sha256(model: nn.Module) -> str:
-    """The sha256 of a model's tensors, for weights that lie in no file."""
+    """The sha256 of a model's tensors, for weights that come from no file."""
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(name.encode())
@@ -48,7 +48,7 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
             for key in ("state_dict", "model"):
                 if isinstance(state, dict) and isinstance(state.get(key), dict):
                     state = state[key]
-    except Exception as error:  # an unpickler raises anything on a file that is none
+    except Exception as error:  # an invalid file makes an unpickler raise any exception
         raise EncoderError(
             "weights are a .safetensors file, or a .pt file with nothing but weights",
             f"{path}: {(str(error).splitlines() or ['it is empty'])[0]}",
@@ -66,7 +66,7 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
 
 
 def put_weights(model: nn.Module, state: dict[str, torch.Tensor], source: str) -> None:
-    """Load `state` into `model`, all of it; raise `EncoderError` where they do not fit."""
+    """Load all of `state` into `model`; raise `EncoderError` if it does not match."""
     try:
         model.load_state_dict(state, strict=True)
     except RuntimeError as error:

@@ -31,10 +31,10 @@ class Engine:
     Attributes
     ----------
     load_encoder
-        Gives what `extract_table` takes; the model itself may be elsewhere.
+        Returns the encoder for `extract_table`; the model itself may be on another machine.
     make_shards
         Writes every one of the shards into the folder, in any order, and reports their rows.
-        A shard has the bytes that any other engine gives on such a device.
+        A shard has the same bytes as that of any other engine on such a device.
     """
 
     load_encoder: Callable[[ExtractSettings], Encoder]
@@ -42,15 +42,15 @@ class Engine:
 
 
 def engine_name(name: str) -> str:
-    """Give the name of an engine in `ENGINES`, also for a former one; raise `PluginError`."""
+    """Return the name in `ENGINES`, also of a former name; raise `PluginError` if unknown."""
     return check_name(FORMER_NAMES.get(name, name), ENGINES, "engine")
 
 
 def find_engine(name: str) -> Engine:
-    """Give an engine; raise `PluginError` if it is unknown or needs an extra."""
+    """Return an engine; raise `PluginError` if it is unknown or needs an extra."""
     return cast("Engine", resolve(engine_name(name), ENGINES, "engine"))
 
 
 def load_encoder_for(settings: ExtractSettings) -> Encoder:
-    """Load the encoder of `settings` as their engine wants it; errors as in `load_encoder`."""
+    """Load the encoder of `settings` for their engine; raises what `load_encoder` raises."""
     return find_engine(settings.engine).load_encoder(settings)

@@ -29,7 +29,7 @@ from mmfeat.types import Embeddings, IntArray
 
 @dataclass(frozen=True, kw_only=True)
 class Encoded:
-    """What became of some rows of one modality; `refusals` by their place among them."""
+    """The results of some rows of one modality; `refusals` by position among them."""
 
     embeddings: Embeddings
     status: NDArray[np.uint8]
@@ -40,7 +40,7 @@ class Encoded:
 def make_shards(
     plan: Plan, encoder: Encoder, shards: Sequence[Shard], parts: Path, advance: Advance
 ) -> None:
-    """Make `shards` one after another, while images of the next are decoded already."""
+    """Make `shards` one after another, while images of the next are already decoded."""
     names = [name for s in shards for name in image_names(plan, s.rows, since=s.start)]
     with Decoder(decode_task(plan, encoder), workers=plan.settings.workers if names else 0) as d:
         decoded = d.decode(names)
@@ -193,7 +193,7 @@ def _encode_images(
 
 
 def _encode_captions(plan: Plan, encoder: Encoder, rows: IntArray, advance: Advance) -> Encoded:
-    """Encode each distinct caption once, short ones together with short ones."""
+    """Encode each distinct caption once, in batches of similar length."""
     assert plan.table.captions is not None, "the plan has no text without captions"
     captions = [plan.table.captions[row] for row in rows]
     distinct = list(dict.fromkeys(caption for caption in captions if caption.strip()))
@@ -242,5 +242,5 @@ def _bad_image(plan: Plan, row: int, refusal: Refusal) -> ExtractError:
     return ExtractError(
         "every image must be readable under --on-bad-image fail",
         f"row {row} ({plan.table.ids[row]}) of {plan.table.source}: {refusal.reason}",
-        "mend the file, or use --on-bad-image record",
+        "repair the file, or use --on-bad-image record",
     )

@@ -2,8 +2,8 @@
 
 An actor loads the model once, has decoding processes of its own and writes whole shards into a
 folder that all machines share, or puts them at the address of ``--shards``, from where the driver
-fetches them; what travels is the number of a shard and a receipt. Ray gives a shard whose worker
-died to another one. What is finished is known by the files alone.
+fetches them; only shard numbers and receipts are sent. Ray reassigns the shard of a worker
+that died. Only the files say which shards are finished.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from mmfeat.store.shards import check_same, check_shard
 
 @dataclass(frozen=True, kw_only=True)
 class Receipt:
-    """What an actor says of a shard: `digest` of what it wrote, or why there is nothing."""
+    """An actor's report on a shard: the `digest` of what it wrote, or the error."""
 
     shard: int
     host: str
@@ -49,7 +49,7 @@ def make_shards(
 ) -> None:
     """Make `shards` on the cluster; raise `ExtractError` at the end for those that failed.
 
-    Under ``--on-bad-image fail`` it is raised as soon as one failed.
+    With ``--on-bad-image fail`` it is raised as soon as one fails.
     """
     if not shards:
         return
@@ -81,11 +81,11 @@ def make_shards(
 
 
 def _map(plan: Plan, shards: dict[int, Shard], parts: Path, share: Share, tries: Any) -> Any:
-    """Give the receipts as they come."""
+    """Yield the receipts as they arrive."""
     items = [{"shard": number} for number in shards]
     dataset = ray.data.from_items(items, override_num_blocks=len(items))
     dataset.context.enable_progress_bars = False
-    dataset.context.max_errored_blocks = -1  # the others go on
+    dataset.context.max_errored_blocks = -1  # the others continue
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     receipts = dataset.map(
         ShardMaker,
@@ -112,17 +112,17 @@ class ShardMaker:
         self._decoder.__enter__()  # its processes end with this one
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Make one shard and give its receipt."""
+        """Make one shard and return its receipt."""
         number, host = int(row["shard"]), socket.gethostname()
         try:
             return asdict(Receipt(shard=number, host=host, digest=self._make(self._shards[number])))
         except MmfeatError as error:
             told = (error.rule, error.found, error.remedy)
-        except Exception as error:  # whatever it is, the other shards go on
+        except Exception as error:  # whatever it is, the other shards continue
             told = (
                 "a shard must be made without an error",
                 f"{type(error).__name__}: {error}",
-                "see whether --engine local says more",
+                "run with --engine local for details",
             )
         rule, found, remedy = told
         return asdict(Receipt(shard=number, host=host, rule=rule, found=found, remedy=remedy))
@@ -146,7 +146,7 @@ class ShardMaker:
 
     @contextmanager
     def _folder(self) -> Iterator[Path]:
-        """Where a shard is written: what all share, or for a while one of this machine alone."""
+        """The folder of a shard: the shared one, or a temporary one of this machine."""
         if self._plan.shared is None:
             yield self._parts
             return
@@ -155,20 +155,20 @@ class ShardMaker:
 
 
 def _is_here(path: Path, plan: Plan, receipt: Receipt) -> bool:
-    """Whether the driver has what an actor wrote; with ``--shards`` it is fetched."""
+    """Whether the driver has what an actor wrote; with ``--shards`` it is downloaded first."""
     if plan.shared is not None:
         plan.shared.get(path)
     return path.exists() and check_shard(path, plan.provenance) == receipt.digest
 
 
 def _failed(missing: dict[int, Shard], reasons: dict[int, str]) -> ExtractError:
-    reason = reasons.get(min(missing), "nothing was heard of them")
+    reason = reasons.get(min(missing), "their workers did not report")
     rows = ", ".join(f"{s.start} to {s.stop - 1}" for s in [*missing.values()][:5])
     more = f" and {len(missing) - 5} more shards" if len(missing) > 5 else ""
     return ExtractError(
         "every shard must be made",
         f"those of the rows {rows}{more} failed: {reason}",
-        "see to it and run the same command again: the others are kept",
+        "fix that and run the same command again: finished shards are kept",
     )
 
 

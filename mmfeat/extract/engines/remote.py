@@ -1,4 +1,4 @@
-"""The encoder of a Ray cluster: this process, which may have no GPU, only knows what it is."""
+"""The encoder of a Ray cluster: described in this process, loaded on machines with GPUs."""
 
 from __future__ import annotations
 
@@ -19,19 +19,21 @@ from mmfeat.types import FloatArray
 
 
 class RemoteEncoder(Encoder):
-    """An encoder of the cluster's machines: described here, loaded there when it is to encode."""
+    """An encoder of the cluster's machines: described here, loaded there when it is needed."""
 
     def __init__(self, settings: ExtractSettings) -> None:
         join_cluster(settings.ray_address)
         share = share_for(settings)
         self._settings = for_machines(settings, share)
         self._options: dict[str, Any] = {"num_cpus": share.cpus, "num_gpus": share.gpus}
-        describe = ray.remote(max_calls=1, **self._options)(_describe)  # frees what it loaded
+        describe = ray.remote(max_calls=1, **self._options)(
+            _describe
+        )  # releases the memory of the model
         with plain_errors():
             vars(self).update(ray.get(describe.remote(self._settings)))
 
     def encode_images(self, pixels: Pixels) -> FloatArray:
-        """Give embeddings (b, d) of `pixels` (b, height, width, 3)."""
+        """Return embeddings (b, d) of `pixels` (b, height, width, 3)."""
         return cast("FloatArray", self._ask("encode_images", pixels))
 
     def tokenize(self, captions: Sequence[str]) -> Tokenized:
@@ -39,11 +41,11 @@ class RemoteEncoder(Encoder):
         return cast("Tokenized", self._ask("tokenize", captions))
 
     def encode_tokens(self, tokens: Tokens) -> FloatArray:
-        """Give embeddings (b, d) of `tokens` (b, context)."""
+        """Return embeddings (b, d) of `tokens` (b, context)."""
         return cast("FloatArray", self._ask("encode_tokens", tokens))
 
     def release(self) -> None:
-        """Give back what the loaded encoder holds of the cluster, until it is to encode again."""
+        """Release the resources of the loaded encoder until it is needed again."""
         vars(self).pop("_loaded", None)
 
     @cached_property
@@ -71,13 +73,13 @@ def _describe(settings: ExtractSettings) -> dict[str, Any]:
 
 
 def share_for(settings: ExtractSettings) -> Share:
-    """What each actor gets; errors as in `share_out`."""
+    """The resources of each actor; raises what `share_out` raises."""
     gpus = 0.0 if settings.device == "cpu" else settings.num_gpus_per_actor
     return share_out(workers=settings.actors, gpus=gpus)
 
 
 def for_machines(settings: ExtractSettings, share: Share) -> ExtractSettings:
-    """The settings by which an actor loads the encoder and decodes, wherever it is."""
+    """The settings with which an actor loads the encoder and decodes, on any machine."""
     weights = Path(settings.pretrained)
     most = max(min(int(share.cpus), MOST_WORKERS), 1)
     return replace(

@@ -1,7 +1,7 @@
 """Shards that are kept at an address as well (``--shards``), in a folder of each extraction.
 
-So machines without a common folder share the work, and an extraction survives its machine. Each
-machine still writes, checks and merges shards in a folder of its own.
+Machines without a common folder can share the work, and an extraction survives the loss of its
+machine. Each machine still writes, checks and merges shards in a folder of its own.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from mmfeat.core.files import write_json
 from mmfeat.errors import ConfigError, ExtractError
 from mmfeat.extract.plan import Plan
 
-ABOUT = "provenance.json"  # what the shards are of; put first, so that a closed door is met early
+ABOUT = "provenance.json"  # describes the shards; written first, so that a refusal comes early
 log = logging.getLogger(__name__)
 
 
 def share(plan: Plan, out: Path) -> Plan:
     """Give the plan of the store `out` the address of its shards, where its settings name one.
 
-    The folder there is named by the store, its folder and the provenance: two extractions that
-    differ in any of them never meet. Raises `ConfigError` where the address is none.
+    The folder there is named after the store, its folder and the provenance: two extractions that
+    differ in any of them use different folders. Raises `ConfigError` for an invalid address.
     """
     place = plan.settings.shards
     if place is None:
@@ -45,7 +45,7 @@ def share(plan: Plan, out: Path) -> Plan:
 
 
 def fetch_shards(plan: Plan, parts: Path) -> None:
-    """Bring the shards that are at the address and not in `parts`.
+    """Download the shards that are at the address but not in `parts`.
 
     Raises `ExtractError` where nothing can be written there.
     """

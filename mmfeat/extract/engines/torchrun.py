@@ -1,9 +1,9 @@
 """Several processes make the shards of one store: each claims one, makes it, claims the next.
 
-A claim is a lock file beside the shard that dies with its process, so nothing but the folder
-joins the processes: torchrun starts them, on one machine or on several that share the folder (by
-a file system whose `flock` holds between machines, as NFS since Linux 2.6.12). That of rank 0
-locks the store and merges; the others help it and may come late or die.
+A claim is a lock file beside the shard that is released when its process ends, so the processes
+share nothing but the folder. torchrun starts them, on one machine or on several (with a file system
+whose `flock` works between machines, such as NFS since Linux 2.6.12). The process of rank 0 locks
+the store and merges; the others help it and may start late or fail.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ SECONDS_BETWEEN_LOOKS = 0.2
 
 
 def is_helper() -> bool:
-    """Whether torchrun started this process beside that of rank 0."""
+    """Whether torchrun started this process with a rank above 0."""
     return int(os.environ.get("RANK", "0")) > 0
 
 
 def make_shards(
     plan: Plan, encoder: Encoder, shards: Sequence[Shard], parts: Path, advance: Advance
 ) -> None:
-    """Make what nobody else does, and wait for the others."""
+    """Make the shards that no other process makes, and wait for the others."""
     while shards := _make_free(plan, encoder, shards, parts, advance):
         time.sleep(SECONDS_BETWEEN_LOOKS)
 
@@ -47,7 +47,7 @@ def help_with(plan: Plan, encoder: Encoder, parts: Path, out: Path) -> None:
 
     _make_free(plan, encoder, plan.shards, parts, lambda _modality, _n: None, is_over=is_over)
     if is_over():
-        shutil.rmtree(parts, ignore_errors=True)  # it may hold our last claim
+        shutil.rmtree(parts, ignore_errors=True)  # it may contain the last claim
 
 
 def _make_free(
@@ -59,7 +59,7 @@ def _make_free(
     *,
     is_over: Callable[[], bool] = lambda: False,
 ) -> list[Shard]:
-    """Make every shard that nobody has claimed; give those that others are making."""
+    """Make every unclaimed shard; return those that others are making."""
     claimed = []
     with Decoder(decode_task(plan, encoder), workers=plan.settings.workers) as decoder:
         for shard in shards:

@@ -1,4 +1,4 @@
-"""Who began to make which shard: Ray gives a shard that kills its worker to the next for ever."""
+"""Attempts per shard: Ray would reassign a shard that kills its workers forever."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from mmfeat.errors import ExtractError
 
-TRIES = 3  # of a shard whose worker dies
+TRIES = 3  # per shard
 
 
 class Tries:
-    """An actor that remembers them."""
+    """An actor that records the attempts."""
 
     def __init__(self) -> None:
         self._begun: dict[int, list[tuple[int, str]]] = {}
 
     def begin(self, shard: int, pid: int, host: str) -> list[tuple[int, str]]:
-        """Note that a process begins a shard; give those that began it before, and are dead."""
+        """Record that a process begins a shard; return those that began it before and died."""
         died = self.begun(shard)
         self._begun[shard] = [*died, (pid, host)]
         return died
@@ -35,7 +35,7 @@ class Tries:
 
 @contextmanager
 def counting_tries() -> Iterator[Any]:
-    """Give the handle of a new `Tries` on this machine; it ends with the block."""
+    """Yield the handle of a new `Tries` on this machine; it ends with the block."""
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
     tries = ray.remote(num_cpus=0, scheduling_strategy=here)(Tries).remote()
     try:
@@ -45,7 +45,7 @@ def counting_tries() -> Iterator[Any]:
 
 
 def begin(tries: Any, shard: int) -> None:
-    """Note that this process begins a shard; raise `ExtractError` after too many that died."""
+    """Record that this process begins a shard; raise `ExtractError` after too many that died."""
     died = ray.get(tries.begin.remote(shard, os.getpid(), socket.gethostname()))
     if len(died) >= TRIES:
         told = ", ".join(f"process {pid} on {host}" for pid, host in died)

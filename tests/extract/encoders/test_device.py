@@ -44,8 +44,8 @@ def test_what_did_not_fit_once_is_not_tried_again(caplog: pytest.LogCaptureFixtu
         assert np.array_equal(fitting(ROWS[:5]).numpy(), 2 * ROWS[:5])
     assert card.sizes[8:] == [2, 2, 1]
     assert caplog.messages == [
-        "11 rows at once do not fit: going on with 5",
-        "5 rows at once do not fit: going on with 2",
+        "a batch of 11 rows does not fit into memory: continuing with 5",
+        "a batch of 5 rows does not fit into memory: continuing with 2",
     ]
 
 

@@ -146,7 +146,7 @@ def test_a_killed_driver_goes_on(
     assert made and not (tmp_path / "a.h5").exists()
     done = mmfeat(*line)
     assert done.exit_code == 0, done.stderr
-    assert f"going on after {len(made)} of 4 shards" in done.stderr
+    assert f"resuming after {len(made)} of 4 shards" in done.stderr
     assert "20 ok" in done.stdout
 
 
