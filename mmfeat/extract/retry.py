@@ -50,7 +50,7 @@ def retry(plan: Plan, encoder: Encoder, out: Path, *, block_rows: int = BLOCK_RO
 def _patched(
     plan: Plan, encoder: Encoder, blocks: Iterable[Block], decoder: Decoder
 ) -> Iterator[Block]:
-    """Give the blocks of a store, with the images that failed encoded again."""
+    """Yield the blocks of a store, with the images that failed encoded again."""
     start = 0
     for block in blocks:
         failed = np.flatnonzero(block.status["image"] != Status.OK)

@@ -86,7 +86,7 @@ class Head(Estimator):
 
     @abstractmethod
     def _predict(self, x: FloatArray) -> FloatArray:
-        """Give the probabilities of the classes that `_fit` saw."""
+        """Return the probabilities of the classes that `_fit` saw."""
 
     @abstractmethod
     def _save_state(self, folder: Path) -> None:
@@ -118,7 +118,7 @@ class Head(Estimator):
         return self._learn(fused, y, np.arange(len(x)))
 
     def predict_proba(self, X: FloatArray) -> FloatArray:
-        """Give probabilities of shape (n, k) in [0, 1], float32, for `X` of shape (n, d)."""
+        """Return probabilities of shape (n, k) in [0, 1], float32, for `X` of shape (n, d)."""
         if not self.blocks_:
             raise FitError(
                 "a head must be fitted before it predicts", "this one is not", "call fit first"
@@ -136,7 +136,7 @@ class Head(Estimator):
         return scores
 
     def predict_rows(self, x: Matrix, rows: IntArray) -> FloatArray:
-        """Give probabilities of shape (m, k) for the chosen `rows`, ascending, of `x`."""
+        """Return probabilities of shape (m, k) for the chosen `rows`, ascending, of `x`."""
         scores = np.empty((len(rows), len(self.rates_)), dtype=np.float32)
         for at, part in in_order(x, rows):
             scores[at] = self.predict_proba(part)

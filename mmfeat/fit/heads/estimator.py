@@ -31,10 +31,10 @@ class Estimator(ABC):
 
     @abstractmethod
     def predict_proba(self, X: FloatArray) -> FloatArray:
-        """Give probabilities of shape (n, k)."""
+        """Return probabilities of shape (n, k)."""
 
     def predict(self, X: FloatArray) -> Targets:
-        """Give label sets of shape (n, k), 0 or 1: the labels of probability 0.5 or more.
+        """Return label sets of shape (n, k), 0 or 1: the labels of probability 0.5 or more.
 
         Their dtype is that of the targets given to `fit`.
         """
@@ -42,11 +42,11 @@ class Estimator(ABC):
         return sets
 
     def score(self, X: FloatArray, Y: Targets) -> float:
-        """Give the share of rows whose label set is predicted exactly, as scikit-learn does."""
+        """Return the share of rows whose label set is predicted exactly, as scikit-learn does."""
         return float((self.predict(X) == np.asarray(Y)).all(axis=1).mean())
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Give the options by name."""
+        """Return the options by name."""
         return {name: getattr(self, name) for name in options_of(type(self))}
 
     def set_params(self, **params: Any) -> Self:

@@ -123,7 +123,7 @@ class LogReg(Head):
         }
 
     def for_refit(self, folds: Sequence[Self]) -> Self:
-        """Give this head with the C that is best over all folds."""
+        """Return this head with the C that is best over all folds."""
         head = replace(self)
         if self.C is None:
             head._costs = np.sum([fold._costs for fold in folds], axis=0)

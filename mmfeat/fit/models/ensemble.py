@@ -182,7 +182,7 @@ class Ensemble:
         return self
 
     def predict_proba(self, features: Mapping[FeatureSets, Features]) -> FloatArray:
-        """Give probabilities (n, k), float32: the weighted mean of those of its runs."""
+        """Return probabilities (n, k), float32: the weighted mean of those of its runs."""
         answers = [model.predict_proba(features) for model in self.models_]
         return mix(np.stack(answers), self.weights_, self.average)
 

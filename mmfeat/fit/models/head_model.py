@@ -87,7 +87,7 @@ class HeadModel(FeatureModel):
         return self
 
     def predict_proba(self, features: Mapping[FeatureSets, Features]) -> FloatArray:
-        """Give probabilities (n, k), float32, by the final model."""
+        """Return probabilities (n, k), float32, by the final model."""
         answers = self.source.predict_proba(features[self.own_reads.features], self.fitted)
         mean: FloatArray = np.mean(answers, axis=0, dtype=np.float32)
         return mean

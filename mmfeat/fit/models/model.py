@@ -153,7 +153,7 @@ class Model(Protocol):
         ...
 
     def predict_proba(self, features: Mapping[FeatureSets, Features]) -> FloatArray:
-        """Give probabilities (n, k), float32, of rows; `features` holds what `reads` names."""
+        """Return probabilities (n, k), float32, of rows; `features` holds what `reads` names."""
         ...
 
     def save(self, folder: Path) -> None:

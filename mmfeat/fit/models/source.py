@@ -44,7 +44,7 @@ class Source:
         return head.fit(fused.values, y, blocks=fused.blocks, prompts=fused.prompts)
 
     def predict_proba(self, features: Features, heads: Sequence[Head]) -> list[FloatArray]:
-        """Give the probabilities (n, k) of each of `heads`, which read the same fusion."""
+        """Return the probabilities (n, k) of each of `heads`, which read the same fusion."""
         values = fuse(features, self.fusion, normalise=self.normalise).values
         return [head.predict_proba(values) for head in heads]
 

@@ -200,7 +200,7 @@ class StackedModel(FeatureModel):
         return self
 
     def predict_proba(self, features: Mapping[FeatureSets, Features]) -> FloatArray:
-        """Give probabilities (n, k), float32, by the final model."""
+        """Return probabilities (n, k), float32, by the final model."""
         rows = features[self.own_reads.features]
         scores: list[dict[str, FloatArray]] = [{} for _ in self.fitted]
         for name, source in self.sources.items():

@@ -63,7 +63,7 @@ class Stacker:
         return self
 
     def predict(self, scores: Mapping[str, FloatArray]) -> FloatArray:
-        """Give probabilities of shape (n, k) from each source's."""
+        """Return probabilities of shape (n, k) from each source's."""
         inputs = self._inputs(scores)
         return inputs if self.meta_learner is None else self.meta_learner.predict_proba(inputs)
 

@@ -11,7 +11,7 @@ DEVICES = ("auto", "cpu", "cuda")
 
 
 def choose_device(name: str) -> torch.device:
-    """Give the device to train on; raise `ConfigError` for cuda on a machine without a GPU."""
+    """Return the device to train on; raise `ConfigError` for cuda on a machine without a GPU."""
     check_choice("device", name, DEVICES)
     if name == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device=cuda needs a GPU", "torch finds none", "use --set device=cpu")
