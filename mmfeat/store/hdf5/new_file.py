@@ -55,7 +55,7 @@ class NewFile:
         self.sums[name] = Checksum()
 
     def append(self, name: str, values: NDArray[Any], *, start: int) -> None:
-        """Write the rows from `start` on, which is where the rows before ended."""
+        """Write rows at `start`, directly after those written before."""
         dataset = self.hdf5[name]
         values = np.ascontiguousarray(values, dtype=dataset.dtype)
         dataset[start : start + len(values)] = values
@@ -67,7 +67,7 @@ class NewFile:
         self.append(name, values, start=0)
 
     def write_texts(self, name: str, texts: Sequence[str]) -> None:
-        """Add a text dataset; some texts are encoded at a time, and each twice."""
+        """Add a text dataset; blocks of texts are encoded twice: for offsets, then for bytes."""
         starts = range(0, len(texts), BLOCK_ROWS)
         self.create(f"{name}/offsets", (len(texts) + 1,), "int64")
         end = np.zeros(1, np.int64)
@@ -144,14 +144,14 @@ def new_file(path: Path) -> Iterator[NewFile]:
 
 @contextmanager
 def room_errors(path: Path) -> Iterator[None]:
-    """Turn what a full disk raises into `StoreError`; HDF5 raises errors of its own."""
+    """Turn errors of a full disk into `StoreError`; HDF5 raises its own types."""
     try:
         yield
     except (OSError, RuntimeError) as error:
         raise StoreError(
             "the folder must be writable and the disk must have room",
             f"{path}: {error}",
-            "see to that and run the same command again: finished shards are kept",
+            "free space or fix permissions, and run the command again: finished shards are kept",
         ) from error
 
 
