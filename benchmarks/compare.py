@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.results import machine, write_section
 from mmfeat.compare import Event, describe, plan_comparison, run_cells
-from mmfeat.compare.leaderboard import make_leaderboard
+from mmfeat.compare.board.leaderboard import make_leaderboard
 from mmfeat.config import DataSettings, FitSettings
 from mmfeat.core.workspace import Workspace
 from mmfeat.extract.importing import store_embeddings

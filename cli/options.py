@@ -60,7 +60,12 @@ QuietOption = Annotated[
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON object.", rich_help_panel=OUTPUT)
 ]
-RunArgument = Annotated[str | None, typer.Argument(help="A run's name; left out: the newest.")]
+WideOption = Annotated[
+    bool, typer.Option("--wide", help="All columns, however wide.", rich_help_panel=OUTPUT)
+]
+RunArgument = Annotated[
+    str | None, typer.Argument(help="A run's name; left out: the best of the last comparison.")
+]
 Split = Annotated[str | None, of(FitSettings, "split", "Name of the store")]
 Features = Annotated[
     str | None, typer.Option("--features", help="Feature sets to join, comma-separated.")

@@ -9,6 +9,9 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from mmfeat_cli.messages import note
+
+BETWEEN = 2  # blanks between columns
 WIDE = 1000  # columns where nothing says how many there are: nothing is wrapped
 
 
@@ -17,16 +20,49 @@ def print_json(document: Any) -> None:
     print(json.dumps(document, indent=2, ensure_ascii=False))
 
 
-def print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+def print_table(
+    header: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    droppable: Sequence[str] = (),
+    wide: bool = False,
+) -> None:
     """Print rows in aligned columns: texts to the left, numbers to the right.
 
-    The cells of a table that is wider than the terminal, or than `COLUMNS`, are wrapped.
+    Columns of `droppable` are left out, the first ones first, as far as the table is wider than
+    the terminal (80 columns where there is none), unless it is to be `wide`. The cells of a table
+    that is wider than the terminal, or than `COLUMNS`, all the same are wrapped.
     """
+    cells = [[_text(value) for value in row] for row in rows]
+    width = shutil.get_terminal_size().columns
+    kept = list(range(len(header)))
+    left_out: list[str] = []
+    for name in () if wide else droppable:
+        if _width(header, cells, kept) <= width:
+            break
+        kept.remove(header.index(name))
+        left_out.append(name)
+    bounded = not wide and (sys.stdout.isatty() or "COLUMNS" in os.environ)
+    _print_cells(
+        [header[at] for at in kept],
+        [[row[at] for at in kept] for row in cells],
+        width=width if bounded else WIDE,
+    )
+    if left_out:
+        note(f"left out: {', '.join(n for n in header if n in left_out)}; --wide shows all columns")
+
+
+def _width(header: Sequence[str], cells: Sequence[Sequence[str]], kept: Sequence[int]) -> int:
+    """How wide the columns `kept` are side by side."""
+    widths = [max(len(row[at]) for row in (header, *cells)) for at in kept]
+    return sum(widths) + BETWEEN * max(0, len(kept) - 1)
+
+
+def _print_cells(header: Sequence[str], cells: Sequence[Sequence[str]], *, width: int) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    cells = [[_text(value) for value in row] for row in rows]
     table = Table(box=None, pad_edge=False, show_edge=False, header_style="")
     for at, title in enumerate(header):
         numbers = all(_is_number(row[at]) for row in cells)
@@ -35,8 +71,6 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None
         )
     for row in cells:
         table.add_row(*map(Text, row))
-    is_terminal = sys.stdout.isatty() or "COLUMNS" in os.environ
-    width = shutil.get_terminal_size().columns if is_terminal else WIDE
     console = Console(width=width, file=sys.stdout, highlight=False, color_system=None)
     with console.capture() as captured:
         console.print(table)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from mmfeat.compare.run import ENGINES
 from mmfeat.config import CompareSettings, FitSettings, ThresholdSettings
@@ -18,11 +18,15 @@ from mmfeat_cli.options import (
     RayAddress,
     Split,
     TrackOption,
+    WideOption,
     WorkspaceOption,
     names,
     of,
 )
 from mmfeat_cli.tables import print_table
+
+if TYPE_CHECKING:
+    from mmfeat.compare.board.leaderboard import Leaderboard
 
 cells = partial(of, CompareSettings)
 fast = partial(of, CompareSettings, rich_help_panel=SPEED)
@@ -50,6 +54,7 @@ def compare(
     max_memory: MaxMemoryOption = None,
     track: TrackOption = None,
     workspace: WorkspaceOption = None,
+    wide: WideOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Fit every sensible combination, tune each, and write leaderboard.csv."""
@@ -83,6 +88,30 @@ def compare(
     for entry in board.entries:
         for name in entry.runs:
             tracker.track(Run(space.run(name)))
+    _print_board(board, wide=wide)
+
+
+COLUMNS = (
+    "head",
+    "fusion",
+    "loss",
+    "at 0.5",
+    "tuned",
+    "nested",
+    "95 % interval",
+    "to best",
+    "95 % to best",
+    "tied",
+    "seconds",
+    "bytes",
+    "peak MiB",
+    "run",
+)
+DROPPABLE = ("run", "peak MiB", "bytes", "seconds", "tuned", "95 % to best", "at 0.5", "loss")
+
+
+def _print_board(board: Leaderboard, *, wide: bool) -> None:
+    """The entries best first; at the end the best run and what to do with it."""
     rows = [
         (
             entry.head,
@@ -98,28 +127,20 @@ def compare(
             f"{entry.seconds:.1f}",
             entry.bytes,
             _mebibytes(entry.peak_memory),
+            " ".join(entry.runs),
         )
         for entry in board.entries
     ]
-    print_table(COLUMNS, rows)
+    print_table(COLUMNS, rows, droppable=DROPPABLE, wide=wide)
     print(board.verdict())
-
-
-COLUMNS = (
-    "head",
-    "fusion",
-    "loss",
-    "at 0.5",
-    "tuned",
-    "nested",
-    "95 % interval",
-    "to best",
-    "95 % interval",
-    "tied",
-    "seconds",
-    "bytes",
-    "peak MiB",
-)
+    best = board.entries[0]
+    low, high = best.interval
+    print(
+        f"best: {best.runs[0]}, nested {board.objective}"
+        f" {_with_deviation(best.nested, best.deviation)}"
+        f" (95 % interval of this estimate: {low:.4f} to {high:.4f})"
+    )
+    print(f"next: mmfeat submit {best.runs[0]} (or predict, or report)")
 
 
 def _with_deviation(value: float, deviation: float | None) -> str:

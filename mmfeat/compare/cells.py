@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from mmfeat.compare.judged import kept_decision
+from mmfeat.compare.board.judged import kept_decision
 from mmfeat.core.workspace import Workspace
 from mmfeat.decide.tune import tune
 from mmfeat.errors import MmfeatError

@@ -9,8 +9,9 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Unpack
 
+from mmfeat.compare.board.keep import keep_leaderboard
+from mmfeat.compare.board.leaderboard import Leaderboard
 from mmfeat.compare.cells import Event
-from mmfeat.compare.leaderboard import Leaderboard, make_leaderboard, write_leaderboard
 from mmfeat.compare.plan import describe, plan_comparison
 from mmfeat.compare.run import run_cells, seconds_of
 from mmfeat.config import override_all
@@ -44,7 +45,9 @@ def compare(
 ) -> Leaderboard:
     """Fit every sensible combination, tune each, and write `leaderboard.csv`.
 
-    Finished runs are reused, so the same call continues a comparison that was stopped.
+    Finished runs are reused, so the same call continues a comparison that was stopped. Runs of
+    earlier comparisons of the same table, feature sets, folds and objective stay on the
+    leaderboard.
 
     Parameters
     ----------
@@ -113,7 +116,6 @@ def compare(
         raise FitError(
             "a comparison needs a finished cell", "all were left out", "see the reasons above"
         )
-    board = make_leaderboard(outcome.runs, objective=target)
-    write_leaderboard(space.leaderboard, board)
+    board = keep_leaderboard(space, outcome.runs, objective=target)
     log.info("leaderboard: %s", space.leaderboard)
     return board

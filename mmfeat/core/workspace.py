@@ -56,6 +56,11 @@ class Workspace:
         return self.root / "leaderboard.csv"
 
     @property
+    def comparisons(self) -> Path:
+        """The folder of all comparisons, one file per question."""
+        return self.root / "comparisons"
+
+    @property
     def report(self) -> Path:
         """The page that `mmfeat report` writes."""
         return self.root / "report.html"

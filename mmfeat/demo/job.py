@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from mmfeat.compare import plan_comparison, run_cells
-from mmfeat.compare.leaderboard import Leaderboard, make_leaderboard, write_leaderboard
+from mmfeat.compare.board.keep import keep_leaderboard
+from mmfeat.compare.board.leaderboard import Leaderboard
 from mmfeat.config import read_settings
 from mmfeat.core.workspace import Workspace
 from mmfeat.decide.tune import tune
@@ -55,9 +56,7 @@ def judge_all(folder: Path) -> tuple[list[dict[str, Any]], Leaderboard]:
     plan = plan_comparison(settings.fit, heads=HEADS, fusions=FUSIONS, losses=("bce",))
     outcome = run_cells(workspace, plan.cells, objective=OBJECTIVES[0])
     truth = Solution.read(folder / "solution.csv")
-    board = make_leaderboard(outcome.runs, objective=OBJECTIVES[0])
-    write_leaderboard(workspace.leaderboard, board)
-    runs = {run.name: run for run in outcome.runs}
+    board = keep_leaderboard(workspace, outcome.runs, objective=OBJECTIVES[0])
     rows = [
         {
             "head": entry.head,
@@ -67,7 +66,7 @@ def judge_all(folder: Path) -> tuple[list[dict[str, Any]], Leaderboard]:
             "bytes": entry.bytes,
         }
         for entry in board.entries
-        for run in [runs[entry.runs[0]]]
+        for run in [Run(workspace.run(entry.runs[0]))]
     ]
     return rows, board
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from mmfeat.compare.leaderboard import Entry
+from mmfeat.compare.board.leaderboard import Entry
 from mmfeat.errors import RunError
 from mmfeat.report.commands import commands_of
 from mmfeat.runs.config import RunConfig

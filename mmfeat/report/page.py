@@ -15,7 +15,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from mmfeat.compare.leaderboard import Leaderboard, name_of
+from mmfeat.compare.board.leaderboard import Leaderboard, name_of
 from mmfeat.report.facts import EntryFacts, as_data
 from mmfeat.report.gallery import KINDS, Gallery
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from mmfeat.compare.leaderboard import make_leaderboard
+from mmfeat.compare.board.leaderboard import make_leaderboard
 from mmfeat.config import Settings
 from mmfeat.core.checks import check_arguments
 from mmfeat.core.files import check_output, writing

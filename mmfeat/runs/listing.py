@@ -9,6 +9,7 @@ from mmfeat.core.workspace import Workspace
 from mmfeat.decide.ap_intervals import class_ap_intervals
 from mmfeat.errors import RunError
 from mmfeat.runs.run import Run
+from mmfeat.runs.winner.choose import choose_run
 
 
 def list_runs(workspace: Workspace) -> list[Run]:
@@ -19,18 +20,27 @@ def list_runs(workspace: Workspace) -> list[Run]:
     return sorted(runs, key=lambda run: (run.is_done, _age(run), run.name), reverse=True)
 
 
-def find_run(workspace: Workspace, wanted: Run | str | None, *, tuned: bool = False) -> Run:
-    """Find a finished run by its name, or the newest one; with `tuned`, one that has thresholds.
+def find_run(
+    workspace: Workspace,
+    wanted: Run | str | None,
+    *,
+    tuned: bool = False,
+    objective: str | None = None,
+) -> Run:
+    """Find a finished run by its name, or the one that a command takes where none is named.
 
-    Raises `RunError` where there is none, or where the wanted one is unfinished.
+    With `tuned`, one that has thresholds. See `mmfeat.runs.winner.choose` for what is taken, where
+    `objective` is one that was asked for. Raises `RunError` where there is none, or where the
+    wanted one is unfinished.
     """
     remedy = "run `mmfeat tune-thresholds` first" if tuned else "run `mmfeat fit` first"
     if wanted is None:
-        for run in list_runs(workspace):
-            if run.is_done and (run.has_thresholds or not tuned):
-                return run
-        kind = "finished run with thresholds" if tuned else "finished run"
-        raise RunError(f"a {kind} is needed", f"{workspace.runs} holds none", remedy)
+        finished = [run for run in list_runs(workspace) if run.is_done]
+        fitting = [run for run in finished if run.has_thresholds or not tuned]
+        if not fitting:
+            kind = "finished run with thresholds" if tuned else "finished run"
+            raise RunError(f"a {kind} is needed", f"{workspace.runs} holds none", remedy)
+        return choose_run(workspace, fitting, objective=objective)
     run = wanted if isinstance(wanted, Run) else Run(workspace.run(wanted))
     if not run.folder.is_dir():
         known = ", ".join(r.name for r in list_runs(workspace)) or "none"

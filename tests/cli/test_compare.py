@@ -19,6 +19,18 @@ def test_compare_writes_a_leaderboard(mmfeat: Mmfeat, project: Path) -> None:
     nested = [float(row["nested"]) for row in board]
     assert nested == sorted(nested, reverse=True)
     assert mmfeat(*arguments).stderr.count("finished already") == 4
+    lines = result.stdout.splitlines()
+    best = board[0]["run"]
+    assert lines[-2].startswith(f"best: {best}, nested macro-f1 {nested[0]:.4f}")
+    assert lines[-1].startswith(f"next: mmfeat submit {best}")
+    assert max(map(len, lines[:5])) <= 80 and "--wide" in result.stderr
+    wide = mmfeat(*arguments, "--wide")
+    assert "peak MiB" in wide.stdout and "peak MiB" not in result.stdout
+    more = mmfeat("compare", "--heads", "logreg", "--fusions", "text", "--folds", "3")
+    assert len(rows(project / "artifacts/leaderboard.csv")) == 5, more.stderr
+    for command in ("tune-thresholds", "submit"):
+        told = mmfeat(command).stderr
+        assert f"run {best}: best of the last comparison" in told
 
 
 def test_compare_takes_its_cells_from_the_settings_and_flags_override(

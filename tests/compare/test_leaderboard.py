@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 
 from mmfeat.compare import plan_comparison, run_cells
-from mmfeat.compare.leaderboard import Leaderboard, make_leaderboard, name_of, write_leaderboard
+from mmfeat.compare.board.leaderboard import (
+    Leaderboard,
+    make_leaderboard,
+    name_of,
+    write_leaderboard,
+)
 from mmfeat.config import FitSettings
 from mmfeat.core.workspace import Workspace
 from mmfeat.decide.tune import tune

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmfeat.compare.judged import Judged, judge, tuning_data
+from mmfeat.compare.board.judged import Judged, judge, tuning_data
 from mmfeat.core.files import write_text
 from mmfeat.decide.resampling import interval, resampled_values
 from mmfeat.runs.run import Run
@@ -94,7 +94,7 @@ class Leaderboard:
         if len(self.tied) > 1:
             return (
                 f"these {len(self.tied)} are not distinguishable by {self.objective}"
-                f" (95 %, paired over folds and rows): {', '.join(map(name_of, self.tied))}"
+                f" (95 %, paired over folds and rows): {_some(map(name_of, self.tied))}"
             )
         if len(self.entries) == 1:
             return (
@@ -140,6 +140,13 @@ def make_leaderboard(runs: Sequence[Run], *, objective: str) -> Leaderboard:
 def name_of(entry: Entry) -> str:
     """An entry in a few words: head, fusion and loss."""
     return " × ".join(part for part in (entry.head, entry.fusion, entry.loss) if part)
+
+
+def _some(names: Iterable[str], *, most: int = 5) -> str:
+    """The first of many names, and how many more there are."""
+    listed = list(names)
+    more = [f"… and {len(listed) - most} more"] if len(listed) > most else []
+    return ", ".join([*listed[:most], *more])
 
 
 def write_leaderboard(path: Path, board: Leaderboard) -> None:

@@ -1,0 +1,1 @@
+"""The leaderboard: runs judged side by side, kept over comparisons; and two runs in detail."""

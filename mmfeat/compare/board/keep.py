@@ -1,0 +1,61 @@
+"""Keeping a leaderboard: comparisons of the same question add up, and none wipes another."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+
+from mmfeat.compare.board.leaderboard import Leaderboard, make_leaderboard, write_leaderboard
+from mmfeat.core.lock import locked
+from mmfeat.core.workspace import Workspace
+from mmfeat.errors import RunError
+from mmfeat.runs.run import Run
+from mmfeat.runs.winner.comparisons import (
+    Place,
+    Question,
+    comparison_path,
+    read_comparisons,
+    write_comparison,
+)
+
+log = logging.getLogger(__name__)
+
+
+def keep_leaderboard(workspace: Workspace, runs: Sequence[Run], *, objective: str) -> Leaderboard:
+    """Add finished runs of one question to its leaderboard, write that, and return it.
+
+    `leaderboard.csv` is that of the last comparison. Raises `RunError` where a run is damaged.
+    """
+    question = Question.of(runs[0], objective)
+    with locked(
+        workspace.comparisons / ".lock",
+        on_wait=lambda holder: log.info("waiting for process %s", holder),
+    ):
+        earlier = list(_earlier(workspace, question, {run.name for run in runs}))
+        if earlier:
+            log.info("%d runs of earlier comparisons of the same question are added", len(earlier))
+        board = make_leaderboard([*earlier, *runs], objective=objective)
+        places = [
+            Place(runs=entry.runs, nested=entry.nested, tied=entry.tied) for entry in board.entries
+        ]
+        write_leaderboard(comparison_path(workspace, question, "csv"), board)
+        write_leaderboard(workspace.leaderboard, board)
+        write_comparison(workspace, question, places)
+    return board
+
+
+def _earlier(workspace: Workspace, question: Question, known: set[str]) -> Iterator[Run]:
+    """The runs of earlier comparisons that are still there and whole."""
+    for kept in read_comparisons(workspace):
+        if kept.question != question:
+            continue
+        for name in kept.runs:
+            run = Run(workspace.run(name))
+            if name in known or not run.is_done:
+                continue
+            try:
+                run.verify_fit()
+            except RunError as error:
+                log.warning("left out: %s: %s", name, error)
+                continue
+            yield run

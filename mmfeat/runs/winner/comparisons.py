@@ -1,0 +1,135 @@
+"""What was compared in a workspace: for each question the runs, best first.
+
+A question is a table (its split, and the digest of its stores), its feature sets, the number of
+folds and the objective. `comparisons/NAME.json` answers one; `mmfeat compare` adds to it, and
+numbers it anew, so that the highest number is the last comparison.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from mmfeat.core.files import write_json
+from mmfeat.core.workspace import Workspace
+from mmfeat.errors import RunError, StoreError
+from mmfeat.runs.run import Run
+from mmfeat.store import read_provenance
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What a comparison is about: which of the runs of this is best?"""
+
+    split: str
+    features: tuple[str, ...]
+    digest: str  # of the stores
+    folds: int
+    objective: str
+
+    @classmethod
+    def of(cls, run: Run, objective: str) -> Self:
+        """The question that a run is an answer to; raise `RunError` where it is damaged."""
+        config = run.config
+        return cls(
+            split=config.split,
+            features=config.features,
+            digest=_joined(str(store.get("digest")) for store in run.provenance["stores"]),
+            folds=config.folds,
+            objective=objective,
+        )
+
+    @property
+    def name(self) -> str:
+        """What its file is called."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        parts = [self.split, *self.features, self.objective]
+        return "-".join([*parts, hashlib.sha256(text.encode()).hexdigest()[:8]])
+
+    def is_of_present(self, workspace: Workspace) -> bool:
+        """Whether its stores are as they were; also where there are none to look at."""
+        try:
+            paths = workspace.stores(self.split, self.features)
+            return self.digest == _joined(read_provenance(path)["digest"] for path in paths)
+        except StoreError:
+            return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """An entry of a leaderboard: its runs, one per seed, and what they are worth."""
+
+    runs: tuple[str, ...]
+    nested: float
+    tied: bool  # with the best
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptComparison:
+    """A question and the places of its runs, best first."""
+
+    question: Question
+    places: tuple[Place, ...]
+    number: int
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """The names of all its runs."""
+        return tuple(name for place in self.places for name in place.runs)
+
+
+def read_comparisons(workspace: Workspace) -> list[KeptComparison]:
+    """All comparisons, the last one first; raise `RunError` for a damaged file."""
+    paths = sorted(workspace.comparisons.glob("*.json"))
+    return sorted(map(_read, paths), key=lambda kept: kept.number, reverse=True)
+
+
+def write_comparison(workspace: Workspace, question: Question, places: Sequence[Place]) -> None:
+    """Replace the answer to a question; it is the last comparison from now on."""
+    numbers = [kept.number for kept in read_comparisons(workspace)]
+    document = {
+        "number": max(numbers, default=0) + 1,
+        "question": asdict(question),
+        "places": [asdict(place) for place in places],
+    }
+    path = comparison_path(workspace, question, "json")
+    write_json(path, {**document, "sha256": _sha256(document)})
+
+
+def comparison_path(workspace: Workspace, question: Question, suffix: str) -> Path:
+    """The file of a question: ``json``, or ``csv`` for the whole leaderboard."""
+    return workspace.comparisons / f"{question.name}.{suffix}"
+
+
+def _read(path: Path) -> KeptComparison:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        sha256 = document.pop("sha256")
+        if sha256 != _sha256(document):
+            raise ValueError("its sha256 differs")
+        question = document["question"]
+        return KeptComparison(
+            question=Question(**{**question, "features": tuple(question["features"])}),
+            places=tuple(
+                Place(**{**place, "runs": tuple(place["runs"])}) for place in document["places"]
+            ),
+            number=int(document["number"]),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunError(
+            "a comparison is kept as JSON with its sha256",
+            f"{path}: {error}",
+            "remove the file and run `mmfeat compare` again",
+        ) from error
+
+
+def _sha256(document: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def _joined(digests: Any) -> str:
+    return hashlib.sha256(" ".join(digests).encode()).hexdigest()

@@ -1,0 +1,107 @@
+"""The run that a command takes where none is named, and the comparisons that say which is best."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mmfeat.compare.board.keep import keep_leaderboard
+from mmfeat.core.workspace import Workspace
+from mmfeat.demo.made_up import make_run
+from mmfeat.errors import RunError
+from mmfeat.runs.listing import find_run
+from mmfeat.runs.run import Run
+from mmfeat.runs.winner.comparisons import read_comparisons
+from tests.support.workspaces import import_split
+
+NOISE = {"good": 0.3, "fair": 1.0, "poor": 3.0}
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path / "work")
+
+
+def made(workspace: Workspace, *names: str) -> list[Run]:
+    """Runs of one table that differ in an option, of different quality."""
+    return [make_run(workspace, name, noise=NOISE[name], settings={"name": name}) for name in names]
+
+
+def test_the_newest_is_taken_where_nothing_was_compared(
+    workspace: Workspace, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "mmfeat")
+    made(workspace, "good", "poor")
+    assert find_run(workspace, None).name == "poor"
+    assert caplog.messages == ["run poor: the newest finished run; nothing was compared"]
+
+
+def test_the_best_of_the_last_comparison_is_taken_and_told(
+    workspace: Workspace, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "mmfeat")
+    board = keep_leaderboard(workspace, made(workspace, "good", "poor"), objective="macro-f1")
+    caplog.clear()
+    assert find_run(workspace, None).name == "good"
+    (told,) = caplog.messages
+    assert f"macro-f1 {board.entries[0].nested:.4f}" in told and "run good" in told
+    fair = made(workspace, "fair")[0]
+    os.utime(fair.folder / "DONE", (2e9, 2e9))  # fitted later
+    caplog.clear()
+    assert find_run(workspace, None).name == "good"
+    assert [r.levelname for r in caplog.records] == ["WARNING", "INFO"]
+    assert "run fair was fitted after the last comparison" in caplog.messages[0]
+
+
+def test_comparisons_of_one_question_add_up_and_of_others_stay_apart(workspace: Workspace) -> None:
+    good, fair, poor = made(workspace, "good", "fair", "poor")
+    keep_leaderboard(workspace, [good, fair], objective="macro-f1")
+    board = keep_leaderboard(workspace, [poor], objective="macro-f1")
+    assert [entry.runs for entry in board.entries] == [("good",), ("fair",), ("poor",)]
+    keep_leaderboard(workspace, [poor], objective="samples-f1")
+    last, first = read_comparisons(workspace)
+    assert (last.question.objective, last.runs) == ("samples-f1", ("poor",))
+    assert first.runs == ("good", "fair", "poor")
+    assert find_run(workspace, None).name == "poor"
+    assert find_run(workspace, None, objective="macro-f1").name == "good"
+    assert find_run(workspace, None, objective="micro-f1").name == "poor"
+    assert len(list(workspace.comparisons.glob("*.csv"))) == 2
+
+
+def test_runs_that_were_removed_or_damaged_are_not_added(
+    workspace: Workspace, caplog: pytest.LogCaptureFixture
+) -> None:
+    good, fair, poor = made(workspace, "good", "fair", "poor")
+    keep_leaderboard(workspace, [good, fair, poor], objective="macro-f1")
+    (good.folder / "DONE").unlink()
+    assert find_run(workspace, None).name == "fair"
+    (poor.folder / "metrics.json").write_text("{}")
+    board = keep_leaderboard(workspace, [fair], objective="macro-f1")
+    assert [entry.runs for entry in board.entries] == [("fair",)]
+    assert "left out: poor" in caplog.text
+
+
+def test_nothing_is_best_of_a_table_that_changed(
+    workspace: Workspace, caplog: pytest.LogCaptureFixture
+) -> None:
+    runs = made(workspace, "good", "poor")
+    import_split(workspace, "train")  # other rows than those of the made-up runs
+    assert find_run(workspace, None).name == "poor"
+    assert "was fitted on train as it was before" in caplog.text
+    keep_leaderboard(workspace, runs, objective="macro-f1")
+    with pytest.raises(RunError, match="not what it was when its runs were compared"):
+        find_run(workspace, None)
+    assert find_run(workspace, "poor").name == "poor"
+
+
+def test_a_damaged_comparison_is_one_clear_error(workspace: Workspace) -> None:
+    keep_leaderboard(workspace, made(workspace, "good", "poor"), objective="macro-f1")
+    (path,) = workspace.comparisons.glob("*.json")
+    path.write_text(path.read_text().replace('"poor"', '"pool"'))
+    with pytest.raises(RunError, match="compare` again"):
+        find_run(workspace, None)
+    path.write_text("[]")
+    with pytest.raises(RunError, match="compare` again"):
+        find_run(workspace, None)
