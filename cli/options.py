@@ -60,6 +60,13 @@ QuietOption = Annotated[
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON object.", rich_help_panel=OUTPUT)
 ]
+DecisionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--objective",
+        help="The run's decision for it; none: 0.5 for every label; left out: the one in use.",
+    ),
+]
 WideOption = Annotated[
     bool, typer.Option("--wide", help="All columns, however wide.", rich_help_panel=OUTPUT)
 ]

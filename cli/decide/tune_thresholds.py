@@ -39,7 +39,7 @@ def tune_thresholds(
     from mmfeat.runs.tune import tune
 
     show_messages(quiet=quiet)
-    found = open_run(run, workspace=workspace)
+    found = open_run(run, objective=objective, workspace=workspace)
     decision = tune(
         found,
         objective=objective,

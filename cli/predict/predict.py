@@ -12,7 +12,7 @@ from mmfeat.config import DataSettings, SubmitSettings
 from mmfeat.decide.expected_f1 import DECODES, EMPTIES
 from mmfeat_cli.extract.progress import show_progress
 from mmfeat_cli.messages import show_messages
-from mmfeat_cli.options import OUTPUT, QuietOption, RunArgument, WorkspaceOption, of
+from mmfeat_cli.options import OUTPUT, DecisionOption, QuietOption, RunArgument, WorkspaceOption, of
 
 
 def predict(
@@ -31,6 +31,7 @@ def predict(
         Path | None,
         typer.Option("--out", help="csv, tsv, parquet or jsonl.", rich_help_panel=OUTPUT),
     ] = None,
+    objective: DecisionOption = None,
     decode: Annotated[
         str | None,
         of(SubmitSettings, "decode", "Else as tune-thresholds decided", choices=DECODES),
@@ -52,6 +53,7 @@ def predict(
         images=images,
         pretrained=pretrained,
         out=out,
+        objective=objective,
         decode=decode,
         empty=empty,
         workspace=workspace,

@@ -13,6 +13,7 @@ from mmfeat.tables.label_sets import FORMATS
 from mmfeat_cli.messages import note, show_messages
 from mmfeat_cli.options import (
     OUTPUT,
+    DecisionOption,
     IdCol,
     LabelCol,
     LabelSep,
@@ -33,6 +34,7 @@ def submit(
         Path | None,
         typer.Option("--out", help="Path of the submission.", rich_help_panel=OUTPUT),
     ] = None,
+    objective: DecisionOption = None,
     decode: Annotated[
         str | None,
         of(SubmitSettings, "decode", "Else as tune-thresholds decided", choices=DECODES),
@@ -60,7 +62,7 @@ def submit(
     workspace: WorkspaceOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Predict a split with the newest tuned run and write the submission."""
+    """Predict a split with a tuned run and write the submission."""
     from mmfeat.predict.submit import submit as verb
 
     show_messages(quiet=quiet)
@@ -69,6 +71,7 @@ def submit(
         split=split,
         sample=sample,
         out=out,
+        objective=objective,
         decode=decode,
         empty=empty,
         format=form,

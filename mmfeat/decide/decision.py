@@ -118,6 +118,16 @@ class Decision:
         thread_map(decide_part, range(0, len(probabilities), slice_rows))
         return predicted
 
+    def describe(self, decode: str | None = None) -> str:
+        """How it decides, in a few words; `decode` as in `decide`."""
+        if (decode or self.decode) == "expected-f1":
+            how = "sets of greatest expected F1"
+        elif all(value == 0.5 for value in self.thresholds):
+            how = "0.5 for every label"
+        else:
+            how = f"thresholds by {self.method}"
+        return f"{how}, not tuned" if self.objective == HALVES else f"{how}, for {self.objective}"
+
     def to_json(self) -> dict[str, Any]:
         """The content of thresholds.json."""
         return {

@@ -64,6 +64,7 @@ def predict(
     images: Path | str | None = None,
     pretrained: str | None = None,
     out: Path | str | None = None,
+    objective: str | None = None,
     decode: str | None = None,
     empty: str | None = None,
     workspace: Path | str | None = None,
@@ -74,7 +75,7 @@ def predict(
     Parameters
     ----------
     run
-        A run or its name; None: the newest finished one.
+        A run or its name; None: the best of the last comparison, or the newest finished one.
     split
         Name of the store; None: that of the table, or what `mmfeat.toml` submits.
     table, images, pretrained
@@ -82,6 +83,8 @@ def predict(
         images, and the weights of the run's encoder.
     out
         csv, tsv, jsonl or parquet.
+    objective
+        Which decision of the run is used; ``none``: 0.5 for every label. None: the one in use.
     decode, empty
         See `mmfeat.config.SubmitSettings`, which has the defaults.
     progress
@@ -99,7 +102,8 @@ def predict(
         {"split": split or (path.stem if path else None), "decode": decode, "empty": empty},
         settings.submit,
     )
-    found = find_run(space, run)
+    found = find_run(space, run, objective=objective)
+    decision = found.decision_for(objective)
     written = Path(out) if out else space.submissions / f"{found.name}-{options.split}-scores.csv"
     check_output(written, (path, *inputs_of(settings)))
     if path is not None:
@@ -109,15 +113,15 @@ def predict(
                 found,
                 read_table(path, data=data),
                 images=data.images,
-                out=space.store(options.split),
+                out=space.stores(options.split, found.config.features)[0],
                 settings=settings.extract,
                 pretrained=pretrained,
                 progress=hear,
             )
         log.info("%s", summary)
-    log.info("predicting %s with %s", options.split, found.name)
+    how = decision.describe(options.decode)
+    log.info("predicting %s with %s, decided by %s", options.split, found.name, how)
     scores = predict_scores(found, space, options.split)
-    decision = found.decision
     write_predictions(
         written,
         scores,

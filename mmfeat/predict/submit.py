@@ -10,6 +10,7 @@ from mmfeat.config import override_all
 from mmfeat.core.checks import check_arguments
 from mmfeat.core.files import check_output
 from mmfeat.core.workspace import inputs_of, open_project
+from mmfeat.decide.decision import HALVES
 from mmfeat.predict.check import check_submission
 from mmfeat.predict.kaggle import to_kaggle
 from mmfeat.predict.scores import predict_scores
@@ -46,6 +47,7 @@ def submit(
     split: str | None = None,
     sample: Path | str | None = None,
     out: Path | str | None = None,
+    objective: str | None = None,
     decode: str | None = None,
     empty: str | None = None,
     format: str | None = None,
@@ -62,11 +64,14 @@ def submit(
     Parameters
     ----------
     run
-        A run or its name; None: the newest finished one that has thresholds.
+        A run or its name; None: the best of the last comparison, or the newest finished one that
+        has thresholds.
     split, sample, decode, empty
         See `mmfeat.config.SubmitSettings`, which has the defaults.
     out
         Path of the submission.
+    objective
+        Which decision of the run is used; ``none``: 0.5 for every label. None: the one in use.
     format
         labels, multihot or probabilities; None: as the sample has it.
     id_col, label_col, label_sep
@@ -100,21 +105,21 @@ def submit(
     if check and out is not None:
         path = Path(out)
         return SubmitResult(path=path, report=check_submission(path, wanted, **names))
-    found = find_run(space, run, tuned=True)
+    found = find_run(space, run, tuned=objective != HALVES, objective=objective)
+    decision = found.decision_for(objective)
     path = Path(out) if out else space.submissions / f"{found.name}-{options.split}.csv"
     if check:
         report = check_submission(path, wanted, labels=found.labels, **names)
         return SubmitResult(path=path, report=report)
     check_output(path, (wanted, *inputs_of(settings)))
-    log.info("predicting %s with %s", options.split, found.name)
+    how = decision.describe(options.decode)
+    log.info("predicting %s with %s, decided by %s", options.split, found.name, how)
     scores = predict_scores(found, space, options.split)
     report = write_submission(
         path,
         ids=scores.ids,
         labels=scores.labels,
-        predicted=found.decision.decide(
-            scores.probabilities, empty=options.empty, decode=options.decode
-        ),
+        predicted=decision.decide(scores.probabilities, empty=options.empty, decode=options.decode),
         probabilities=scores.probabilities,
         sample=wanted,
         format=format,

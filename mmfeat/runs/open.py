@@ -26,10 +26,16 @@ def open_store(
 
 @check_arguments
 def open_run(
-    name: str | None = None, *, tuned: bool = False, workspace: Path | str | None = None
+    name: str | None = None,
+    *,
+    tuned: bool = False,
+    objective: str | None = None,
+    workspace: Path | str | None = None,
 ) -> Run:
-    """Open the finished run `name`, or the newest one; with `tuned`, one that has thresholds.
+    """Open the finished run `name`, or that which a command takes where none is named.
+
+    With `tuned`, one that has thresholds; with `objective`, rather the best by that.
 
     Raises `RunError` where there is none, or where it is not finished.
     """
-    return find_run(open_project(workspace)[1], name, tuned=tuned)
+    return find_run(open_project(workspace)[1], name, tuned=tuned, objective=objective)

@@ -34,7 +34,7 @@ def tune(
     Parameters
     ----------
     run
-        A run or its name; None: the newest finished one.
+        A run or its name; None: the best of the last comparison, or the newest finished one.
     objective, method, beta, floor
         See `mmfeat.config.ThresholdSettings`, which has the defaults. `beta` is of the objective
         f-beta, `floor` of precision-at-least and recall-at-least.
@@ -52,7 +52,7 @@ def tune(
     options = override(
         settings.thresholds, objective=objective, method=method, beta=beta, floor=floor
     )
-    found = find_run(space, run)
+    found = find_run(space, run, objective=objective)
     log.info("tuning %s for %s", found.name, options.objective)
     # As a method it is what older versions called the decode of that name.
     is_decode = options.method == EXPECTED_F1
