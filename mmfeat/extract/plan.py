@@ -122,6 +122,7 @@ def make_plan(
             "shard_rows": settings.shard_rows,
             **({"rows_per_file": settings.rows_per_file} if settings.rows_per_file else {}),
             "table_sha256": table.sha256,
+            "table": table.format.to_json(),
             "n_rows": table.n_rows,
         },
     )

@@ -128,7 +128,7 @@ def predict(
         decision,
         empty=options.empty,
         decode=options.decode,
-        label_sep=settings.data.label_sep or " ",
+        label_sep=settings.data.label_sep or found.label_sep,
         statuses=read_statuses(found, space, options.split),
     )
     return PredictResult(

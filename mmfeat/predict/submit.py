@@ -17,6 +17,7 @@ from mmfeat.predict.scores import predict_scores
 from mmfeat.predict.submission import SubmissionReport, write_submission
 from mmfeat.runs.listing import find_run
 from mmfeat.runs.run import Run
+from mmfeat.tables.label_sets import find_sample_separator
 
 log = logging.getLogger(__name__)
 
@@ -100,13 +101,20 @@ def submit(
         settings.submit,
         settings.data,
     )
-    names = {"id_col": data.id_col, "label_col": data.label_col, "label_sep": data.label_sep or " "}
     wanted = Path(options.sample) if options.sample else None
+    separator = data.label_sep
+    if separator is None and wanted is not None:
+        separator = find_sample_separator(wanted, data.label_col)
+    names = {"id_col": data.id_col, "label_col": data.label_col, "label_sep": separator or " "}
     if check and out is not None:
         path = Path(out)
         return SubmitResult(path=path, report=check_submission(path, wanted, **names))
     found = find_run(space, run, tuned=objective != HALVES, objective=objective)
     decision = found.decision_for(objective)
+    names["label_sep"] = separator or found.label_sep
+    if data.label_sep is None and names["label_sep"] != " ":
+        whence = "the sample" if separator else "the table of the run"
+        log.info("the separator of labels is %r, as in %s", names["label_sep"], whence)
     path = Path(out) if out else space.submissions / f"{found.name}-{options.split}.csv"
     if check:
         report = check_submission(path, wanted, labels=found.labels, **names)

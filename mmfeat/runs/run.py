@@ -22,7 +22,7 @@ from mmfeat.runs.config import RunConfig
 from mmfeat.runs.decisions import THRESHOLDS, Decisions, is_of_decisions
 from mmfeat.runs.files import has, read_json
 from mmfeat.runs.scores import read_labels, read_scores
-from mmfeat.types import OutOfFold, Targets
+from mmfeat.types import OutOfFold, TableFormat, Targets
 
 SCORES = "scores.h5"
 UNSEALED = ("folds",)  # checkpoints, which are removed when the run is finished
@@ -71,6 +71,16 @@ class Run:
         if not isinstance(document.get("stores"), list):
             raise seal.damaged(self.folder / "provenance.json", "it names no stores")
         return document
+
+    @property
+    def label_sep(self) -> str:
+        """What separates labels in the cells of the table that it was fitted on."""
+        for store in self.provenance["stores"]:
+            table = store.get("table")
+            separator = table.get("label_sep") if isinstance(table, dict) else None
+            if separator and isinstance(separator, str):
+                return separator
+        return TableFormat().label_sep
 
     @property
     def metrics(self) -> dict[str, Any]:

@@ -81,6 +81,8 @@ def _read_block(file: StoreFile) -> Block:
 
 def check_same(stored: dict[str, Any], asked: dict[str, Any], path: Path) -> None:
     """Raise `StoreError` naming the first field in which two provenances differ."""
+    if "table" not in stored:  # how its table was read was not written down before 2026-11-28
+        asked = {key: value for key, value in asked.items() if key != "table"}
     for field, was, now in _differences(stored, asked):
         raise StoreError(
             f"{path} can only be continued as it was begun",

@@ -7,14 +7,17 @@ these are ignored.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmfeat.errors import TableError
 from mmfeat.tables.labels import split_labels
-from mmfeat.tables.sheet import Sheet, SheetColumns
+from mmfeat.tables.labels.separator import find_separator
+from mmfeat.tables.sheet import Sheet, SheetColumns, read_sheet
 
 FORMATS = ("labels", "multihot", "probabilities")
 
@@ -27,6 +30,19 @@ def read_sets(sheet: Sheet, columns: SheetColumns) -> Iterator[tuple[str, ...]]:
     names = label_columns(sheet, columns)
     for values in _numbers(sheet, names):
         yield tuple(name for name, value in zip(names, values, strict=True) if value >= 0.5)
+
+
+def find_sample_separator(path: Path, label_col: str) -> str | None:
+    """What separates the labels in the cells of a sheet.
+
+    None where the cells do not show it, or cannot be read.
+    """
+    try:
+        cells = Counter(cell for cell in read_sheet(path).column(label_col) if cell.strip())
+        found = find_separator(cells, label_col, str(path))
+    except TableError:
+        return None
+    return found if any(found in cell.strip() for cell in cells) else None
 
 
 def split_cells(sheet: Sheet, columns: SheetColumns) -> Iterator[tuple[str, ...]]:

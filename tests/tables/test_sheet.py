@@ -11,7 +11,12 @@ import pytest
 from mmfeat.config import DataSettings
 from mmfeat.errors import TableError
 from mmfeat.tables import read_table
-from mmfeat.tables.label_sets import label_columns, read_numbers, read_sets
+from mmfeat.tables.label_sets import (
+    find_sample_separator,
+    label_columns,
+    read_numbers,
+    read_sets,
+)
 from mmfeat.tables.labels import indicator
 from mmfeat.tables.sheet import SheetColumns, read_sheet
 from tests.support.files import put
@@ -82,3 +87,21 @@ def test_what_is_no_regular_file_is_refused_and_not_waited_for(tmp_path: Path) -
             read_sheet(path)
     with pytest.raises(TableError, match="a pipe or a device"):
         read_sheet(Path("/dev/zero"))
+
+
+@pytest.mark.parametrize(
+    ("cells", "separator"),
+    [
+        (["cat|dog"], "|"),
+        (["cat dog", "dog", "cat"], " "),
+        (["cat", "dog"], None),
+        (["a|b", "c;d"], None),
+    ],
+)
+def test_a_sample_shows_its_separator_or_does_not(
+    tmp_path: Path, cells: list[str], separator: str | None
+) -> None:
+    path = tmp_path / "s.csv"
+    path.write_text("ImageID,Labels\n" + "".join(f"{i},{cell}\n" for i, cell in enumerate(cells)))
+    assert find_sample_separator(path, "Labels") == separator
+    assert find_sample_separator(path, "Tags") is None

@@ -82,6 +82,7 @@ def store_embeddings(
         "modalities": list(arrays),
         "dtype": dtype,
         "table_sha256": table.sha256,
+        "table": table.format.to_json(),
         "n_rows": table.n_rows,
         **({"rows_per_file": rows_per_file} if rows_per_file else {}),
     }
