@@ -186,8 +186,16 @@ class FeatureStore:
         return found
 
     @property
-    def truncated(self) -> dict[str, NDArray[np.uint8]]:
-        """Of shape (n,), 1 for what was cut to the encoder's context, per modality that has one."""
+    def truncated(self) -> NDArray[np.uint8]:
+        """Of shape (n,), 1 for a row of which a modality was cut to the encoder's context."""
+        flags = np.zeros(self.n_rows, np.uint8)
+        for cut in self.truncations.values():
+            flags |= cut
+        return flags
+
+    @property
+    def truncations(self) -> dict[str, NDArray[np.uint8]]:
+        """The same (n,) for each modality whose encoder has a context of limited length."""
         return {m: self.numbers(f"{m}/truncated") for m in self._with_truncated}
 
     def numbers(self, name: str, rows: slice = ALL) -> NDArray[Any]:
