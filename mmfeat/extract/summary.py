@@ -81,7 +81,7 @@ def summarise(
             counts=store.counts,
             widths=store.widths,
             failed=store.failed,
-            truncated={m: int(flags.sum()) for m, flags in store.truncations.items()},
+            truncated={m: int(flags.sum()) for m, flags in store.truncations().items()},
             already_complete=already_complete,
             notes=notes,
             hints=hints,

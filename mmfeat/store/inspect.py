@@ -58,7 +58,7 @@ def inspect_store(
             "dtype": store.dtype,
             "widths": store.widths,
             "status": store.counts,
-            "truncated": sum(int(flags.sum()) for flags in store.truncations.values()),
+            "truncated": sum(int(flags.sum()) for flags in store.truncations().values()),
             "prompts": 0 if prompts is None else len(prompts.texts),
             "problems": [
                 {"row": f.row, "id": f.id, "modality": f.modality, "status": f.status.label}

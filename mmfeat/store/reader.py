@@ -188,15 +188,12 @@ class FeatureStore:
     @property
     def truncated(self) -> NDArray[np.uint8]:
         """Of shape (n,), 1 for a row of which a modality was cut to the encoder's context."""
-        flags = np.zeros(self.n_rows, np.uint8)
-        for cut in self.truncations.values():
-            flags |= cut
-        return flags
+        return sum(self.truncations().values(), np.zeros(self.n_rows, np.uint8)).clip(max=1)
 
-    @property
-    def truncations(self) -> dict[str, NDArray[np.uint8]]:
-        """The same (n,) for each modality whose encoder has a context of limited length."""
-        return {m: self.numbers(f"{m}/truncated") for m in self._with_truncated}
+    def truncations(self, rows: slice = ALL) -> dict[str, NDArray[np.uint8]]:
+        """The same for each modality whose encoder has a context of limited length."""
+        own = [modality for modality in self.modalities if f"{modality}/truncated" in self]
+        return {modality: self.numbers(f"{modality}/truncated", rows) for modality in own}
 
     def numbers(self, name: str, rows: slice = ALL) -> NDArray[Any]:
         """Read rows of a dataset of `mmfeat.store.layout` that has one entry per row."""
@@ -254,8 +251,7 @@ class FeatureStore:
 
         The ids are those of `beside`, not a second copy, where they are the same.
         """
-        prompts = self.prompts
-        wanted = self.modalities if embeddings else ()
+        prompts, wanted = self.prompts, self.modalities if embeddings else ()
         return Features(
             ids=beside.ids if beside is not None and self._has_ids(beside.ids) else self.ids,
             embeddings={modality: (self.embeddings(modality),) for modality in wanted},
@@ -274,13 +270,9 @@ class FeatureStore:
             yield Block(
                 embeddings={m: self.embeddings(m, rows) for m in self.modalities},
                 status={m: self.numbers(f"{m}/status", rows) for m in self.modalities},
-                truncated={m: self.numbers(f"{m}/truncated", rows) for m in self._with_truncated},
+                truncated=self.truncations(rows),
                 failed=tuple(failed[number]),
             )
-
-    @property
-    def _with_truncated(self) -> list[str]:
-        return [m for m in self.modalities if f"{m}/truncated" in self]
 
     @property
     def _is_file(self) -> bool:
