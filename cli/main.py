@@ -56,6 +56,7 @@ COMMANDS = {
     "compare": "mmfeat_cli.compare.compare:compare",
     "search": "mmfeat_cli.compare.search:search",
     "runs": "mmfeat_cli.runs.runs:runs",
+    "clean": "mmfeat_cli.runs.clean:clean",
     "report": "mmfeat_cli.report.report:report",
     "list": "mmfeat_cli.list_:list_",
 }

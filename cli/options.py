@@ -67,6 +67,9 @@ DecisionOption = Annotated[
         help="The run's decision for it; none: 0.5 for every label; left out: the one in use.",
     ),
 ]
+PerClassOption = Annotated[
+    bool, typer.Option("--per-class", help="A row per label, worst first.", rich_help_panel=OUTPUT)
+]
 WideOption = Annotated[
     bool, typer.Option("--wide", help="All columns, however wide.", rich_help_panel=OUTPUT)
 ]

@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mmfeat.compare.board.difference import compare_runs
     from mmfeat.compare.compare import compare
     from mmfeat.compare.search import search
     from mmfeat.errors import MmfeatError
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from mmfeat.runs.open import open_run, open_store
     from mmfeat.runs.run import Run
     from mmfeat.runs.tune import tune
+    from mmfeat.runs.upkeep.clean import clean
+    from mmfeat.runs.upkeep.remove import remove_run
+    from mmfeat.runs.winner.ranking import rank_runs
     from mmfeat.store.reader import FeatureStore
     from mmfeat.tables.check import check
 
@@ -46,6 +50,10 @@ PUBLIC = {
     "predict": "mmfeat.predict.predict",
     "submit": "mmfeat.predict.submit",
     "score": "mmfeat.predict.score",
+    "rank_runs": "mmfeat.runs.winner.ranking",
+    "compare_runs": "mmfeat.compare.board.difference",
+    "remove_run": "mmfeat.runs.upkeep.remove",
+    "clean": "mmfeat.runs.upkeep.clean",
     "report": "mmfeat.report.report",
     "open_store": "mmfeat.runs.open",
     "open_run": "mmfeat.runs.open",
@@ -60,7 +68,9 @@ __all__ = [
     "Run",
     "__version__",
     "check",
+    "clean",
     "compare",
+    "compare_runs",
     "extract",
     "fit",
     "heads",
@@ -68,6 +78,8 @@ __all__ = [
     "open_run",
     "open_store",
     "predict",
+    "rank_runs",
+    "remove_run",
     "report",
     "score",
     "search",

@@ -24,6 +24,9 @@ COMMAND_OF = {
     "tune": "tune-thresholds",
     "open_store": "inspect",
     "open_run": "runs",
+    "rank_runs": "runs",
+    "compare_runs": "runs",
+    "remove_run": "runs",
 }
 
 

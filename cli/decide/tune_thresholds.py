@@ -8,8 +8,15 @@ import typer
 
 from mmfeat.config import ThresholdSettings
 from mmfeat.decide.thresholds import OBJECTIVES
-from mmfeat_cli.messages import show_messages
-from mmfeat_cli.options import JsonOption, QuietOption, RunArgument, WorkspaceOption, of
+from mmfeat_cli.messages import note, show_messages
+from mmfeat_cli.options import (
+    JsonOption,
+    PerClassOption,
+    QuietOption,
+    RunArgument,
+    WorkspaceOption,
+    of,
+)
 from mmfeat_cli.tables import print_json, print_table
 
 
@@ -30,6 +37,7 @@ def tune_thresholds(
         float | None, of(ThresholdSettings, "floor", "Of precision-at-least and recall-at-least")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the resamples.")] = 0,
+    per_class: PerClassOption = False,
     as_json: JsonOption = False,
     workspace: WorkspaceOption = None,
     quiet: QuietOption = False,
@@ -69,6 +77,15 @@ def tune_thresholds(
         f"calibration: log-loss {before['log_loss']:.4f} -> {after['log_loss']:.4f},"
         f" error {before['calibration_error']:.4f} -> {after['calibration_error']:.4f}"
     )
-    print()
-    fields = ("label", "support", "threshold", "f1_at_0.5", "f1_tuned", "f1_nested", "spread")
-    print_table(fields, [[row[f] for f in fields] for row in document["per_class"]])
+    if per_class:
+        print()
+        fields = ("label", "support", "threshold", "f1_at_0.5", "f1_tuned", "f1_nested", "spread")
+        worst = sorted(document["per_class"], key=lambda row: _known_first(row["f1_nested"]))
+        print_table(fields, [[row[f] for f in fields] for row in worst])
+    else:
+        note("--per-class shows every label, the worst first")
+    print(f"next: mmfeat submit {found.name} (or predict, or report)")
+
+
+def _known_first(value: float | None) -> tuple[bool, float]:
+    return value is None, value or 0.0

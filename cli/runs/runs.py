@@ -1,48 +1,149 @@
-"""`mmfeat runs`: the runs of the workspace, or everything measured about one."""
+"""`mmfeat runs`: the runs of the workspace, everything measured about one, or two side by side."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mmfeat.config import ThresholdSettings
+from mmfeat.decide.thresholds import OBJECTIVES
 from mmfeat_cli.messages import note, show_messages
-from mmfeat_cli.options import JsonOption, WorkspaceOption
+from mmfeat_cli.options import JsonOption, PerClassOption, WideOption, WorkspaceOption, of
 from mmfeat_cli.tables import print_json, print_table
+
+if TYPE_CHECKING:
+    from mmfeat.compare.board.difference import RunDifference
+
+COLUMNS = (
+    *("run", "nested", "interval", "objective", "features", "head", "fusion", "loss", "split"),
+    *("folds", "seed", "status", "decisions", "macro_f1", "micro_f1", "samples_f1", "map"),
+)
+DROPPABLE = (
+    *("map", "samples_f1", "micro_f1", "macro_f1", "decisions", "seed", "folds", "loss"),
+    *("split", "interval", "fusion", "head", "status"),
+)
+MOST_CLASSES = 10  # of two runs, without --per-class
 
 
 def runs(
-    run: Annotated[
-        str | None, typer.Argument(help="A run: all its metrics out of fold, and per class.")
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[RUN] [RUN]", help="One: all its metrics out of fold. Two: how they differ."
+        ),
     ] = None,
+    remove: Annotated[
+        list[str] | None, typer.Option("--remove", metavar="RUN", help="Remove it; repeatable.")
+    ] = None,
+    objective: Annotated[
+        str | None,
+        of(ThresholdSettings, "objective", "What is ranked by", choices=OBJECTIVES),
+    ] = None,
+    per_class: PerClassOption = False,
+    wide: WideOption = False,
     as_json: JsonOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """List the runs: what they are, whether they are finished, how good out of fold."""
-    from mmfeat.core.workspace import open_project
-    from mmfeat.runs.listing import find_run, list_runs, measure_run, summarise_run
+    """List the runs, best first; or show one, or how two differ."""
+    from mmfeat.compare.board.difference import compare_runs
+    from mmfeat.runs.open import open_run
+    from mmfeat.runs.upkeep.remove import remove_run
 
     show_messages(quiet=False)
-    space = open_project(workspace)[1]
-    if run is not None:
-        document = measure_run(find_run(space, run))
+    asked = names or []
+    if len(asked) > 2 or (remove and asked):
+        raise typer.BadParameter("name one run, two runs, or those to --remove")
+    for name in remove or ():
+        remove_run(name, workspace=workspace)
+    if remove:
+        return
+    if len(asked) == 2:
+        difference = compare_runs(*asked, objective=objective, workspace=workspace)
+        if as_json:
+            print_json(difference.to_json())
+            return
+        _print_difference(difference, per_class=per_class)
+        return
+    if asked:
+        from mmfeat.runs.listing import measure_run
+
+        found = open_run(asked[0], workspace=workspace)
+        document = measure_run(found, per_class=per_class or as_json)
         if as_json:
             print_json(document)
             return
-        note(
-            f"out of fold, decided by {document['decision']}, which was chosen on these rows"
-            " (`nested` of tune-thresholds is the honest estimate); a ratio 0/0 counts as 0"
-        )
-        print_table(("metric", "value"), list(document["metrics"].items()))
-        print()
-        columns = tuple(document["per_class"][0])
-        print_table(columns, [[row[c] for c in columns] for row in document["per_class"]])
+        _print_run(document)
         return
-    rows = [summarise_run(found) for found in list_runs(space)]
+    _print_list(objective, wide=wide, as_json=as_json, workspace=workspace)
+
+
+def _print_list(objective: str | None, *, wide: bool, as_json: bool, workspace: Any) -> None:
+    from mmfeat.core.workspace import open_project
+    from mmfeat.errors import MmfeatError
+    from mmfeat.runs.open import open_run
+    from mmfeat.runs.winner.ranking import rank_runs
+
+    rows = rank_runs(objective, workspace=workspace)
     if as_json:
         print_json({"runs": rows})
         return
     if not rows:
-        note(f"no runs in {space.runs}; `mmfeat fit` makes one")
+        note(f"no runs in {open_project(workspace)[1].runs}; `mmfeat fit` makes one")
         return
-    print_table(tuple(rows[0]), [list(row.values()) for row in rows])
+    texts = [{**row, "decisions": ",".join(row["decisions"])} for row in rows]
+    print_table(
+        COLUMNS, [[row[c] for c in COLUMNS] for row in texts], droppable=DROPPABLE, wide=wide
+    )
+    note("nested: decided on held-out folds; macro_f1 and what follows it: at 0.5")
+    try:
+        open_run(workspace=workspace, objective=objective)  # which says what a command takes
+    except MmfeatError as error:
+        note(f"a command without a run takes none: {error}")
+
+
+def _print_run(document: dict[str, Any]) -> None:
+    note(
+        f"out of fold, decided by {document['decision']}, which was chosen on these rows"
+        " (`nested` of tune-thresholds is the honest estimate); a ratio 0/0 counts as 0"
+    )
+    print_table(("metric", "value"), list(document["metrics"].items()))
+    if not document["per_class"]:
+        note("--per-class shows every label, the worst first")
+        return
+    print()
+    columns = tuple(document["per_class"][0])
+    worst = sorted(document["per_class"], key=lambda row: _known_first(row["f1"]))
+    print_table(columns, [[row[c] for c in columns] for row in worst])
+
+
+def _print_difference(difference: RunDifference, *, per_class: bool) -> None:
+    """What differs; at the end which of the two is better."""
+    if difference.settings:
+        rows = [(key, *pair) for key, pair in difference.settings.items()]
+        print_table(("setting", *difference.runs), rows)
+    else:
+        print("no setting differs")
+    print()
+    shown = difference.per_class if per_class else difference.per_class[:MOST_CLASSES]
+    print_table(
+        ("label", "support", "F1 of first", "of second", "difference", "95 % interval"),
+        [
+            (
+                row["label"],
+                row["support"],
+                *(row["f1"] or (None, None)),
+                *(row[key] for key in ("difference", "interval")),
+            )
+            for row in shown
+        ],
+    )
+    if left := len(difference.per_class) - len(shown):
+        print(f"… and {left} more labels that differ less: --per-class")
+    first, second = difference.nested
+    print(f"nested {difference.objective}: {first:.4f} and {second:.4f}")
+    print(difference.verdict())
+
+
+def _known_first(value: float | None) -> tuple[bool, float]:
+    return value is None, value or 0.0

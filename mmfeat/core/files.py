@@ -75,11 +75,12 @@ def remove_leftovers(path: Path) -> None:
     """Remove temporary files of `path` whose process, of this machine, is dead."""
     for partial in path.parent.glob(f".{glob.escape(path.name)}.{glob.escape(HOST)}.*.tmp"):
         process = partial.name.split(".")[-2]
-        if process.isdecimal() and not _is_alive(int(process)):
+        if process.isdecimal() and not is_alive(int(process)):
             partial.unlink(missing_ok=True)
 
 
-def _is_alive(process: int) -> bool:
+def is_alive(process: int) -> bool:
+    """Whether there is a process of this number, also one of another user."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

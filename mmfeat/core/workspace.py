@@ -61,6 +61,11 @@ class Workspace:
         return self.root / "comparisons"
 
     @property
+    def cache(self) -> Path:
+        """The folder of what can be made again; `mmfeat clean` empties it."""
+        return self.root / "cache"
+
+    @property
     def report(self) -> Path:
         """The page that `mmfeat report` writes."""
         return self.root / "report.html"

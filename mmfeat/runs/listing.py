@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 from mmfeat import metrics
@@ -10,13 +12,14 @@ from mmfeat.decide.ap_intervals import class_ap_intervals
 from mmfeat.errors import RunError
 from mmfeat.runs.run import Run
 from mmfeat.runs.winner.choose import choose_run
+from mmfeat.types import OutOfFold, Targets
 
 
 def list_runs(workspace: Workspace) -> list[Run]:
     """All runs of the workspace, finished ones first, each group newest first."""
     if not workspace.runs.is_dir():
         return []
-    runs = [Run(folder) for folder in workspace.runs.iterdir() if (folder / "config.json").exists()]
+    runs = [Run(folder) for folder in workspace.runs.iterdir() if _is_run(folder)]
     return sorted(runs, key=lambda run: (run.is_done, _age(run), run.name), reverse=True)
 
 
@@ -36,7 +39,7 @@ def find_run(
     remedy = "run `mmfeat tune-thresholds` first" if tuned else "run `mmfeat fit` first"
     if wanted is None:
         finished = [run for run in list_runs(workspace) if run.is_done]
-        fitting = [run for run in finished if run.has_thresholds or not tuned]
+        fitting = [run for run in finished if not tuned or _is_tuned(run)]
         if not fitting:
             kind = "finished run with thresholds" if tuned else "finished run"
             raise RunError(f"a {kind} is needed", f"{workspace.runs} holds none", remedy)
@@ -58,28 +61,10 @@ def find_run(
     return run
 
 
-def summarise_run(run: Run) -> dict[str, Any]:
-    """One row about a run; its scores are None while it is unfinished, or where it is broken."""
-    row: dict[str, Any] = dict.fromkeys(("run", "head", "fusion", "loss", "status", "thresholds"))
-    row |= dict.fromkeys(metrics.HEADLINE)
-    row["run"] = run.name
-    try:
-        config = run.config
-        row |= {"head": config.head, "fusion": config.fusion, "loss": config.loss or "-"}
-        row["thresholds"] = run.decision.objective if run.has_thresholds else "-"
-        if run.is_done:
-            oof = run.metrics["oof"]["at_0.5"]
-            row |= {name: oof.get(name) for name in metrics.HEADLINE}
-    except (RunError, KeyError, TypeError, AttributeError):
-        row["status"] = "broken"
-    else:
-        row["status"] = "finished" if run.is_done else "unfinished"
-    return row
-
-
-def measure_run(run: Run) -> dict[str, Any]:
+def measure_run(run: Run, *, per_class: bool = True) -> dict[str, Any]:
     """Every metric of the out-of-fold scores, as the run decides them, and a row per class.
 
+    The rows take long where there are thousands of classes; without `per_class` there are none.
     Thresholds were chosen on these rows; the honest estimate of what they are worth is
     `nested` in thresholds.json. `ap_interval` is the 95 % interval of the AP, on the resamples of
     `mmfeat.decide.resampling`.
@@ -92,18 +77,38 @@ def measure_run(run: Run) -> dict[str, Any]:
         "metrics": metrics.summarise(
             scores.probabilities, predicted, scores.targets, names=tuple(metrics.METRICS)
         ),
-        "per_class": metrics.per_class(
-            scores.probabilities,
-            predicted,
-            scores.targets,
-            scores.labels,
-            ap_intervals=class_ap_intervals(
-                scores.probabilities, scores.targets, folds=scores.folds, groups=scores.groups
-            ),
-        ),
+        "per_class": _measure_classes(scores, predicted) if per_class else [],
     }
 
 
+def _measure_classes(scores: OutOfFold, predicted: Targets) -> list[dict[str, Any]]:
+    return metrics.per_class(
+        scores.probabilities,
+        predicted,
+        scores.targets,
+        scores.labels,
+        ap_intervals=class_ap_intervals(
+            scores.probabilities, scores.targets, folds=scores.folds, groups=scores.groups
+        ),
+    )
+
+
+def _is_run(folder: Path) -> bool:
+    """Whether there is a run, which need not be sound; hidden folders are none."""
+    return not folder.name.startswith(".") and os.path.lexists(folder / "config.json")
+
+
+def _is_tuned(run: Run) -> bool:
+    """Whether it has thresholds, as far as it can be read."""
+    try:
+        return run.has_thresholds
+    except RunError:
+        return False
+
+
 def _age(run: Run) -> int:
-    done = run.folder / "DONE"
-    return (done if done.exists() else run.folder / "config.json").stat().st_mtime_ns
+    try:
+        done = run.folder / "DONE"
+        return (done if done.exists() else run.folder / "config.json").stat().st_mtime_ns
+    except OSError:
+        return 0

@@ -16,8 +16,9 @@ from mmfeat.fit.models.model import load_model
 from mmfeat.fit.plan import plan_run
 from mmfeat.fit.run_fit import fit_run
 from mmfeat.fit.training_data import load_training
-from mmfeat.runs.listing import list_runs, summarise_run
+from mmfeat.runs.listing import list_runs
 from mmfeat.runs.run import Run
+from mmfeat.runs.winner.ranking import summarise_run
 
 
 @pytest.fixture

@@ -1,0 +1,164 @@
+"""The verb `compare_runs`: two runs side by side, in their settings and class by class.
+
+Both are decided on held-out folds for one objective. Every difference has an interval, paired on
+the same resamples of folds and rows (`mmfeat.decide.resampling`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmfeat.compare.board.judged import Judged, judge, tuning_data
+from mmfeat.core.checks import check_arguments
+from mmfeat.core.workspace import open_project
+from mmfeat.decide.resampling import draw_counts, interval, n_resamples_of, resampled_values
+from mmfeat.decide.thresholds import TuningData
+from mmfeat.decide.thresholds.values import Tally, tally
+from mmfeat.metrics.sets import ratio
+from mmfeat.runs.config import RunConfig
+from mmfeat.runs.listing import find_run
+from mmfeat.runs.run import Run
+from mmfeat.types import Float64Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunDifference:
+    """What differs between two runs of the same rows and labels.
+
+    Attributes
+    ----------
+    runs
+        Their names.
+    objective
+        What both are decided for.
+    nested
+        The objective of each, decided on held-out folds.
+    difference, interval
+        The first minus the second, and its 95 % interval, paired.
+    settings
+        What makes the runs differ: a value of each by key.
+    per_class
+        For each label, the one that differs most first: its name and support, the F1 of each run
+        (None without positives), the difference and its interval.
+    """
+
+    runs: tuple[str, str]
+    objective: str
+    nested: tuple[float, float]
+    difference: float
+    interval: tuple[float, float]
+    settings: dict[str, tuple[str, str]]
+    per_class: tuple[dict[str, Any], ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it."""
+        return asdict(self)
+
+    def verdict(self) -> str:
+        """Which is better, in one sentence."""
+        low, high = self.interval
+        better, worse = self.runs if self.difference >= 0 else self.runs[::-1]
+        told = f"{self.objective} {self.difference:+.4f}, 95 % interval {low:+.4f} to {high:+.4f}"
+        if low <= 0 <= high:
+            return f"the two are not distinguishable ({told})"
+        return f"{better} is better than {worse} ({told})"
+
+
+@check_arguments
+def compare_runs(
+    first: Run | str,
+    second: Run | str,
+    *,
+    objective: str | None = None,
+    workspace: Path | str | None = None,
+) -> RunDifference:
+    """Compare two finished runs of the same rows and labels, without changing them.
+
+    Parameters
+    ----------
+    first, second
+        Runs or their names.
+    objective
+        What both are decided for; None: what the first is decided for, or else the default.
+
+    Raises
+    ------
+    MmfeatError
+        `RunError` where a run is missing, or where they are of different rows, labels or targets.
+    """
+    settings, space = open_project(workspace)
+    runs = [find_run(space, run) for run in (first, second)]
+    known = runs[0].decisions.objectives
+    target = objective or (known[0] if known else settings.thresholds.objective)
+    scores = runs[0].oof
+    one, other = (judge(run, target, scores) for run in runs)
+    data = tuning_data(scores, one.decision)
+    folds = {judged.way: judged.folds for judged in (one, other)}
+    values = resampled_values(
+        target, data, folds, {str(at): {j.way: j.held_out} for at, j in enumerate((one, other))}
+    )
+    return RunDifference(
+        runs=(one.name, other.name),
+        objective=target,
+        nested=(one.worth("nested"), other.worth("nested")),
+        difference=one.worth("nested") - other.worth("nested"),
+        interval=interval(values["0"] - values["1"]),
+        settings=_settings(one.config, other.config),
+        per_class=_per_class(scores.labels, data, one, other),
+    )
+
+
+def _settings(one: RunConfig, other: RunConfig) -> dict[str, tuple[str, str]]:
+    """The settings in which two configs differ; ``-`` where one has no such setting."""
+    flat = [{**asdict(config), **config.settings} for config in (one, other)]
+    keys = dict.fromkeys(key for config in flat for key in config if key != "settings")
+    texts = {key: (_text(flat[0].get(key)), _text(flat[1].get(key))) for key in keys}
+    return {key: pair for key, pair in texts.items() if pair[0] != pair[1]}
+
+
+def _text(value: object) -> str:
+    if value in (None, ()):
+        return "-"
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _per_class(
+    labels: tuple[str, ...], data: TuningData, one: Judged, other: Judged
+) -> tuple[dict[str, Any], ...]:
+    pair = [_class_f1(tally(data, judged.held_out))[0] for judged in (one, other)]
+    parts: list[Float64Array] = []
+    for block in draw_counts(
+        {judged.way: judged.folds for judged in (one, other)},
+        groups=data.groups,
+        n_resamples=n_resamples_of(data.targets),
+    ):
+        resampled = {
+            at: _class_f1(tally(data, judged.held_out, counts))
+            for way, counts in block
+            for at, judged in enumerate((one, other))
+            if judged.way == way
+        }
+        parts.append(resampled[0] - resampled[1])
+    values = np.concatenate(parts)
+    rows = [
+        {
+            "label": label,
+            "support": int(data.support[j]),
+            "f1": [float(pair[0][j]), float(pair[1][j])],
+            "difference": float(pair[0][j] - pair[1][j]),
+            "interval": list(interval(values[:, j])),
+        }
+        if data.support[j]
+        else {"label": label, "support": 0, "f1": None, "difference": None, "interval": None}
+        for j, label in enumerate(labels)
+    ]
+    return tuple(sorted(rows, key=lambda row: -abs(row["difference"] or 0.0)))
+
+
+def _class_f1(counted: Tally) -> Float64Array:
+    """F1 of each class, of shape (r, k)."""
+    return ratio(2 * counted.hits, counted.chosen + counted.support, 0.0)
