@@ -72,11 +72,12 @@ def tune_thresholds(
     print(f"optimism (tuned - nested): {decision.optimism:+.4f}")
     for sentence in decision.notes:
         print(sentence)
-    before, after = decision.reliability["before"], decision.reliability["after"]
-    print(
-        f"calibration: log-loss {before['log_loss']:.4f} -> {after['log_loss']:.4f},"
-        f" error {before['calibration_error']:.4f} -> {after['calibration_error']:.4f}"
-    )
+    if decision.reliability:
+        before, after = decision.reliability["before"], decision.reliability["after"]
+        print(
+            f"calibration: log-loss {before['log_loss']:.4f} -> {after['log_loss']:.4f},"
+            f" error {before['calibration_error']:.4f} -> {after['calibration_error']:.4f}"
+        )
     if per_class:
         print()
         fields = ("label", "support", "threshold", "f1_at_0.5", "f1_tuned", "f1_nested", "spread")

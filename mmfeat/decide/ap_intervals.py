@@ -11,7 +11,7 @@ from mmfeat.decide.resampling import TAILS, Counts, draw_counts, n_resamples_of
 from mmfeat.decide.thresholds.cuts import rank
 from mmfeat.types import Float64Array, FloatArray, IntArray, Targets
 
-CELLS = 2**20  # rows × resamples that a thread works on at once
+CELLS = 2**20  # positives × resamples that a thread works on at once
 
 
 def class_ap_intervals(
@@ -36,7 +36,7 @@ def class_ap_intervals(
     if probabilities is None:
         return intervals
 
-    def resample(counts: Counts, j: int) -> Float64Array:
+    def resample(counts: FloatArray, j: int) -> Float64Array:
         return resampled_ap(probabilities[:, j], targets[:, j], counts, cells=cells)
 
     present = np.flatnonzero(targets.any(axis=0)).tolist()
@@ -47,7 +47,8 @@ def class_ap_intervals(
         n_resamples=n_resamples_of(targets) if n_resamples is None else n_resamples,
         seed=seed,
     ):
-        _, counts = next(block)
+        _, drawn = next(block)
+        counts = np.ascontiguousarray(drawn.T, dtype=np.float32).T
         for j, values in zip(present, thread_map(partial(resample, counts), present), strict=True):
             found[j].append(values)
     for j, parts in found.items():
@@ -58,28 +59,43 @@ def class_ap_intervals(
 
 
 def resampled_ap(
-    scores: FloatArray, truth: Targets, counts: Counts, *, cells: int = CELLS
+    scores: FloatArray, truth: Targets, counts: Counts | FloatArray, *, cells: int = CELLS
 ) -> Float64Array:
     """Average precision of each resample, of shape (r,); NaN where it has no positive.
 
-    `scores` and `truth` are of shape (n,), with one positive at least; `counts` of shape (r, n).
+    `scores` and `truth` are of shape (n,), with one positive at least; `counts` of shape (r, n),
+    fastest in float32, with the counts of each row side by side.
     """
     order, ends = rank(scores)
     hits = np.cumsum(truth[order], dtype=np.int64)[ends]
     steps = np.diff(hits, prepend=0) > 0  # recall steps at the scores of positives alone
     ends, hits = ends[steps], hits[steps]
-    positives = np.flatnonzero(truth[order])
+    order = order[: ends[-1] + 1]  # what lies below the last positive changes nothing
+    starts = np.append(0, ends[:-1] + 1)
+    positives = order[truth[order].astype(bool)]
     found = []
-    step = max(1, cells // len(order))
+    step = max(1, cells // len(starts))
     for first in range(0, len(counts), step):
-        ranked = counts[first : first + step].take(order, axis=1)
-        chosen = ranked.cumsum(axis=1, dtype=np.int32).take(ends, axis=1)
-        right = ranked.take(positives, axis=1).cumsum(axis=1, dtype=np.int32)
-        right = right.take(hits - 1, axis=1)
+        by_row = counts[first : first + step].T.astype(np.float32, copy=False)
+        chosen = _running_sums(by_row, order, starts)
+        right = _running_sums(by_row, positives, np.append(0, hits[:-1]))
         precision = right / np.maximum(chosen, 1)
         total = right[:, -1]
-        values = np.full(len(ranked), np.nan)
+        values = np.full(len(total), np.nan)
         gained = (precision * np.diff(right, axis=1, prepend=0)).sum(axis=1)
         np.divide(gained, total, out=values, where=total > 0)
         found.append(values)
     return np.concatenate(found)
+
+
+def _running_sums(by_row: FloatArray, rows: IntArray, starts: IntArray) -> Float64Array:
+    """The sums of `by_row`, (n, r), from the first of `rows` to the end of each part, (r, m).
+
+    Parts of `rows` begin at `starts`. Whole numbers below 2²⁴ are exact in float32.
+    """
+    from scipy.sparse import csr_array  # noqa: PLC0415 - loads slowly
+
+    ones = np.ones(len(rows), dtype=np.float32)
+    parts = csr_array((ones, rows, np.append(starts, len(rows))), (len(starts), len(by_row)))
+    sums = np.cumsum(parts @ by_row, axis=0, dtype=np.float64)
+    return np.ascontiguousarray(sums.T)

@@ -55,7 +55,8 @@ def spread(data: TuningData, objective: str, method: str) -> list[float | None]:
 
 def can_spread(data: TuningData, objective: str) -> bool:
     """Whether the spread takes seconds: for large tables, choosing again takes minutes."""
-    return objective in SEPARABLE or data.targets.size <= data.limits.refitted_cells
+    is_large = data.targets.size > data.limits.refitted_cells or data.has_many_classes
+    return objective in SEPARABLE or not is_large
 
 
 def per_class(

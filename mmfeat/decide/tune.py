@@ -1,6 +1,7 @@
 """From out-of-fold scores to a decision, with an honest estimate of its value.
 
-1. A calibration map is fitted for each class if it helps on held-out folds.
+1. A calibration map is fitted for each class if it helps on held-out folds. With many classes, only
+   where label sets are decoded by it.
 2. Thresholds are chosen for the objective on all rows.
 3. `nested`: for each fold, the same is done on the other folds, and the fold is decided with the
    result. Tuned scores are optimistic on the rows they were tuned on; `nested` is not.
@@ -23,16 +24,17 @@ from mmfeat.decide.calibration.calibration import fit_calibration
 from mmfeat.decide.decision import Decision
 from mmfeat.decide.expected_f1 import fill_empty
 from mmfeat.decide.nested import Candidate, Nested, nested
-from mmfeat.decide.per_class import can_spread, per_class, spread
+from mmfeat.decide.notes import remarks, side_effects, verdict
+from mmfeat.decide.per_class import per_class, spread
 from mmfeat.decide.resampling import interval, resampled_values
-from mmfeat.decide.thresholds import HALF, OBJECTIVES, SAMPLED, TuningData
+from mmfeat.decide.thresholds import HALF, OBJECTIVES, TuningData
 from mmfeat.decide.thresholds.choose import choose_thresholds, method_of
-from mmfeat.decide.thresholds.evaluate import unmet, value_of
-from mmfeat.decide.thresholds.samples import rows_used
+from mmfeat.decide.thresholds.evaluate import value_of
 from mmfeat.decide.thresholds.tuning_data import LIMITS, Limits
 from mmfeat.errors import ConfigError, RunError
 from mmfeat.types import IntArray, OutOfFold, Targets
 
+OF_SETS = (*metrics.HEADLINE, "predicted_per_row")
 TRUSTED = 0.05  # mean calibration error up to which expected F1 decodes
 
 
@@ -70,20 +72,25 @@ def tune(
         limits=limits,
         groups=scores.groups,
     )
-    calibration = fit_calibration(
-        data.probabilities, targets, folds, nested="expected-f1" in decodes
-    )
+    is_decoding = "expected-f1" in decodes
+    calibration = None
+    if is_decoding or not data.has_many_classes:
+        calibration = fit_calibration(
+            data.probabilities, targets, folds, nested=is_decoding, coarse=data.has_many_classes
+        )
     decision = Decision(
         labels=scores.labels,
         thresholds=_chosen(data, objective, name),
         objective=objective,
         method=name,
-        calibration=calibration.maps,
-        reliability={"before": calibration.before, "after": calibration.after},
+        calibration=calibration.maps if calibration else (),
+        reliability=(
+            {"before": calibration.before, "after": calibration.after} if calibration else {}
+        ),
         options=_options(data, objective),
     )
     decision, found, notes = _best_method(decision, data, folds, is_free=method is None)
-    if "expected-f1" in decodes:
+    if is_decoding and calibration:
         decoded = nested(
             data,
             folds,
@@ -103,23 +110,24 @@ def tune(
         "tuned": decision.decide(data.probabilities),
         "nested": found.sets,
     }
-    notes += _notes(decision, data, predicted["tuned"])
+    notes += remarks(decision, data, predicted["tuned"])
     worth = {key: value_of(objective, data, found) for key, found in predicted.items()}
     ranges = _intervals(objective, data, folds, predicted)
-    notes += [_verdict(objective, worth, ranges["gain"])]
+    notes += [verdict(objective, worth, ranges["gain"])]
     is_mean = not objective.endswith("at-least")  # a floor must be met, whatever 0.5 gives
-    is_free = method is None and decode is None
+    is_free, stays = method is None and decode is None, ""
     if is_free and is_mean and ranges["gain"][0] <= 0:
         asked = decision.decode if decision.decode != "thresholds" else decision.method
-        notes += [f"thresholds stay at 0.5; --method {asked} uses the tuned ones anyway"]
+        stays = f"thresholds stay at 0.5; --method {asked} uses the tuned ones anyway"
         decision = replace(decision, thresholds=(HALF,) * data.n_labels, decode="thresholds")
         predicted = dict.fromkeys(predicted, half)
         worth = dict.fromkeys(worth, worth["at_0.5"])
         ranges = {**dict.fromkeys(ranges, ranges["at_0.5"]), "gain": [0.0, 0.0]}
     of_sets = {
-        key: metrics.summarise(None, found, targets, names=metrics.HEADLINE)
+        key: metrics.summarise(None, found, targets, names=OF_SETS)
         for key, found in predicted.items()
     }
+    notes += [stays] if stays else side_effects(decision, data, of_sets)
     of_ranking = metrics.summarise(data.probabilities, half, targets, names=("map",))
     return replace(
         decision,
@@ -211,49 +219,6 @@ def _against_decoding(
     if value_of(decision.objective, data, decoded) < value_of(decision.objective, data, half):
         return "on all rows it is worse than 0.5"
     return None
-
-
-def _notes(decision: Decision, data: TuningData, tuned: Targets) -> list[str]:
-    labels = np.array(decision.labels)
-    notes = []
-    absent = labels[data.support == 0]
-    if len(absent):
-        notes += [f"no positives, left out of means: {', '.join(absent)}"]
-    few = labels[data.rare & (data.support > 0)]
-    if len(few) and decision.method not in ("global", "micromacro", "fixed"):
-        notes += [
-            f"fewer than {data.min_positives} positives, sharing a threshold: {', '.join(few)}"
-        ]
-    n_rows = len(data.targets)
-    if decision.method in SAMPLED and rows_used(data) < n_rows:
-        notes += [
-            f"thresholds are chosen on {rows_used(data):,} of {n_rows:,} rows drawn at random:"
-            " samples-f1 ties the rows' labels, and more than"
-            f" {data.limits.sampled_cells:,} scores take minutes"
-        ]
-    if not can_spread(data, decision.objective):
-        notes += [
-            f"no spread of thresholds: above {data.limits.refitted_cells:,} scores, and these are"
-            f" {data.targets.size:,}, only macro-f1 and f-beta have one"
-        ]
-    failing = labels[unmet(decision.objective, data, tuned)]
-    if len(failing):
-        notes += [f"no threshold reaches {data.floor:g}; the closest is used: {', '.join(failing)}"]
-    return notes
-
-
-def _verdict(objective: str, worth: dict[str, float], gain: list[float]) -> str:
-    """A sentence on whether tuning pays."""
-    difference = worth["nested"] - worth["at_0.5"]
-    found = (
-        f"on held-out folds {objective} is {worth['nested']:.4f} against {worth['at_0.5']:.4f}"
-        f" at 0.5 (gain {difference:+.4f}, 95 % interval {gain[0]:+.4f} to {gain[1]:+.4f})"
-    )
-    if gain[0] > 0:
-        return f"tuning pays: {found}"
-    if difference > 0:
-        return f"tuning may pay, but the gain is within chance: {found}"
-    return f"tuning does not pay: {found}"
 
 
 def _check(scores: OutOfFold) -> None:

@@ -54,6 +54,8 @@ METRICS: dict[str, Plugin] = {
     ),
 }
 
+N_NAMED = 8  # classes that a message names
+
 HEADLINE = ("macro_f1", "micro_f1", "samples_f1", "map")
 
 
@@ -125,6 +127,12 @@ def without_positives(targets: Targets, labels: Sequence[str]) -> list[str]:
     """Name the classes without positives, which means over classes leave out."""
     support = targets.sum(axis=0, dtype=np.int64)
     return [label for label, count in zip(labels, support, strict=True) if count == 0]
+
+
+def name_classes(labels: Sequence[str], *, most: int = N_NAMED) -> str:
+    """Some classes in one line: at most `most` by name, and how many more there are."""
+    told = ", ".join(labels[:most])
+    return told if len(labels) <= most else f"{told}, … and {len(labels) - most:,} more"
 
 
 def _pair(values: Float64Array) -> list[float] | None:

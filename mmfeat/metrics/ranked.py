@@ -90,6 +90,15 @@ def score_of(keys: NDArray[np.unsignedinteger], dtype: np.dtype[np.floating]) ->
     return (keys >> 1).view(dtype)
 
 
+def rank_keys(scores: RealArray) -> NDArray[np.uint64]:
+    """Integers below 2³² that are ordered as `scores`, at least 0, of any shape; equal for ties."""
+    if scores.dtype == np.float32:
+        bits = np.ascontiguousarray(scores + np.float32(0)).view(np.uint32)
+    else:
+        bits = np.unique(scores, return_inverse=True)[1].reshape(scores.shape)
+    return bits.astype(np.uint64)
+
+
 def rising_order(scores: RealArray) -> IntArray:
     """The rows of `scores` of shape (n,), at least 0, by rising score; a stable sort.
 
@@ -98,7 +107,7 @@ def rising_order(scores: RealArray) -> IntArray:
     """
     if scores.dtype != np.float32 or len(scores) >= 2**32:
         return np.argsort(scores, kind="stable")
-    keys = (scores + np.float32(0)).view(np.uint32).astype(np.uint64)
+    keys = rank_keys(scores)
     keys <<= np.uint64(32)
     keys |= np.arange(len(keys), dtype=np.uint64)
     keys.sort()

@@ -8,9 +8,11 @@ from __future__ import annotations
 import numpy as np
 
 from mmfeat.core.parallel import thread_map
-from mmfeat.metrics.ranked import find_corners
+from mmfeat.metrics.ranked import find_corners, rank_keys
 from mmfeat.metrics.sets import mean_of_classes
-from mmfeat.types import Float64Array, FloatArray, IntArray, Targets
+from mmfeat.types import Float64Array, FloatArray, IntArray, RealArray, Targets
+
+RANKED_ROWS = 2**10  # rows whose labels a thread ranks at a time
 
 
 def class_ap(probabilities: FloatArray, targets: Targets) -> Float64Array:
@@ -33,10 +35,18 @@ def mean_ap(probabilities: FloatArray, targets: Targets) -> float | None:
 
 
 def lrap(probabilities: FloatArray, targets: Targets) -> float:
-    """Label ranking average precision; a row without labels, or with all, counts as 1."""
-    from sklearn.metrics import label_ranking_average_precision_score  # noqa: PLC0415
+    """Label ranking average precision; a row without labels, or with all, counts as 1.
 
-    return float(label_ranking_average_precision_score(targets, probabilities))
+    For each true label of a row, the share of true labels among those of at least its score; the
+    mean over these labels, and then over the rows.
+    """
+
+    def of_rows(start: int) -> Float64Array:
+        rows = slice(start, start + RANKED_ROWS)
+        return _row_lrap(probabilities[rows], targets[rows])
+
+    values = thread_map(of_rows, range(0, len(targets), RANKED_ROWS))
+    return float(np.cumsum(np.concatenate(values))[-1] / len(targets))
 
 
 def coverage(probabilities: FloatArray, targets: Targets) -> float:
@@ -51,6 +61,28 @@ def ranking_loss(probabilities: FloatArray, targets: Targets) -> float:
     from sklearn.metrics import label_ranking_loss  # noqa: PLC0415
 
     return float(label_ranking_loss(targets, probabilities))
+
+
+def _row_lrap(probabilities: RealArray, targets: Targets) -> Float64Array:
+    """The value of each row, of shape (n,).
+
+    The scores of all rows are sorted as integers whose upper half is the row, so the place of
+    every true label is found by one binary search.
+    """
+    n_labels = targets.shape[1]
+    rows, columns = np.nonzero(targets)
+    keys = rank_keys(probabilities) + (np.arange(len(targets), dtype=np.uint64) << 32)[:, None]
+    true = keys[rows, columns]
+    counts = targets.sum(axis=1, dtype=np.int64)
+    among_true = np.cumsum(counts)[rows] - np.searchsorted(np.sort(true), true)
+    keys.sort(axis=1)
+    among_all = (rows + 1) * n_labels - np.searchsorted(keys.ravel(), true)
+    shares = among_true / among_all
+    values = np.ones(len(targets))
+    for count in np.unique(counts[(counts > 0) & (counts < n_labels)]):
+        alike = counts == count
+        values[alike] = shares[alike[rows]].reshape(-1, count).mean(axis=1)
+    return values
 
 
 def _ap(hits: IntArray, chosen: IntArray) -> float:

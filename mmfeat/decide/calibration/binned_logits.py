@@ -23,8 +23,8 @@ from mmfeat.core.numeric import sigmoid
 from mmfeat.types import Float64Array, Targets
 
 WIDTH = 2.0**-6  # of a bin, in units of the logit
+COARSE = 2.0**-3  # for many classes: weights differ in the fourth digit
 FURTHEST = 17.0  # greatest absolute logit, see `SMALLEST`
-N_BINS = int(2 * FURTHEST / WIDTH)
 
 
 @dataclass(frozen=True)
@@ -36,17 +36,22 @@ class BinnedLogits:
     sums
         Of shape (folds, 3, 2, bins): the count of rows, the sum of their positions in the bin, in
         [0, 1), and the sum of the squares of these.
+    width
+        Of a bin.
     """
 
     sums: Float64Array
+    width: float = WIDTH
 
     @classmethod
-    def of(cls, folds: Iterable[tuple[Float64Array, Targets]]) -> BinnedLogits:
+    def of(
+        cls, folds: Iterable[tuple[Float64Array, Targets]], *, width: float = WIDTH
+    ) -> BinnedLogits:
         """Bin each fold's logits, of probabilities clipped by `SMALLEST`, and truth, 0 or 1.
 
         Both are of shape (n,).
         """
-        return cls(np.stack([_sums(logits, truth) for logits, truth in folds]))
+        return cls(np.stack([_sums(logits, truth, width) for logits, truth in folds]), width)
 
     def rows(self, folds: Sequence[int]) -> tuple[Float64Array, Targets, Float64Array]:
         """The weighted rows of `folds`: probabilities, truth and weights, of shape (m,)."""
@@ -55,15 +60,17 @@ class BinnedLogits:
         count, first, second = (part[truth, bins] for part in (count, first, second))
         mean = first / count
         apart = np.sqrt(np.maximum(second / count - mean**2, 0))
-        logits = WIDTH * np.concatenate([bins + mean - apart, bins + mean + apart]) - FURTHEST
+        logits = self.width * np.concatenate([bins + mean - apart, bins + mean + apart])
+        logits -= FURTHEST
         return sigmoid(logits), np.tile(truth.astype(np.uint8), 2), np.tile(count / 2, 2)
 
 
-def _sums(logits: Float64Array, truth: Targets) -> Float64Array:
-    places = (logits + FURTHEST) / WIDTH
+def _sums(logits: Float64Array, truth: Targets, width: float) -> Float64Array:
+    n_bins = int(2 * FURTHEST / width)
+    places = (logits + FURTHEST) / width
     bins = places.astype(np.int64)
     places -= bins
-    bins += np.where(truth, N_BINS, 0)
+    bins += np.where(truth, n_bins, 0)
     moments = (None, places, places**2)
-    found = [np.bincount(bins, weights=each, minlength=2 * N_BINS) for each in moments]
-    return np.array(found, dtype=np.float64).reshape(3, 2, N_BINS)
+    found = [np.bincount(bins, weights=each, minlength=2 * n_bins) for each in moments]
+    return np.array(found, dtype=np.float64).reshape(3, 2, n_bins)

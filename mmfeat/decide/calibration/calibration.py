@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from mmfeat.core.parallel import thread_map
+from mmfeat.decide.calibration.binned_logits import COARSE
 from mmfeat.decide.calibration.calibrator import Calibrator
 from mmfeat.decide.calibration.class_maps import ClassMaps, Reliability, other_folds
 from mmfeat.types import FloatArray, IntArray, Targets
@@ -47,21 +49,30 @@ def fit_calibration(
     *,
     nested: bool = False,
     many: int = MANY,
+    coarse: bool = False,
 ) -> Calibration:
     """Choose and fit a map for each class; if `nested`, also without each fold.
 
     `probabilities` and `targets` are of shape (n, k), `folds` of shape (n,). With more than
-    `many` rows, smooth maps are fitted on binned logits.
+    `many` rows, smooth maps are fitted on binned logits. `coarse` is for many classes: only Platt's
+    map is tried, on coarse bins, and whether a class has a map without a fold is decided with it.
     """
+    how: dict[str, Any] = {"many": many}
+    if coarse:
+        how = {"many": 0, "width": COARSE, "kinds": ("platt",)}
     rows = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
 
     def fit_class(j: int) -> tuple[Calibrator, list[Calibrator], Reliability, Reliability]:
-        class_maps = ClassMaps(probabilities[:, j], targets[:, j], rows, many=many)
+        class_maps = ClassMaps(probabilities[:, j], targets[:, j], rows, **how)
         best, held_out = class_maps.best(class_maps.folds)
-        without = [
-            class_maps.best(other_folds(class_maps.folds, fold))[0]
-            for fold in class_maps.folds * nested
-        ]
+        without = (
+            list(held_out)
+            if coarse
+            else [
+                class_maps.best(other_folds(class_maps.folds, fold))[0]
+                for fold in class_maps.folds * nested
+            ]
+        )
         before = class_maps.reliability((Calibrator(),) * len(rows))
         after = class_maps.reliability(held_out) if best.kind != "identity" else before
         return best, without, before, after

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from mmfeat.core.numeric import logit
-from mmfeat.decide.calibration.binned_logits import BinnedLogits
+from mmfeat.decide.calibration.binned_logits import WIDTH, BinnedLogits
 from mmfeat.decide.calibration.calibrator import Calibrator
 from mmfeat.decide.calibration.isotonic import Steps
 from mmfeat.decide.calibration.kinds import FITS, SMOOTH
@@ -23,11 +25,22 @@ Reliability = tuple[float, float]  # log-loss and calibration error
 class ClassMaps:
     """Maps of one class, each fitted on a subset of the folds and cached.
 
-    With more than `many` rows, smooth maps are fitted and judged on binned logits. The rows of
-    a fold are sorted by score, which makes isotonic steps cheap to interpolate.
+    With more than `many` rows, smooth maps are fitted and judged on logits in bins of `width`.
+    `kinds` are those to try. The rows of a fold are sorted by score, which makes isotonic steps
+    cheap to interpolate.
     """
 
-    def __init__(self, p: RealArray, truth: Targets, folds: list[IntArray], *, many: int) -> None:
+    def __init__(
+        self,
+        p: RealArray,
+        truth: Targets,
+        folds: list[IntArray],
+        *,
+        many: int,
+        width: float = WIDTH,
+        kinds: Sequence[str] = tuple(FITS),
+    ) -> None:
+        self.kinds = kinds
         self.folds = tuple(range(len(folds)))
         order = [rows[rising_order(p[rows])] for rows in folds]
         self.p, self.truth = [p[rows] for rows in order], [truth[rows] for rows in order]
@@ -35,11 +48,16 @@ class ClassMaps:
         self.binned, self.smooth_rows = None, self.rows
         if len(p) > many:
             logits = (logit(p, smallest=SMALLEST) for p in self.p)
-            self.binned = BinnedLogits.of(zip(logits, self.truth, strict=True))
+            pairs = zip(logits, self.truth, strict=True)
+            self.binned = BinnedLogits.of(pairs, width=width)
             self.smooth_rows = [_FoldRows.of(*self.binned.rows((fold,))) for fold in self.folds]
         self.counts = np.array([np.bincount(each, minlength=2) for each in self.truth])
-        self.steps = Steps.of(zip(self.p, self.truth, strict=True))
         self.fits: dict[tuple[str, tuple[int, ...]], Calibrator | None] = {}
+
+    @cached_property
+    def steps(self) -> Steps:
+        """What isotonic maps are fitted on."""
+        return Steps.of(zip(self.p, self.truth, strict=True))
 
     def fit(self, kind: str, folds: tuple[int, ...]) -> Calibrator | None:
         """The map fitted on `folds`; None if it would not rise."""
@@ -61,7 +79,7 @@ class ClassMaps:
         its gain in log-loss exceeds one standard error.
         """
         best, held_out, most = Calibrator(), (Calibrator(),) * len(folds), 0.0
-        for kind in FITS:
+        for kind in self.kinds:
             maps = self._held_out(kind, folds)
             if maps is None:
                 continue

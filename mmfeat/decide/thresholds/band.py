@@ -54,14 +54,14 @@ def find_band(scores: FloatArray, truth: Targets, *, few: int = FEW, chunk: int 
     # a threshold is the midpoint to the next lower score
     below = np.flatnonzero(cells[: kept[0]])
     return Band(
-        low=_edge(below[-1]) if len(below) else 0.0,
-        high=_edge(np.int64(top)) if chosen[top] else np.inf,
+        low=edge_of(below[-1]) if len(below) else 0.0,
+        high=edge_of(np.int64(top)) if chosen[top] else np.inf,
         chosen=int(chosen[top]),
         hits=int(hits[top]),
     )
 
 
-def _edge(number: np.int64) -> float:
-    """The lowest score of the bin."""
+def edge_of(number: np.int64) -> float:
+    """The lowest score of a bin."""
     edge: NDArray[np.float32] = np.array(number << HALF_WORD, dtype=np.uint32).view(np.float32)
     return float(edge)

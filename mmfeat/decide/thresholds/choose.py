@@ -6,6 +6,7 @@ import numpy as np
 
 from mmfeat.core.plugins import check_name, resolve
 from mmfeat.decide.thresholds import HALF, METHODS, OBJECTIVES, Thresholds, TuningData
+from mmfeat.decide.thresholds.cuts import above
 from mmfeat.decide.thresholds.evaluate import value_of
 from mmfeat.errors import ConfigError
 
@@ -34,14 +35,19 @@ def choose_thresholds(data: TuningData, *, objective: str, method: str | None = 
     """Choose a threshold in (0, 1] or just above for each class, of shape (k,).
 
     A label is predicted where its probability is at least its threshold. On the rows of `data`
-    the result is never worse for the objective than 0.5 for every class. Without a single
-    positive it is 0.5. Raises `PluginError` or `ConfigError` for an unknown name.
+    the result is never worse for the objective than 0.5 for every class. The threshold of a class
+    without positives lies above all its scores, unless the method is `fixed`: whatever the other
+    classes share, nothing speaks for predicting it. Without a single positive all are 0.5. Raises
+    `PluginError` or `ConfigError` for an unknown name.
     """
     name = method_of(objective, method)
     half = fixed(data)
     if not data.support.any():
         return half
     chosen: Thresholds = resolve(name, METHODS, "method")(data)
+    if name != "fixed":
+        for j in np.flatnonzero(data.support == 0):
+            chosen[j] = above(data.probabilities[:, j].max())
     loss = value_of(objective, data, data.predict(half)) - value_of(
         objective, data, data.predict(chosen)
     )

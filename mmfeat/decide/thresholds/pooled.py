@@ -77,23 +77,6 @@ def dinkelbach(data: TuningData) -> Thresholds:
     return thresholds
 
 
-def best_common(data: TuningData, *, sorted_cells: int = SORTED_CELLS) -> float:
-    """The common threshold of the greatest macro F-beta; 0.5 without positives."""
-    present = np.flatnonzero(data.support).tolist()
-    if not present:
-        return HALF
-    ranges = []
-    for high, low in _ranges(data.probabilities, sorted_cells):
-        scores, steps = [], []
-        for j in present:
-            cuts = data.cuts(j)
-            within = slice(*np.searchsorted(-cuts.scores, (-high, -low), side="left"))
-            scores.append(cuts.scores[within])
-            steps.append(np.diff(whole(cuts.f_beta(data.beta)))[within])
-        ranges += _range(np.concatenate(scores), np.concatenate(steps))
-    return _best_of_ranges(ranges)
-
-
 def best_common_of_rows(
     data: TuningData, *, sorted_cells: int = SORTED_CELLS, ranked_rows: int = RANKED_ROWS
 ) -> float:
@@ -107,15 +90,15 @@ def best_common_of_rows(
         scores[rows], steps[rows] = part
 
     thread_map(add_steps, range(0, len(steps), ranked_rows))
-    bounds = list(_ranges(scores, max(1, sorted_cells // 8)))  # several are in memory at a time
+    bounds = list(ranges_of(scores, max(1, sorted_cells // 8)))  # several are in memory at a time
 
-    def range_of(number: int) -> list[_Range]:
+    def range_of(number: int) -> list[Range]:
         high, low = bounds[number]
         within = scores <= high
         within &= scores > low
-        return _range(scores[within], steps[within])
+        return sum_range(scores[within], steps[within])
 
-    return _best_of_ranges(chain.from_iterable(thread_map(range_of, range(len(bounds)))))
+    return best_of_ranges(chain.from_iterable(thread_map(range_of, range(len(bounds)))))
 
 
 def _row_steps(scores: FloatArray, targets: Targets) -> tuple[FloatArray, IntArray]:
@@ -132,17 +115,20 @@ def whole(values: Float64Array) -> IntArray:
     return np.rint(values * 2.0**40).astype(np.int64)
 
 
-def _ranges(scores: FloatArray, at_once: int) -> Iterator[tuple[float, float]]:
-    """Ranges of scores (high, low], from the top down, with about `at_once` of `scores` each."""
-    n_ranges = -(-scores.size // at_once)
+def ranges_of(
+    scores: FloatArray, at_once: int, *, low: float = -np.inf, high: float = np.inf
+) -> Iterator[tuple[float, float]]:
+    """Ranges (high, low], from the top down, with about `at_once` of `scores` each."""
     # a random sample, as equally spaced cells may be of few columns
     some = scores.ravel()[np.random.default_rng(0).integers(0, scores.size, 2**16)]
-    inner = np.unique(np.quantile(some, np.arange(1, n_ranges) / n_ranges))[::-1].tolist()
-    yield from pairwise([np.inf, *inner, -np.inf])
+    within = some[(some > low) & (some <= high)]
+    n_ranges = max(1, -(-scores.size * len(within) // (len(some) * at_once)))
+    inner = np.quantile(within, np.arange(1, n_ranges) / n_ranges) if n_ranges > 1 else []
+    yield from pairwise([high, *np.unique(inner)[::-1].tolist(), low])
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Range:
+class Range:
     """A range of scores: the highest and lowest, the sum of its steps, and its best inner cut.
 
     The cut is its threshold and the running sum of steps there; both are empty for one score.
@@ -155,7 +141,7 @@ class _Range:
     values: list[int]
 
 
-def _range(scores: FloatArray, steps: IntArray) -> list[_Range]:
+def sum_range(scores: FloatArray, steps: IntArray) -> list[Range]:
     """The range of some cells, as a list of one; empty without cells."""
     if not len(scores):
         return []
@@ -165,7 +151,7 @@ def _range(scores: FloatArray, steps: IntArray) -> list[_Range]:
     best = np.flatnonzero(sums[:-1] == sums[:-1].max(initial=sums.min()))
     thresholds = middle(distinct[best], distinct[best + 1])
     return [
-        _Range(
+        Range(
             high=distinct[:1],
             low=distinct[-1:],
             total=int(sums[-1]),
@@ -175,8 +161,11 @@ def _range(scores: FloatArray, steps: IntArray) -> list[_Range]:
     ]
 
 
-def _best_of_ranges(ranges: Iterable[_Range]) -> float:
-    """The cut of the greatest running sum of steps; each range lies below the one before it."""
+def best_of_ranges(ranges: Iterable[Range], *, is_top: bool = True) -> float:
+    """The cut of the greatest running sum of steps; each range lies below the one before it.
+
+    Unless `is_top`, higher scores exist, and the cut above the ranges is not among the best.
+    """
     thresholds: list[float] = []
     values: list[int] = []
     reached, last = 0, None
@@ -185,6 +174,8 @@ def _best_of_ranges(ranges: Iterable[_Range]) -> float:
         thresholds += [first, *each.thresholds]
         values += [reached, *(reached + value for value in each.values)]
         reached, last = reached + each.total, each.low
+    if not is_top:
+        thresholds, values = thresholds[1:], values[1:]
     if last is not None:
         thresholds.append(float(middle(last, np.zeros(1))[0]))
         values.append(reached)

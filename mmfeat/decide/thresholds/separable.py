@@ -13,8 +13,9 @@ from functools import partial
 import numpy as np
 
 from mmfeat.core.parallel import thread_map
+from mmfeat.decide.thresholds.common import best_common
 from mmfeat.decide.thresholds.cuts import HALF, Cuts, Thresholds
-from mmfeat.decide.thresholds.pooled import best_common, pool
+from mmfeat.decide.thresholds.pooled import pool
 from mmfeat.decide.thresholds.tuning_data import TuningData
 from mmfeat.types import IntArray
 

@@ -24,10 +24,15 @@ class Limits:
         Larger tables are tuned for samples-F1 on a random sample of their rows.
     refitted_cells
         Larger tables have no spread of thresholds that depend on one another.
+    many_cells, many_classes
+        Tables that are larger than both leave out what takes time for every class, see
+        `TuningData.has_many_classes`.
     """
 
     sampled_cells: int = 2**24
     refitted_cells: int = 2**25
+    many_cells: int = 2**22
+    many_classes: int = 2**8
 
 
 LIMITS = Limits()
@@ -68,6 +73,12 @@ class TuningData:
     def n_labels(self) -> int:
         """The number of classes."""
         return int(self.targets.shape[1])
+
+    @property
+    def has_many_classes(self) -> bool:
+        """Whether the calibration is simpler, and there is no spread of coupled thresholds."""
+        limits = self.limits
+        return self.targets.size > limits.many_cells and self.n_labels > limits.many_classes
 
     @cached_property
     def support(self) -> IntArray:

@@ -13,6 +13,8 @@ from mmfeat.metrics.sets import ratio, row_f1
 from mmfeat.types import Float64Array, Targets
 
 COUNTED_ROWS = 2**14  # rows whose counts are summed at a time, in float32
+MANY_PRODUCTS = 2**28  # weights × labels up to which dense sums take a blink
+SPARSE = 0.05  # share of ones up to which many sums skip the zeros
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,8 +94,20 @@ class Tally:
         total = np.zeros((len(self.weights), sets.shape[1]))
         for start in range(0, len(sets), COUNTED_ROWS):
             rows = slice(start, start + COUNTED_ROWS)
-            total += self.weights[:, rows].astype(np.float32) @ sets[rows].astype(np.float32)
+            weights, part = self.weights[:, rows].astype(np.float32), sets[rows]
+            if len(weights) * part.size > MANY_PRODUCTS and part.mean() < SPARSE:
+                total += _sparse_sums(weights, part)
+            else:
+                total += weights @ part.astype(np.float32)
         return total
+
+
+def _sparse_sums(weights: NDArray[np.float32], sets: Targets) -> NDArray[np.float32]:
+    """Same as `weights @ sets`, of shape (r, k)."""
+    from scipy.sparse import csr_array  # noqa: PLC0415 - loads slowly
+
+    sums: NDArray[np.float32] = csr_array(sets.T, dtype=np.float32) @ weights.T
+    return sums.T
 
 
 def tally(data: TuningData, predicted: Targets, weights: NDArray[np.number] | None = None) -> Tally:

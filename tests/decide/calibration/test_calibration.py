@@ -140,3 +140,19 @@ def test_identity_gives_what_it_gets() -> None:
     p = np.array([0.0, 0.3, 1.0], dtype=np.float32)
     np.testing.assert_array_equal(Calibrator()(p), p.astype(np.float64))
     assert Calibrator().to_json() == {"kind": "identity", "parameters": []}
+
+
+def test_coarse_maps_of_many_classes_are_close_to_exact_ones() -> None:
+    p, targets, folds = scene(3)
+    exact = fit_calibration(p, targets, folds)
+    coarse = fit_calibration(p, targets, folds, nested=True, coarse=True)
+    assert {f.kind for f in coarse.maps} <= {"platt", "identity"}
+    assert coarse.after["log_loss"] == pytest.approx(exact.after["log_loss"], abs=0.01)
+    # the map of a fold is fitted on the others
+    for fold, maps in enumerate(coarse.without):
+        rest = folds != fold
+        for j, f in enumerate(maps):
+            if f.kind == "platt":
+                alone = fit_platt(p[rest, j], targets[rest, j])
+                assert alone is not None
+                np.testing.assert_allclose(f(p[:, j]), alone(p[:, j]), atol=2e-3)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,8 +11,9 @@ from hypothesis import strategies as st
 
 from mmfeat.decide.thresholds import METHODS, OBJECTIVES, TuningData
 from mmfeat.decide.thresholds.choose import choose_thresholds
+from mmfeat.decide.thresholds.common import best_common
 from mmfeat.decide.thresholds.evaluate import value_of
-from mmfeat.decide.thresholds.pooled import best_common, best_common_of_rows
+from mmfeat.decide.thresholds.pooled import best_common_of_rows
 from mmfeat.errors import ConfigError, PluginError
 from tests.support.tuning import larger, tuning_data
 
@@ -63,11 +66,29 @@ def test_ties_constant_scores_and_one_sided_classes() -> None:
     assert chosen[0] == pytest.approx(0.35)
     # only positives: everything is predicted, below the lowest score
     assert chosen[1] == pytest.approx(0.05)
-    # no positives: the threshold of the other classes together
-    assert chosen[2] == best_common(data)
+    # no positives: above every score
+    assert chosen[2] == pytest.approx(0.95)
     none = TuningData(probabilities=scores, targets=np.zeros_like(truth))
     for objective in OBJECTIVES:
         assert choose_thresholds(none, objective=objective).tolist() == [0.5] * 3
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_a_class_without_positives_is_predicted_above_its_highest_score_only(
+    objective: str,
+) -> None:
+    """Seen: a class predicted for every row, by a threshold of 0.0 that rare classes share."""
+    data = larger()
+    scores = data.probabilities.copy()
+    scores[:, 0] = np.linspace(0, 1, len(scores))
+    scores[:, 2] = 0.0
+    targets = data.targets.copy()
+    targets[:, [0, 2]] = 0
+    data = replace(data, probabilities=scores, targets=targets)
+    for method in OBJECTIVES[objective].methods:
+        chosen = choose_thresholds(data, objective=objective, method=method)
+        assert not data.predict(chosen)[:, 2].any()
+        assert method == "fixed" or not data.predict(chosen)[:, 0].any()
 
 
 def test_unknown_names_list_the_valid_ones() -> None:

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from mmfeat.decide.thresholds import TuningData
 from mmfeat.decide.thresholds.choose import choose_thresholds
+from mmfeat.decide.thresholds.common import best_common
 from mmfeat.decide.thresholds.evaluate import value_of
-from mmfeat.decide.thresholds.pooled import best_common, best_common_of_rows
+from mmfeat.decide.thresholds.pooled import best_common_of_rows, best_global
 from mmfeat.types import Targets
 from tests.support.tuning import every_cut, micro, tuning_data
 
@@ -38,7 +39,7 @@ def test_one_threshold_for_all_is_the_best_there_is(data: TuningData) -> None:
         return max(value((data.probabilities >= t).astype(np.uint8)) for t in cuts)
 
     common: list[tuple[str, NDArray[np.float64] | float]] = [
-        ("micro-f1", choose_thresholds(data, objective="micro-f1", method="global")),
+        ("micro-f1", best_global(data)),
         ("macro-f1", best_common(data)),
         ("samples-f1", best_common_of_rows(data)),
     ]
@@ -62,7 +63,7 @@ def test_dinkelbach_is_the_best_of_all_thresholds(data: TuningData) -> None:
 def test_the_common_threshold_is_that_of_all_scores_at_once(data: TuningData, some: int) -> None:
     expected = best_common(data), best_common_of_rows(data)
     in_parts = (
-        best_common(data, sorted_cells=4 * some),
+        best_common(data, sorted_cells=4 * some, few=0, classes=some),
         best_common_of_rows(data, sorted_cells=4 * some, ranked_rows=some),
     )
     assert in_parts == expected
