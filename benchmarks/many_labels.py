@@ -65,7 +65,7 @@ def make_run(folder: Path, n_rows: int, n_labels: int) -> None:
     scores = OutOfFold(
         ids=tuple(f"{i}.jpg" for i in range(n_rows)),
         labels=tuple(f"tag{j}" for j in range(n_labels)),
-        probabilities=1 / (1 + np.exp(-logits)),
+        probabilities=(1 / (1 + np.exp(-logits))).astype(np.float32),
         targets=targets,
         folds=rng.permutation(n_rows) % 5,
     )

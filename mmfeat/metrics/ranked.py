@@ -93,10 +93,8 @@ def score_of(keys: NDArray[np.unsignedinteger], dtype: np.dtype[np.floating]) ->
 def rank_keys(scores: RealArray) -> NDArray[np.uint64]:
     """Integers below 2³² that are ordered as `scores`, at least 0, of any shape; equal for ties."""
     if scores.dtype == np.float32:
-        bits = np.ascontiguousarray(scores + np.float32(0)).view(np.uint32)
-    else:
-        bits = np.unique(scores, return_inverse=True)[1].reshape(scores.shape)
-    return bits.astype(np.uint64)
+        return np.ascontiguousarray(scores + np.float32(0)).view(np.uint32).astype(np.uint64)
+    return np.unique(scores, return_inverse=True)[1].reshape(scores.shape).astype(np.uint64)
 
 
 def rising_order(scores: RealArray) -> IntArray:

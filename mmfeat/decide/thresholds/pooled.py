@@ -123,8 +123,9 @@ def ranges_of(
     some = scores.ravel()[np.random.default_rng(0).integers(0, scores.size, 2**16)]
     within = some[(some > low) & (some <= high)]
     n_ranges = max(1, -(-scores.size * len(within) // (len(some) * at_once)))
-    inner = np.quantile(within, np.arange(1, n_ranges) / n_ranges) if n_ranges > 1 else []
-    yield from pairwise([high, *np.unique(inner)[::-1].tolist(), low])
+    shares = np.arange(1, n_ranges) / n_ranges
+    inner = np.unique(np.quantile(within, shares))[::-1].tolist() if n_ranges > 1 else []
+    yield from pairwise([high, *inner, low])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ from mmfeat.types import IntArray
 
 N_RESAMPLES = 100
 MOST_PLACES = 2**12  # candidate cuts of a class, evenly spaced among the positives
+FEWER_PLACES = 2**8  # with many classes
 CHUNK = 2**20  # draws in memory at a time
 IN_CACHE = 2**16  # numbers processed at a time
 
@@ -67,7 +68,8 @@ def drawn(data: TuningData, j: int) -> Thresholds:
     """The result of `resampled` for one class, drawn once per `TuningData`."""
     if j not in data.resampled:
         seed = (data.seed, j)
-        data.resampled[j] = resampled(data.corners(j), beta=data.beta, seed=seed)
+        most = FEWER_PLACES if data.has_many_classes else MOST_PLACES
+        data.resampled[j] = resampled(data.corners(j), beta=data.beta, seed=seed, most_places=most)
     return data.resampled[j]
 
 
