@@ -10,7 +10,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from mmfeat.compare.board.leaderboard import make_leaderboard
-from mmfeat.config import Settings
+from mmfeat.config import Settings, ThresholdSettings
 from mmfeat.core.checks import check_arguments
 from mmfeat.core.files import check_output, writing
 from mmfeat.core.workspace import Workspace, inputs_of, open_project
@@ -26,6 +26,7 @@ from mmfeat.report.svg import inline, write_figure
 from mmfeat.runs.run import Run
 from mmfeat.types import OutOfFold
 
+MOST_REASONS = 5  # that are told, why a run is left out
 SUFFIXES = (".html", ".htm")
 
 log = logging.getLogger(__name__)
@@ -40,7 +41,8 @@ class ReportOptions:
     that folder, as PNG and SVG.
     """
 
-    objective: str
+    objective: str | None = None  # None: that of the last comparison
+    usual_objective: str = ThresholdSettings.objective  # where nothing was compared
     plots: int = 10
     max_thumbnails: int = 150
     images: Path | str | None = None
@@ -75,7 +77,8 @@ def report(
     Parameters
     ----------
     runs
-        Names; none: all finished runs that can be compared with the newest.
+        Names; none: all finished runs of the table, feature sets and folds of the last
+        comparison, or of the newest run where nothing was compared.
     out
         Path of the page; None: `report.html` in the workspace.
     figures
@@ -85,7 +88,7 @@ def report(
     plots, max_thumbnails
         Number of best entries with plots, and greatest number of pictures.
     objective
-        The objective that sorts the leaderboard.
+        The objective that sorts the leaderboard; None: that of the last comparison.
 
     Raises
     ------
@@ -94,7 +97,8 @@ def report(
     """
     settings, space = open_project(workspace)
     options = ReportOptions(
-        objective=objective or settings.thresholds.objective,
+        objective=objective,
+        usual_objective=settings.thresholds.objective,
         plots=plots,
         max_thumbnails=max_thumbnails,
         images=images or settings.data.images,
@@ -120,12 +124,16 @@ def write_report(
     Raises `RunError` if a named run is missing or damaged, if the runs are not of one table, and
     if there is none.
     """
-    runs, left_out = select_runs(workspace, names)
-    for reason in left_out:
+    selected = select_runs(workspace, names, objective=options.objective)
+    runs, left_out = selected.runs, selected.left_out
+    for reason in left_out[:MOST_REASONS]:
         log.warning("left out: %s", reason)
+    if len(left_out) > MOST_REASONS:
+        log.warning("… and %d more runs; the page has them all", len(left_out) - MOST_REASONS)
+    objective = options.objective or selected.objective or options.usual_objective
     found = {run.name: run for run in runs}
     facts = {run.name: RunFacts.read(run) for run in runs}
-    board = make_leaderboard(runs, objective=options.objective)
+    board = make_leaderboard(runs, objective=objective)
     entries = []
     for rank, entry in enumerate(board.entries, start=1):
         drawn = _drawings(found[entry.runs[0]], rank, options) if rank <= options.plots else ()

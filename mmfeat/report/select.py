@@ -1,8 +1,12 @@
-"""Select the runs of a report: the named ones, or all that are comparable with the newest."""
+"""Select the runs of a report: the named ones, or all that answer one question."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import logging
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -11,37 +15,70 @@ from mmfeat.errors import MmfeatError, RunError
 from mmfeat.report.facts import RunFacts
 from mmfeat.runs.listing import find_run, list_runs
 from mmfeat.runs.run import Run
+from mmfeat.runs.winner.choose import last_comparison
+from mmfeat.runs.winner.comparisons import Question
 from mmfeat.types import OutOfFold
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """The runs of a report, one reason per run that is left out, and the objective, if told."""
+
+    runs: tuple[Run, ...]
+    left_out: tuple[str, ...] = ()
+    objective: str | None = None
 
 
 def select_runs(
-    workspace: Workspace, names: Sequence[str] = ()
-) -> tuple[list[Run], tuple[str, ...]]:
-    """Give the finished runs `names`, or all on the rows of the newest; and reasons for the others.
+    workspace: Workspace, names: Sequence[str] = (), *, objective: str | None = None
+) -> Selection:
+    """Select the finished runs `names`, or all that answer the question of the last comparison.
 
-    Raises `RunError` if a named run is missing or unfinished, and if there is no run.
+    Where nothing was compared, it is the question of the newest run. Raises `RunError` if a named
+    run is missing or unfinished, and if there is no run.
     """
     if names:
-        return [find_run(workspace, name) for name in dict.fromkeys(names)], ()
-    runs: list[Run] = []
+        return Selection(runs=tuple(find_run(workspace, name) for name in dict.fromkeys(names)))
+    sound: dict[str, tuple[Run, str]] = {}  # with the digest of its rows
     left_out: list[str] = []
-    first: OutOfFold | None = None
     for run in list_runs(workspace):
         try:
-            scores = _read(run)
+            sound[run.name] = run, _rows(_read(run))
         except MmfeatError as error:
             left_out.append(f"{run.name}: {error}")
-            continue
-        first = first or scores
-        if _same_rows(scores, first):
-            runs.append(run)
-        else:
-            left_out.append(f"{run.name}: it has other rows, labels or targets than {runs[0].name}")
-    if not runs:
+    if not sound:
         raise RunError(
             "a report needs a finished run", f"{workspace.runs} has none", "run `mmfeat fit` first"
         )
-    return runs, tuple(left_out)
+    last = last_comparison(workspace, sound, objective=objective)
+    first = next(name for name in (last.runs if last else sound) if name in sound)
+    question = Question.of(sound[first][0], "")
+    if not question.is_of_present(workspace):
+        log.warning("the runs were fitted on %s as it was before", question.split)
+    runs = []
+    for run, rows in sound.values():
+        if rows != sound[first][1]:
+            left_out.append(f"{run.name}: it has other rows, labels or targets than {first}")
+        elif (other := Question.of(run, "")) != question:
+            differ = [
+                key for key, value in asdict(other).items() if value != getattr(question, key)
+            ]
+            told = ", ".join("embeddings" if key == "digest" else key for key in differ)
+            left_out.append(f"{run.name}: it has other {told} than {first}")
+        else:
+            runs.append(run)
+    return Selection(
+        runs=tuple(runs),
+        left_out=tuple(left_out),
+        objective=last.question.objective if last else None,
+    )
+
+
+def _differing(one: Question, other: Question) -> str:
+    keys = [key for key, value in asdict(one).items() if value != getattr(other, key)]
+    return ", ".join("embeddings" if key == "digest" else key for key in keys)
 
 
 def _read(run: Run) -> OutOfFold:
@@ -52,9 +89,8 @@ def _read(run: Run) -> OutOfFold:
     return run.oof
 
 
-def _same_rows(one: OutOfFold, other: OutOfFold) -> bool:
-    return (
-        one.ids == other.ids
-        and one.labels == other.labels
-        and np.array_equal(one.targets, other.targets)
-    )
+def _rows(scores: OutOfFold) -> str:
+    """A digest of ids, labels and targets."""
+    total = hashlib.sha256(json.dumps([scores.ids, scores.labels]).encode())
+    total.update(np.ascontiguousarray(scores.targets).data)
+    return total.hexdigest()

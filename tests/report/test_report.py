@@ -135,7 +135,7 @@ def test_broken_files_end_in_one_clear_error(workspace: Workspace, file: str, ed
         with pytest.raises(RunError):
             write_report(workspace.report, workspace, names=["good"], options=OPTIONS)
     if file != "history.json":
-        assert [reason.partition(":")[0] for reason in select_runs(workspace)[1]] == ["good"]
+        assert [reason.partition(":")[0] for reason in select_runs(workspace).left_out] == ["good"]
 
 
 def test_without_runs_there_is_no_report(tmp_path: Path) -> None:

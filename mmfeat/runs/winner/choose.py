@@ -11,7 +11,7 @@ What is taken, and why, is told in one line.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from mmfeat.core.workspace import Workspace
 from mmfeat.errors import MmfeatError, RunError
@@ -32,10 +32,8 @@ def choose_run(workspace: Workspace, finished: Sequence[Run], *, objective: str 
     Raises `RunError` where nothing that was compared or fitted is of a present table.
     """
     names = {run.name for run in finished}
-    compared = [kept for kept in read_comparisons(workspace) if names.intersection(kept.runs)]
-    present = [kept for kept in compared if kept.question.is_of_present(workspace)]
-    if present:
-        last = next((k for k in present if k.question.objective == objective), present[0])
+    last = last_comparison(workspace, names, objective=objective)
+    if last is not None:
         _tell_newer(workspace, last, finished)
         return _best(workspace, last, names)
     for run in finished:
@@ -43,7 +41,7 @@ def choose_run(workspace: Workspace, finished: Sequence[Run], *, objective: str 
             others = "the only finished run" if len(finished) == 1 else "the newest finished run"
             log.info("run %s: %s; nothing was compared", run.name, others)
             return run
-    if compared:
+    if compared := [each for each in read_comparisons(workspace) if names.intersection(each.runs)]:
         question = compared[0].question
         raise RunError(
             "without a name the best run of the last comparison is taken",
@@ -57,6 +55,22 @@ def choose_run(workspace: Workspace, finished: Sequence[Run], *, objective: str 
         newest.config.split,
     )
     return newest
+
+
+def last_comparison(
+    workspace: Workspace, names: Collection[str], *, objective: str | None
+) -> KeptComparison | None:
+    """The last comparison with some of the runs `names`, of a table that is as it was.
+
+    Of one by `objective`, if there is any. Raises `RunError` for a damaged file.
+    """
+    compared = [
+        kept
+        for kept in read_comparisons(workspace)
+        if any(name in names for name in kept.runs) and kept.question.is_of_present(workspace)
+    ]
+    wanted = [kept for kept in compared if kept.question.objective == objective]
+    return next(iter(wanted or compared), None)
 
 
 def _best(workspace: Workspace, kept: KeptComparison, names: set[str]) -> Run:
