@@ -51,6 +51,10 @@ class StoreError(MmfeatError):
     """A feature store is missing, damaged, or does not match the request."""
 
 
+class DamagedStoreError(StoreError):
+    """A file of a feature store is not what was written; `mmfeat extract` makes it again."""
+
+
 class EncoderError(MmfeatError):
     """A model or its weights cannot be loaded or run."""
 

@@ -121,6 +121,7 @@ def make_plan(
             "batch": {"image": image_batch, "text": text_batch},
             "shard_rows": settings.shard_rows,
             **({"rows_per_file": settings.rows_per_file} if settings.rows_per_file else {}),
+            "table": table.format.to_json(),
             "table_sha256": table.sha256,
             "table": table.format.to_json(),
             "n_rows": table.n_rows,

@@ -12,7 +12,6 @@ from mmfeat.errors import EncoderError
 from mmfeat.extract.encoders.base import Encoder
 from mmfeat.store.layout import Rows, canonical_json
 from mmfeat.store.reader import FeatureStore
-from mmfeat.store.shards import check_same
 from mmfeat.store.writer import write_store
 from mmfeat.types import Prompts, Table
 
@@ -23,14 +22,12 @@ LabelPrompts = tuple[tuple[str, str], ...]  # (label, prompt)
 def add_prompts(pairs: LabelPrompts, *, encoder: Encoder, table: Table, out: Path) -> None:
     """Embed `pairs` and replace the store `out` of `table` by one that has them, atomically.
 
-    A store that has these very prompts stays as it is. Raises `StoreError` where it has others:
-    a store with other prompts is another store.
+    A store that has these very prompts stays as it is.
     """
     digest = hashlib.sha256(canonical_json(pairs).encode("utf-8")).hexdigest()
     asked = {"prompts": {"count": len(pairs), "sha256": digest}}
     with FeatureStore.open(out) as store:
-        if "prompts" in store.provenance:
-            check_same({"prompts": store.provenance["prompts"]}, asked, out)
+        if store.provenance.get("prompts") == asked["prompts"]:
             return
         write_store(
             out,

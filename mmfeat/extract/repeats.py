@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from mmfeat.store.layout import Block, FailedRow, Status
+from mmfeat.store.layout import OPTIONAL, Block, FailedRow, Status
 from mmfeat.store.writer import WrittenRows
 from mmfeat.types import IntArray
 
@@ -52,8 +52,9 @@ class Repeats:
             found = written.read(modality, rows)
             block.embeddings[modality][at] = found["embeddings"][which]
             status[at] = found["status"][which]
-            if modality in block.truncated:
-                block.truncated[modality][at] = found["truncated"][which]
+            for name in OPTIONAL:
+                if modality in (flags := getattr(block, name)):
+                    flags[modality][at] = found[name][which]
             for row in (start + at[status[at] != Status.OK]).tolist():
                 source = (int(self.first[modality][row]), modality)
                 reason = self.failed[bisect_left(self.failed, source, key=FailedRow.place)]

@@ -9,24 +9,29 @@ from dataclasses import replace
 from pathlib import Path
 
 from mmfeat.config import ExtractSettings
+from mmfeat.errors import DamagedStoreError
 from mmfeat.extract.changes import changed_rows, mended_rows
 from mmfeat.extract.encoders.base import Encoder
 from mmfeat.extract.engines.base import engine_name, find_engine
 from mmfeat.extract.engines.shared import fetch_shards, remove_shards, share
 from mmfeat.extract.engines.torchrun import help_with, is_helper
-from mmfeat.extract.images.missing import check_present, near_hints
+from mmfeat.extract.images.missing import check_present
 from mmfeat.extract.lock import sole_writer
 from mmfeat.extract.plan import Plan, Shard, make_plan
 from mmfeat.extract.prompts import LabelPrompts, add_prompts
 from mmfeat.extract.repeats import Repeats
-from mmfeat.extract.retry import retry
 from mmfeat.extract.summary import CheckedRows, ExtractSummary, summarise
+from mmfeat.extract.update import Matches, check_kept, is_current, match_rows, note_place, update
 from mmfeat.store.layout import Rows, Status
 from mmfeat.store.parts import find_store
 from mmfeat.store.reader import FeatureStore
 from mmfeat.store.shards import check_same, merge_shards, read_finished
+from mmfeat.store.writer import Fill
 from mmfeat.tables import read_prompts
 from mmfeat.types import Table
+
+# What of a provenance may change while embeddings stay: it is brought up to date.
+OF_THE_TABLE = ("table_sha256", "table", "n_rows", "modalities", "prompts")
 
 log = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]  # modality, rows done, rows in all
@@ -59,32 +64,16 @@ def extract_table(
     if "text" in settings.modalities and "text" not in plan.modalities:
         log.warning("%s has no caption column: images only", table.source)
     with sole_writer(out):
-        complete = find_store(out) is not None
-        if complete:
-            with FeatureStore.open(out) as store:
-                stored = {k: v for k, v in store.provenance.items() if k != "prompts"}
-                check_same(stored, plan.provenance, out)
-                _warn_of_changes(plan, store)
-        else:
-            _extract(plan, encoder, out, progress)
+        complete = _bring_up_to_date(plan, encoder, out, progress, retry_failed=retry_failed)
         shutil.rmtree(_parts(out), ignore_errors=True)
         remove_shards(plan)
-        if retry_failed:
-            retry(plan, encoder, out)
+        note_place(plan, out)
         if prompts:
             add_prompts(prompts, encoder=encoder, table=table, out=out)
-    summary = summarise(out, already_complete=complete and not retry_failed, notes=table.notes)
-    return replace(summary, hints=_hints(plan, summary))
-
-
-def _hints(plan: Plan, summary: ExtractSummary) -> tuple[str, ...]:
-    """What may help with images that failed."""
-    failed = [row for row in summary.failed if row.modality == "image"]
-    missing = [row.row for row in failed if row.status == Status.MISSING]
-    hints = near_hints(plan.table, plan.images, missing)
-    if summary.already_complete and failed:
-        return (*hints, "--retry-failed tries failed images again")
-    return hints
+    summary = summarise(out, already_complete=complete, notes=table.notes)
+    if summary.already_complete and any(row.modality == "image" for row in summary.failed):
+        return replace(summary, notes=(*summary.notes, "--retry-failed tries failed images again"))
+    return summary
 
 
 def is_helping(settings: ExtractSettings) -> bool:
@@ -104,9 +93,72 @@ def help_extract(
         help_with(plan, encoder, _parts(out), out)
 
 
-def _extract(plan: Plan, encoder: Encoder, out: Path, progress: Progress | None) -> None:
-    if "image" in plan.modalities and plan.settings.on_bad_image == "record":
-        check_present(plan.table, plan.images)
+def _bring_up_to_date(
+    plan: Plan, encoder: Encoder, out: Path, progress: Progress | None, *, retry_failed: bool
+) -> bool:
+    """Make the store, or what is missing of it; return whether it was complete."""
+    matches = _find_matches(plan, out, retry_failed=retry_failed)
+    if matches is None:
+        _extract(plan, encoder, out, progress)
+        return False
+    if not matches:
+        return True
+    told = [f"{(rows < 0).sum():,} of {len(rows):,} {name} rows" for name, rows in matches.items()]
+    log.info("%s is brought up to date: %s are new", out, " and ".join(told))
+
+    def extract(part: Plan, path: Path) -> None:
+        if not _is_made(part, path):
+            _extract(share(part, path), encoder, path, progress, is_part=True)
+
+    update(plan, out, matches, extract=extract)
+    return False
+
+
+def _is_made(part: Plan, path: Path) -> bool:
+    """Whether an update that was interrupted has left a store of a part."""
+    if find_store(path) is None:
+        return False
+    with FeatureStore.open(path, strict=False) as store:
+        return store.provenance == part.provenance and not store.check()
+
+
+def _find_matches(plan: Plan, out: Path, *, retry_failed: bool) -> Matches | None:
+    """Find what the store at `out` has of the plan; empty: all of it. None: no sound store.
+
+    Raises `StoreError` where an encoder, or a setting that changes numbers, is another.
+    """
+    if find_store(out) is None:
+        return None
+    try:
+        with FeatureStore.open(out) as store:
+            stored, asked = (
+                {name: value for name, value in told.items() if name not in OF_THE_TABLE}
+                for told in (store.provenance, plan.provenance)
+            )
+            if set(store.modalities) <= set(plan.modalities):
+                check_same(stored, asked, out)
+            else:  # what it has and is not asked for would be lost
+                check_same(store.provenance, plan.provenance, out)
+            store.check()
+            matches = match_rows(plan, store)
+            check_kept(plan, store, matches)
+            failed = any((store.status(m) != Status.OK).any() for m in store.modalities)
+            current = is_current(plan, store, matches) and not (retry_failed and failed)
+            return {} if current else matches
+    except DamagedStoreError as error:
+        log.warning("%s; it is made again", error)
+        return None
+
+
+def _extract(
+    plan: Plan, encoder: Encoder, out: Path, progress: Progress | None, *, is_part: bool = False
+) -> None:
+    """Make a store; of a part of one, any number of rows may fail."""
+    fill: Fill = Repeats(first=plan.first)
+    if not is_part:
+        fill = CheckedRows(plan=plan, fill=fill)
+        if "image" in plan.modalities and plan.settings.on_bad_image == "record":
+            check_present(plan.table, plan.images)
     parts = _parts(out)
     parts.mkdir(exist_ok=True)
     fetch_shards(plan, parts)
@@ -119,23 +171,11 @@ def _extract(plan: Plan, encoder: Encoder, out: Path, progress: Progress | None)
         widths={modality: widths[modality] for modality in plan.modalities},
         dtype=plan.settings.dtype,
         provenance=plan.provenance,
-        fill=CheckedRows(plan=plan, fill=Repeats(first=plan.first)),
+        fill=fill,
     )
-
-
-def _warn_of_changes(plan: Plan, store: FeatureStore) -> None:
-    if "image" not in plan.modalities:
-        return
-    rows = changed_rows(plan, store.status("image"), store.last_written, start=0)
-    if rows:
-        log.warning(
-            "images that are newer than %s: %d, e.g. that of row %d (%s); if they were changed,"
-            " remove the store and extract again",
-            store.last_written,
-            len(rows),
-            rows[0],
-            plan.table.image_paths[rows[0]],
-        )
+    if is_part:
+        shutil.rmtree(parts, ignore_errors=True)
+        remove_shards(plan)
 
 
 def _parts(out: Path) -> Path:

@@ -8,6 +8,7 @@ captions, groups             text, n              optional; related rows have th
 <modality>/embeddings        (n, d) float16/32    not normalised; NaN where a row failed
 <modality>/status            (n,) uint8           a `Status`
 <modality>/truncated         (n,) uint8           optional; 1: longer than the encoder's context
+<modality>/digests           (n, 16) uint8        optional; of the sha256 of the input's bytes
 labels/names                 text, k              absent without labels
 labels/targets               (n, k) uint8         0 or 1; 255 is reserved for unknown
 prompts/labels, prompts/texts  text, p            absent unless label prompts were given
@@ -81,7 +82,8 @@ for _name, _dim in TEXTS.items():
     ARRAYS[f"{_name}/offsets"] = Array((_dim,), ("<i8",), extra=1)
 RESERVED = frozenset(name.split("/")[0] for name in ARRAYS)
 MODALITY_NAME = re.compile(r"[a-z][a-z0-9_-]*")
-OPTIONAL = ("truncated",)  # of a modality
+OPTIONAL = ("truncated", "digests")  # of a modality
+DIGEST_BYTES = 16
 ORDER = ("image", "text")  # these modalities come first, the others follow by name
 
 
@@ -91,6 +93,7 @@ def modality_arrays(modality: str) -> dict[str, Array]:
         f"{modality}/embeddings": Array(("rows", f"width of {modality}"), FLOATS),
         f"{modality}/status": Array(("rows",), ("|u1",)),
         f"{modality}/truncated": Array(("rows",), ("|u1",)),
+        f"{modality}/digests": Array(("rows", "bytes of a digest"), ("|u1",)),
     }
 
 
@@ -209,6 +212,9 @@ class Block:
         Of shape (m,) uint8 per modality.
     truncated
         Of shape (m,) uint8, 0 or 1, per modality whose encoder has a context of limited length.
+    digests
+        Of shape (m, 16) uint8, per modality that is read from files: the first bytes of the
+        sha256 of the file, by which its embedding is known again; zeros where the row failed.
     failed
         The rows without an embedding, in order.
     """
@@ -216,6 +222,7 @@ class Block:
     embeddings: Mapping[str, Embeddings]
     status: Mapping[str, NDArray[np.uint8]]
     truncated: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
+    digests: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
     failed: tuple[FailedRow, ...] = ()
 
     @property
@@ -230,6 +237,7 @@ class Block:
             embeddings={m: values[rows] for m, values in self.embeddings.items()},
             status={m: codes[rows] for m, codes in self.status.items()},
             truncated={m: flags[rows] for m, flags in self.truncated.items()},
+            digests={m: digests[rows] for m, digests in self.digests.items()},
             failed=tuple(f for f in self.failed if first <= f.row < last),
         )
 
@@ -238,8 +246,9 @@ class Block:
         for modality, embeddings in self.embeddings.items():
             yield f"{modality}/embeddings", embeddings
             yield f"{modality}/status", self.status[modality]
-            if modality in self.truncated:
-                yield f"{modality}/truncated", self.truncated[modality]
+            for name in OPTIONAL:
+                if modality in (found := getattr(self, name)):
+                    yield f"{modality}/{name}", found[modality]
 
 
 def text_sha256(text: str) -> str:

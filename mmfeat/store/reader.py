@@ -16,7 +16,7 @@ from mmfeat.errors import StoreError
 from mmfeat.store.hdf5.file import ALL, StoreFile
 from mmfeat.store.hdf5.guard import plain_errors
 from mmfeat.store.hdf5.texts import BLOCK_BYTES
-from mmfeat.store.layout import BLOCK_ROWS, Block, FailedRow, Status, store_digest
+from mmfeat.store.layout import BLOCK_ROWS, OPTIONAL, Block, FailedRow, Status, store_digest
 from mmfeat.store.parts import Parts, find_store, open_files, whole_provenance
 from mmfeat.types import Embeddings, Features, Prompts, Targets
 
@@ -173,7 +173,7 @@ class FeatureStore:
     @property
     def statuses(self) -> dict[str, NDArray[np.uint8]]:
         """The `Status` codes (n,) of every modality."""
-        return {modality: self.status(modality) for modality in self.modalities}
+        return {m: self.status(m) for m in self.modalities}
 
     @property
     def counts(self) -> dict[str, dict[str, int]]:
@@ -192,8 +192,7 @@ class FeatureStore:
 
     def truncations(self, rows: slice = ALL) -> dict[str, NDArray[np.uint8]]:
         """The same for each modality whose encoder has a context of limited length."""
-        own = [modality for modality in self.modalities if f"{modality}/truncated" in self]
-        return {modality: self.numbers(f"{modality}/truncated", rows) for modality in own}
+        return {m: self.numbers(f"{m}/truncated", rows) for m in self._with("truncated")}
 
     def numbers(self, name: str, rows: slice = ALL) -> NDArray[Any]:
         """Read rows of a dataset of `mmfeat.store.layout` that has one entry per row."""
@@ -240,8 +239,8 @@ class FeatureStore:
         """What identifies the contents, see `store_digest`."""
         return store_digest(self.provenance, self.checksums)
 
-    def differing(self) -> list[str]:
-        """Read all that was not read yet; give the names of datasets whose checksum differs."""
+    def check(self) -> list[str]:
+        """Read all that was not read yet; give the datasets that are not what was written."""
         for file in self._files:
             file.read_on()
         return sorted(set().union(*(file.differing for file in self._files)))
@@ -270,9 +269,16 @@ class FeatureStore:
             yield Block(
                 embeddings={m: self.embeddings(m, rows) for m in self.modalities},
                 status={m: self.numbers(f"{m}/status", rows) for m in self.modalities},
-                truncated=self.truncations(rows),
+                **{
+                    name: {m: self.numbers(f"{m}/{name}", rows) for m in self._with(name)}
+                    for name in OPTIONAL
+                },
                 failed=tuple(failed[number]),
             )
+
+    def _with(self, name: str) -> list[str]:
+        """The modalities that have an optional dataset."""
+        return [m for m in self.modalities if f"{m}/{name}" in self]
 
     @property
     def _is_file(self) -> bool:

@@ -96,8 +96,7 @@ class _Check:
             ]
             numbers = [line for m in modalities for line in self._modality(m, explained[m])]
             differing = [
-                f"{name} is not what was written: its sha256 differs"
-                for name in self.store.differing()
+                f"{name} is not what was written: its sha256 differs" for name in self.store.check()
             ]
             return [*findings, *differing, *numbers]
         except StoreError as error:

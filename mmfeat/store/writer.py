@@ -195,8 +195,8 @@ def _write_blocks(
     row = 0
     for block in blocks:
         for name, values in block.arrays():
-            if name not in file.hdf5:  # not every modality has truncated rows
-                file.create(name, (n_rows,), "uint8")
+            if name not in file.hdf5:  # what not every modality has
+                file.create(name, (n_rows, *values.shape[1:]), "uint8")
             file.append(name, values, start=row)
         failed += block.failed
         row += block.n_rows

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from mmfeat.errors import ConfigError, ExtractError, FitError, StoreError, TableError
+from mmfeat.errors import ConfigError, ExtractError, FitError, TableError
 from mmfeat.extract import extract_table
 from mmfeat.extract.importing import store_embeddings
 from mmfeat.fit.fusion import prompted_fusions
@@ -113,14 +113,15 @@ def test_prompts_are_embedded_once_and_kept(tmp_path: Path, table: Table, listed
     assert out.read_bytes() == at_once
 
 
-def test_a_store_with_other_prompts_is_another_store(
-    tmp_path: Path, table: Table, listed: Path
-) -> None:
-    out, _ = extract(table, tmp_path, listed)
-    before = out.read_bytes()
-    with pytest.raises(StoreError, match=r"prompts\.count is 6 there and 5 now"):
-        extract(table, tmp_path, write(tmp_path / "t.txt", "a photo of a {}"))
-    assert out.read_bytes() == before
+def test_other_prompts_replace_those_of_a_store(tmp_path: Path, table: Table, listed: Path) -> None:
+    other = write(tmp_path / "t.txt", "a photo of a {}")
+    out, _ = extract(table, tmp_path, other)
+    at_once = out.read_bytes()
+    out.unlink()
+    extract(table, tmp_path, listed)
+    _, again = extract(table, tmp_path, other)
+    assert again.n_images == 0
+    assert out.read_bytes() == at_once
 
 
 def test_trying_images_again_keeps_the_prompts(tmp_path: Path, table: Table, listed: Path) -> None:

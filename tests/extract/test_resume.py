@@ -72,12 +72,6 @@ def test_going_on_with_another_library_is_refused(
         extract(table, tmp_path, tmp_path / "a.h5")
 
 
-def test_another_table_is_refused(tmp_path: Path) -> None:
-    extract(make_table(tmp_path), tmp_path, tmp_path / "a.h5")
-    with pytest.raises(StoreError, match="table_sha256"):
-        extract(make_table(tmp_path, n_rows=13), tmp_path, tmp_path / "a.h5")
-
-
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(n_images=st.integers(0, 19), shard_rows=st.integers(1, 9), batch_size=st.integers(1, 5))
 def test_interrupted_equals_uninterrupted(
@@ -194,7 +188,3 @@ def test_a_picture_changed_under_its_name_is_noticed(
     assert "3.jpg was changed: encoding its shard again" in caplog.text
     extract(table, tmp_path, tmp_path / "whole.h5")
     assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()
-    assert "newer" not in caplog.text
-    make_picture(tmp_path / "images" / "8.jpg", seed=98)
-    assert extract(table, tmp_path, tmp_path / "a.h5").already_complete
-    assert "a.h5: 1, e.g. that of row 8 (8.jpg)" in caplog.text

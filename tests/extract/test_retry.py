@@ -6,8 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from mmfeat.extract.plan import make_plan
-from mmfeat.extract.retry import retry
 from mmfeat.extract.summary import summarise
 from mmfeat.store import FeatureStore, Status
 from mmfeat.store.verify import verify_store
@@ -15,7 +13,7 @@ from tests.support.extraction import (
     extract,
     repeating_table,
 )
-from tests.support.toy import SETTINGS, ToyEncoder, make_picture, make_table
+from tests.support.toy import ToyEncoder, make_picture, make_table
 
 
 def test_a_mended_picture_is_encoded_once_for_all_its_rows(tmp_path: Path) -> None:
@@ -25,9 +23,8 @@ def test_a_mended_picture_is_encoded_once_for_all_its_rows(tmp_path: Path) -> No
         if mended:
             make_picture(tmp_path / "images" / "6.jpg", seed=6)
         encoder = ToyEncoder()
-        plan = make_plan(table, images=tmp_path / "images", encoder=encoder, settings=SETTINGS)
-        retry(plan, encoder, tmp_path / "a.h5", block_rows=4)
-        assert encoder.n_images == int(mended)
+        extract(table, tmp_path, tmp_path / "a.h5", encoder=encoder, retry_failed=True)
+        assert (encoder.n_images, encoder.n_captions) == (int(mended), 0)
         assert summarise(tmp_path / "a.h5").counts["image"] == counts
         assert verify_store(tmp_path / "a.h5") == []
     with FeatureStore.open(tmp_path / "a.h5") as store:

@@ -60,6 +60,7 @@ def test_the_same_run_gives_the_same_bytes(workspace: Workspace, tmp_path: Path)
 def test_what_a_run_lacks_is_not_drawn(workspace: Workspace) -> None:
     run = make_run(workspace, "r", labels=("a",), rates=(0.5,), objective=None)
     (run.folder / "history.json").unlink()
+    run.finish()
     assert set(PLOTS) - set(draw_all(read_curves(run))) == {"nested-tuned", "together", "training"}
     empty = make_run(workspace, "e", labels=("a", "b"), rates=(0.0, 0.0), objective=None)
     assert "precision-recall" not in draw_all(read_curves(empty))

@@ -100,4 +100,4 @@ def test_rows_read_in_pieces_are_checked_at_the_end(tmp_path: Path) -> None:
             store.embeddings("image", slice(10, None))
     with FeatureStore.open(path, strict=False) as store:
         assert np.isfinite(store.embeddings("image")).all()
-        assert store.differing() == ["image/embeddings"]
+        assert store.check() == ["image/embeddings"]

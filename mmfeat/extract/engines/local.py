@@ -22,7 +22,7 @@ from mmfeat.extract.images.decoding import Decoder, DecodeTask
 from mmfeat.extract.images.read import Decoded
 from mmfeat.extract.plan import Plan, Shard
 from mmfeat.extract.repeats import OPEN
-from mmfeat.store.layout import Block, FailedRow, Status
+from mmfeat.store.layout import DIGEST_BYTES, Block, FailedRow, Status
 from mmfeat.store.writer import write_shard
 from mmfeat.types import Embeddings, IntArray
 
@@ -34,6 +34,7 @@ class Encoded:
     embeddings: Embeddings
     status: NDArray[np.uint8]
     truncated: NDArray[np.uint8] | None  # None where the encoder takes inputs of any length
+    digests: NDArray[np.uint8] | None  # None where the inputs are in the table
     refusals: dict[int, Refusal]
 
 
@@ -115,6 +116,7 @@ def encode_rows(
     embeddings: dict[str, Embeddings] = {}
     status: dict[str, NDArray[np.uint8]] = {}
     truncated: dict[str, NDArray[np.uint8]] = {}
+    digests: dict[str, NDArray[np.uint8]] = {}
     failed: list[FailedRow] = []
     for modality in plan.modalities:
         new = np.flatnonzero(plan.first[modality][rows] >= since)
@@ -131,10 +133,19 @@ def encode_rows(
         if found.truncated is not None:
             truncated[modality] = np.zeros(len(rows), np.uint8)
             truncated[modality][new] = found.truncated
+        if found.digests is not None:
+            digests[modality] = np.zeros((len(rows), DIGEST_BYTES), np.uint8)
+            digests[modality][new] = found.digests
         failed += _failed(rows[new], modality, found.refusals)
         advance(modality, len(rows) - len(new))
     failed.sort(key=FailedRow.place)
-    return Block(embeddings=embeddings, status=status, truncated=truncated, failed=tuple(failed))
+    return Block(
+        embeddings=embeddings,
+        status=status,
+        truncated=truncated,
+        digests=digests,
+        failed=tuple(failed),
+    )
 
 
 def _encode_images(
@@ -151,6 +162,7 @@ def _encode_images(
     refusals: dict[int, Refusal] = {}
     same_as = np.arange(len(place))  # a copy of an earlier file under another name
     first_with: dict[bytes, int] = {}
+    digests = np.zeros((len(place), DIGEST_BYTES), np.uint8)
     asked: deque[list[int]] = deque()  # places of the batches that are being encoded
 
     def pictures() -> Iterator[tuple[int, Pixels]]:
@@ -163,6 +175,7 @@ def _encode_images(
                 continue
             pixels, digest = result
             same_as[at] = first_with.setdefault(digest, at)
+            digests[at] = np.frombuffer(digest[:DIGEST_BYTES], np.uint8)
             if same_as[at] == at:
                 yield at, pixels
 
@@ -182,12 +195,14 @@ def _encode_images(
     status = np.full(len(place), Status.OK, np.uint8)
     for at, refusal in refusals.items():
         status[at] = refusal.status
+        digests[at] = 0
     index = np.array([place[name] for name in names], np.int64)
     advance("image", len(names) - len(place))
     return Encoded(
         embeddings=values[same_as][index],
         status=status[index],
         truncated=None,
+        digests=digests[index],
         refusals={i: refusals[at] for i, at in enumerate(index.tolist()) if at in refusals},
     )
 
@@ -217,7 +232,13 @@ def _encode_captions(plan: Plan, encoder: Encoder, rows: IntArray, advance: Adva
     status = np.full(len(index), Status.OK, np.uint8)
     for i, refusal in refusals.items():
         status[i] = refusal.status
-    return Encoded(embeddings=values[index], status=status, truncated=cut[index], refusals=refusals)
+    return Encoded(
+        embeddings=values[index],
+        status=status,
+        truncated=cut[index],
+        digests=None,
+        refusals=refusals,
+    )
 
 
 def finite_check(plan: Plan, encoder: Encoder, modality: str) -> FiniteCheck:

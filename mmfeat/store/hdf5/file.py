@@ -26,6 +26,7 @@ from mmfeat.store.hdf5.guard import check_file, plain_errors
 from mmfeat.store.hdf5.texts import BLOCK_BYTES, cut_offsets, decode_texts
 from mmfeat.store.layout import (
     BLOCK_ROWS,
+    OPTIONAL,
     Block,
     Checksum,
     FailedRow,
@@ -187,7 +188,7 @@ class StoreFile:
         return Block(
             embeddings=read("embeddings"),
             status=read("status"),
-            truncated=read("truncated"),
+            **{name: read(name) for name in OPTIONAL},
             failed=failed,
         )
 

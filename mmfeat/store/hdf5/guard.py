@@ -18,7 +18,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from mmfeat.errors import StoreError
+from mmfeat.errors import DamagedStoreError, StoreError
 from mmfeat.store.layout import (
     ARRAYS,
     MODALITY_NAME,
@@ -80,7 +80,7 @@ def plain_errors(path: Path) -> Iterator[None]:
                 f"{path} cannot be opened beside the others",
                 "raise `ulimit -n`, or make the store again with more --rows-per-file",
             ) from error
-        raise StoreError(
+        raise DamagedStoreError(
             "a feature store must be HDF5 files as mmfeat wrote them",
             f"{path}: {error}",
             "make it again with `mmfeat extract` or `mmfeat import`",
