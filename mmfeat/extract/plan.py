@@ -123,7 +123,6 @@ def make_plan(
             **({"rows_per_file": settings.rows_per_file} if settings.rows_per_file else {}),
             "table": table.format.to_json(),
             "table_sha256": table.sha256,
-            "table": table.format.to_json(),
             "n_rows": table.n_rows,
         },
     )

@@ -25,13 +25,10 @@ from mmfeat.extract.update import Matches, check_kept, is_current, match_rows, n
 from mmfeat.store.layout import Rows, Status
 from mmfeat.store.parts import find_store
 from mmfeat.store.reader import FeatureStore
-from mmfeat.store.shards import check_same, merge_shards, read_finished
+from mmfeat.store.shards import check_same, merge_shards, read_finished, without_table
 from mmfeat.store.writer import Fill
 from mmfeat.tables import read_prompts
 from mmfeat.types import Table
-
-# What of a provenance may change while embeddings stay: it is brought up to date.
-OF_THE_TABLE = ("table_sha256", "table", "n_rows", "modalities", "prompts")
 
 log = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]  # modality, rows done, rows in all
@@ -131,12 +128,8 @@ def _find_matches(plan: Plan, out: Path, *, retry_failed: bool) -> Matches | Non
         return None
     try:
         with FeatureStore.open(out) as store:
-            stored, asked = (
-                {name: value for name, value in told.items() if name not in OF_THE_TABLE}
-                for told in (store.provenance, plan.provenance)
-            )
             if set(store.modalities) <= set(plan.modalities):
-                check_same(stored, asked, out)
+                check_same(without_table(store.provenance), without_table(plan.provenance), out)
             else:  # what it has and is not asked for would be lost
                 check_same(store.provenance, plan.provenance, out)
             store.check()

@@ -75,6 +75,12 @@ def inspect_store(
         }
 
 
+def read_provenance(path: Path) -> dict[str, Any]:
+    """Read the provenance of the store at `path`, with its `digest`."""
+    with FeatureStore.open(path) as store:
+        return {**store.provenance, "digest": store.digest}
+
+
 def sampled_blocks(
     n_rows: int, *, block_rows: int = BLOCK_ROWS, most_blocks: int = MOST_BLOCKS
 ) -> list[slice]:

@@ -24,7 +24,7 @@ from mmfeat.types import Embeddings, Features, Prompts, Targets
 class FeatureStore:
     """One split's cached embeddings, in one file or many; use it as a context manager.
 
-    >>> with FeatureStore.open("artifacts/features/train.h5") as store:  # doctest: +SKIP
+    >>> with FeatureStore.open("train.h5") as store:  # doctest: +SKIP
     ...     store.ids[0], store.embeddings("image").shape, store.labels
     """
 
@@ -298,9 +298,3 @@ class FeatureStore:
                 f"it has {', '.join(self.modalities)}",
                 "extract the split with that modality",
             )
-
-
-def read_provenance(path: Path) -> dict[str, Any]:
-    """Read the provenance of the store at `path`, with its `digest`."""
-    with FeatureStore.open(path) as store:
-        return {**store.provenance, "digest": store.digest}

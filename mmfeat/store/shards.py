@@ -13,6 +13,8 @@ from mmfeat.store.hdf5.file import ALL, SHARD, StoreFile
 from mmfeat.store.layout import Block, Rows, canonical_json
 from mmfeat.store.writer import Fill, write_store
 
+OF_THE_TABLE = ("table_sha256", "table", "n_rows", "modalities", "prompts")
+
 
 def read_finished(path: Path, provenance: dict[str, Any], *, n_rows: int) -> Block | None:
     """Read the shard at `path`; None where it is missing or damaged and has to be made.
@@ -81,8 +83,6 @@ def _read_block(file: StoreFile) -> Block:
 
 def check_same(stored: dict[str, Any], asked: dict[str, Any], path: Path) -> None:
     """Raise `StoreError` naming the first field in which two provenances differ."""
-    if "table" not in stored:  # how its table was read was not written down before 2026-11-28
-        asked = {key: value for key, value in asked.items() if key != "table"}
     for field, was, now in _differences(stored, asked):
         raise StoreError(
             f"{path} can only be continued as it was begun",
@@ -90,6 +90,11 @@ def check_same(stored: dict[str, Any], asked: dict[str, Any], path: Path) -> Non
             "ask for the same again, or write elsewhere with --features, --split or --out,"
             " or remove it",
         )
+
+
+def without_table(provenance: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what may change while embeddings stay, so that a store is brought up to date."""
+    return {name: value for name, value in provenance.items() if name not in OF_THE_TABLE}
 
 
 def _differences(

@@ -8,13 +8,14 @@ joined by id; without ids, the source must have as many rows as the table.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mmfeat.errors import ExtractError
+from mmfeat.errors import DamagedStoreError, ExtractError
 from mmfeat.extract.importing.arrays import NamedArray, read_array
 from mmfeat.extract.importing.matching import match_rows
 from mmfeat.extract.lock import sole_writer
@@ -31,9 +32,11 @@ from mmfeat.store.layout import (
 )
 from mmfeat.store.parts import find_store
 from mmfeat.store.reader import FeatureStore
-from mmfeat.store.shards import check_same
+from mmfeat.store.shards import check_same, without_table
 from mmfeat.store.writer import write_store
 from mmfeat.types import Embeddings, Prompts, Table
+
+log = logging.getLogger(__name__)
 
 
 def store_embeddings(
@@ -90,9 +93,7 @@ def store_embeddings(
     if embedded is not None:
         provenance["sources_sha256"]["prompts"] = _sha256(embedded.embeddings)
     with sole_writer(out):
-        if find_store(out) is not None:
-            with FeatureStore.open(out) as store:
-                check_same(store.provenance, provenance, out)
+        if _is_complete(out, provenance):
             return summarise(out, already_complete=True, notes=table.notes, hints=hints)
         write_store(
             out,
@@ -104,6 +105,26 @@ def store_embeddings(
             prompts=embedded,
         )
     return summarise(out, notes=table.notes, hints=hints)
+
+
+def _is_complete(out: Path, provenance: dict[str, Any]) -> bool:
+    """Whether the store is there, sound, and of this table read in this way.
+
+    Raises `StoreError` where it is of other embeddings.
+    """
+    if find_store(out) is None:
+        return False
+    try:
+        with FeatureStore.open(out) as store:
+            check_same(without_table(store.provenance), without_table(provenance), out)
+            store.check()
+            if store.provenance == provenance:
+                return True
+    except DamagedStoreError as error:
+        log.warning("%s; it is made again", error)
+        return False
+    log.info("%s is brought up to date: its table has changed, or how it is read", out)
+    return False
 
 
 def _aligned(

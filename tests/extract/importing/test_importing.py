@@ -11,10 +11,12 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from mmfeat.config import DataSettings
 from mmfeat.errors import ExtractError, StoreError
 from mmfeat.extract.importing import store_embeddings
 from mmfeat.store import FeatureStore, read_features
 from mmfeat.store.verify import verify_store
+from mmfeat.tables import read_table
 from mmfeat.types import Table
 from tests.support.toy import write_table
 
@@ -166,3 +168,23 @@ def test_the_same_import_again_is_complete_and_another_is_refused(
     np.save(path, values + 1)
     with pytest.raises(StoreError, match="sources_sha256"):
         store_embeddings(table, {"image": path}, out=out, encoder_name="x")
+
+
+def test_another_way_to_read_the_table_is_taken_over(
+    tmp_path: Path, values: NDArray[np.float16]
+) -> None:
+    path = write(tmp_path, "npy", values, None)
+    rows = ["ImageID,Labels,tags", *(f"{row}.jpg,a,{row % 2}|x" for row in range(N))]
+    (tmp_path / "t.csv").write_text("\n".join(rows) + "\n")
+    out = tmp_path / "a.h5"
+    for data, labels in (
+        (DataSettings(), ("a",)),
+        (DataSettings(label_col="tags", label_sep="|"), ("0", "1", "x")),
+    ):
+        table = read_table(tmp_path / "t.csv", data=data)
+        for complete in (False, True):
+            summary = store_embeddings(table, {"text": path}, out=out, encoder_name="x")
+            assert summary.already_complete == complete
+        with FeatureStore.open(out) as store:
+            assert store.labels == labels
+            np.testing.assert_array_equal(store.embeddings("text"), values)

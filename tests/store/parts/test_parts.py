@@ -97,13 +97,14 @@ def test_commands_take_either(tmp_path: Path, mmfeat: Mmfeat) -> None:
 def test_a_second_time_nothing_is_done_and_changes_are_told(
     tmp_path: Path, table: Table, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
     encoder = ToyEncoder()
     summary = extract(table, tmp_path, tmp_path / "b.h5", encoder=encoder, settings=CUT)
     assert summary.already_complete and summary.path == tmp_path / "b"
     assert encoder.n_images == encoder.n_captions == 0 and not caplog.text
     make_picture(tmp_path / "images" / "3.jpg", seed=98)
-    extract(table, tmp_path, tmp_path / "b.h5", settings=CUT)
-    assert "index.json: 1, e.g. that of row 3 (3.jpg)" in caplog.text
+    assert not extract(table, tmp_path, tmp_path / "b.h5", settings=CUT).already_complete
+    assert "5 of 20 image rows and 0 of 20 text rows are new" in caplog.text
 
 
 def test_failed_pictures_are_tried_again(tmp_path: Path, table: Table) -> None:
