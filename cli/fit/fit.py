@@ -69,3 +69,4 @@ def fit(
     note(f"run {run.name}: {sum(metrics['seconds'].values()):.1f} s, {metrics['bytes']:,} bytes")
     print_table(("out of fold, threshold 0.5", "value"), list(metrics["oof"]["at_0.5"].items()))
     tracker.track(run)
+    note(f"next: mmfeat tune-thresholds {run.name}")

@@ -107,6 +107,8 @@ def _print_run(document: dict[str, Any]) -> None:
         f"out of fold, decided by {document['decision']}, which was chosen on these rows"
         " (`nested` of tune-thresholds is the honest estimate); a ratio 0/0 counts as 0"
     )
+    if others := document["decisions"][1:]:
+        note(f"it is decided for {', '.join(others)} as well: predict --objective")
     print_table(("metric", "value"), list(document["metrics"].items()))
     if not document["per_class"]:
         note("--per-class shows every label, the worst first")

@@ -14,8 +14,9 @@ STAYED = "thresholds stay at 0.5"  # the note of `tune` without a named method
 def commands_of(run: Run) -> tuple[str, ...]:
     """`mmfeat fit …`, and `mmfeat tune-thresholds …` if the run has thresholds."""
     lines = [_line(["fit", *_fit_options(run)])]
-    if run.has_thresholds:
-        lines.append(_line(["tune-thresholds", run.name, *_tune_options(run.decision)]))
+    for objective in reversed(run.decisions.objectives):
+        options = _tune_options(run.decision_for(objective))
+        lines.append(_line(["tune-thresholds", run.name, *options]))
     return tuple(lines)
 
 

@@ -74,6 +74,7 @@ def measure_run(run: Run, *, per_class: bool = True) -> dict[str, Any]:
     return {
         "run": run.name,
         "decision": f"{decision.objective}, {decision.method}",
+        "decisions": list(run.decisions.objectives),
         "metrics": metrics.summarise(
             scores.probabilities, predicted, scores.targets, names=tuple(metrics.METRICS)
         ),

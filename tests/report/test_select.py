@@ -11,6 +11,7 @@ from mmfeat.compare.board.keep import keep_leaderboard
 from mmfeat.core.workspace import Workspace
 from mmfeat.demo.made_up import make_run
 from mmfeat.report import ReportOptions, write_report
+from mmfeat.report.commands import commands_of
 from mmfeat.report.select import select_runs
 from mmfeat.runs.run import Run
 
@@ -64,3 +65,14 @@ def test_a_report_changes_no_decision(workspace: Workspace) -> None:
     write_report(workspace.report, workspace, options=ReportOptions(objective="micro-f1", plots=0))
     assert before and {path: path.read_bytes() for path in before} == before
     assert not list(workspace.runs.rglob("decisions"))
+
+
+def test_the_commands_of_a_run_repeat_every_decision_the_one_in_use_last(
+    workspace: Workspace,
+) -> None:
+    run = Run(workspace.run("good"))
+    run.tune("samples-f1", method="coordinate")
+    fit, first, last = commands_of(run)
+    assert fit.startswith("mmfeat fit")
+    assert "--objective macro-f1" in first
+    assert "--objective samples-f1 --method coordinate" in last

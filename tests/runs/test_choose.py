@@ -102,6 +102,7 @@ def test_a_damaged_comparison_is_one_clear_error(workspace: Workspace) -> None:
     path.write_text(path.read_text().replace('"poor"', '"pool"'))
     with pytest.raises(RunError, match="compare` again"):
         find_run(workspace, None)
-    path.write_text("[]")
+    path.unlink()
+    os.mkfifo(path)
     with pytest.raises(RunError, match="compare` again"):
         find_run(workspace, None)

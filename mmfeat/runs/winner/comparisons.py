@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from mmfeat.core.files import write_json
+from mmfeat.core.files import read_json, write_json
 from mmfeat.core.workspace import Workspace
 from mmfeat.errors import RunError, StoreError
 from mmfeat.runs.run import Run
@@ -107,7 +107,7 @@ def comparison_path(workspace: Workspace, question: Question, suffix: str) -> Pa
 
 def _read(path: Path) -> KeptComparison:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = read_json(path)
         sha256 = document.pop("sha256")
         if sha256 != _sha256(document):
             raise ValueError("its sha256 differs")
@@ -119,7 +119,7 @@ def _read(path: Path) -> KeptComparison:
             ),
             number=int(document["number"]),
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(
             "a comparison is kept as JSON with its sha256",
             f"{path}: {error}",
