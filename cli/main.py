@@ -59,11 +59,12 @@ COMMANDS = {
     "clean": "mmfeat_cli.runs.clean:clean",
     "report": "mmfeat_cli.report.report:report",
     "list": "mmfeat_cli.list_:list_",
+    "config": "mmfeat_cli.config_:config",
 }
 
 for name, target in COMMANDS.items():
     module, function = target.split(":")
-    app.command(name)(ending_well(getattr(import_module(module), function)))
+    app.command(name)(ending_well(name, getattr(import_module(module), function)))
 
 
 def main() -> None:

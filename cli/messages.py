@@ -13,29 +13,31 @@ from typing import Any, NoReturn, TypeVar
 
 import typer
 
-from mmfeat.errors import MmfeatError
+from mmfeat.errors import MmfeatError, short
+from mmfeat_cli.flags import declare, for_command, running
 from mmfeat_cli.terminal import visible, visible_output
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def ending_well(command: Command) -> Command:
-    """Turn what can go wrong into one `error:` line and the exit status of the contract."""
+def ending_well(name: str, command: Command) -> Command:
+    """Turn what can go wrong in a command into one `error:` line and a status of the contract."""
+    declare(name, command)
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> Any:
         try:
-            with visible_output():
+            with running(name), visible_output():
                 return command(*args, **kwargs)
         except MmfeatError as error:
-            fail(str(error))
+            fail(for_command(str(error), name))
         except MemoryError as error:
             fail(f"the data must fit in memory; it does not ({error}); use fewer rows at once")
         except BrokenPipeError:  # the reader of our output has gone, as in `mmfeat … | head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
         except OSError as error:
-            where = f"{error.filename}: " if error.filename else ""
+            where = f"{short(str(error.filename))}: " if error.filename else ""
             fail(
                 f"files must be readable and the disk writable; {where}{error.strerror or error};"
                 " check the path, the permissions and the free space"
@@ -115,7 +117,7 @@ class _Messages(logging.Handler):
 
 class _Plain(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        message = visible(" ".join(record.getMessage().split()))
+        message = visible(" ".join(for_command(record.getMessage()).split()))
         return f"warning: {message}" if record.levelno >= logging.WARNING else message
 
 

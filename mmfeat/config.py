@@ -1,7 +1,8 @@
 """Every default, once, and the project's own settings from `mmfeat.toml`.
 
 A section of the file is a frozen dataclass below; a key is one of its fields. Flags of the
-command line override the file, and the file overrides the defaults here.
+command line override the file, and the file overrides the defaults here. `mmfeat config` prints
+all of it.
 """
 
 from __future__ import annotations
@@ -21,9 +22,14 @@ FILE_NAME = "mmfeat.toml"
 LARGEST = 10**18  # fits the 64 bits of numpy and torch
 
 
-def one_of(*choices: str) -> Any:
-    """Declare a field that takes one of `choices`; the first is its default."""
-    return field(default=choices[0], metadata={"choices": choices})
+def key(default: Any, help: str) -> Any:
+    """Declare a key: its default, and what it means."""
+    return field(default=default, metadata={"help": help})
+
+
+def one_of(*choices: str, help: str) -> Any:
+    """Declare a key that takes one of `choices`; the first is its default."""
+    return field(default=choices[0], metadata={"choices": choices, "help": help})
 
 
 def choices_of(section: type, key: str) -> tuple[str, ...]:
@@ -38,19 +44,23 @@ def choices_of(section: type, key: str) -> tuple[str, ...]:
 class DataSettings:
     """``[data]``: where the images lie and what the columns of a table are called."""
 
-    images: str = "."  # a folder, or an address such as s3://bucket/folder
-    id_col: str = "ImageID"
-    image_col: str | None = None  # None: the id is the image's path
-    text_col: str = "Caption"
-    label_col: str = "Labels"
-    label_sep: str | None = None  # None: found in the cells
-    label_cols: tuple[str, ...] = ()  # columns of yes or no, or of categories; not label_col
-    normalise_labels: bool = False  # join labels that differ by case, blanks or Unicode form
+    images: str = key(".", "a folder, or an address such as s3://bucket/folder")
+    id_col: str = key("ImageID", "column of the ids; empty: the rows are numbered")
+    image_col: str | None = key(None, "column of the images' paths; not set: the id is the path")
+    text_col: str = key("Caption", "column of the captions; empty: none")
+    label_col: str = key("Labels", "column of the labels; empty: none")
+    label_sep: str | None = key(None, "separates the labels of a cell; not set: found in the cells")
+    label_cols: tuple[str, ...] = key((), "columns of yes or no, or of categories; not label_col")
+    normalise_labels: bool = key(False, "join labels that differ by case, blanks or Unicode form")
 
     def __post_init__(self) -> None:
         if self.label_sep == "":
             raise ConfigError(
                 "labels need a separator", "label_sep is empty", "set one, e.g. a space"
+            )
+        if self.label_sep and not is_utf8(self.label_sep):
+            raise ConfigError(
+                "a separator of labels is UTF-8", f"it is {self.label_sep!r}", "use another one"
             )
 
 
@@ -58,38 +68,43 @@ class DataSettings:
 class ExtractSettings:
     """``[extract]``: the encoder and how it is run."""
 
-    model: str = "ViT-L-14"
-    pretrained: str = "openai"
-    modalities: tuple[str, ...] = ("image", "text")
-    precision: str = one_of("auto", "fp32", "bf16", "fp16")
-    dtype: str = one_of("float16", "float32")  # of the stored embeddings
-    batch_size: int = 0  # 0: auto
-    workers: int = -1  # processes that decode images; -1: auto, 0: none
-    device: str = "auto"
-    shard_rows: int = 4096
-    rows_per_file: int = 0  # 0: the store is one file
-    on_bad_image: str = one_of("record", "allow", "fail")
-    max_pixels: int = 100_000_000
-    decode: str = one_of("exact", "fast")
-    engine: str = "local"
-    ray_address: str | None = None  # None: RAY_ADDRESS, or a cluster of this machine alone
-    actors: int = 0  # of the engine ray; 0: one per GPU, without GPUs one per machine
-    num_gpus_per_actor: float = -1.0  # -1: one where the cluster has GPUs
-    shards: str | None = None  # an address of fsspec where shards are kept, too
-    label_prompts: str | None = None  # a table of label, prompt; or a .txt of templates
+    model: str = key("ViT-L-14", "the encoder: tiny-demo, or a model of open_clip")
+    pretrained: str = key("openai", "its weights: a tag, a local file, or random")
+    modalities: tuple[str, ...] = key(("image", "text"), "what is encoded")
+    precision: str = one_of("auto", "fp32", "bf16", "fp16", help="of the encoder")
+    dtype: str = one_of("float16", "float32", help="of the stored embeddings")
+    batch_size: int = key(0, "rows of a batch; 0: auto")
+    workers: int = key(-1, "processes that decode images; -1: auto, 0: none")
+    device: str = key("auto", "auto, cpu, cuda, …")
+    shard_rows: int = key(4096, "rows of a shard, the unit that an interruption costs")
+    rows_per_file: int = key(0, "cut the store into files; 0: one file")
+    on_bad_image: str = one_of(
+        "record",
+        "allow",
+        "fail",
+        help="record it, but stop where most are missing; allow any number; or fail",
+    )
+    max_pixels: int = key(100_000_000, "refuse larger images")
+    decode: str = one_of("exact", "fast", help="how JPEG files are read")
+    engine: str = key("local", "who encodes; see `mmfeat list engines`")
+    ray_address: str | None = key(None, "not set: RAY_ADDRESS, or a cluster of this machine")
+    actors: int = key(0, "of the engine ray; 0: one per GPU, without GPUs one per machine")
+    num_gpus_per_actor: float = key(-1.0, "-1: one where the cluster has GPUs")
+    shards: str | None = key(None, "an address of fsspec where shards are kept, too")
+    label_prompts: str | None = key(None, "a table of label, prompt; or a .txt of templates")
 
 
 @dataclass(frozen=True, kw_only=True)
 class FitSettings:
     """``[fit]``: the head, the fusion and the folds."""
 
-    split: str = "train"
-    head: str = "logreg"
-    fusion: str = "concat"
-    loss: str = "bce"
-    folds: int = 5
-    seed: int = 0
-    max_memory: str | None = None  # e.g. 2GiB; None: all features are read into memory
+    split: str = key("train", "the store to fit")
+    head: str = key("logreg", "see `mmfeat list heads`")
+    fusion: str = key("concat", "see `mmfeat list fusions`")
+    loss: str = key("bce", "see `mmfeat list losses`")
+    folds: int = key(5, "number of folds")
+    seed: int = key(0, "of folds and heads")
+    max_memory: str | None = key(None, "e.g. 2GiB; not set: all features are read into memory")
 
     def __post_init__(self) -> None:
         if self.seed < 0:
@@ -100,48 +115,55 @@ class FitSettings:
 class ThresholdSettings:
     """``[thresholds]``: the objective of the per-class thresholds."""
 
-    objective: str = "macro-f1"
-    method: str | None = None  # None: the objective's default
-    beta: float = 2.0  # of f-beta: above 1 recall counts more
-    floor: float = 0.9  # of precision-at-least and recall-at-least
+    objective: str = key("macro-f1", "what thresholds aim at; see `mmfeat list objectives`")
+    method: str | None = key(None, "see `mmfeat list methods`; not set: the objective's own")
+    beta: float = key(2.0, "of f-beta: above 1 recall counts more")
+    floor: float = key(0.9, "of precision-at-least and recall-at-least")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CompareSettings:
     """``[compare]``: the cells of a comparison, and what it may cost."""
 
-    heads: tuple[str, ...] = ("all",)
-    fusions: tuple[str, ...] = ("image", "text", "concat")
-    losses: tuple[str, ...] = ("bce",)
-    seeds: int = 1
-    jobs: int = 0  # cells side by side; 0: one here, on a cluster one per CPU
-    engine: str = "local"
-    ray_address: str | None = None
-    budget: str | None = None  # e.g. 10m; None: until all cells are finished
+    heads: tuple[str, ...] = key(("all",), "names, or all")
+    fusions: tuple[str, ...] = key(("image", "text", "concat"), "names, or all")
+    losses: tuple[str, ...] = key(("bce",), "names, or all; for heads with one")
+    seeds: int = key(1, "runs of each cell, on other folds")
+    jobs: int = key(0, "cells side by side; 0: one here, on a cluster one per CPU")
+    engine: str = key("local", "who fits: local or ray")
+    ray_address: str | None = key(None, "not set: RAY_ADDRESS, or a cluster of this machine")
+    budget: str | None = key(None, "e.g. 10m; not set: until all cells are finished")
 
 
 @dataclass(frozen=True, kw_only=True)
 class SubmitSettings:
     """``[submit]``: the split to predict and the sample to agree with."""
 
-    split: str = "test"
-    sample: str | None = None
-    decode: str | None = None  # None: as tune-thresholds decided
-    empty: str = "top1"
+    split: str = key("test", "the store to predict")
+    sample: str | None = key(None, "the sample submission to agree with")
+    decode: str | None = key(None, "not set: as tune-thresholds decided")
+    empty: str = key("top1", "what becomes of a row without labels")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """All of `mmfeat.toml`."""
 
-    workspace: str = "artifacts"
+    workspace: str = key("artifacts", "the folder of features, runs and all else that is made")
     data: DataSettings = field(default_factory=DataSettings)
-    splits: dict[str, str] = field(default_factory=dict)  # name -> table
+    splits: dict[str, str] = field(
+        default_factory=dict, metadata={"help": "a name and its table per line"}
+    )
     extract: ExtractSettings = field(default_factory=ExtractSettings)
     fit: FitSettings = field(default_factory=FitSettings)
     thresholds: ThresholdSettings = field(default_factory=ThresholdSettings)
     compare: CompareSettings = field(default_factory=CompareSettings)
     submit: SubmitSettings = field(default_factory=SubmitSettings)
+
+
+def is_utf8(text: str) -> bool:
+    """Whether a text can be written as UTF-8, which bytes that a shell passes on may not be."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 Section = TypeVar("Section")
@@ -152,16 +174,22 @@ def read_settings(folder: Path = Path()) -> Settings:
 
     Raises `ConfigError` for broken TOML, an unknown section or key, and a value of a wrong type.
     """
+    return _fill(Settings(), read_document(folder), where=str(folder / FILE_NAME))
+
+
+def read_document(folder: Path = Path()) -> dict[str, Any]:
+    """What `mmfeat.toml` in `folder` holds, unchecked; raise `ConfigError` for broken TOML."""
     path = folder / FILE_NAME
+    if not path.exists():
+        return {}
     if not path.is_file():
-        return Settings()
+        raise ConfigError(f"{FILE_NAME} must be a file", f"{path} is none", "remove or rename it")
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(
             f"{FILE_NAME} must be TOML", f"{path}: {error}", "correct that line"
         ) from error
-    return _fill(Settings(), document, where=str(path))
 
 
 def override(section: Section, **flags: Any) -> Section:

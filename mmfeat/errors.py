@@ -5,6 +5,13 @@ from __future__ import annotations
 import re
 
 CREDENTIALS = re.compile(r"(?<=://)[^\s'\"]*@")  # user and password of an address
+LONGEST_WORD = 300  # characters of a word that a message shows
+LONG_WORD = re.compile(rf"\S{{{LONGEST_WORD + 1},}}")
+
+
+def short(text: str) -> str:
+    """Cut very long words of a text in the middle."""
+    return LONG_WORD.sub(lambda found: f"{found[0][:200]}…{found[0][-80:]}", text)
 
 
 def without_credentials(text: str) -> str:
@@ -24,7 +31,7 @@ class MmfeatError(Exception):
     remedy
         What to do about it.
 
-    Its text never has the user names and passwords of addresses.
+    Its text never has the user names and passwords of addresses, and its words are not endless.
     """
 
     def __init__(self, rule: str, found: str, remedy: str) -> None:
@@ -32,7 +39,8 @@ class MmfeatError(Exception):
         self.rule, self.found, self.remedy = rule, found, remedy
 
     def __str__(self) -> str:
-        return without_credentials(" ".join(f"{self.rule}; {self.found}; {self.remedy}".split()))
+        text = " ".join(f"{self.rule}; {self.found}; {self.remedy}".split())
+        return short(without_credentials(text))
 
 
 class ConfigError(MmfeatError, ValueError):

@@ -27,6 +27,7 @@ SLOW = {
     "cli/test_compare.py": "many fits",
     "cli/test_errors.py": "many fits",
     "cli/test_stage_one.py": "whole pipelines",
+    "cli/test_wrong_uses.py": "hundreds of uses",
     "compare/test_compare.py": "many fits, in several processes",
     "compare/test_leaderboard.py": "many fits",
     "compare/test_search.py": "many fits",

@@ -6,8 +6,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmfeat.config import FILE_NAME, Settings, read_settings
+from mmfeat.config import FILE_NAME, Settings, is_utf8, read_settings
 from mmfeat.errors import ConfigError
+
+VARIABLE = "MMFEAT_WORKSPACE"
 
 
 @dataclass(frozen=True)
@@ -76,13 +78,21 @@ class Workspace:
         return self.root / "submissions"
 
 
+NEVER = "/\\\x7f"  # in names
+LONGEST_NAME = 160  # bytes: temporary files have longer names, and a file system takes 255
+
+
 def _plain(name: str, kind: str) -> str:
-    if not name or name.startswith(".") or any(c in name for c in "/\\\0"):
+    rule = f"the name of {kind} is a plain word that becomes a file name"
+    if not name.strip() or name.startswith(".") or any(c in NEVER or ord(c) < 32 for c in name):
         raise ConfigError(
-            f"the name of {kind} is a plain word that becomes a file name",
-            f"{name!r} is not",
-            "leave out slashes and leading dots",
+            rule, f"{name!r} is not", "leave out slashes, control characters and leading dots"
         )
+    if not is_utf8(name):
+        raise ConfigError(rule, f"{name!r} is not UTF-8", "use other letters")
+    if (n_bytes := len(name.encode())) > LONGEST_NAME:
+        found = f"{name!r} has {n_bytes} bytes"
+        raise ConfigError(rule, found, f"use {LONGEST_NAME} or fewer")
     return name
 
 
@@ -98,5 +108,5 @@ def open_project(workspace: Path | str | None = None) -> tuple[Settings, Workspa
     `artifacts`. Raises `ConfigError` for a broken `mmfeat.toml`.
     """
     settings = read_settings()
-    root = workspace or os.environ.get("MMFEAT_WORKSPACE") or settings.workspace
+    root = workspace or os.environ.get(VARIABLE) or settings.workspace
     return settings, Workspace(Path(root))

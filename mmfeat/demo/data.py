@@ -6,6 +6,7 @@ import csv
 import io
 import os
 from collections.abc import Iterable, Sequence
+from itertools import starmap
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from mmfeat.errors import ConfigError
 
 STREAM = 0x64656D6F  # of random numbers for the demo; the bundled encoder was trained on another
 SPLITS = ("train", "test")
+CHUNK = 64  # scenes that a process draws at a time
+MOST = 200_000  # scenes; that many take an hour
 
 SETTINGS = """\
 # The settings of this project; a flag of the command line overrides them.
@@ -48,8 +51,14 @@ def write_demo_data(folder: Path, *, n_train: int, n_test: int, seed: int) -> No
     The files: `train.csv` (ImageID, Labels, Caption), `test.csv` (ImageID, Caption),
     `data/*.jpg`, `sample_submission.csv` and `solution.csv` (ImageID, Labels),
     `prompts.csv` (label, prompt), `mmfeat.toml`.
-    Raises `ConfigError` where the folder of images holds other files.
+    Raises `ConfigError` for too many rows, and where the folder of images holds other files.
     """
+    if n_train + n_test > MOST:
+        raise ConfigError(
+            f"demo data has at most {MOST} rows",
+            f"{n_train} and {n_test} are asked for",
+            "ask for fewer with --train and --test",
+        )
     pictures = folder / "data"
     names = [f"{i}.jpg" for i in range(n_train + n_test)]
     strangers = sorted({p.name for p in pictures.glob("*")} - set(names))
@@ -65,8 +74,11 @@ def write_demo_data(folder: Path, *, n_train: int, n_test: int, seed: int) -> No
         for split, (start, count) in enumerate([(0, n_train), (n_train, n_test)])
         for row, name in enumerate(names[start : start + count])
     ]
-    with spawning() as context, context.Pool(os.cpu_count(), end_with_parent) as pool:
-        rows = pool.starmap(_write_scene, tasks, chunksize=64)
+    if len(tasks) <= CHUNK:  # starting processes takes longer than drawing
+        rows = list(starmap(_write_scene, tasks))
+    else:
+        with spawning() as context, context.Pool(os.cpu_count(), end_with_parent) as pool:
+            rows = pool.starmap(_write_scene, tasks, chunksize=CHUNK)
     train = [(name, *row) for name, row in zip(names, rows[:n_train], strict=False)]
     test = [(name, *row) for name, row in zip(names[n_train:], rows[n_train:], strict=True)]
     _write_csv(folder / "train.csv", ("ImageID", "Labels", "Caption"), train)

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from mmfeat.core.lock import LockHeld, locked
-from mmfeat.errors import ExtractError
+from mmfeat.errors import ConfigError, ExtractError
 from mmfeat.store.parts import finish
 
 
@@ -18,6 +18,12 @@ def sole_writer(out: Path) -> Iterator[None]:
 
     What a killed writer left is removed, or moved into place if it is complete.
     """
+    if out.name in ("", ".."):
+        raise ConfigError(
+            "a store is a file, or a folder of its own",
+            f"--out is {out}",
+            "name one in that folder",
+        )
     path = out.with_name(f"{out.name}.lock")
     with ExitStack() as stack:
         try:

@@ -129,6 +129,22 @@ def test_an_empty_separator_and_a_negative_seed_are_refused(mmfeat: Mmfeat, proj
     assert "seed" in error_line(mmfeat, "fit")
 
 
+def test_texts_that_are_not_utf8_are_refused(mmfeat: Mmfeat, project: Path) -> None:
+    np.save("text.npy", np.ones((240, 4), np.float16))
+    importing = ("import", "train.csv", "--text", "text.npy", "--split", "new")
+    line = error_line(mmfeat, *importing, "--encoder-name", "\udcff")
+    assert "--encoder-name is UTF-8" in line
+    assert "UTF-8" in error_line(mmfeat, *importing, "--label-sep", "\udcff")
+    assert "UTF-8" in error_line(mmfeat, "import", *importing[1:-1], "\udcff")
+
+
+def test_a_store_needs_a_name(mmfeat: Mmfeat, project: Path) -> None:
+    np.save("text.npy", np.ones((240, 4), np.float16))
+    for out in (".", ".."):
+        line = error_line(mmfeat, "import", "train.csv", "--text", "text.npy", "--out", out)
+        assert "a folder of its own" in line
+
+
 def test_scoring_errors(mmfeat: Mmfeat, project: Path) -> None:
     good = rows(Path("solution.csv"))
     assert mmfeat("score", "solution.csv", "solution.csv").exit_code == 0

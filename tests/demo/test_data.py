@@ -58,6 +58,12 @@ def test_a_folder_with_other_pictures_is_refused(folder: Path) -> None:
         write_demo_data(folder, n_train=5, n_test=5, seed=3)
 
 
+def test_too_many_rows_are_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="at most"):
+        write_demo_data(tmp_path, n_train=10**9, n_test=1, seed=3)
+    assert not list(tmp_path.iterdir())
+
+
 def test_labels_have_a_long_tail() -> None:
     count: Counter[str] = Counter()
     for row in range(6000):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -61,3 +63,16 @@ def test_the_digest_tells_contents_apart(tmp_path: Path) -> None:
     same = [read_provenance(make_store(tmp_path / name))["digest"] for name in ("a.h5", "b.h5")]
     other = read_provenance(make_store(tmp_path / "c.h5", seed=1))["digest"]
     assert same[0] == same[1] != other
+
+
+def test_a_store_that_another_program_writes_is_called_that(tmp_path: Path) -> None:
+    path = make_store(tmp_path / "a.h5")
+    writer = "import h5py, sys; f = h5py.File(sys.argv[1], 'a'); print('open', flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", writer, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None and other.stdout.readline() == b"open\n"
+        with pytest.raises(StoreError, match=r"another program holds .*close it there"):
+            FeatureStore.open(path)
+        other.communicate(b"\n")
+    FeatureStore.open(path).close()

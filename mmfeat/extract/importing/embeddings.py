@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from mmfeat.errors import DamagedStoreError, ExtractError
+from mmfeat.config import is_utf8
+from mmfeat.errors import ConfigError, DamagedStoreError, ExtractError
 from mmfeat.extract.importing.arrays import NamedArray, read_array
 from mmfeat.extract.importing.matching import match_rows
 from mmfeat.extract.lock import sole_writer
@@ -66,6 +67,10 @@ def store_embeddings(
         )
     for modality in sources:
         check_modality(modality)
+    if not is_utf8(encoder_name):
+        raise ConfigError(
+            "--encoder-name is UTF-8", f"it is {encoder_name!r}", "use another --encoder-name"
+        )
     files = {modality: Path(sources[modality]) for modality in in_order(sources)}
     found = {
         modality: _aligned(read_array(path, modality=modality), table, path, modality=modality)

@@ -80,6 +80,12 @@ def plain_errors(path: Path) -> Iterator[None]:
                 f"{path} cannot be opened beside the others",
                 "raise `ulimit -n`, or make the store again with more --rows-per-file",
             ) from error
+        if isinstance(error, OSError) and error.errno == errno.EAGAIN:  # what HDF5 makes of a lock
+            raise StoreError(
+                "a store is read while no program holds it open for writing",
+                f"another program holds {path}",
+                "close it there, and run the same command again",
+            ) from error
         raise DamagedStoreError(
             "a feature store must be HDF5 files as mmfeat wrote them",
             f"{path}: {error}",

@@ -1,0 +1,72 @@
+"""A message names what is there: a flag of the command, else a key of the settings or a command.
+
+The library knows options by their flags; a command that lacks one is told where it is set.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from mmfeat.config import FILE_NAME
+from mmfeat.core.keys import SECTIONS
+from mmfeat_cli.parameters import flags_of
+
+FLAGS: dict[str, frozenset[str]] = {}  # of every command, in the order of the registry
+QUOTED = re.compile("(`[^`]*`)")  # a whole command line, of mmfeat or another program
+FLAG = re.compile(r"(?<![\w-])(--[a-z][a-z-]*)(?: ([^\s,;)]+)(?=$|[,;)]))?")
+
+_running: ContextVar[str | None] = ContextVar("_running", default=None)
+
+
+def declare(name: str, command: Callable[..., Any]) -> None:
+    """Register the flags of a command."""
+    FLAGS[name] = flags_of(command)
+
+
+@contextmanager
+def running(name: str) -> Iterator[None]:
+    """While a command runs, `for_command` writes for it."""
+    token = _running.set(name)
+    try:
+        yield
+    finally:
+        _running.reset(token)
+
+
+def for_command(text: str, name: str | None = None) -> str:
+    """Replace every flag in `text` that the command `name` lacks; None: the one that runs.
+
+    Examples
+    --------
+    >>> FLAGS.update({"fit": frozenset({"--set"}), "runs": frozenset()})
+    >>> for_command("name the column with --label-col", "runs")
+    'name the column with label_col in [data] of mmfeat.toml'
+    >>> for_command("use --precision fp32, or --set device=cpu", "runs")
+    'use precision = "fp32" in [extract] of mmfeat.toml, or `mmfeat fit --set device=cpu`'
+    """
+    known = FLAGS.get(name or _running.get() or "")
+    if known is None:
+        return text
+
+    def there(found: re.Match[str]) -> str:
+        return found[0] if found[1] in known else _elsewhere(found[1], found[2])
+
+    parts = QUOTED.split(text)
+    parts[::2] = [FLAG.sub(there, part) for part in parts[::2]]
+    return "".join(parts)
+
+
+def _elsewhere(flag: str, value: str | None) -> str:
+    key = flag.removeprefix("--").replace("-", "_")
+    for section, keys in SECTIONS.items():
+        if key in keys:
+            quoted = value if value is None or value[0] in "'\"" else f'"{value}"'
+            place = f"[{section}] of {FILE_NAME}" if section else FILE_NAME
+            return f"{key} in {place}" if quoted is None else f"{key} = {quoted} in {place}"
+    line = flag if value is None else f"{flag} {value}"
+    owners = [name for name, flags in FLAGS.items() if flag in flags]
+    return f"`mmfeat {owners[0]} {line}`" if owners else line

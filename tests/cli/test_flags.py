@@ -1,0 +1,98 @@
+"""No message names a flag, a command or a key that is not there."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import mmfeat
+import mmfeat_cli
+from mmfeat.core.keys import SECTIONS
+from mmfeat_cli.flags import FLAG, FLAGS, QUOTED, for_command
+from mmfeat_cli.main import COMMANDS
+
+OWN = re.compile(r"mmfeat ([a-z][a-z-]*)(.*)", re.DOTALL)
+KEY = re.compile(r"([a-z_]+)(?: = (?:'[^']*'|\"[^\"]*\"))? in \[([a-z]+)\] of mmfeat\.toml")
+ERRORS = re.compile(r"[A-Z][A-Za-z]*Error$")
+ROOTS = [Path(str(package.__file__)).parent for package in (mmfeat, mmfeat_cli)]
+
+
+def unknown_names(text: str, command: str | None) -> list[str]:
+    """Flags, commands and keys in a message that `command` (None: no command) does not have."""
+    unknown = []
+    anywhere = frozenset().union(*FLAGS.values())
+    for at, part in enumerate(QUOTED.split(text)):
+        line = OWN.match(part.strip("`")) if at % 2 else None
+        if line is not None and line[1] not in FLAGS:
+            unknown.append(f"mmfeat {line[1]}")
+        elif line is not None:
+            unknown += sorted({found[1] for found in FLAG.finditer(line[2])} - FLAGS[line[1]])
+        elif at % 2 == 0:
+            known = anywhere if command is None else FLAGS[command] | {"--help"}
+            unknown += sorted({found[1] for found in FLAG.finditer(part)} - known)
+            unknown += [
+                f"{name} of [{section}]"
+                for name, section in KEY.findall(part)
+                if name not in SECTIONS[section]
+            ]
+    return unknown
+
+
+def messages(path: Path) -> Iterator[tuple[int, str]]:
+    """The texts of errors that a file raises, with their lines; what they fill in is ``{}``."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(node, ast.Call):
+            continue
+        name = node.func.id if isinstance(node.func, ast.Name) else ""
+        if ERRORS.match(name) or name in ("fail", "note"):
+            for argument in node.args:
+                yield node.lineno, written(argument)
+
+
+def written(node: ast.AST) -> str:
+    """The constant part of an expression of texts."""
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    if isinstance(node, ast.JoinedStr | ast.BinOp | ast.IfExp):
+        apart = " " if isinstance(node, ast.IfExp) else ""
+        return apart.join(written(child) for child in ast.iter_child_nodes(node))
+    return "" if isinstance(node, ast.Add) else "{}"
+
+
+def test_what_errors_name_is_there() -> None:
+    n_named, unknown = 0, []
+    for root in ROOTS:
+        for path in sorted(root.rglob("*.py")):
+            for line, text in messages(path):
+                n_named += len(FLAG.findall(text))
+                unknown += [f"{path.name}:{line}: {name}" for name in unknown_names(text, None)]
+    assert n_named > 60
+    assert not unknown
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_message_names_what_the_command_has(command: str) -> None:
+    texts = [text for root in ROOTS for path in root.rglob("*.py") for _, text in messages(path)]
+    assert texts
+    told = [for_command(text, command) for text in texts]
+    assert [name for text in told for name in unknown_names(text, command)] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "command", "told"),
+    [
+        ("use --label-sep '|'", "extract", "use --label-sep '|'"),
+        ("use --label-sep '|'", "predict", "use label_sep = '|' in [data] of mmfeat.toml"),
+        ("give another --workspace, or", "score", "give another workspace in mmfeat.toml, or"),
+        ("use --set batch=256", "compare", "use `mmfeat fit --set batch=256`"),
+        ("start `ray start --head` first", "runs", "start `ray start --head` first"),
+        ("choose --label-sep or --format cells", "submit", "choose --label-sep or --format cells"),
+        ("not --nothing", "runs", "not --nothing"),
+    ],
+)
+def test_a_flag_becomes_what_the_command_has(text: str, command: str, told: str) -> None:
+    assert for_command(text, command) == told

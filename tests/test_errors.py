@@ -1,0 +1,18 @@
+"""The text of an error fits a screen and tells no password."""
+
+from __future__ import annotations
+
+from mmfeat.errors import LONGEST_WORD, ConfigError
+
+
+def test_very_long_words_are_cut_in_the_middle() -> None:
+    fits = "f" * LONGEST_WORD
+    text = str(ConfigError(f"a {fits} rule", f"it is {'x' * 5000}y", "use less"))
+    assert len(text) < 700
+    assert fits in text
+    assert "xxx…xxx" in text and "xy; use less" in text
+
+
+def test_the_password_of_an_address_is_left_out() -> None:
+    text = str(ConfigError("an address", f"s3://me:secret@{'h' * 400}/x", "another"))
+    assert "secret" not in text
