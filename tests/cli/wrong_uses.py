@@ -168,14 +168,15 @@ def wrong_use(command: str, rng: random.Random) -> list[str]:
     ]
     positions = itertools.count()
     for parameter in PARAMETERS[command]:
+        change: Callable[[], None]
         if parameter.flags:
             change = partial(_make_odd, parameter, rng, given, bare)
         else:
             change = partial(_make_odd_argument, parameter, rng, values, next(positions))
         if not set(parameter.flags) & set(LEFT_OUT):
             changes.append(change)
-    for change in rng.sample(changes, min(len(changes), rng.choice((1, 1, 1, 2, 2, 3)))):
-        change()
+    for make_odd in rng.sample(changes, min(len(changes), rng.choice((1, 1, 1, 2, 2, 3)))):
+        make_odd()
     if "--head" in given and rng.random() < 0.3:
         given["--head"] = rng.choice(HEADS)
     line = [*values, *(part for pair in given.items() for part in pair), *bare]
