@@ -107,7 +107,9 @@ def test_heads_know_no_files_of_hdf5() -> None:
 # What several commands use; everything else in cli/ is a command.
 SHARED = {
     "mmfeat_cli.options",
+    "mmfeat_cli.flags",
     "mmfeat_cli.messages",
+    "mmfeat_cli.parameters",
     "mmfeat_cli.tables",
     "mmfeat_cli.terminal",
     "mmfeat_cli.extract.progress",

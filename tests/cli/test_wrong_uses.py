@@ -25,8 +25,8 @@ from mmfeat_cli.demo import demo
 from mmfeat_cli.flags import FLAGS
 from mmfeat_cli.main import COMMANDS, app
 from mmfeat_cli.terminal import CONTROLS, never_fail_to_encode
-from tests.cli.test_flags import unknown_names
-from tests.cli.wrong_uses import SOUND, prepare, wrong_use
+from tests.support.named import unknown_names
+from tests.support.wrong_uses import SOUND, prepare, wrong_use
 
 N_USES = int(os.environ.get("MMFEAT_WRONG_USES", "20"))
 SEED = os.environ.get("MMFEAT_WRONG_SEED", "0")
