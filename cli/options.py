@@ -70,6 +70,13 @@ DecisionOption = Annotated[
 PerClassOption = Annotated[
     bool, typer.Option("--per-class", help="A row per label, worst first.", rich_help_panel=OUTPUT)
 ]
+ForRowsOption = Annotated[
+    int | None,
+    typer.Option("--for-rows", min=1, help="Forecast the score on a new test of so many rows."),
+]
+ZeroDivisionOption = Annotated[
+    float, typer.Option("--zero-division", min=0, max=1, help="What 0/0 counts as.")
+]
 WideOption = Annotated[
     bool, typer.Option("--wide", help="All columns, however wide.", rich_help_panel=OUTPUT)
 ]

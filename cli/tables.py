@@ -6,18 +6,56 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mmfeat_cli.messages import note
 
 BETWEEN = 2  # blanks between columns
+N_WORST = 5  # classes that are named
 WIDE = 1000  # columns where nothing says how many there are: nothing is wrapped
 
 
 def print_json(document: Any) -> None:
     """Print one JSON object on standard output."""
     print(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def print_text(sentence: str) -> None:
+    """Print a sentence in lines as wide as the terminal; 80 columns where there is none."""
+    width = shutil.get_terminal_size().columns
+    lines = textwrap.wrap(
+        sentence, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
+    print("\n".join(lines))
+
+
+def print_classes(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[str],
+    *,
+    by: str,
+    every: bool,
+    droppable: Sequence[str] = (),
+    wide: bool = False,
+) -> None:
+    """Print a row per class, worst first by the column `by`; unless `every`, only name the worst.
+
+    Classes without a value come last.
+    """
+    ranked = sorted(rows, key=lambda row: (row[by] is None, row[by] or 0.0))
+    if every:
+        print()
+        cells = [[row[c] for c in columns] for row in ranked]
+        print_table(columns, cells, droppable=droppable, wide=wide)
+        print()
+        return
+    worst = [f"{row['label']} {row[by]:.2f}" for row in ranked[:N_WORST] if row[by] is not None]
+    more = f", … and {len(rows) - len(worst):,} more" if len(rows) > len(worst) else ""
+    print_text(
+        f"{by}, worst first: {', '.join(worst) or 'none'}{more}; --per-class shows every label"
+    )
 
 
 def print_table(

@@ -106,6 +106,7 @@ def test_heads_know_no_files_of_hdf5() -> None:
 
 # What several commands use; everything else in cli/ is a command.
 SHARED = {
+    "mmfeat_cli.answer",
     "mmfeat_cli.options",
     "mmfeat_cli.flags",
     "mmfeat_cli.messages",

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 from mmfeat.compare.run import ENGINES
 from mmfeat.config import CompareSettings, FitSettings, ThresholdSettings
 from mmfeat.decide.thresholds import OBJECTIVES
+from mmfeat_cli.answer import print_forecast
 from mmfeat_cli.compare.board import show_cells
 from mmfeat_cli.messages import show_messages, without_folds
 from mmfeat_cli.options import (
     SPEED,
     Features,
+    ForRowsOption,
     MaxMemoryOption,
     QuietOption,
     RayAddress,
@@ -52,6 +54,7 @@ def compare(
     ray_address: RayAddress = None,
     budget: Annotated[str | None, fast("budget", "Stop in time: 90s, 10m or 1.5h")] = None,
     max_memory: MaxMemoryOption = None,
+    for_rows: ForRowsOption = None,
     track: TrackOption = None,
     workspace: WorkspaceOption = None,
     wide: WideOption = False,
@@ -61,6 +64,7 @@ def compare(
     from mmfeat.compare.compare import compare as verb
     from mmfeat.core.workspace import open_project
     from mmfeat.runs.run import Run
+    from mmfeat.runs.tune import forecast
     from mmfeat.tracking import Tracker
 
     show_messages(quiet=quiet)
@@ -89,6 +93,13 @@ def compare(
         for name in entry.runs:
             tracker.track(Run(space.run(name)))
     _print_board(board, wide=wide)
+    best = board.entries[0].runs[0]
+    if for_rows is not None:
+        print_forecast(
+            for_rows,
+            forecast(Run(space.run(best)), n_rows=for_rows, objective=board.objective),
+        )
+    print(f"next: mmfeat submit {best} (or predict, or report)")
 
 
 COLUMNS = (
@@ -140,7 +151,6 @@ def _print_board(board: Leaderboard, *, wide: bool) -> None:
         f" {_with_deviation(best.nested, best.deviation)}"
         f" (95 % interval of this estimate: {low:.4f} to {high:.4f})"
     )
-    print(f"next: mmfeat submit {best.runs[0]} (or predict, or report)")
 
 
 def _with_deviation(value: float, deviation: float | None) -> str:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mmfeat.config import ThresholdSettings
 from mmfeat.decide.thresholds import OBJECTIVES
-from mmfeat_cli.messages import note, show_messages
+from mmfeat_cli.answer import print_forecast, print_nested
+from mmfeat_cli.messages import show_messages
 from mmfeat_cli.options import (
+    ForRowsOption,
     JsonOption,
     PerClassOption,
     QuietOption,
     RunArgument,
+    WideOption,
     WorkspaceOption,
     of,
 )
-from mmfeat_cli.tables import print_json, print_table
+from mmfeat_cli.tables import print_classes, print_json, print_table, print_text
+
+if TYPE_CHECKING:
+    from mmfeat.decide.decision import Decision
 
 
 def tune_thresholds(
@@ -37,14 +43,16 @@ def tune_thresholds(
         float | None, of(ThresholdSettings, "floor", "Of precision-at-least and recall-at-least")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the resamples.")] = 0,
+    for_rows: ForRowsOption = None,
     per_class: PerClassOption = False,
+    wide: WideOption = False,
     as_json: JsonOption = False,
     workspace: WorkspaceOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Choose a threshold per class on the out-of-fold scores, with an honest estimate."""
     from mmfeat.runs.open import open_run
-    from mmfeat.runs.tune import tune
+    from mmfeat.runs.tune import forecast, tune
 
     show_messages(quiet=quiet)
     found = open_run(run, objective=objective, workspace=workspace)
@@ -57,36 +65,62 @@ def tune_thresholds(
         seed=seed,
         workspace=workspace,
     )
-    document = decision.to_json()
+    expected = None if for_rows is None else forecast(found, n_rows=for_rows)
     if as_json:
-        print_json({"run": found.name, **document})
+        told = {} if expected is None else {"forecast": {"rows": for_rows, "interval": expected}}
+        print_json({"run": found.name, **decision.to_json(), **told})
         return
-    print(f"{decision.objective} by {decision.method}, decided by {decision.decode}")
-    key = decision.objective.replace("-", "_")
-    columns = list(dict.fromkeys((key, "macro_f1", "micro_f1", "samples_f1")))
-    ranges = {name: f"{low:.4f} to {high:.4f}" for name, (low, high) in decision.intervals.items()}
-    print_table(
-        ("out of fold", *columns, f"95 % interval of {key}"),
-        [(name, *(row[c] for c in columns), ranges[name]) for name, row in decision.oof.items()],
-    )
-    print(f"optimism (tuned - nested): {decision.optimism:+.4f}")
+    _print_estimates(decision, wide=wide)
     for sentence in decision.notes:
-        print(sentence)
+        print_text(sentence)
     if decision.reliability:
         before, after = decision.reliability["before"], decision.reliability["after"]
         print(
             f"calibration: log-loss {before['log_loss']:.4f} -> {after['log_loss']:.4f},"
             f" error {before['calibration_error']:.4f} -> {after['calibration_error']:.4f}"
         )
-    if per_class:
-        print()
-        fields = ("label", "support", "threshold", "f1_at_0.5", "f1_tuned", "f1_nested", "spread")
-        worst = sorted(document["per_class"], key=lambda row: _known_first(row["f1_nested"]))
-        print_table(fields, [[row[f] for f in fields] for row in worst])
-    else:
-        note("--per-class shows every label, the worst first")
+    print_classes(
+        decision.per_class,
+        ("label", "support", "threshold", "f1_at_0.5", "f1_tuned", "f1_nested", "spread"),
+        by="f1_nested",
+        every=per_class,
+        droppable=("spread", "f1_tuned"),
+        wide=wide,
+    )
+    print_nested(
+        decision.objective, decision.oof["nested"][_key(decision)], decision.intervals["nested"]
+    )
+    print_forecast(for_rows, expected)
+    print(f"run: {found.name}")
     print(f"next: mmfeat submit {found.name} (or predict, or report)")
 
 
-def _known_first(value: float | None) -> tuple[bool, float]:
-    return value is None, value or 0.0
+def _print_estimates(decision: Decision, *, wide: bool) -> None:
+    """A row for each way to decide, as wide as 80 columns."""
+    print(f"{decision.objective} by {decision.method}, decided by {decision.decode}")
+    key = _key(decision)
+    others = ("macro_f1",) if "at_least" in key else ("macro_f1", "micro_f1", "samples_f1")
+    columns = list(dict.fromkeys((key, *others)))
+    print_table(
+        ("out of fold", *columns, "labels/row", "95 % interval"),
+        [
+            (
+                name,
+                *(row[c] for c in columns),
+                f"{row['predicted_per_row']:.1f}",
+                "{:.4f} to {:.4f}".format(*decision.intervals[name]),
+            )
+            for name, row in decision.oof.items()
+        ],
+        droppable=("samples_f1", "micro_f1"),
+        wide=wide,
+    )
+    print_text(
+        f"The interval is of {key} as an estimate: how far it may be from that on all rows there"
+        " are. It is no forecast for a test of another size; --for-rows N gives that."
+    )
+    print(f"optimism (tuned - nested): {decision.optimism:+.4f}")
+
+
+def _key(decision: Decision) -> str:
+    return decision.objective.replace("-", "_")

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mmfeat_cli.messages import note, show_messages
-from mmfeat_cli.options import IdCol, JsonOption, LabelCol, LabelSep, names
-from mmfeat_cli.tables import print_json, print_table
+from mmfeat_cli.options import (
+    IdCol,
+    JsonOption,
+    LabelCol,
+    LabelSep,
+    PerClassOption,
+    ZeroDivisionOption,
+    names,
+)
+from mmfeat_cli.tables import print_classes, print_json, print_table, print_text
+
+MAX_SET = 25  # characters of a label set in the table of the worst rows
 
 
 def score(
@@ -22,9 +34,8 @@ def score(
     worst: Annotated[
         int, typer.Option("--worst", min=0, help="How many of the worst-scored rows to list.")
     ] = 10,
-    zero_division: Annotated[
-        float, typer.Option("--zero-division", min=0, max=1, help="What 0/0 counts as.")
-    ] = 0.0,
+    zero_division: ZeroDivisionOption = 0.0,
+    per_class: PerClassOption = False,
     id_col: IdCol = None,
     label_col: LabelCol = None,
     label_sep: LabelSep = None,
@@ -53,15 +64,28 @@ def score(
         ("metric", "value"),
         [(name, value) for name, value in result.items() if isinstance(value, float)],
     )
-    print()
-    fields = ("label", "support", "precision", "recall", "f1", "ap")
-    print_table(fields, [[row[f] for f in fields] for row in result["per_class"]])
     if result["worst"]:
         print()
         print_table(
             ("worst rows", "f1", "true", "predicted"),
             [
-                (row["id"], row["f1"], *(" ".join(row[f]) or "-" for f in ("true", "predicted")))
+                (row["id"], row["f1"], *(_short(row[f]) for f in ("true", "predicted")))
                 for row in result["worst"]
             ],
         )
+    print_classes(
+        result["per_class"],
+        ("label", "support", "precision", "recall", "f1", "ap"),
+        by="f1",
+        every=per_class,
+    )
+    found = (
+        f"{name.replace('_', '-')} {'n/a' if result[name] is None else format(result[name], '.4f')}"
+        for name in ("macro_f1", "micro_f1", "samples_f1")
+    )
+    print_text(f"{', '.join(found)} on {result['rows']:,} rows")
+
+
+def _short(labels: Sequence[str]) -> str:
+    """A label set, cut where it is long."""
+    return textwrap.shorten(" ".join(labels), MAX_SET, placeholder=" …") or "-"

@@ -8,9 +8,17 @@ import typer
 
 from mmfeat.config import ThresholdSettings
 from mmfeat.decide.thresholds import OBJECTIVES
+from mmfeat_cli.answer import print_nested
 from mmfeat_cli.messages import note, show_messages
-from mmfeat_cli.options import JsonOption, PerClassOption, WideOption, WorkspaceOption, of
-from mmfeat_cli.tables import print_json, print_table
+from mmfeat_cli.options import (
+    JsonOption,
+    PerClassOption,
+    WideOption,
+    WorkspaceOption,
+    ZeroDivisionOption,
+    of,
+)
+from mmfeat_cli.tables import print_classes, print_json, print_table
 
 if TYPE_CHECKING:
     from mmfeat.compare.board.difference import RunDifference
@@ -23,6 +31,7 @@ DROPPABLE = (
     *("map", "samples_f1", "micro_f1", "macro_f1", "decisions", "seed", "folds", "loss"),
     *("split", "interval", "fusion", "head", "status"),
 )
+LEAST = ("calibration_error", "ap", "precision", "recall")  # of a class
 MOST_CLASSES = 10  # of two runs, without --per-class
 
 
@@ -40,6 +49,7 @@ def runs(
         str | None,
         of(ThresholdSettings, "objective", "What is ranked by", choices=OBJECTIVES),
     ] = None,
+    zero_division: ZeroDivisionOption = 0.0,
     per_class: PerClassOption = False,
     wide: WideOption = False,
     as_json: JsonOption = False,
@@ -69,11 +79,11 @@ def runs(
         from mmfeat.runs.listing import measure_run
 
         found = open_run(asked[0], workspace=workspace)
-        document = measure_run(found, per_class=per_class or as_json)
+        document = measure_run(found, per_class=per_class or as_json, zero_division=zero_division)
         if as_json:
             print_json(document)
             return
-        _print_run(document)
+        _print_run(document, zero_division=zero_division, wide=wide)
         return
     _print_list(objective, wide=wide, as_json=as_json, workspace=workspace)
 
@@ -102,21 +112,31 @@ def _print_list(objective: str | None, *, wide: bool, as_json: bool, workspace: 
         note(f"a command without a run takes none: {error}")
 
 
-def _print_run(document: dict[str, Any]) -> None:
+def _print_run(document: dict[str, Any], *, zero_division: float, wide: bool) -> None:
     note(
         f"out of fold, decided by {document['decision']}, which was chosen on these rows"
-        " (`nested` of tune-thresholds is the honest estimate); a ratio 0/0 counts as 0"
+        " (`nested` of tune-thresholds is the honest estimate); a ratio 0/0 counts as"
+        f" {zero_division:g}"
     )
     if others := document["decisions"][1:]:
         note(f"it is decided for {', '.join(others)} as well: predict --objective")
+    for sentence in document["notes"]:
+        note(sentence)
     print_table(("metric", "value"), list(document["metrics"].items()))
-    if not document["per_class"]:
+    if document["per_class"]:
+        columns = tuple(document["per_class"][0])
+        print_classes(
+            document["per_class"], columns, by="f1", every=True, droppable=LEAST, wide=wide
+        )
+    else:
         note("--per-class shows every label, the worst first")
-        return
-    print()
-    columns = tuple(document["per_class"][0])
-    worst = sorted(document["per_class"], key=lambda row: _known_first(row["f1"]))
-    print_table(columns, [[row[c] for c in columns] for row in worst])
+    if (nested := document["nested"]) is not None:
+        print_nested(nested["objective"], nested["value"], nested["interval"])
+    print(f"run: {document['run']}")
+    if nested is None:
+        print(f"next: mmfeat tune-thresholds {document['run']} (or submit, or predict)")
+    else:
+        print(f"next: mmfeat submit {document['run']} (or predict, or report)")
 
 
 def _print_difference(difference: RunDifference, *, per_class: bool) -> None:
@@ -145,7 +165,3 @@ def _print_difference(difference: RunDifference, *, per_class: bool) -> None:
     first, second = difference.nested
     print(f"nested {difference.objective}: {first:.4f} and {second:.4f}")
     print(difference.verdict())
-
-
-def _known_first(value: float | None) -> tuple[bool, float]:
-    return value is None, value or 0.0

@@ -42,23 +42,33 @@ def resampled_values(
     predicted: Mapping[str, Mapping[Way, Targets]],
     *,
     seed: int = 0,
+    for_rows: int | None = None,
     counts_in_memory: int = COUNTS_IN_MEMORY,
 ) -> dict[str, Float64Array]:
     """The objective of each prediction on the same resamples, of shape (r,).
 
     `folds` are ways to divide the rows, (n,) each. A prediction has label sets of shape (n, k)
     for one way or several, and its value is the mean over them.
+
+    With `for_rows` the values are those of new tests of so many rows. A resample, which says what
+    the rows could have been, stands for all rows there are, and the test is drawn from it row by
+    row with replacement; with groups, group by group, to about as many rows. So the interval of
+    a small test is wider than that of the estimate, and that of a very large one equals it.
     """
     found: dict[str, list[Float64Array]] = {name: [] for name in predicted}
+    tests = np.random.default_rng([seed, for_rows or 0])
     for block in draw_counts(
         folds,
         groups=data.groups,
         n_resamples=n_resamples_of(data.targets),
         seed=seed,
-        counts_in_memory=counts_in_memory,
+        counts_in_memory=counts_in_memory // (1 if for_rows is None else 4),
     ):
         total: dict[str, Float64Array] = {}
-        for way, counts in block:
+        for way, resample in block:
+            counts: NDArray[np.integer] = resample
+            if for_rows is not None:
+                counts = draw_tests(resample, data.groups, n_rows=for_rows, rng=tests)
             for name, by_way in predicted.items():
                 if way in by_way:
                     values = values_of(objective, data, by_way[way], counts)
@@ -128,6 +138,27 @@ def _counts(drawn: IntArray, number: NDArray[np.intp], level: NDArray[np.uint16]
     for line, times, uniform in zip(counts, drawn, level, strict=True):
         line[:] = table[times[number], uniform]
     return counts
+
+
+def draw_tests(
+    counts: Counts, groups: IntArray | None, *, n_rows: int, rng: np.random.Generator
+) -> NDArray[np.int32]:
+    """A test of `n_rows` rows from each resample, (r, n): how often each row is drawn."""
+    member = np.arange(counts.shape[1])
+    if groups is not None:
+        member = np.unique(groups, return_inverse=True)[1]
+    n_groups = int(member.max()) + 1
+    n_drawn = max(1, round(n_rows * n_groups / len(member)))
+    tests = np.empty(counts.shape, dtype=np.int32)
+    for line, test in zip(counts, tests, strict=True):
+        often = np.zeros(n_groups, dtype=np.int64)
+        np.maximum.at(often, member, line)  # all rows of a group count equally often
+        pool = np.repeat(np.arange(n_groups), often)
+        if not len(pool):  # of very few rows all may be left out
+            pool = np.arange(n_groups)
+        drawn = pool[rng.integers(0, len(pool), n_drawn)]
+        test[:] = np.bincount(drawn, minlength=n_groups)[member]
+    return tests
 
 
 def poisson_counts(mean: float) -> Counts:

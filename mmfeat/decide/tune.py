@@ -90,6 +90,7 @@ def tune(
         options=_options(data, objective),
     )
     decision, found, notes = _best_method(decision, data, folds, is_free=method is None)
+    tuned: Targets | None = None
     if is_decoding and calibration:
         decoded = nested(
             data,
@@ -98,16 +99,18 @@ def tune(
             Candidate(method=decision.method, decode="expected-f1"),
             calibrations=calibration.without,
         )
+        tuned = decision.decide(data.probabilities, decode="expected-f1")
         if reason := _against_decoding(
-            decision, data, by_cut=found, by_set=decoded, trusted_error=trusted_error
+            decision, data, tuned, by_cut=found, by_set=decoded, trusted_error=trusted_error
         ):
+            tuned = None
             notes += [f"thresholds are used instead of expected-f1: {reason}"]
         else:
             decision, found = replace(decision, decode="expected-f1"), decoded
     half = data.predict(np.full(data.n_labels, HALF))
     predicted = {
         "at_0.5": half,
-        "tuned": decision.decide(data.probabilities),
+        "tuned": decision.decide(data.probabilities) if tuned is None else tuned,
         "nested": found.sets,
     }
     notes += remarks(decision, data, predicted["tuned"])
@@ -197,12 +200,16 @@ def _chosen(data: TuningData, objective: str, method: str) -> tuple[float, ...]:
 def _against_decoding(
     decision: Decision,
     data: TuningData,
+    decoded: Targets,
     *,
     by_cut: Nested,
     by_set: Nested,
     trusted_error: float,
 ) -> str | None:
-    """Why thresholds are used instead of expected F1; None if they are not."""
+    """Why thresholds are used instead of expected F1; None if they are not.
+
+    `decoded` are the label sets of greatest expected F1 on all rows.
+    """
 
     def worth(predicted: Targets) -> float:
         filled = fill_empty(predicted, data.probabilities, empty="top1")
@@ -210,7 +217,6 @@ def _against_decoding(
 
     error = decision.reliability["after"]["calibration_error"]
     cut, set_ = worth(by_cut.sets), worth(by_set.sets)
-    decoded = decision.decide(data.probabilities, decode="expected-f1")
     half = data.predict(np.full(data.n_labels, HALF))
     if error > trusted_error:
         return f"the calibration error on held-out folds, {error:.3f}, is above {trusted_error}"

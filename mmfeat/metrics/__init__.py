@@ -129,6 +129,18 @@ def without_positives(targets: Targets, labels: Sequence[str]) -> list[str]:
     return [label for label, count in zip(labels, support, strict=True) if count == 0]
 
 
+def note_empty_rows(targets: Targets, *, zero_division: float) -> list[str]:
+    """A sentence on rows without labels, if there are any: how means over the rows count them."""
+    empty = int(np.count_nonzero(~targets.any(axis=1)))
+    if not empty:
+        return []
+    return [
+        f"{empty:,} of {len(targets):,} rows have no labels: samples-f1 counts each as"
+        f" {zero_division:g} where nothing is predicted, as it should be, and as 0 elsewhere;"
+        " --zero-division changes the former"
+    ]
+
+
 def name_classes(labels: Sequence[str], *, most: int = N_NAMED) -> str:
     """Some classes in one line: at most `most` by name, and how many more there are."""
     told = ", ".join(labels[:most])

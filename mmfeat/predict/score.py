@@ -79,7 +79,10 @@ def score(
         "worst": _worst(order, sets, true_sets, row_f1(predicted, targets), n_worst),
         "rows": len(order),
         "zero_division": zero_division,
-        "notes": [f"no positives, left out of means: {', '.join(absent)}"] if absent else [],
+        "notes": [
+            *([f"no positives, left out of means: {metrics.name_classes(absent)}"] * bool(absent)),
+            *metrics.note_empty_rows(targets, zero_division=zero_division),
+        ],
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from mmfeat import metrics
 from mmfeat.core.workspace import Workspace
 from mmfeat.decide.ap_intervals import class_ap_intervals
+from mmfeat.decide.decision import Decision
 from mmfeat.errors import RunError
 from mmfeat.runs.run import Run
 from mmfeat.runs.winner.choose import choose_run
@@ -61,13 +62,14 @@ def find_run(
     return run
 
 
-def measure_run(run: Run, *, per_class: bool = True) -> dict[str, Any]:
+def measure_run(run: Run, *, per_class: bool = True, zero_division: float = 0.0) -> dict[str, Any]:
     """Every metric of the out-of-fold scores, as the run decides them, and a row per class.
 
     The rows take long where there are thousands of classes; without `per_class` there are none.
     Thresholds were chosen on these rows; the honest estimate of what they are worth is
     `nested` in thresholds.json. `ap_interval` is the 95 % interval of the AP, on the resamples of
-    `mmfeat.decide.resampling`.
+    `mmfeat.decide.resampling`. `nested` is that estimate with its interval, None where nothing was
+    tuned.
     """
     scores, decision = run.oof, run.decision
     predicted = decision.decide(scores.probabilities)
@@ -76,18 +78,37 @@ def measure_run(run: Run, *, per_class: bool = True) -> dict[str, Any]:
         "decision": f"{decision.objective}, {decision.method}",
         "decisions": list(run.decisions.objectives),
         "metrics": metrics.summarise(
-            scores.probabilities, predicted, scores.targets, names=tuple(metrics.METRICS)
+            scores.probabilities,
+            predicted,
+            scores.targets,
+            names=tuple(metrics.METRICS),
+            zero_division=zero_division,
         ),
-        "per_class": _measure_classes(scores, predicted) if per_class else [],
+        "nested": _nested(decision),
+        "notes": metrics.note_empty_rows(scores.targets, zero_division=zero_division),
+        "per_class": _measure_classes(scores, predicted, zero_division) if per_class else [],
     }
 
 
-def _measure_classes(scores: OutOfFold, predicted: Targets) -> list[dict[str, Any]]:
+def _nested(decision: Decision) -> dict[str, Any] | None:
+    if "nested" not in decision.oof or "nested" not in decision.intervals:
+        return None
+    return {
+        "objective": decision.objective,
+        "value": decision.oof["nested"].get(decision.objective.replace("-", "_")),
+        "interval": decision.intervals["nested"],
+    }
+
+
+def _measure_classes(
+    scores: OutOfFold, predicted: Targets, zero_division: float
+) -> list[dict[str, Any]]:
     return metrics.per_class(
         scores.probabilities,
         predicted,
         scores.targets,
         scores.labels,
+        zero_division=zero_division,
         ap_intervals=class_ap_intervals(
             scores.probabilities, scores.targets, folds=scores.folds, groups=scores.groups
         ),

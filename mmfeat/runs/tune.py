@@ -9,6 +9,8 @@ from mmfeat.config import override
 from mmfeat.core.checks import check_arguments
 from mmfeat.core.workspace import open_project
 from mmfeat.decide.decision import Decision
+from mmfeat.decide.forecast import forecast as decide_forecast
+from mmfeat.errors import RunError
 from mmfeat.runs.listing import find_run
 from mmfeat.runs.run import Run
 
@@ -64,3 +66,19 @@ def tune(
         floor=options.floor,
         seed=seed,
     )
+
+
+def forecast(run: Run, *, n_rows: int, objective: str | None = None) -> tuple[float, float]:
+    """The central 95 % of the objective on new tests of `n_rows` rows, by a decision of the run.
+
+    `objective` chooses the decision; None: the one in use. See `mmfeat.decide.forecast.forecast`.
+    Raises `RunError` where the run has no such decision.
+    """
+    decision, held_out = run.decision_for(objective), run.decisions.held_out(objective)
+    if held_out is None:
+        raise RunError(
+            "a forecast needs a tuned run",
+            f"{run.name} has no label sets of held-out folds",
+            f"run `mmfeat tune-thresholds {run.name}` first",
+        )
+    return decide_forecast(run.oof, decision, held_out, n_rows=n_rows)

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from mmfeat.compare.board.judged import Judged, judge, tuning_data
+from mmfeat.compare.board.judged import Judged, judge
 from mmfeat.core.checks import check_arguments
 from mmfeat.core.workspace import open_project
+from mmfeat.decide.forecast import judging_data
 from mmfeat.decide.resampling import draw_counts, interval, n_resamples_of, resampled_values
 from mmfeat.decide.thresholds import TuningData
 from mmfeat.decide.thresholds.values import Tally, tally
@@ -96,7 +97,7 @@ def compare_runs(
     target = objective or (known[0] if known else settings.thresholds.objective)
     scores = runs[0].oof
     one, other = (judge(run, target, scores) for run in runs)
-    data = tuning_data(scores, one.decision)
+    data = judging_data(scores, one.decision)
     folds = {judged.way: judged.folds for judged in (one, other)}
     values = resampled_values(
         target, data, folds, {str(at): {j.way: j.held_out} for at, j in enumerate((one, other))}

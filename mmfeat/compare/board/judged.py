@@ -9,7 +9,6 @@ import numpy as np
 
 from mmfeat.config import ThresholdSettings
 from mmfeat.decide.decision import Decision
-from mmfeat.decide.thresholds import TuningData
 from mmfeat.decide.tune import tune
 from mmfeat.errors import RunError
 from mmfeat.runs.config import RunConfig
@@ -78,14 +77,3 @@ def kept_decision(run: Run, objective: str) -> Decision | None:
         return None
     held_out = run.decisions.held_out(objective)
     return None if held_out is None else replace(found, held_out=held_out)
-
-
-def tuning_data(scores: OutOfFold, decision: Decision) -> TuningData:
-    """What label sets are judged with, for the objective of a decision."""
-    return TuningData(
-        probabilities=scores.probabilities,
-        targets=scores.targets,
-        beta=decision.options.get("beta", TuningData.beta),
-        floor=decision.options.get("floor", TuningData.floor),
-        groups=scores.groups,
-    )

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmfeat.compare.board.judged import Judged, judge, tuning_data
+from mmfeat.compare.board.judged import Judged, judge
 from mmfeat.core.files import write_text
+from mmfeat.decide.forecast import judging_data
 from mmfeat.decide.resampling import interval, resampled_values
 from mmfeat.runs.run import Run
 from mmfeat.types import Float64Array
@@ -123,7 +124,7 @@ def make_leaderboard(runs: Sequence[Run], *, objective: str) -> Leaderboard:
     entries = {name: _entry(group) for name, group in groups.items()}
     values = resampled_values(
         objective,
-        tuning_data(first, next(iter(groups.values()))[0].decision),
+        judging_data(first, next(iter(groups.values()))[0].decision),
         {one.way: one.folds for group in groups.values() for one in group},
         {name: {one.way: one.held_out for one in group} for name, group in groups.items()},
     )

@@ -1,0 +1,25 @@
+"""The answer of a decision in the last lines: the honest estimate and, if asked for, a forecast."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mmfeat_cli.tables import print_text
+
+
+def print_nested(objective: str, value: float | None, interval: Sequence[float]) -> None:
+    """Print the estimate on held-out folds."""
+    found = "n/a" if value is None else f"{value:.4f}"
+    print_text(
+        f"nested {objective} {found}"
+        f" (95 % interval of this estimate: {interval[0]:.4f} to {interval[1]:.4f})"
+    )
+
+
+def print_forecast(n_rows: int | None, interval: Sequence[float] | None) -> None:
+    """Print where the score on a new test is expected; nothing where none was asked for."""
+    if n_rows is not None and interval is not None:
+        print_text(
+            f"on a new test of {n_rows:,} rows: {interval[0]:.4f} to {interval[1]:.4f}"
+            " (95 % of such tests)"
+        )
