@@ -25,6 +25,7 @@ MAY_NAME = (
     "mmfeat/config.py",
     "mmfeat/demo/job.py",
     "mmfeat/extract/engines/local.py",
+    "mmfeat/extract/images/",
     "mmfeat/extract/importing/",
     "mmfeat/extract/plan.py",
     "mmfeat/extract/run.py",

@@ -12,7 +12,17 @@ from mmfeat.config import DataSettings, SubmitSettings
 from mmfeat.decide.expected_f1 import DECODES, EMPTIES
 from mmfeat_cli.extract.progress import show_progress
 from mmfeat_cli.messages import show_messages
-from mmfeat_cli.options import OUTPUT, DecisionOption, QuietOption, RunArgument, WorkspaceOption, of
+from mmfeat_cli.options import (
+    OUTPUT,
+    DecisionOption,
+    IdCol,
+    ImageCol,
+    QuietOption,
+    RunArgument,
+    TextCol,
+    WorkspaceOption,
+    of,
+)
 
 
 def predict(
@@ -27,6 +37,9 @@ def predict(
     pretrained: Annotated[
         str | None, typer.Option("--pretrained", help="The run's weights, for --table.")
     ] = None,
+    id_col: IdCol = None,
+    image_col: ImageCol = None,
+    text_col: TextCol = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", help="csv, tsv, parquet or jsonl.", rich_help_panel=OUTPUT),
@@ -52,6 +65,9 @@ def predict(
         table=table,
         images=images,
         pretrained=pretrained,
+        id_col=id_col,
+        image_col=image_col,
+        text_col=text_col,
         out=out,
         objective=objective,
         decode=decode,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from mmfeat.core.checks import check_arguments
 from mmfeat.core.files import check_output
 from mmfeat.core.workspace import inputs_of, open_project
 from mmfeat.extract.extract import ShowProgress
-from mmfeat.predict.new_rows import extract_for
+from mmfeat.predict.new_rows import ROWS, extract_for
 from mmfeat.predict.scores import predict_scores, read_statuses
 from mmfeat.predict.write import write_predictions
 from mmfeat.runs.listing import find_run
@@ -63,6 +63,9 @@ def predict(
     table: Path | str | None = None,
     images: Path | str | None = None,
     pretrained: str | None = None,
+    id_col: str | None = None,
+    image_col: str | None = None,
+    text_col: str | None = None,
     out: Path | str | None = None,
     objective: str | None = None,
     decode: str | None = None,
@@ -80,7 +83,9 @@ def predict(
         Name of the store; None: that of the table, or what `mmfeat.toml` submits.
     table, images, pretrained
         New rows, which go through stage one first: their table, the folder or address of their
-        images, and the weights of the run's encoder.
+        images, and the weights of the run's encoder. No store is kept by the table's name.
+    id_col, image_col, text_col
+        Columns of `table`; None: as in the table that the run was fitted on.
     out
         csv, tsv, jsonl or parquet.
     objective
@@ -106,22 +111,25 @@ def predict(
     decision = found.decision_for(objective)
     written = Path(out) if out else space.submissions / f"{found.name}-{options.split}-scores.csv"
     check_output(written, (path, *inputs_of(settings)))
+    place, rows = space, options.split
     if path is not None:
-        data = override(settings.data, images=images)
+        columns = {"id_col": id_col, "image_col": image_col, "text_col": text_col}
+        named = [name for name, column in columns.items() if column is not None]
         with progress() as hear:
-            summary = extract_for(
+            place, summary = extract_for(
                 found,
-                read_table(path, data=data),
-                images=data.images,
-                out=space.stores(options.split, found.config.features)[0],
+                read_table(path, data=override(found.table_format, **columns), named=named),
+                images=override(settings.data, images=images).images,
+                cache=space.cache,
                 settings=settings.extract,
                 pretrained=pretrained,
                 progress=hear,
             )
-        log.info("%s", summary)
+        rows = ROWS
+        log.info("%s", replace(summary, path=path))
     how = decision.describe(options.decode)
     log.info("predicting %s with %s, decided by %s", options.split, found.name, how)
-    scores = predict_scores(found, space, options.split)
+    scores = predict_scores(found, place, rows)
     write_predictions(
         written,
         scores,
@@ -129,7 +137,7 @@ def predict(
         empty=options.empty,
         decode=options.decode,
         label_sep=settings.data.label_sep or found.label_sep,
-        statuses=read_statuses(found, space, options.split),
+        statuses=read_statuses(found, place, rows),
     )
     return PredictResult(
         path=written,

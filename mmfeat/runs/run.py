@@ -73,14 +73,17 @@ class Run:
         return document
 
     @property
-    def label_sep(self) -> str:
-        """What separates labels in the cells of the table that it was fitted on."""
+    def table_format(self) -> TableFormat:
+        """How the table was read that it was fitted on."""
         for store in self.provenance["stores"]:
-            table = store.get("table")
-            separator = table.get("label_sep") if isinstance(table, dict) else None
-            if separator and isinstance(separator, str):
-                return separator
-        return TableFormat().label_sep
+            if isinstance(table := store.get("table"), dict):
+                return TableFormat.from_json(table)
+        return TableFormat()
+
+    @property
+    def label_sep(self) -> str:
+        """What separates labels in the cells of that table."""
+        return self.table_format.label_sep
 
     @property
     def metrics(self) -> dict[str, Any]:

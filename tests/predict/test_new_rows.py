@@ -1,0 +1,57 @@
+"""`predict --table` answers from the pictures and captions that it is given."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.support.workspaces import Mmfeat, error_line
+
+
+@pytest.fixture
+def fitted(project: Path, demo_project: Path, mmfeat: Mmfeat) -> Path:
+    """A project with a run and a folder of four of its pictures."""
+    assert mmfeat("fit", "--head", "logreg", "--set", "C=1", "--folds", 3).exit_code == 0
+    table = pd.read_csv(demo_project / "train.csv").head(4)
+    table[["ImageID", "Caption"]].to_csv("day.csv", index=False)
+    table = table.rename(columns={"ImageID": "file", "Caption": "words"})
+    table[["file", "words"]].to_csv("named.csv", index=False)
+    images = demo_project / "data" / "images"
+    images = images if images.is_dir() else next(demo_project.rglob(table.file[0])).parent
+    for folder, shift in (("one", 0), ("two", 1)):
+        (project / folder).mkdir()
+        for row in range(4):
+            source = images / table.file[(row + shift) % 4]
+            shutil.copy(source, project / folder / table.file[row])
+    return project
+
+
+def predict(mmfeat: Mmfeat, images: str, *more: object, table: str = "day.csv") -> pd.DataFrame:
+    result = mmfeat("predict", "--table", table, "--images", images, "--out", "o.csv", *more)
+    assert result.exit_code == 0, result.stderr
+    return pd.read_csv("o.csv").assign(told=result.stderr)
+
+
+def test_other_pictures_of_the_same_names_are_other_predictions(
+    fitted: Path, mmfeat: Mmfeat
+) -> None:
+    before = sorted(path.name for path in (fitted / "artifacts" / "features").iterdir())
+    one, two, again = (predict(mmfeat, folder) for folder in ("one", "two", "one"))
+    assert not one.drop(columns="told").equals(two.drop(columns="told"))
+    assert one.drop(columns="told").equals(again.drop(columns="told"))
+    assert "already complete" not in one.told[0] + two.told[0]
+    assert "already complete" in again.told[0]
+    assert sorted(p.name for p in (fitted / "artifacts" / "features").iterdir()) == before
+    assert mmfeat("clean").exit_code == 0
+    assert not list((fitted / "artifacts").glob("cache/*"))
+
+
+def test_columns_may_be_named(fitted: Path, mmfeat: Mmfeat) -> None:
+    line = error_line(mmfeat, "predict", "--table", "named.csv", "--images", "one")
+    assert "--id-col" in line
+    named = predict(mmfeat, "one", "--id-col", "file", "--text-col", "words", table="named.csv")
+    as_fitted = predict(mmfeat, "one")
+    assert named.drop(columns="told").equals(as_fitted.drop(columns="told"))
