@@ -69,6 +69,8 @@ def select_runs(
             left_out.append(f"{run.name}: it has other {told} than {first}")
         else:
             runs.append(run)
+    places = {name: at for at, name in enumerate(last.runs if last else ())}
+    runs.sort(key=lambda run: places.get(run.name, len(places)))  # equals stay as they were ranked
     return Selection(
         runs=tuple(runs),
         left_out=tuple(left_out),

@@ -52,6 +52,14 @@ def test_it_is_the_question_of_the_last_comparison(workspace: Workspace) -> None
     assert page.board.objective == "macro-f1"
 
 
+def test_equal_runs_stay_in_the_order_of_the_comparison(workspace: Workspace) -> None:
+    twins = [make_run(workspace, name, settings={"name": name}) for name in ("b", "a", "c")]
+    board = keep_leaderboard(workspace, twins, objective="macro-f1")
+    page = write_report(workspace.report, workspace, options=ReportOptions(plots=0))
+    order = [entry.runs for entry in page.board.entries if entry.settings]
+    assert order == [entry.runs for entry in board.entries] == [("b",), ("a",), ("c",)]
+
+
 def test_many_reasons_are_cut(workspace: Workspace, caplog: pytest.LogCaptureFixture) -> None:
     for number in range(6):
         edit(make_run(workspace, f"r{number}"), "config.json", folds=10 + number)

@@ -35,7 +35,7 @@ def test_the_newest_is_taken_where_nothing_was_compared(
     caplog.set_level("INFO", "mmfeat")
     made(workspace, "good", "poor")
     assert find_run(workspace, None).name == "poor"
-    assert caplog.messages == ["run poor: the newest finished run; nothing was compared"]
+    assert caplog.messages == ["run poor: the newest finished run; its table has no comparison"]
 
 
 def test_the_best_of_the_last_comparison_is_taken_and_told(

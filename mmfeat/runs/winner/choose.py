@@ -39,7 +39,7 @@ def choose_run(workspace: Workspace, finished: Sequence[Run], *, objective: str 
     for run in finished:
         if _is_of_present(run, workspace):
             others = "the only finished run" if len(finished) == 1 else "the newest finished run"
-            log.info("run %s: %s; nothing was compared", run.name, others)
+            log.info("run %s: %s; its table has no comparison", run.name, others)
             return run
     if compared := [each for each in read_comparisons(workspace) if names.intersection(each.runs)]:
         question = compared[0].question
