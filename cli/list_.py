@@ -5,9 +5,12 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from mmfeat.fit.heads.options import Option
 
 
 class Kind(StrEnum):
@@ -24,8 +27,6 @@ class Kind(StrEnum):
     metrics = "metrics"
     trackers = "trackers"
 
-
-GIVEN = ("seed", "loss", "learned_fusion")  # by --seed, --loss and --fusion
 
 REGISTRIES = {
     Kind.heads: "mmfeat.fit.models.model:FITTED",
@@ -67,23 +68,29 @@ def list_(
         print(f"{known:<{width}}  {prefix}{entry.summary}")
 
 
-def _list_options(kind: Kind, name: str) -> None:
+def options(name: str) -> tuple[Option, ...]:
+    """What `--set` gives a head or an ensemble; raise `PluginError` for an unknown name."""
     from mmfeat.core.plugins import resolve
-    from mmfeat.errors import ConfigError
-    from mmfeat.fit.heads.options import options_of
+    from mmfeat.fit.models.ensemble import ensemble_options
     from mmfeat.fit.models.model import FITTED, MODELS
+    from mmfeat.fit.models.settings import head_options, model_options
+
+    if name in MODELS:
+        return ensemble_options()
+    return (*head_options(resolve(name, FITTED, "head")), *model_options())
+
+
+def _list_options(kind: Kind, name: str) -> None:
+    from mmfeat.errors import ConfigError
 
     if kind is not Kind.heads:
         raise ConfigError(
             "options are listed of heads", f"{kind.value} have none", "leave out the name"
         )
-    if name in MODELS:
-        print(MODELS[name].summary)
-        return
-    for option in options_of(resolve(name, FITTED, "head")).values():
-        if option.name not in GIVEN:
-            allowed = f", {option.rule.allowed}" if option.rule.allowed else ""
-            print(f"{option.name}: {option.type_name}{allowed}, default {option.default}")
-            for line in textwrap.wrap(option.rule.help, 76):
-                print(f"    {line}")
-    print("Set them with --set OPTION=VALUE.")
+    for option in options(name):
+        allowed = f", {option.rule.allowed}" if option.rule.allowed else ""
+        default = "" if option.default == "" else f", default {option.default}"
+        print(f"{option.name}: {option.type_name}{allowed}{default}")
+        for line in textwrap.wrap(option.rule.help, 76):
+            print(f"    {line}")
+    print("Set them with --set OPTION=VALUE; of one source of a late fusion, SOURCE.OPTION=VALUE.")

@@ -6,12 +6,14 @@ import re
 
 CREDENTIALS = re.compile(r"(?<=://)[^\s'\"]*@")  # user and password of an address
 LONGEST_WORD = 300  # characters of a word that a message shows
+LONGEST_TEXT = 1000  # characters of a rule, of what was found, and of a remedy
 LONG_WORD = re.compile(rf"\S{{{LONGEST_WORD + 1},}}")
 
 
 def short(text: str) -> str:
-    """Cut very long words of a text in the middle."""
-    return LONG_WORD.sub(lambda found: f"{found[0][:200]}…{found[0][-80:]}", text)
+    """Cut a very long text, and very long words of it, in the middle."""
+    text = LONG_WORD.sub(lambda found: f"{found[0][:200]}…{found[0][-80:]}", text)
+    return text if len(text) <= LONGEST_TEXT else f"{text[:700]} … {text[-200:]}"
 
 
 def without_credentials(text: str) -> str:
@@ -31,7 +33,7 @@ class MmfeatError(Exception):
     remedy
         What to do about it.
 
-    Its text never has the user names and passwords of addresses, and its words are not endless.
+    Its text never has the user names and passwords of addresses, and is never endless.
     """
 
     def __init__(self, rule: str, found: str, remedy: str) -> None:
@@ -39,8 +41,8 @@ class MmfeatError(Exception):
         self.rule, self.found, self.remedy = rule, found, remedy
 
     def __str__(self) -> str:
-        text = " ".join(f"{self.rule}; {self.found}; {self.remedy}".split())
-        return short(without_credentials(text))
+        parts = (" ".join(part.split()) for part in (self.rule, self.found, self.remedy))
+        return "; ".join(short(without_credentials(part)) for part in parts)
 
 
 class ConfigError(MmfeatError, ValueError):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -13,12 +14,14 @@ from pathlib import Path
 import pytest
 
 from mmfeat.core import LAYERS
-from mmfeat_cli.list_ import Kind, registry
+from mmfeat.core.keys import list_keys
+from mmfeat_cli.list_ import Kind, options, registry
 from mmfeat_cli.main import COMMANDS
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
+SETTINGS = ROOT / "docs" / "settings.md"
 FOLDERS = {
     "mmfeat": "the library; nothing in it prints, nothing in it knows the command line",
     "cli": "the command line, one file per command; installed as `mmfeat_cli`",
@@ -82,10 +85,36 @@ def layers() -> str:
     )
 
 
+def keys() -> str:
+    """Every key of mmfeat.toml by section."""
+    lines = ["| key | type | default | |", "|---|---|---|---|"]
+    for key in list_keys(Path("/")):  # where no mmfeat.toml lies
+        name = f"[{key.section}] {key.name}" if key.section else key.name
+        told = f"one of {', '.join(key.choices)}; {key.help}" if key.choices else key.help
+        default = "not set" if key.default is None else f"`{json.dumps(key.default)}`"
+        lines.append(f"| `{name}` | {key.type} | {default} | {escaped(told)} |")
+    return "\n".join(lines)
+
+
+def options_of_heads() -> str:
+    """Every option of every head, and of an ensemble."""
+    lines = ["| head | option | type | values | default | |", "|---|---|---|---|---|---|"]
+    for head in registry(Kind.heads):
+        for option in options(head):
+            default = "" if option.default == "" else f"`{option.default}`"
+            lines.append(
+                f"| {head} | `{option.name}` | {escaped(option.type_name)} "
+                f"| {option.rule.allowed} | {default} | {escaped(option.rule.help)} |"
+            )
+    return "\n".join(lines)
+
+
 SECTIONS: dict[str, tuple[Path, Callable[[], str]]] = {
     **{kind.value: (README, table(kind)) for kind in Kind},
     "tree": (ARCHITECTURE, tree),
     "layers": (ARCHITECTURE, layers),
+    "keys": (SETTINGS, keys),
+    "options": (SETTINGS, options_of_heads),
 }
 
 

@@ -13,6 +13,13 @@ def test_very_long_words_are_cut_in_the_middle() -> None:
     assert "xxx…xxx" in text and "xy; use less" in text
 
 
+def test_very_long_lists_are_cut_in_the_middle() -> None:
+    columns = ", ".join(f"c{i}" for i in range(3000))
+    text = str(ConfigError("a table needs ids", f"its columns are {columns}", "name one"))
+    assert len(text) < 1000
+    assert "c0, c1" in text and "c2999; name one" in text
+
+
 def test_the_password_of_an_address_is_left_out() -> None:
     text = str(ConfigError("an address", f"s3://me:secret@{'h' * 400}/x", "another"))
     assert "secret" not in text

@@ -18,7 +18,7 @@ from PIL import features
 
 from mmfeat.config import ExtractSettings, choices_of
 from mmfeat.core.address import Address
-from mmfeat.core.checks import check_choice
+from mmfeat.core.checks import check_choice, check_range
 from mmfeat.errors import ExtractError
 from mmfeat.extract.encoders.base import Encoder
 from mmfeat.extract.images.sources import Images, open_images
@@ -27,6 +27,7 @@ from mmfeat.store.layout import SCHEMA
 from mmfeat.types import IntArray, Table
 
 MODALITIES = ("image", "text")  # that encoders embed
+MOST_WORKERS = 1024  # decoding processes; each takes some 50 MB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +97,7 @@ def make_plan(
             raise ExtractError(
                 f"{name} is at least {least}", f"it is {value}", "use a larger value"
             )
+    check_range("--workers", settings.workers, -1, MOST_WORKERS)
     modalities = _modalities(table, settings)
     source = open_images(images)
     if "image" in modalities:

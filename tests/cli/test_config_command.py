@@ -1,8 +1,9 @@
-"""`mmfeat config` prints every key, and what it prints is an mmfeat.toml."""
+"""`mmfeat config` prints every key, as an mmfeat.toml, and `mmfeat list heads` every option."""
 
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from mmfeat.config import Settings, read_settings
+from mmfeat.fit.models.model import FITTED
+from mmfeat_cli.list_ import options
 from tests.support.files import put
 from tests.support.workspaces import Mmfeat, error_line
 
@@ -80,3 +83,13 @@ def test_a_settings_file_that_is_none_is_refused(mmfeat: Mmfeat, here: Path) -> 
     here.unlink()
     here.mkdir()
     assert "must be a file" in error_line(mmfeat, "config")
+
+
+@pytest.mark.parametrize("head", FITTED)
+def test_every_option_of_a_head_is_listed(mmfeat: Mmfeat, head: str) -> None:
+    printed = mmfeat("list", "heads", head).stdout
+    names = {known.name for known in options(head)}
+    expected = {"runs", "average", "weights"} if head == "ensemble" else {"normalise", "final"}
+    assert expected <= names
+    assert names == set(re.findall(r"^(\w+): ", printed, re.MULTILINE))
+    assert max(len(line) for line in printed.splitlines()) <= 100

@@ -44,6 +44,7 @@ def test_every_error_is_one_line(mmfeat: Mmfeat, project: Path, tmp_path: Path) 
     assert "row" in extract("ImageID,Labels\n")  # empty table
     assert "nowhere.csv" in error_line(mmfeat, "extract", "nowhere.csv")
     assert "nomodel" in extract("ImageID,Caption\na,b\n", "--model", "nomodel")
+    assert "--workers" in extract("ImageID,Caption\na,b\n", "--workers", "4294967296")
     assert "labels" in error_line(mmfeat, "fit", "--split", "test")  # a table without labels
     assert "logreg" in error_line(mmfeat, "fit", "--head", "nohead")
     assert "concat" in error_line(mmfeat, "fit", "--fusion", "nofusion")

@@ -180,7 +180,7 @@ def wrong_use(command: str, rng: random.Random) -> list[str]:
     if "--head" in given and rng.random() < 0.3:
         given["--head"] = rng.choice(HEADS)
     line = [*values, *(part for pair in given.items() for part in pair), *bare]
-    return line if rng.random() > 0.03 else line[: rng.randrange(len(line) + 1)]
+    return line if rng.random() > 0.03 else line[:-1]
 
 
 def _make_odd(

@@ -19,11 +19,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from mmfeat.config import FitSettings
-from mmfeat.core.checks import check_choice
 from mmfeat.core.files import write_json
 from mmfeat.core.workspace import Workspace
 from mmfeat.errors import ConfigError, FitError, RunError
 from mmfeat.fit.heads.base import History
+from mmfeat.fit.heads.options import Option, Rule, option, options_of
 from mmfeat.fit.heads.space import Space
 from mmfeat.fit.models.feature_model import not_cross_validated
 from mmfeat.fit.models.model import FILE, FindSource, Model, Reads, broken_model, load_model
@@ -60,8 +60,10 @@ class Ensemble:
     kind: ClassVar[str] = "ensemble"
 
     runs: dict[str, Run]
-    average: str = "probability"
-    weights: str = "fitted"
+    average: str = option("probability", "what is mixed", choices=("probability", "logit"))
+    weights: str = option(
+        "fitted", "fitted on the out-of-fold scores, or all the same", choices=("fitted", "equal")
+    )
     weights_: Weights = field(default_factory=lambda: np.empty(0))
     models_: tuple[Model, ...] = ()
 
@@ -81,8 +83,8 @@ class Ensemble:
             average=settings.get("average", cls.average),
             weights=settings.get("weights", cls.weights),
         )
-        check_choice("average", ensemble.average, ("probability", "logit"))
-        check_choice("weights", ensemble.weights, ("fitted", "equal"))
+        for known in ensemble_options()[1:]:
+            known.rule.check(known.name, getattr(ensemble, known.name))
         return ensemble
 
     @classmethod
@@ -216,6 +218,14 @@ class Ensemble:
         if self.weights == "equal":
             return np.full(len(scores), 1 / len(scores))
         return fit_weights(scores.reshape(len(scores), -1), targets.ravel(), average=self.average)
+
+
+def ensemble_options() -> tuple[Option, ...]:
+    """The options of an ensemble that `--set` gives."""
+    runs = Option(
+        name="runs", type=str, default="", rule=Rule(help="two or more runs, as in RUN1,RUN2")
+    )
+    return (runs, *(known for known in options_of(Ensemble).values() if known.rule.help))
 
 
 def _needed(workspace: Workspace | None) -> Workspace:

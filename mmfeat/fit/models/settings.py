@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mmfeat.core.checks import check_choice
-from mmfeat.fit.heads.options import parse_option
+from mmfeat.fit.heads.options import Option, option, options_of, parse_option
 
 FINALS = ("refit", "average")
+GIVEN = ("seed", "loss", "learned_fusion")  # options of heads by --seed, --loss and --fusion
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,9 +32,17 @@ class ModelSettings:
         For the head of one source, or of the meta-learner (``decision``).
     """
 
-    normalise: bool = True
-    in_sample: bool | None = None
-    final: str = "refit"
+    normalise: bool = option(True, "embeddings are scaled to length 1 before they are fused")
+    in_sample: bool | None = option(
+        None,
+        "of late fusions: the meta-learner learns from scores of rows that the heads learned from;"
+        " none: as the fusion does",
+    )
+    final: str = option(
+        "refit",
+        "the final model is fitted on all rows, or it is the mean of the folds' models",
+        choices=FINALS,
+    )
     shared: dict[str, str]
     by_source: dict[str, dict[str, str]]
 
@@ -65,3 +74,13 @@ class ModelSettings:
             shared=shared,
             by_source=by_source,
         )
+
+
+def model_options() -> tuple[Option, ...]:
+    """The options that every head's model takes besides those of the head."""
+    return tuple(known for known in options_of(ModelSettings).values() if known.rule.help)
+
+
+def head_options(head: type) -> tuple[Option, ...]:
+    """The options of a head's class that `--set` gives."""
+    return tuple(known for name, known in options_of(head).items() if name not in GIVEN)
