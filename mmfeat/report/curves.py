@@ -6,6 +6,7 @@ for every class.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,13 +18,14 @@ from mmfeat.decide.thresholds.separable import resampled
 from mmfeat.errors import RunError
 from mmfeat.metrics.ranking import class_ap
 from mmfeat.runs.run import Run
-from mmfeat.types import Float64Array, RealArray, Targets
+from mmfeat.types import Float64Array, IntArray, RealArray, Targets
 
 Losses = dict[str, list[dict[str, Float64Array]]]
 
 N_POINTS = 61
 N_BINS = 15  # of reliability, as in the calibration error
 BAND = (0.05, 0.95)  # of the best cut over resamples of the rows, as `spread` in thresholds.json
+MAX_CLASSES = 100  # that the page shows one by one; thousands would take minutes
 GRID: Float64Array = np.linspace(0.0, 1.0, N_POINTS)
 
 
@@ -60,7 +62,7 @@ class ClassCurve:
 
 @dataclass(frozen=True, kw_only=True)
 class RunCurves:
-    """One run; `labels` are all k labels, `classes` those with positives.
+    """One run; `labels` are the k labels of the page, `classes` those of them with positives.
 
     Attributes
     ----------
@@ -85,6 +87,12 @@ class RunCurves:
     history: Losses
 
 
+def shown_classes(support: Sequence[int] | IntArray) -> tuple[int, ...]:
+    """The classes that the page shows: all, or the `MAX_CLASSES` with most positives, in order."""
+    commonest = np.argsort(-np.asarray(support, dtype=np.int64), kind="stable")[:MAX_CLASSES]
+    return tuple(np.sort(commonest).tolist())
+
+
 def read_curves(run: Run) -> RunCurves:
     """Compute the curves of a finished run; raise `RunError` if its files are damaged."""
     scores, decision = run.oof, run.decision
@@ -94,27 +102,28 @@ def read_curves(run: Run) -> RunCurves:
         seed=int(decision.options.get("seed", 0)),
     )
     predicted = decision.decide(scores.probabilities)
-    ap = class_ap(scores.probabilities, scores.targets)
+    shown = list(shown_classes(data.support))
+    ap = class_ap(scores.probabilities[:, shown], scores.targets[:, shown])
     tuned = {row["label"]: row for row in decision.per_class}
     most = int(max(predicted.sum(axis=1).max(), scores.targets.sum(axis=1).max()))
     return RunCurves(
-        labels=scores.labels,
+        labels=tuple(scores.labels[j] for j in shown),
         classes=tuple(
             _class_curve(
                 data,
                 j,
-                label=label,
-                ap=float(ap[j]),
+                label=scores.labels[j],
+                ap=float(ap[place]),
                 threshold=decision.thresholds[j],
-                f1_tuned=tuned.get(label, {}).get("f1_tuned"),
-                f1_nested=tuned.get(label, {}).get("f1_nested"),
+                f1_tuned=tuned.get(scores.labels[j], {}).get("f1_tuned"),
+                f1_nested=tuned.get(scores.labels[j], {}).get("f1_nested"),
             )
-            for j, label in enumerate(scores.labels)
+            for place, j in enumerate(shown)
             if data.support[j]
         ),
         bins=_bins(scores.probabilities, scores.targets),
-        together_true=_together(scores.targets),
-        together_predicted=_together(predicted),
+        together_true=_together(scores.targets[:, shown]),
+        together_predicted=_together(predicted[:, shown]),
         sizes_true=_sizes(scores.targets, most),
         sizes_predicted=_sizes(predicted, most),
         history=_history(run),

@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 
+from mmfeat.report.curves import MAX_CLASSES, shown_classes
 from mmfeat.types import BoolArray, RealArray, Targets
 
 MAX_DOUBTS = 48
@@ -41,6 +42,8 @@ def find_doubts(
     confidence = np.where(targets, probabilities, 1 - probabilities)
     try:
         method = f"confident learning, by cleanlab {version_of('cleanlab')}"
+        if targets.shape[1] > MAX_CLASSES:
+            method += f", in the {MAX_CLASSES} most frequent classes"
         found = _by_cleanlab(probabilities, targets)
     except PackageNotFoundError:
         method = "a ranking by confidence; with `pip install 'mmfeat[cleanlab]'`, by cleanlab"
@@ -52,11 +55,14 @@ def find_doubts(
 
 
 def _by_cleanlab(probabilities: RealArray, targets: Targets) -> BoolArray:
-    """Whether cleanlab finds a cell mislabelled, of shape (n, k)."""
+    """Whether cleanlab finds a cell mislabelled, of shape (n, k); in `shown_classes` alone."""
     from cleanlab.filter import find_label_issues  # noqa: PLC0415 - an extra
 
     found = np.zeros(targets.shape, dtype=bool)
-    for j in np.flatnonzero((targets.min(axis=0) == 0) & (targets.max(axis=0) == 1)):
+    judged = (targets.min(axis=0) == 0) & (targets.max(axis=0) == 1)
+    for j in shown_classes(targets.sum(axis=0, dtype=np.int64)):
+        if not judged[j]:
+            continue
         p = probabilities[:, j].astype(np.float64)
         both = np.column_stack([1 - p, p])
         found[:, j] = find_label_issues(

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from mmfeat.compare.board.leaderboard import Entry
 from mmfeat.errors import RunError
 from mmfeat.report.commands import commands_of
+from mmfeat.report.curves import shown_classes
 from mmfeat.runs.config import RunConfig
 from mmfeat.runs.run import Run
 
@@ -32,7 +33,7 @@ class RunFacts:
     """One run: its files, read once, and the commands that reproduce it.
 
     `thresholds` is None if nothing was tuned; `measures` are the names of the metrics over all
-    classes; `n_classes` is the number of classes.
+    classes; `n_classes` is the number of classes, `shown` those that the page lists.
     """
 
     name: str
@@ -43,6 +44,7 @@ class RunFacts:
     commands: tuple[str, ...]
     measures: tuple[str, ...]
     n_classes: int
+    shown: tuple[int, ...]
 
     @classmethod
     def read(cls, run: Run) -> RunFacts:
@@ -53,8 +55,9 @@ class RunFacts:
         try:
             sum(metrics["seconds"].values(), start=metrics["bytes"])  # as the leaderboard does
             measures, classes = metrics["oof"]["at_0.5"].keys(), metrics["oof"]["per_class"]
+            shown = shown_classes([row["support"] for row in classes])
             [row["label"] for row in (*classes, *(thresholds or {}).get("per_class", ()))]
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise _broken(run.name, error) from error
         return cls(
             name=run.name,
@@ -65,6 +68,7 @@ class RunFacts:
             commands=commands_of(run),
             measures=tuple(measures),
             n_classes=len(classes),
+            shown=shown,
         )
 
     def number(self, file: str, *path: str | int) -> Markup:

@@ -3,11 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mmfeat.compare.board.leaderboard import make_leaderboard
 from mmfeat.core.workspace import Workspace
 from mmfeat.demo.made_up import make_run
 from mmfeat.metrics.probability import class_calibration_error
 from mmfeat.metrics.sets import class_scores
-from mmfeat.report.curves import GRID, N_POINTS, read_curves
+from mmfeat.report.curves import GRID, MAX_CLASSES, N_POINTS, read_curves, shown_classes
+from mmfeat.report.facts import EntryFacts, RunFacts
 from mmfeat.runs.run import Run
 
 
@@ -66,3 +68,20 @@ def test_a_class_without_positives_has_no_curve(workspace: Workspace) -> None:
     assert curves.labels == ("a", "b")
     assert [curve.label for curve in curves.classes] == ["a"]
     assert (curves.classes[0].threshold, curves.classes[0].f1_nested) == (0.5, None)
+
+
+def test_of_many_classes_the_commonest_are_shown(workspace: Workspace) -> None:
+    labels = tuple(f"l{j}" for j in range(MAX_CLASSES + 20))
+    run = make_run(workspace, "many", labels=labels, n_rows=200)
+    support, curves = run.oof.targets.sum(axis=0), read_curves(run)
+    assert len(curves.labels) == MAX_CLASSES == len(curves.together_true)
+    left_out = [j for j, label in enumerate(labels) if label not in curves.labels]
+    assert max(support[left_out]) <= min(curve.support for curve in curves.classes)
+    for curve in curves.classes:
+        j = labels.index(curve.label)
+        assert curve.support == support[j] and curve.threshold == run.decision.thresholds[j]
+    assert curves.bins[:, 2].sum() == 200 * len(labels)  # the bins hold every cell
+    board = make_leaderboard([run], objective="macro-f1")
+    entry = EntryFacts(rank=1, entry=board.entries[0], runs=(RunFacts.read(run),), drawings=())
+    assert entry.runs[0].shown == tuple(map(labels.index, curves.labels))
+    assert shown_classes([3, 1, 2]) == (0, 1, 2)

@@ -11,6 +11,7 @@ from mmfeat.core.workspace import Workspace
 from mmfeat.demo.made_up import make_run
 from mmfeat.extract.importing import store_embeddings
 from mmfeat.report import gallery
+from mmfeat.report.curves import MAX_CLASSES
 from mmfeat.report.doubts import find_doubts
 from mmfeat.report.gallery import Gallery, make_gallery
 from mmfeat.report.thumbnails import MAX_BYTES, Thumbnails
@@ -125,6 +126,17 @@ def test_a_swapped_label_is_in_doubt(cleanlab: bool) -> None:
     assert set(found.cells) == {(5, 0), (9, 1)}
     assert ("confident learning" in found.method) == cleanlab
     assert "cleanlab" in found.method
+
+
+def test_of_many_classes_cleanlab_judges_the_commonest() -> None:
+    rng = np.random.default_rng(0)
+    targets = (rng.random((60, MAX_CLASSES + 1)) < 0.5).astype(np.uint8)
+    targets[:, 7] = np.arange(60) < 3  # the rarest
+    p = np.where(targets, 0.9, 0.1).astype(np.float32)
+    targets[[20, 21], [7, 8]] ^= 1
+    found = find_doubts(p, (p >= 0.5).astype(np.uint8), targets)
+    assert found.cells == ((21, 8),)
+    assert f"in the {MAX_CLASSES} most frequent classes" in found.method
 
 
 def _missing(name: str) -> str:
