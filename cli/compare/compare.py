@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from mmfeat.compare.run import ENGINES
 from mmfeat.config import CompareSettings, FitSettings, ThresholdSettings
 from mmfeat.decide.thresholds import OBJECTIVES
-from mmfeat_cli.answer import print_forecast
+from mmfeat_cli.answer import print_forecast, print_nested
 from mmfeat_cli.compare.board import show_cells
 from mmfeat_cli.messages import show_messages, without_folds
 from mmfeat_cli.options import (
@@ -25,7 +25,7 @@ from mmfeat_cli.options import (
     names,
     of,
 )
-from mmfeat_cli.tables import print_table
+from mmfeat_cli.tables import print_table, print_text
 
 if TYPE_CHECKING:
     from mmfeat.compare.board.leaderboard import Leaderboard
@@ -143,14 +143,10 @@ def _print_board(board: Leaderboard, *, wide: bool) -> None:
         for entry in board.entries
     ]
     print_table(COLUMNS, rows, droppable=DROPPABLE, wide=wide)
-    print(board.verdict())
+    print_text(board.verdict())
     best = board.entries[0]
-    low, high = best.interval
-    print(
-        f"best: {best.runs[0]}, nested {board.objective}"
-        f" {_with_deviation(best.nested, best.deviation)}"
-        f" (95 % interval of this estimate: {low:.4f} to {high:.4f})"
-    )
+    print(f"best: {best.runs[0]}" + (f", of {len(best.runs)} seeds" if best.runs[1:] else ""))
+    print_nested(board.objective, best.nested, best.interval)
 
 
 def _with_deviation(value: float, deviation: float | None) -> str:
