@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from mmfeat.errors import RunError
 from mmfeat.runs.run import Run
 from mmfeat.runs.winner.choose import choose_run
 from mmfeat.types import OutOfFold, Targets
+
+MOST_NAMES = 5  # of runs that an error lists, the nearest ones
 
 
 def list_runs(workspace: Workspace) -> list[Run]:
@@ -47,7 +50,10 @@ def find_run(
         return choose_run(workspace, fitting, objective=objective)
     run = wanted if isinstance(wanted, Run) else Run(workspace.run(wanted))
     if not run.folder.is_dir():
-        known = ", ".join(r.name for r in list_runs(workspace)) or "none"
+        names = [found.name for found in list_runs(workspace)]
+        listed = get_close_matches(run.name, names, n=MOST_NAMES) or names[:MOST_NAMES]
+        more = f", … and {len(names) - len(listed)} more" if len(names) > len(listed) else ""
+        known = (", ".join(listed) or "none") + more
         raise RunError(
             f"the run {run.name!r} must exist", f"the runs are: {known}", "name one of them"
         )

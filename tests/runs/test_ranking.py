@@ -11,7 +11,7 @@ import mmfeat
 from mmfeat.compare.board.keep import keep_leaderboard
 from mmfeat.core.workspace import Workspace
 from mmfeat.demo.made_up import make_run
-from mmfeat.errors import RunError
+from mmfeat.errors import PluginError, RunError
 from mmfeat.runs.listing import find_run
 from tests.support.workspaces import Mmfeat
 
@@ -48,6 +48,15 @@ def test_runs_are_listed_best_first_with_what_they_are(workspace: Workspace) -> 
     assert (rows["bare"]["objective"], rows["bare"]["nested"]) == ("-", None)
     assert rows["broken"]["status"] == "broken"
     assert mmfeat.rank_runs("samples-f1")[0]["run"] == "other"
+    with pytest.raises(PluginError, match="an objective is one of"):
+        mmfeat.rank_runs("best")
+
+
+def test_a_run_that_is_not_there_is_told_with_its_nearest_names(workspace: Workspace) -> None:
+    with pytest.raises(RunError, match=r"the runs are: good, … and 6 more; name one of them"):
+        find_run(workspace, "goud")
+    with pytest.raises(RunError, match=r"the runs are: (\w+, ){5}… and 2 more"):
+        find_run(workspace, "xyz")
 
 
 def test_the_list_fits_80_columns_and_wide_shows_all(workspace: Workspace, mmfeat: Mmfeat) -> None:
@@ -68,12 +77,12 @@ def test_the_list_fits_80_columns_and_wide_shows_all(workspace: Workspace, mmfea
 
 
 def test_one_run_is_shown_worst_label_first(workspace: Workspace, mmfeat: Mmfeat) -> None:
-    short = mmfeat("runs", "fair").stdout
-    shown = mmfeat("runs", "fair", "--per-class").stdout
-    assert shown.startswith(short.rstrip("\n"))
-    rows = [line.split() for line in shown[len(short) :].splitlines() if line.strip()]
-    f1 = [float(row[rows[0].index("f1")]) for row in rows[1:]]
-    assert len(f1) == 3 and f1 == sorted(f1)
+    assert "--per-class" in mmfeat("runs", "fair").stderr
+    lines = mmfeat("runs", "fair", "--per-class", "--wide").stdout.splitlines()
+    start = next(at for at, line in enumerate(lines) if line.startswith("label "))
+    column = lines[start].split().index("f1")
+    f1 = [float(line.split()[column]) for line in lines[start + 1 : start + 4]]
+    assert f1 == sorted(f1) and f1[0] < f1[2]
 
 
 def test_a_run_is_removed_as_a_whole(workspace: Workspace, mmfeat: Mmfeat) -> None:

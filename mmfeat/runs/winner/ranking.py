@@ -7,8 +7,10 @@ from typing import Any
 
 from mmfeat import metrics
 from mmfeat.core.checks import check_arguments
+from mmfeat.core.plugins import check_name
 from mmfeat.core.workspace import Workspace, open_project
 from mmfeat.decide.decision import HALVES
+from mmfeat.decide.thresholds import OBJECTIVES
 from mmfeat.errors import MmfeatError
 from mmfeat.runs.listing import list_runs
 from mmfeat.runs.run import Run
@@ -29,6 +31,7 @@ def rank_runs(objective: str | None = None, *, workspace: Path | str | None = No
     kept = _comparisons(space)
     if objective is None:
         objective = kept[0].question.objective if kept else settings.thresholds.objective
+    check_name(objective, OBJECTIVES, "objective")
     rows = [(_table(run), summarise_run(run, objective=objective)) for run in list_runs(space)]
     places = {name: at for at, name in enumerate(kept[0].runs if kept else ())}
     tables = [_key(each.question) for each in kept]
