@@ -11,14 +11,16 @@ import shutil
 import socket
 import stat
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from io import BufferedReader
+from io import BufferedReader, BufferedWriter
 from pathlib import Path
 from typing import Any
 
 from mmfeat.errors import ConfigError
 
+READER_SECONDS = 2.0  # that a pipe without a reader is waited for
 HOST = socket.gethostname().replace("/", "-")
 
 
@@ -56,8 +58,29 @@ def writing(path: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         partial = Path(folder) / path.name
         yield partial
-        with partial.open("rb") as written, path.open("wb") as file:
+        with partial.open("rb") as written, _open_device(path) as file:
             shutil.copyfileobj(written, file)
+
+
+def _open_device(path: Path) -> BufferedWriter:
+    """Open a device or a pipe for writing; raise `ConfigError` for a pipe without a reader."""
+    end = time.monotonic() + READER_SECONDS
+    while True:
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            if time.monotonic() < end:
+                time.sleep(0.02)
+                continue
+            raise ConfigError(
+                "a pipe is written while another program reads it",
+                f"nobody reads {path}",
+                "start the reader first, or choose another --out",
+            ) from None
+        os.set_blocking(descriptor, True)
+        return os.fdopen(descriptor, "wb")
 
 
 def check_output(path: Path, inputs: Iterable[Path | str | None]) -> None:

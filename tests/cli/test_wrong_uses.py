@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import os
 import random
 import shutil
 import signal
 import subprocess
+import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +22,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from mmfeat.core.files import write_text
+from mmfeat.core.keys import SECTIONS
 from mmfeat.demo import job
 from mmfeat.demo.data import write_demo_data
 from mmfeat_cli.demo import demo
@@ -26,7 +31,7 @@ from mmfeat_cli.flags import FLAGS
 from mmfeat_cli.main import COMMANDS, app
 from mmfeat_cli.terminal import CONTROLS, never_fail_to_encode
 from tests.support.named import unknown_names
-from tests.support.wrong_uses import SOUND, prepare, wrong_use
+from tests.support.wrong_uses import READERS, SOUND, prepare, wrong_settings, wrong_use
 
 N_USES = int(os.environ.get("MMFEAT_WRONG_USES", "20"))
 SEED = os.environ.get("MMFEAT_WRONG_SEED", "0")
@@ -63,30 +68,33 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def bounded() -> Iterator[None]:
-    """Raise `Hang` where a use takes too long."""
+@contextmanager
+def project_of(prepared: Path, folder: Path) -> Iterator[Path]:
+    """In a fresh copy of the project, whose files are links: every write replaces its file."""
+    project = folder / "project"
+    ignore = shutil.ignore_patterns("pipe")
+    shutil.copytree(prepared, project, symlinks=True, copy_function=os.link, ignore=ignore)
+    os.mkfifo(project / "pipe")
+    with chdir(project):
+        yield project
+    shutil.rmtree(folder)
+
+
+def faults_of(use: list[str]) -> list[str]:
+    """What is wrong with how a use of `mmfeat` ends, in this process."""
 
     def ring(*_: object) -> None:
         raise Hang
 
     before = signal.signal(signal.SIGALRM, ring)
-    yield
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
-
-
-def copy(prepared: Path, folder: Path) -> Path:
-    """A fresh copy of the project, whose files are links: every write replaces its file."""
-    shutil.copytree(
-        prepared,
-        folder,
-        symlinks=True,
-        copy_function=os.link,
-        ignore=shutil.ignore_patterns("pipe"),
-    )
-    os.mkfifo(folder / "pipe")
-    return folder
+    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    try:
+        return faults(use[0], Terminal().invoke(app, use))
+    except Hang:
+        return [f"it does not end in {SECONDS} s"]
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def faults(command: str, result: Result) -> list[str]:
@@ -116,11 +124,7 @@ def test_every_command_has_a_sound_use() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_wrong_uses_end_in_one_line(
-    command: str,
-    prepared: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    bounded: None,
+    command: str, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The demo draws few scenes, and its commands fail at once.
     monkeypatch.setattr(job, "N_TRAIN", 6)
@@ -129,16 +133,37 @@ def test_wrong_uses_end_in_one_line(
     monkeypatch.setattr(demo, "subprocess", SimpleNamespace(run=lambda *_, **__: failed))
     wrong = []
     for at in range(N_USES):
-        use = wrong_use(command, random.Random(f"{command} {SEED} {at}"))
-        folder = copy(prepared, tmp_path / str(at) / "project")
-        monkeypatch.chdir(folder)
-        signal.setitimer(signal.ITIMER_REAL, SECONDS)
-        try:
-            found = faults(command, Terminal().invoke(app, [command, *use]))
-        except Hang:
-            found = [f"it does not end in {SECONDS} s"]
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        wrong += [f"{[command, *use]!r:.300}: {fault}" for fault in found]
-        monkeypatch.chdir(tmp_path)
-        shutil.rmtree(tmp_path / str(at))
+        use = [command, *wrong_use(command, random.Random(f"{command} {SEED} {at}"))]
+        with project_of(prepared, tmp_path / str(at)):
+            wrong += [f"{use!r:.300}: {fault}" for fault in faults_of(use)]
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("section", READERS)
+def test_wrong_settings_end_in_one_line(section: str, prepared: Path, tmp_path: Path) -> None:
+    wrong = []
+    for key, at in itertools.product(SECTIONS[section], range(max(1, N_USES // 8))):
+        value, use = wrong_settings(section, key, random.Random(f"{section} {key} {SEED} {at}"))
+        with project_of(prepared, tmp_path / f"{key}{at}") as folder:
+            document = tomllib.loads((folder / "mmfeat.toml").read_text())
+            (document.setdefault(section, {}) if section else document)[key] = value
+            write_text(folder / "mmfeat.toml", as_toml(document))
+            found = faults_of(use)
+        wrong += [f"[{section}] {key} = {value!r:.80}: {fault}" for fault in found]
+    assert not wrong, "\n".join(wrong)
+
+
+def as_toml(document: dict[str, Any]) -> str:
+    """A document of sections and keys as TOML."""
+    sections = {name: keys for name, keys in document.items() if isinstance(keys, dict)}
+    lines = [f"{key} = {toml(value)}" for key, value in document.items() if key not in sections]
+    for name, keys in sections.items():
+        lines += [f"[{name}]", *(f"{key} = {toml(value)}" for key, value in keys.items())]
+    return "\n".join(lines) + "\n"
+
+
+def toml(value: Any) -> str:
+    """A value as TOML writes it: JSON but for NaN, infinity, and tables."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {toml(entry)}" for key, entry in value.items()) + "}"
+    return json.dumps(value).replace("NaN", "nan").replace("Infinity", "inf")

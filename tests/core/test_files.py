@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mmfeat.core import files
 from mmfeat.core.files import HOST, check_output, replacing, write_json, write_text, writing
 from mmfeat.errors import ConfigError
 
@@ -66,6 +67,17 @@ def test_a_link_and_a_pipe_stay_what_they_are(tmp_path: Path) -> None:
         with writing(pipe) as partial:
             partial.write_text("into the pipe")
         assert read.result() == "into the pipe"
+    assert pipe.is_fifo()
+
+
+def test_a_pipe_that_nobody_reads_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "READER_SECONDS", 0.1)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(ConfigError, match="nobody reads"), writing(pipe) as partial:
+        partial.write_text("into the pipe")
     assert pipe.is_fifo()
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import random
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -37,6 +39,7 @@ SOUND: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     "compare": ((), {"--heads": "knn", "--fusions": "image", "--folds": "2"}),
     "search": ((), {"--head": "knn", "--fusion": "image", "--folds": "2", "--trials": "1"}),
     "runs": (("one",), {}),
+    "clean": ((), {}),
     "report": (("one",), {"--plots": "0", "--max-thumbnails": "0"}),
     "list": (("heads", "knn"), {}),
     "config": ((), {}),
@@ -208,6 +211,31 @@ def odd_value(parameter: Parameter, rng: random.Random) -> str:
         pools += [NUMBERS] * 4
     elif parameter.kind is Path:
         pools += [PATHS] * 4
-    elif parameter.name in ("run", "runs", "name"):
+    elif parameter.name in ("run", "runs", "name", "names", "remove"):
         pools += [PATHS]
     return rng.choice(rng.choice([*pools, NAMES]))
+
+
+# The command that reads the keys of a section.
+READERS = {
+    "": "runs",
+    "data": "check",
+    "extract": "extract",
+    "fit": "fit",
+    "thresholds": "tune-thresholds",
+    "compare": "compare",
+    "submit": "submit",
+}
+ODD_SETTINGS: tuple[Any, ...] = (
+    *(-1, -7, 0, 1, 10**17, 10**30, -1.5, 0.0, 1e300, math.nan, math.inf, True, False, [], [""]),
+    *(["nothing"], ["a", 1], {}, {"a": 1}, "", " ", "nothing", "x" * 5000, "a\nb\x1b", "../x"),
+)
+
+
+def wrong_settings(section: str, key: str, rng: random.Random) -> tuple[Any, list[str]]:
+    """An odd value of a key of `mmfeat.toml`, and a use of a command that reads it."""
+    command = READERS[section]
+    arguments, options = SOUND[command]
+    flag = f"--{key.replace('_', '-')}"
+    given = [part for pair in options.items() if pair[0] != flag for part in pair]
+    return rng.choice(ODD_SETTINGS), [command, *arguments, *given]
