@@ -107,6 +107,13 @@ MaxMemoryOption = Annotated[
         rich_help_panel=SPEED,
     ),
 ]
+ExcludeLabels = Annotated[
+    str | None,
+    of(FitSettings, "exclude_labels", "Labels to leave out, comma-separated"),
+]
+MinPositives = Annotated[
+    int | None, of(FitSettings, "min_positives", "Leave out labels with fewer rows", min=0)
+]
 RayAddress = Annotated[
     str | None,
     typer.Option(

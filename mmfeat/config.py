@@ -105,6 +105,8 @@ class FitSettings:
     folds: int = key(5, "number of folds")
     seed: int = key(0, "of folds and heads")
     max_memory: str | None = key(None, "e.g. 2GiB; not set: all features are read into memory")
+    exclude_labels: tuple[str, ...] = key((), "labels that are neither fitted nor predicted")
+    min_positives: int = key(0, "labels with fewer rows are neither fitted nor predicted")
 
     def __post_init__(self) -> None:
         if self.seed < 0:

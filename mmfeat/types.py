@@ -144,6 +144,10 @@ class FeatureRows(Protocol):
         """Give consecutive rows, in memory."""
         ...
 
+    def with_labels(self, kept: IntArray) -> FeatureRows:
+        """Give the same rows with some of their labels, (j,) by place."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class Features:
@@ -182,6 +186,15 @@ class Features:
                 for modality, parts in self.embeddings.items()
             },
             targets=None if self.targets is None else self.targets[rows],
+        )
+
+    def with_labels(self, kept: IntArray) -> Features:
+        """Give the same rows with some of their labels, (j,) by place."""
+        return replace(
+            self,
+            targets=None if self.targets is None else self.targets[:, kept],
+            labels=tuple(self.labels[at] for at in kept),
+            prompts=tuple(array[kept] for array in self.prompts),
         )
 
     def part(self, rows: slice) -> Features:

@@ -13,9 +13,11 @@ from mmfeat_cli.compare.board import show_cells
 from mmfeat_cli.messages import show_messages, without_folds
 from mmfeat_cli.options import (
     SPEED,
+    ExcludeLabels,
     Features,
     ForRowsOption,
     MaxMemoryOption,
+    MinPositives,
     QuietOption,
     RayAddress,
     Split,
@@ -53,6 +55,8 @@ def compare(
     engine: Annotated[str | None, fast("engine", "Who fits", choices=ENGINES)] = None,
     ray_address: RayAddress = None,
     budget: Annotated[str | None, fast("budget", "Stop in time: 90s, 10m or 1.5h")] = None,
+    exclude_labels: ExcludeLabels = None,
+    min_positives: MinPositives = None,
     max_memory: MaxMemoryOption = None,
     for_rows: ForRowsOption = None,
     track: TrackOption = None,
@@ -87,6 +91,8 @@ def compare(
         show=lambda n_cells, target: show_cells(n_cells, objective=target, quiet=quiet),
         folds=folds,
         seed=seed,
+        exclude_labels=names(exclude_labels) or None,
+        min_positives=min_positives,
         max_memory=max_memory,
     )
     for entry in board.entries:

@@ -10,8 +10,10 @@ import typer
 from mmfeat.config import FitSettings
 from mmfeat_cli.messages import note, show_messages
 from mmfeat_cli.options import (
+    ExcludeLabels,
     Features,
     MaxMemoryOption,
+    MinPositives,
     Pairs,
     QuietOption,
     Split,
@@ -38,6 +40,8 @@ def fit(
     recipe: Annotated[
         str | None, typer.Option("--recipe", help="See `mmfeat list recipes`.")
     ] = None,
+    exclude_labels: ExcludeLabels = None,
+    min_positives: MinPositives = None,
     max_memory: MaxMemoryOption = None,
     name: Annotated[str | None, typer.Option("--name", help="Name of the run.")] = None,
     track: TrackOption = None,
@@ -63,6 +67,8 @@ def fit(
         loss=loss,
         folds=folds,
         seed=seed,
+        exclude_labels=names(exclude_labels) or None,
+        min_positives=min_positives,
         max_memory=max_memory,
     )
     metrics = run.metrics

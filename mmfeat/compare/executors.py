@@ -15,7 +15,7 @@ from mmfeat.compare.cells import Event, run_cell
 from mmfeat.core.parallel import end_with_parent, spawning
 from mmfeat.core.workspace import Workspace
 from mmfeat.errors import FitError
-from mmfeat.fit.training_data import Stores, load_training
+from mmfeat.fit.training_data import Stores
 from mmfeat.runs.config import RunConfig
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class SerialExecutor:
         report: Callable[[Event], None],
     ) -> None:
         self._workspace, self._objective, self._report = workspace, objective, report
-        self._training = load_training(workspace, *stores)
+        self._training = stores.load(workspace)
         self._next: tuple[RunConfig, float] | None = None
 
     @property
@@ -139,7 +139,7 @@ def make_local(
     if jobs <= 1:
         yield SerialExecutor(workspace, stores, objective=objective, report=report)
         return
-    load_training(workspace, *stores)  # raises an error in the stores before any process starts
+    stores.load(workspace)  # raises an error in the stores before any process starts
     members: list[tuple[SpawnProcess, Connection]] = []
     try:
         with spawning() as context, _threads(max(1, n_cores // jobs)):
@@ -168,7 +168,7 @@ def _work(
     """Run cells received from the connection and send events, until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process decides
     end_with_parent()
-    training = load_training(workspace, *stores)
+    training = stores.load(workspace)
     while True:
         try:
             cell, deadline = connection.recv()

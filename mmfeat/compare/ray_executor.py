@@ -16,7 +16,7 @@ from ray.exceptions import RayError
 from mmfeat.compare.cells import Event, run_cell
 from mmfeat.core.cluster import join_cluster, plain_errors
 from mmfeat.core.workspace import Workspace
-from mmfeat.fit.training_data import Stores, Training, load_training
+from mmfeat.fit.training_data import Stores, Training
 from mmfeat.runs.config import RunConfig
 
 log = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ def make_tasks(
 
     There are no events before a cell ends, so `report` is not called.
     """
-    training = load_training(workspace, *stores)
+    training = stores.load(workspace)
     join_cluster(address)
     n_cpus = max(int(ray.cluster_resources().get("CPU", 1)), 1)
     if jobs > n_cpus:

@@ -14,6 +14,7 @@ from mmfeat.core.plugins import Plugin, resolve
 from mmfeat.core.workspace import Workspace
 from mmfeat.decide.thresholds.choose import method_of
 from mmfeat.errors import ConfigError
+from mmfeat.fit.training_data import Stores
 from mmfeat.runs.config import RunConfig
 from mmfeat.runs.run import Run
 
@@ -58,7 +59,7 @@ def run_cells(
     left_out: list[tuple[RunConfig, str]] = []
     if not cells:
         return Outcome(runs=(), left_out=())
-    stores = (cells[0].split, cells[0].features, cells[0].max_memory)
+    stores = Stores.of(cells[0])
     make_executor = resolve(engine, ENGINES, "engine")
     with make_executor(
         workspace, stores, objective=objective, jobs=jobs, report=report, address=ray_address

@@ -18,7 +18,7 @@ from mmfeat.errors import ConfigError
 from mmfeat.fit.heads.space import setting_of
 from mmfeat.fit.options import FitOptions
 from mmfeat.fit.plan import plan_run
-from mmfeat.fit.training_data import load_training
+from mmfeat.fit.training_data import Stores
 from mmfeat.runs.listing import find_run
 from mmfeat.runs.run import Run
 
@@ -117,7 +117,7 @@ def search(
         objective=objective or project.thresholds.objective,
         fixed=fixed,
     )
-    training = load_training(space, start.split, start.features, start.max_memory)
+    training = Stores.of(start).load(space)
     found = run_trials(
         space, plan, training, trials=trials, name=name, timeout=timeout, stopped=stopped
     )

@@ -14,7 +14,7 @@ from mmfeat.fit.heads.space import setting_of
 from mmfeat.fit.options import FitOptions
 from mmfeat.fit.plan import plan_run
 from mmfeat.fit.run_fit import fit_run
-from mmfeat.fit.training_data import load_training
+from mmfeat.fit.training_data import Stores
 from mmfeat.runs.run import Run
 
 log = logging.getLogger(__name__)
@@ -51,8 +51,8 @@ def fit(
     on_fit
         Called as ``on_fit(done, total)`` after each fitted head.
     options
-        `head`, `fusion`, `loss`, `folds`, `seed`, `max_memory`: see `mmfeat.config.FitSettings`,
-        which has the defaults.
+        `head`, `fusion`, `loss`, `folds`, `seed`, `max_memory`, `exclude_labels`,
+        `min_positives`: see `mmfeat.config.FitSettings`, which has the defaults.
 
     Raises
     ------
@@ -71,5 +71,5 @@ def fit(
     )
     if options.get("loss") is not None and config.loss is None:
         log.warning("%s has no loss to choose; the loss %s is ignored", config.head, fitting.loss)
-    training = load_training(space, config.split, config.features, config.max_memory)
+    training = Stores.of(config).load(space)
     return fit_run(space, config, training, name=name, on_fit=on_fit)

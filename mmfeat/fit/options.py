@@ -5,6 +5,7 @@ A test holds them to `mmfeat.config`, which has their defaults.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypedDict
 
 
@@ -14,6 +15,8 @@ class FoldOptions(TypedDict, total=False):
     folds: int | None
     seed: int | None
     max_memory: str | None
+    exclude_labels: Sequence[str] | None
+    min_positives: int | None
 
 
 class FitOptions(FoldOptions, total=False):

@@ -8,7 +8,7 @@ from mmfeat.config import FitSettings
 from mmfeat.core.memory import bytes_of
 from mmfeat.core.plugins import check_name
 from mmfeat.core.workspace import Workspace
-from mmfeat.fit.models.model import model_class
+from mmfeat.fit.models.model import MODELS, model_class
 from mmfeat.fit.recipes import RECIPES
 from mmfeat.runs.config import FeatureSets, RunConfig
 
@@ -36,4 +36,11 @@ def plan_run(
     config = model_class(options.head, options.fusion).plan(
         options, features=features, settings={**chosen, **(settings or {})}, workspace=workspace
     )
-    return replace(config, max_memory=max_memory)
+    if config.head in MODELS:  # an ensemble has the labels of its runs
+        return replace(config, max_memory=max_memory)
+    return replace(
+        config,
+        max_memory=max_memory,
+        exclude_labels=tuple(sorted(set(options.exclude_labels))),
+        min_positives=options.min_positives,
+    )

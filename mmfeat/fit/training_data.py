@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from typing import Any, cast
 
 import numpy as np
 
@@ -15,9 +16,28 @@ from mmfeat.errors import FitError
 from mmfeat.runs.config import RunConfig
 from mmfeat.runs.folds import load_folds, make_folds, save_folds
 from mmfeat.store import StoredFeatures, open_features, read_features, read_provenance
-from mmfeat.types import Features, IntArray, Targets
+from mmfeat.types import BoolArray, Features, IntArray, Targets
 
-Stores = tuple[str, tuple[str, ...], int | None]  # split, feature sets, memory: what is loaded
+
+@dataclass(frozen=True, kw_only=True)
+class Stores:
+    """What a fit reads: the stores of a split, how, and which of its labels."""
+
+    split: str
+    features: tuple[str, ...] = ()
+    max_memory: int | None = None
+    exclude_labels: tuple[str, ...] = ()
+    min_positives: int = 0
+
+    @classmethod
+    def of(cls, config: RunConfig) -> Stores:
+        """What a run reads."""
+        return cls(**{field.name: getattr(config, field.name) for field in fields(cls)})
+
+    def load(self, workspace: Workspace) -> Training:
+        """Read them, see `load_training`."""
+        return load_training(workspace, **vars(self))
+
 
 # Libraries take some 700 MiB of --max-memory. Rows that are read slice by slice take a quarter.
 # Features of at most a twentieth are read at once: a fit makes up to two float32 copies of them.
@@ -37,12 +57,19 @@ class Training:
 
 
 def load_training(
-    workspace: Workspace, split: str, features: Sequence[str] = (), max_memory: int | None = None
+    workspace: Workspace,
+    split: str,
+    features: Sequence[str] = (),
+    max_memory: int | None = None,
+    *,
+    exclude_labels: Sequence[str] = (),
+    min_positives: int = 0,
 ) -> Training:
     """Read the stores of `split`; raise `FitError` where they have no labels to learn.
 
     With `max_memory`, in bytes, features that a fit would not hold in it stay in their files and
-    are read slice by slice.
+    are read slice by slice. Labels that are excluded, or have fewer than `min_positives` rows,
+    are left out.
     """
     paths = workspace.stores(split, tuple(features))
     if max_memory is None:
@@ -58,14 +85,50 @@ def load_training(
             f"{paths[0]} was made from a table without labels",
             "fit a split that has them, or name the column with `mmfeat extract --label-col`",
         )
+    left_out = _left_out(joined.labels, joined.targets, exclude_labels, min_positives)
+    if left_out.any():
+        joined = joined.with_labels(np.flatnonzero(~left_out))
     origins = [read_provenance(path) for path in paths]
     digests = [origin["digest"] for origin in origins]
     return Training(
         features=joined,
-        targets=joined.targets,
+        targets=cast("Targets", joined.targets),
         digest=hashlib.sha256(" ".join(digests).encode()).hexdigest(),
         provenance=origins,
     )
+
+
+def _left_out(
+    labels: Sequence[str], targets: Targets, excluded: Sequence[str], min_positives: int
+) -> BoolArray:
+    """Say for each label, (k,), whether it is left out; raise `FitError` where none stays."""
+    for name in excluded:
+        if name not in labels:
+            folded = {label.casefold(): label for label in labels}
+            near = get_close_matches(name.casefold(), folded, n=1)
+            raise FitError(
+                "labels that are excluded are labels of the table",
+                f"{name!r} is none of the {len(labels)}",
+                f"did you mean {folded[near[0]]!r}?" if near else "see `mmfeat check TABLE`",
+            )
+    rare = targets.sum(axis=0) < min_positives
+    left_out: BoolArray = rare | np.isin(labels, excluded)
+    if left_out.all():
+        raise FitError(
+            "a fit needs labels",
+            f"all {len(labels)} are left out",
+            "exclude fewer labels, or lower --min-positives",
+        )
+    if left_out.any():
+        log.info(
+            "%d of %d labels are left out: %d excluded, %d with fewer than %d positives",
+            left_out.sum(),
+            len(labels),
+            len(excluded),
+            rare.sum(),
+            min_positives,
+        )
+    return left_out
 
 
 def shared_folds(workspace: Workspace, config: RunConfig, training: Training) -> IntArray:

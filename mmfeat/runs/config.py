@@ -22,12 +22,15 @@ class RunConfig:
     seed: int
     settings: dict[str, str] = field(default_factory=dict)  # of --set
     max_memory: int | None = None  # bytes that a fit may take; None: as many as it needs
+    exclude_labels: tuple[str, ...] = ()
+    min_positives: int = 0  # of a label that is fitted
 
     def name(self, digest: str) -> str:
         """The run's name unless the user gives one: what it is, and a hash of all of it."""
         document = asdict(self)
-        if self.max_memory is None:
-            del document["max_memory"]
+        for name in ("max_memory", "exclude_labels", "min_positives"):
+            if not document[name]:  # runs from before there was such a setting keep their names
+                del document[name]
         text = json.dumps([document, digest], sort_keys=True)
         parts = [self.head, self.fusion, self.loss, hashlib.sha256(text.encode()).hexdigest()[:8]]
         return "-".join(part for part in parts if part)

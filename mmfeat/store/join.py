@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -14,7 +14,7 @@ import numpy as np
 from mmfeat.errors import StoreError
 from mmfeat.store.layout import in_order
 from mmfeat.store.reader import FeatureStore
-from mmfeat.types import Embeddings, Features, FloatArray, Targets
+from mmfeat.types import Embeddings, Features, FloatArray, IntArray, Targets
 
 
 def read_features(paths: Sequence[Path]) -> Features:
@@ -42,6 +42,7 @@ class StoredFeatures:
     targets: Targets | None
     labels: tuple[str, ...]
     prompts: tuple[FloatArray, ...]
+    kept: tuple[int, ...] | None = None  # which labels of the stores; None: all
 
     def __enter__(self) -> Self:
         return self
@@ -53,7 +54,7 @@ class StoredFeatures:
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process opens the same files."""
         paths = [store.path.resolve() for store in self.stores]
-        return partial(open_features, memory=self.memory), (paths,)
+        return partial(_open_kept, memory=self.memory, kept=self.kept), (paths,)
 
     @property
     def n_rows(self) -> int:
@@ -65,6 +66,16 @@ class StoredFeatures:
         """What the embeddings take where they are stored."""
         width = sum(sum(store.widths.values()) for store in self.stores)
         return self.n_rows * width * max(np.dtype(store.dtype).itemsize for store in self.stores)
+
+    def with_labels(self, kept: IntArray) -> StoredFeatures:
+        """Give the same rows with some of their labels, (j,) by place."""
+        return replace(
+            self,
+            targets=None if self.targets is None else self.targets[:, kept],
+            labels=tuple(self.labels[at] for at in kept),
+            prompts=tuple(array[kept] for array in self.prompts),
+            kept=tuple(kept.tolist()),
+        )
 
     def part(self, rows: slice) -> Features:
         """Read consecutive rows."""
@@ -107,6 +118,13 @@ def open_features(paths: Sequence[Path], *, memory: int = 1 << 28) -> StoredFeat
         labels=joined.labels,
         prompts=joined.prompts,
     )
+
+
+def _open_kept(
+    paths: Sequence[Path], *, memory: int, kept: tuple[int, ...] | None
+) -> StoredFeatures:
+    opened = open_features(paths, memory=memory)
+    return opened if kept is None else opened.with_labels(np.array(kept, np.int64))
 
 
 def _join(parts: Sequence[Features], paths: Sequence[Path]) -> Features:

@@ -115,6 +115,8 @@ class Ensemble:
             folds=configs[0].folds,
             seed=configs[0].seed,
             settings=dict(settings),
+            exclude_labels=configs[0].exclude_labels,
+            min_positives=configs[0].min_positives,
         )
 
     @classmethod
