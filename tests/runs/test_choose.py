@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,14 @@ def test_comparisons_of_one_question_add_up_and_of_others_stay_apart(workspace: 
     assert find_run(workspace, None, objective="macro-f1").name == "good"
     assert find_run(workspace, None, objective="micro-f1").name == "poor"
     assert len(list(workspace.comparisons.glob("*.csv"))) == 2
+
+
+def test_two_comparisons_at_once_both_count(workspace: Workspace) -> None:
+    runs = made(workspace, "good", "fair", "poor")
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda run: keep_leaderboard(workspace, [run], objective="macro-f1"), runs))
+    (kept,) = read_comparisons(workspace)
+    assert (kept.runs, kept.number) == (("good", "fair", "poor"), 3)
 
 
 def test_runs_that_were_removed_or_damaged_are_not_added(
