@@ -89,9 +89,11 @@ def make_plan(
         flag, choices = f"--{name.replace('_', '-')}", choices_of(ExtractSettings, name)
         check_choice(flag, getattr(settings, name), choices)
     for name, value, least in (
+        ("--batch-size", settings.batch_size, 0),
         ("--shard-rows", settings.shard_rows, 1),
         ("--rows-per-file", settings.rows_per_file, 0),
         ("--max-pixels", settings.max_pixels, 1),
+        ("--actors", settings.actors, 0),
     ):
         if value < least:
             raise ExtractError(

@@ -130,6 +130,16 @@ def test_an_empty_separator_and_a_negative_seed_are_refused(mmfeat: Mmfeat, proj
     assert "seed" in error_line(mmfeat, "fit")
 
 
+@pytest.mark.parametrize("key", ["batch_size", "shard_rows", "max_pixels", "actors", "workers"])
+def test_numbers_of_the_settings_are_checked_as_flags_are(
+    mmfeat: Mmfeat, project: Path, key: str
+) -> None:
+    Path("mmfeat.toml").write_text(f'[extract]\nmodel = "tiny-demo"\n{key} = -2\n')
+    Path("few.csv").write_text("ImageID,Caption\na,b\n")
+    line = error_line(mmfeat, "extract", "few.csv", "--modalities", "text")
+    assert f"--{key.replace('_', '-')}" in line and "-2" in line
+
+
 def test_texts_that_are_not_utf8_are_refused(mmfeat: Mmfeat, project: Path) -> None:
     np.save("text.npy", np.ones((240, 4), np.float16))
     importing = ("import", "train.csv", "--text", "text.npy", "--split", "new")
