@@ -152,7 +152,7 @@ def main() -> None:
         make_run(Path(name), arguments.rows, arguments.labels)
         table = compare(Path(name), arguments.only.split(","), checkouts, arguments.repeats)
     write_section(
-        "many_labels",
+        f"many_labels_{arguments.rows}x{arguments.labels}",
         f"## Many labels: {arguments.rows:,} rows × {arguments.labels:,}\n\n"
         f"The median of {arguments.repeats} runs of each command.\n\n{table}\n\n{machine()}",
     )
