@@ -14,7 +14,7 @@ import re
 import shutil
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -187,11 +187,19 @@ def finish(path: Path) -> None:
     new, folder = _new(path), _folder(path)
     if (new / INDEX).is_file():
         folder.mkdir(exist_ok=True)
-        (folder / INDEX).unlink(missing_ok=True)
         n_files = len(_read_index(new / INDEX)["files"])
         names = [file_name(number) for number in range(n_files)]
-        for old in folder.iterdir():
-            if FILE_NAME.fullmatch(old.name) and old.name not in names:
+        earlier = [old for old in folder.iterdir() if FILE_NAME.fullmatch(old.name)]
+        others = {old.name for old in earlier if not _is_part(old)}
+        if taken := sorted(others & set(names)):
+            raise StoreError(
+                "a file of a store of many takes the place of no other store",
+                f"{folder / taken[0]} is a store by itself",
+                "move it away, or choose another --split or --out",
+            )
+        (folder / INDEX).unlink(missing_ok=True)
+        for old in earlier:
+            if old.name not in {*names, *others}:
                 old.unlink()
         for name in names:
             if (new / name).exists():
@@ -200,6 +208,15 @@ def finish(path: Path) -> None:
         (new / INDEX).replace(folder / INDEX)
         sync(folder)
     shutil.rmtree(new, ignore_errors=True)
+
+
+def _is_part(path: Path) -> bool:
+    """Whether a file is one of many of a store."""
+    try:
+        with closing(StoreFile(path, strict=False)) as file:
+            return "part" in file.provenance
+    except StoreError:
+        return False
 
 
 def _folder(path: Path) -> Path:

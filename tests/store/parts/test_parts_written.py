@@ -164,10 +164,25 @@ def test_a_feature_set_in_the_folder_is_left_alone(tmp_path: Path, table: Table)
     assert verify_store(tmp_path / "b.h5") == [] == verify_store(tmp_path / "b" / "test.h5")
 
 
+@pytest.mark.parametrize("number", [1, 7])
+def test_a_store_with_the_name_of_a_file_is_kept(tmp_path: Path, table: Table, number: int) -> None:
+    """`features/b/00007.h5` may be the split `00007` of the feature set `b`."""
+    other = tmp_path / "b" / f"{number:05d}.h5"
+    shutil.copy(tmp_path / "a.h5", other)
+    (tmp_path / "b" / INDEX).unlink()
+    if number == 1:
+        with pytest.raises(StoreError, match=r"00001\.h5 is a store by itself"):
+            extract(table, tmp_path, tmp_path / "b.h5", settings=CUT)
+    else:
+        extract(table, tmp_path, tmp_path / "b.h5", settings=CUT)
+        assert verify_store(tmp_path / "b.h5") == []
+    assert other.read_bytes() == (tmp_path / "a.h5").read_bytes()
+
+
 def test_what_is_ready_replaces_files_of_another_number(tmp_path: Path, table: Table) -> None:
     shutil.move(tmp_path / "b", tmp_path / "c.h5.new")
     (tmp_path / "c").mkdir()
-    (tmp_path / "c" / "00009.h5").touch()
+    shutil.copy(tmp_path / "c.h5.new" / "00001.h5", tmp_path / "c" / "00009.h5")
     finish(tmp_path / "c.h5")
     assert verify_store(tmp_path / "c.h5") == [] and len(contents(tmp_path / "c")) == 4
     shutil.copytree(tmp_path / "c", tmp_path / "c.h5.new")
