@@ -120,10 +120,7 @@ class Prompts:
 
 
 class FeatureRows(Protocol):
-    """Cached embeddings of one split, in memory (`Features`) or left in their files.
-
-    The embeddings are read by `part` alone; see `Features` for everything else.
-    """
+    """`Features` in memory, or embeddings left in their files, which `part` alone reads."""
 
     @property
     def ids(self) -> tuple[str, ...]: ...
@@ -138,14 +135,13 @@ class FeatureRows(Protocol):
     def prompts(self) -> tuple[FloatArray, ...]: ...
 
     @property
+    def groups(self) -> IntArray | None: ...
+
+    @property
     def n_rows(self) -> int: ...
 
     def part(self, rows: slice) -> Features:
         """Give consecutive rows, in memory."""
-        ...
-
-    def with_labels(self, kept: IntArray) -> FeatureRows:
-        """Give the same rows with some of their labels, (j,) by place."""
         ...
 
 
@@ -163,6 +159,9 @@ class Features:
     prompts
         One vector of length 1 per label, (k, d), per feature set that was joined; empty where
         one of them has no label prompts.
+    groups
+        Of shape (n,): related rows have the same number, and stay in one fold; None where every
+        row is on its own.
     """
 
     ids: tuple[str, ...]
@@ -170,6 +169,7 @@ class Features:
     targets: Targets | None
     labels: tuple[str, ...]
     prompts: tuple[FloatArray, ...] = ()
+    groups: IntArray | None = None
 
     @property
     def n_rows(self) -> int:
@@ -186,6 +186,7 @@ class Features:
                 for modality, parts in self.embeddings.items()
             },
             targets=None if self.targets is None else self.targets[rows],
+            groups=None if self.groups is None else self.groups[rows],
         )
 
     def with_labels(self, kept: IntArray) -> Features:
@@ -207,6 +208,7 @@ class Features:
                 for modality, parts in self.embeddings.items()
             },
             targets=None if self.targets is None else self.targets[rows],
+            groups=None if self.groups is None else self.groups[rows],
         )
 
 
@@ -280,10 +282,8 @@ class OutOfFold:
 
     Attributes
     ----------
-    ids, labels
-        Names of the rows and of the columns.
-    probabilities
-        Of shape (n, k), float32 in [0, 1].
+    ids, labels, probabilities
+        As in `Predictions`.
     targets
         Of shape (n, k), 0 or 1.
     folds

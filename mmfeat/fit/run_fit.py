@@ -193,7 +193,12 @@ def _out_of_fold(
             "lower the learning rate or the decay, and look at the features' scale",
         )
     return OutOfFold(
-        ids=features.ids, labels=features.labels, probabilities=oof, targets=targets, folds=folds
+        ids=features.ids,
+        labels=features.labels,
+        probabilities=oof,
+        targets=targets,
+        folds=folds,
+        groups=features.groups,
     )
 
 

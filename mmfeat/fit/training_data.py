@@ -135,11 +135,19 @@ def shared_folds(workspace: Workspace, config: RunConfig, training: Training) ->
     """The folds of this table, number and seed: one file for all runs."""
     table = hashlib.sha256("\n".join(training.features.ids).encode())
     table.update(np.ascontiguousarray(training.targets).tobytes())
+    groups = training.features.groups
+    if groups is not None:
+        table.update(np.ascontiguousarray(groups).tobytes())
+        log.info(
+            "%d rows are of %d pictures: rows of one picture are in one fold",
+            len(groups),
+            len(np.unique(groups)),
+        )
     name = f"{table.hexdigest()[:16]}-k{config.folds}-s{config.seed}.json"
     path = workspace.folds / name
     if path.exists():
         return load_folds(path)
-    folds = make_folds(training.targets, n_folds=config.folds, seed=config.seed)
+    folds = make_folds(training.targets, n_folds=config.folds, seed=config.seed, groups=groups)
     save_folds(path, folds)
     return folds
 

@@ -26,17 +26,26 @@ from mmfeat.types import Embeddings, FeatureRows, IntArray, Targets
 READ_ROWS = 8192  # that are read at a time, which bounds the memory
 
 
-def make_folds(targets: Targets, *, n_folds: int, seed: int) -> IntArray:
+def make_folds(
+    targets: Targets, *, n_folds: int, seed: int, groups: IntArray | None = None
+) -> IntArray:
     """Assign each row of `targets`, (n, k) of 0 and 1, to a fold: (n,) int64 in [0, n_folds).
 
-    The same targets, number and seed give the same folds. Every fold gets a positive of every
-    class that has at least `n_folds`, unless rows with several labels make that impossible.
+    Rows of one of the `groups`, (n,), stay together: a group counts as one row that has the
+    labels of all of its rows. The same targets, number and seed give the same folds. Every fold
+    gets a positive of every class that has at least `n_folds`, unless rows with several labels
+    make that impossible.
     Raises `FitError` for fewer rows than folds, or fewer than two folds.
     """
+    if groups is not None:
+        _, first, member = np.unique(groups, return_index=True, return_inverse=True)
+        joined = np.zeros((len(first), targets.shape[1]), np.uint8)
+        np.maximum.at(joined, member, targets)
+        return make_folds(joined, n_folds=n_folds, seed=seed)[member]
     n_rows = len(targets)
     if not 2 <= n_folds <= n_rows:
         raise FitError(
-            "cross-validation needs at least 2 folds and a row for each",
+            "cross-validation needs at least 2 folds and a row, or a group of rows, for each",
             f"{n_folds} folds of {n_rows} rows were asked for",
             "choose another number of --folds, or give more rows",
         )

@@ -42,6 +42,7 @@ class StoredFeatures:
     targets: Targets | None
     labels: tuple[str, ...]
     prompts: tuple[FloatArray, ...]
+    groups: IntArray | None = None
     kept: tuple[int, ...] | None = None  # which labels of the stores; None: all
 
     def __enter__(self) -> Self:
@@ -88,6 +89,7 @@ class StoredFeatures:
             targets=None if self.targets is None else self.targets[rows],
             labels=self.labels,
             prompts=self.prompts,
+            groups=None if self.groups is None else self.groups[rows],
         )
 
 
@@ -117,6 +119,7 @@ def open_features(paths: Sequence[Path], *, memory: int = 1 << 28) -> StoredFeat
         targets=joined.targets,
         labels=joined.labels,
         prompts=joined.prompts,
+        groups=joined.groups,
     )
 
 
@@ -138,6 +141,7 @@ def _join(parts: Sequence[Features], paths: Sequence[Path]) -> Features:
         embeddings=_side_by_side(part.embeddings for part in aligned),
         targets=labelled.targets,
         labels=labelled.labels,
+        groups=first.groups,
         prompts=tuple(array for part in aligned for array in part.prompts)
         if all(part.prompts for part in aligned)
         else (),

@@ -12,6 +12,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from mmfeat.core.unique import group_repeats
 from mmfeat.errors import StoreError
 from mmfeat.store.hdf5.file import ALL, StoreFile
 from mmfeat.store.hdf5.guard import plain_errors
@@ -246,10 +247,7 @@ class FeatureStore:
         return sorted(set().union(*(file.differing for file in self._files)))
 
     def features(self, *, embeddings: bool = True, beside: Features | None = None) -> Features:
-        """Read everything that stage two needs, embeddings as stored, or all but them.
-
-        The ids are those of `beside`, not a second copy, where they are the same.
-        """
+        """Read all that stage two needs, with or without embeddings; ids of `beside` if equal."""
         prompts, wanted = self.prompts, self.modalities if embeddings else ()
         return Features(
             ids=beside.ids if beside is not None and self._has_ids(beside.ids) else self.ids,
@@ -257,6 +255,7 @@ class FeatureStore:
             targets=self.targets,
             labels=self.labels,
             prompts=() if prompts is None else (prompts.mean(self.labels),),
+            groups=group_repeats(self.image_paths),
         )
 
     def blocks(self, *, block_rows: int = BLOCK_ROWS) -> Iterator[Block]:

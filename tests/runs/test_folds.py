@@ -10,8 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mmfeat.config import DataSettings, FitSettings
+from mmfeat.core.workspace import Workspace
 from mmfeat.errors import FitError, RunError
+from mmfeat.extract.importing import store_embeddings
+from mmfeat.fit.plan import plan_run
+from mmfeat.fit.run_fit import fit_run
+from mmfeat.fit.training_data import load_training
 from mmfeat.runs.folds import count_leaks, load_folds, make_folds, save_folds
+from mmfeat.tables import read_table
 from mmfeat.types import Features
 
 
@@ -107,3 +114,41 @@ def test_rows_without_an_embedding_are_no_twins() -> None:
         ids=tuple("abcdef"), embeddings={"text": (values,)}, targets=None, labels=()
     )
     assert count_leaks(features, np.array([0, 1, 0, 1, 0, 1])) == 0
+
+
+@pytest.mark.parametrize("n_folds", [2, 5])
+def test_rows_of_a_group_stay_together(n_folds: int) -> None:
+    rng = np.random.default_rng(0)
+    groups = rng.integers(0, 40, 200)
+    targets = (rng.random((200, 4)) < 0.3).astype(np.uint8)
+    folds = make_folds(targets, n_folds=n_folds, seed=1, groups=groups)
+    assert all(len(set(folds[groups == group])) == 1 for group in np.unique(groups))
+    assert set(folds) == set(range(n_folds))
+    for fold in range(n_folds):
+        assert (targets[folds == fold].sum(axis=0) > 0).all()
+    alone = make_folds(targets, n_folds=n_folds, seed=1, groups=np.arange(200))
+    np.testing.assert_array_equal(alone, make_folds(targets, n_folds=n_folds, seed=1))
+    with pytest.raises(FitError, match="a group of rows"):
+        make_folds(targets, n_folds=41, seed=1, groups=groups)
+
+
+def test_rows_of_one_picture_are_fitted_in_one_fold(
+    workspace: Workspace, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Five captions for each picture, as in Flickr8k."""
+    caplog.set_level("INFO")
+    rng = np.random.default_rng(0)
+    lines = [f"{row},{row // 5}.jpg,l{row // 5 % 2},words {row}" for row in range(60)]
+    path = workspace.root / "captions.csv"
+    path.write_text("\n".join(["ImageID,file,Labels,Caption", *lines]) + "\n")
+    np.save(workspace.root / "e.npy", rng.normal(size=(60, 4)).astype(np.float32))
+    table = read_table(path, data=DataSettings(image_col="file"))
+    arrays = {"text": workspace.root / "e.npy"}
+    store_embeddings(table, arrays, out=workspace.store("five"), encoder_name="x")
+    config = plan_run(FitSettings(split="five", head="knn", fusion="text", folds=3))
+    run = fit_run(workspace, config, load_training(workspace, "five"))
+    assert "60 rows are of 12 pictures: rows of one picture are in one fold" in caplog.messages
+    assert run.oof.groups is not None
+    for picture in range(12):
+        assert len(set(run.oof.folds[5 * picture : 5 * picture + 5])) == 1
+        assert len(set(run.oof.groups[5 * picture : 5 * picture + 5])) == 1
