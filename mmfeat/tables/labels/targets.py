@@ -10,7 +10,7 @@ from mmfeat.errors import TableError
 from mmfeat.types import Targets
 
 MAX_LABELS = 20_000
-FREE_LABELS = 1_000  # that any table may have; more of them are shared by rows
+FREE_LABELS = 2_000  # that any table may have; more of them are shared by rows
 
 
 def check_number(n_labels: int, n_rows: int, column: str, source: str) -> None:
