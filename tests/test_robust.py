@@ -24,7 +24,7 @@ from mmfeat.fit.plan import plan_run
 from mmfeat.fit.run_fit import fit_run
 from mmfeat.fit.training_data import Training
 from mmfeat.types import Features
-from tests.support.toy import features_of
+from tests.support.stage_one.toy import features_of
 
 N_ROWS, WIDTH, N_LABELS = 40, 6, 3
 QUICK = {

@@ -1,20 +1,141 @@
-"""Images that were changed after they were encoded, under the same name.
+"""What of a store is still that of a table and its pictures.
 
-A store contains no times, because the same input must give the same bytes. But the file of the
-embeddings has a modification time, and an image with a later one may have changed. A copy of a
-store is newer than the original, and copied images look changed. So for a finished store this is a
-warning; a shard is made again, which takes time but is never wrong.
+Captions are matched by their text and pictures by path. A picture is the same if its file is older
+than the store and lies where the store's pictures lay; if not, its bytes must have the digest that
+the store keeps. A store contains no times, because the same input must give the same bytes; the
+file that holds it has one, and an image with a later one may have changed. A shard of an
+interrupted extraction is made again then, which takes time but is never wrong.
 """
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mmfeat.core.files import write_text
+from mmfeat.errors import StoreError
+from mmfeat.extract.guard import Refusal
 from mmfeat.extract.plan import Plan
-from mmfeat.store.layout import Status
+from mmfeat.store.layout import DIGEST_BYTES, Status
+from mmfeat.store.reader import FeatureStore
+from mmfeat.types import BoolArray, IntArray
+
+FILES_AT_ONCE = 64  # that are read to compare them
+KEPT = 0.5  # of the embeddings of a store, that an update keeps at least
+
+Matches = dict[str, IntArray]  # per modality (n,): the row of the store with the same input, or -1
+
+
+def match_rows(plan: Plan, store: FeatureStore) -> Matches:
+    """Find for every row of the plan the row of a store that has its embeddings already."""
+    return {
+        modality: np.full(plan.table.n_rows, -1)
+        if modality not in store.modalities
+        else _match_pictures(plan, store)
+        if modality == "image"
+        else _match_captions(plan, store)
+        for modality in plan.modalities
+    }
+
+
+def is_current(plan: Plan, store: FeatureStore, matches: Matches) -> bool:
+    """Whether nothing is to be done: the same table and pictures, and none that was missing."""
+    told = {name: value for name, value in store.provenance.items() if name != "prompts"}
+    if told != plan.provenance:
+        return False
+    for modality, rows in matches.items():
+        status = store.status(modality)
+        if ((rows < 0) & (status == Status.OK)).any():
+            return False
+        if modality == "image" and mended_rows(plan, status, store.last_written, start=0):
+            return False
+    return True
+
+
+def check_kept(plan: Plan, store: FeatureStore, matches: Matches) -> None:
+    """Raise `StoreError` where a store would lose most of its embeddings, as by a mistake."""
+    for modality in store.modalities:
+        n_stored = int((store.status(modality) == Status.OK).sum())
+        n_kept = len(np.unique(matches[modality][matches[modality] >= 0]))
+        n_distinct = len(set(inputs_of(modality, store.image_paths, store.captions)))
+        if n_kept < KEPT * min(n_stored, n_distinct):
+            raise StoreError(
+                "a store is brought up to date by a table that has most of its rows and pictures",
+                f"of {n_stored} {modality} embeddings of {store.path}, {n_kept} are of"
+                f" {plan.table.source} with the images of {plan.images}",
+                "choose another --split or --features, check --images, or remove the store",
+            )
+
+
+def _match_captions(plan: Plan, store: FeatureStore) -> IntArray:
+    status = store.status("text")
+    usable = (status == Status.OK) | (status == Status.EMPTY)
+    return _rows_of(plan.table.captions or (), store.captions or (), usable)
+
+
+def _match_pictures(plan: Plan, store: FeatureStore) -> IntArray:
+    paths = plan.table.image_paths
+    rows = _rows_of(paths, store.image_paths, store.status("image") == Status.OK)
+    row_of = dict(zip(paths, rows.tolist(), strict=True))
+    changed = _changed_pictures(plan, store, {p: row for p, row in row_of.items() if row >= 0})
+    if changed:
+        rows[np.fromiter((path in changed for path in paths), bool, len(paths))] = -1
+    return rows
+
+
+def _rows_of(texts: Sequence[str], stored: Sequence[str], usable: BoolArray) -> IntArray:
+    """The first usable row of the store with each text, (n,); -1 where there is none."""
+    first: dict[str, int] = {}
+    for row in np.flatnonzero(usable).tolist():
+        first.setdefault(stored[row], row)
+    return np.fromiter((first.get(text, -1) for text in texts), np.int64, len(texts))
+
+
+def _changed_pictures(plan: Plan, store: FeatureStore, row_of: Mapping[str, int]) -> set[str]:
+    """The paths whose files are not those of the store any more."""
+    written = store.last_written.stat().st_mtime_ns
+    is_same_place = _place_file(store.path).is_file() and _place_file(store.path).read_text(
+        encoding="utf-8", errors="replace"
+    ) == str(plan.images)
+    doubtful = [path for path in row_of if not is_same_place or plan.images.written(path) > written]
+    if not doubtful:
+        return set()
+    noted = "image/digests"
+    digests = store.numbers(noted) if noted in store else None
+    changed: set[str] = set()
+    for start in range(0, len(doubtful), FILES_AT_ONCE):
+        names = doubtful[start : start + FILES_AT_ONCE]
+        for name, content in zip(names, plan.images.read(names), strict=True):
+            if isinstance(content, Refusal) or digests is None:
+                changed.add(name)
+                continue
+            found = hashlib.sha256(content).digest()[:DIGEST_BYTES]
+            if found != digests[row_of[name]].tobytes():
+                changed.add(name)
+    return changed
+
+
+def note_place(plan: Plan, out: Path) -> None:
+    """Note beside a store, which knows nothing of machines, where its pictures lie."""
+    if "image" in plan.modalities:
+        path = _place_file(out)
+        if not path.is_file() or path.read_text(encoding="utf-8") != str(plan.images):
+            write_text(path, str(plan.images))
+
+
+def _place_file(out: Path) -> Path:
+    return out.with_name(f".{out.stem}.images")
+
+
+def inputs_of(
+    modality: str, image_paths: Sequence[str], captions: Sequence[str] | None
+) -> Sequence[str]:
+    """What is encoded of each row."""
+    return image_paths if modality == "image" else captions or ()
 
 
 def changed_rows(plan: Plan, status: NDArray[np.uint8], holder: Path, *, start: int) -> list[int]:

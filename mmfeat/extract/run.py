@@ -10,7 +10,15 @@ from pathlib import Path
 
 from mmfeat.config import ExtractSettings
 from mmfeat.errors import DamagedStoreError
-from mmfeat.extract.changes import changed_rows, mended_rows
+from mmfeat.extract.changes import (
+    Matches,
+    changed_rows,
+    check_kept,
+    is_current,
+    match_rows,
+    mended_rows,
+    note_place,
+)
 from mmfeat.extract.encoders.base import Encoder
 from mmfeat.extract.engines.base import engine_name, find_engine
 from mmfeat.extract.engines.shared import fetch_shards, remove_shards, share
@@ -21,7 +29,7 @@ from mmfeat.extract.plan import Plan, Shard, make_plan
 from mmfeat.extract.prompts import LabelPrompts, add_prompts
 from mmfeat.extract.repeats import Repeats
 from mmfeat.extract.summary import CheckedRows, ExtractSummary, summarise
-from mmfeat.extract.update import Matches, check_kept, is_current, match_rows, note_place, update
+from mmfeat.extract.update import update
 from mmfeat.store.layout import Rows, Status
 from mmfeat.store.parts import find_store
 from mmfeat.store.reader import FeatureStore

@@ -12,13 +12,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from mmfeat.core.unique import group_repeats
 from mmfeat.errors import StoreError
 from mmfeat.store.hdf5.file import ALL, StoreFile
 from mmfeat.store.hdf5.guard import plain_errors
 from mmfeat.store.hdf5.texts import BLOCK_BYTES
 from mmfeat.store.layout import BLOCK_ROWS, OPTIONAL, Block, FailedRow, Status, store_digest
 from mmfeat.store.parts import Parts, find_store, open_files, whole_provenance
+from mmfeat.store.unique import group_repeats
 from mmfeat.types import Embeddings, Features, Prompts, Targets
 
 

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmfeat.core.unique import digests_of, has_repeats
 from mmfeat.errors import StoreError
 from mmfeat.store.layout import (
     BLOCK_ROWS,
@@ -26,6 +25,7 @@ from mmfeat.store.layout import (
 )
 from mmfeat.store.parts import find_store
 from mmfeat.store.reader import FeatureStore
+from mmfeat.store.unique import digests_of, has_repeats
 from mmfeat.types import BoolArray, Embeddings, IntArray
 
 CODES = {int(status) for status in Status}

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from mmfeat_cli.extract.progress import Lines, show_progress
-from tests.support.toy import make_picture, make_table
+from tests.support.stage_one.toy import make_picture, make_table
 from tests.support.workspaces import Mmfeat
 
 TINY = ("--model", "tiny-demo", "--pretrained", "random", "--images", "images", "--workers", "0")

@@ -12,11 +12,11 @@ import pytest
 
 from mmfeat.errors import ExtractError, MmfeatError
 from mmfeat.types import Table
-from tests.support.extraction import (
+from tests.support.stage_one.extraction import (
     FORK,
     extract,
 )
-from tests.support.toy import ToyEncoder, make_table
+from tests.support.stage_one.toy import ToyEncoder, make_table
 
 
 def _with_little_room(table: Table, folder: Path, room: int, said: Path) -> None:

@@ -14,10 +14,10 @@ from mmfeat.extract import extract_table
 from mmfeat.extract.lock import sole_writer
 from mmfeat.store import FeatureStore
 from mmfeat.store.verify import verify_store
-from tests.support.extraction import (
+from tests.support.stage_one.extraction import (
     extract,
 )
-from tests.support.toy import SETTINGS, ToyEncoder, make_table
+from tests.support.stage_one.toy import SETTINGS, ToyEncoder, make_table
 
 
 def test_every_row_is_there_with_a_status_and_a_reason(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from mmfeat.errors import ExtractError
 from mmfeat.extract.encoders.base import Pixels
 from mmfeat.store import FeatureStore
 from mmfeat.types import Table
-from tests.support.extraction import extract
-from tests.support.toy import SETTINGS, ToyEncoder, make_picture, make_table
+from tests.support.stage_one.extraction import extract
+from tests.support.stage_one.toy import SETTINGS, ToyEncoder, make_picture, make_table
 
 ALLOW = replace(SETTINGS, on_bad_image="allow")
 

@@ -20,7 +20,7 @@ from mmfeat.store.inspect import inspect_store
 from mmfeat.store.verify import verify_store
 from mmfeat.tables import read_prompts
 from mmfeat.types import Features, Prompts, Table
-from tests.support.toy import SETTINGS, ToyEncoder, make_picture, make_table
+from tests.support.stage_one.toy import SETTINGS, ToyEncoder, make_picture, make_table
 
 LABELS = ("0", "1", "2", "3", "4")
 

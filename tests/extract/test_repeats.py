@@ -11,12 +11,12 @@ import pytest
 from mmfeat.config import ExtractSettings
 from mmfeat.store import FeatureStore
 from mmfeat.store.verify import verify_store
-from tests.support.extraction import (
+from tests.support.stage_one.extraction import (
     InterruptedEncoder,
     extract,
     repeating_table,
 )
-from tests.support.toy import SETTINGS, ToyEncoder, make_picture, write_table
+from tests.support.stage_one.toy import SETTINGS, ToyEncoder, make_picture, write_table
 
 
 def test_equal_captions_and_equal_files_are_encoded_once(tmp_path: Path) -> None:

@@ -18,14 +18,14 @@ from hypothesis import strategies as st
 
 from mmfeat.errors import StoreError
 from mmfeat.types import Table
-from tests.support.extraction import (
+from tests.support.stage_one.extraction import (
     FORK,
     InterruptedEncoder,
     begin,
     extract,
     interrupt_after,
 )
-from tests.support.toy import SETTINGS, ToyEncoder, make_picture, make_table
+from tests.support.stage_one.toy import SETTINGS, ToyEncoder, make_picture, make_table
 
 
 def test_a_second_time_nothing_is_done(tmp_path: Path) -> None:

@@ -9,11 +9,11 @@ import numpy as np
 from mmfeat.extract.summary import summarise
 from mmfeat.store import FeatureStore, Status
 from mmfeat.store.verify import verify_store
-from tests.support.extraction import (
+from tests.support.stage_one.extraction import (
     extract,
     repeating_table,
 )
-from tests.support.toy import ToyEncoder, make_picture, make_table
+from tests.support.stage_one.toy import ToyEncoder, make_picture, make_table
 
 
 def test_a_mended_picture_is_encoded_once_for_all_its_rows(tmp_path: Path) -> None:

@@ -17,8 +17,15 @@ from mmfeat.store import FeatureStore
 from mmfeat.store.verify import verify_store
 from mmfeat.tables import read_table
 from mmfeat.types import Table
-from tests.support.extraction import InterruptedEncoder, extract, extract_from
-from tests.support.toy import CAPTIONS, SETTINGS, ToyEncoder, make_picture, make_table, write_table
+from tests.support.stage_one.extraction import InterruptedEncoder, extract, extract_from
+from tests.support.stage_one.toy import (
+    CAPTIONS,
+    SETTINGS,
+    ToyEncoder,
+    make_picture,
+    make_table,
+    write_table,
+)
 
 ONE = replace(SETTINGS, batch_size=1)  # so that a batch leaves no trace in the numbers
 

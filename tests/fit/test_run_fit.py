@@ -23,7 +23,7 @@ from mmfeat.fit.run_fit import fit_run
 from mmfeat.fit.training_data import load_training
 from mmfeat.runs.listing import find_run
 from mmfeat.tables import read_table
-from tests.support.toy import features_of
+from tests.support.stage_one.toy import features_of
 from tests.support.workspaces import import_split
 
 KNN_FIT = FitSettings(head="knn", folds=3)

@@ -22,7 +22,7 @@ from mmfeat.predict.write import write_predictions
 from mmfeat.runs.run import Run
 from mmfeat.tables import read_table
 from mmfeat.types import Predictions
-from tests.support.stores import seal
+from tests.support.stage_one.stores import seal
 from tests.support.workspaces import import_split
 
 

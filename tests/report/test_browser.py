@@ -20,7 +20,7 @@ from mmfeat.extract.importing import store_embeddings
 from mmfeat.report import ReportOptions, write_report
 from mmfeat.report.plots import PLOTS
 from mmfeat.tables import read_table
-from tests.support.toy import make_picture
+from tests.support.stage_one.toy import make_picture
 
 OPTIONS = ReportOptions(objective="macro-f1", plots=2)
 HOSTILE = (

@@ -17,7 +17,7 @@ from mmfeat.report.gallery import Gallery, make_gallery
 from mmfeat.report.thumbnails import MAX_BYTES, Thumbnails
 from mmfeat.runs.run import Run
 from mmfeat.tables import read_table
-from tests.support.toy import make_picture
+from tests.support.stage_one.toy import make_picture
 
 
 @pytest.fixture

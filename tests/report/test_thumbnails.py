@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mmfeat.report.thumbnails import Thumbnails
-from tests.support.toy import make_picture
+from tests.support.stage_one.toy import make_picture
 
 if TYPE_CHECKING:
     from tests.support.s3 import S3

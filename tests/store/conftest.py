@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from mmfeat.types import Table
-from tests.support.extraction import extract, repeating_table
 from tests.support.parts import CUT
+from tests.support.stage_one.extraction import extract, repeating_table
 
 
 @pytest.fixture

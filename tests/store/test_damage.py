@@ -14,8 +14,8 @@ import pytest
 from mmfeat.errors import StoreError
 from mmfeat.store import FeatureStore
 from mmfeat.store.verify import verify_store
-from tests.support.damage import damage
-from tests.support.stores import N, make_store
+from tests.support.stage_one.damage import damage
+from tests.support.stage_one.stores import N, make_store
 from tests.support.workspaces import Mmfeat
 
 MEMORY = 4 << 30  # bytes of address space
@@ -31,7 +31,7 @@ def test_bits_flipped_at_200_random_places_never_hang(tmp_path: Path) -> None:
     path = make_store(tmp_path / "a.h5")
     limited = f"import resource; resource.setrlimit(resource.RLIMIT_AS, ({MEMORY}, {MEMORY}));"
     code = (
-        f"{limited} from pathlib import Path; from tests.support.damage import damage;"
+        f"{limited} from pathlib import Path; from tests.support.stage_one.damage import damage;"
         f" print(damage(Path({str(path)!r}), seed=0, count=200))"
     )
     done = subprocess.run(

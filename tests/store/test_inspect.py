@@ -13,7 +13,7 @@ import pytest
 
 from mmfeat.store import FeatureStore
 from mmfeat.store.inspect import inspect_store, sampled_blocks
-from tests.support.stores import N, make_store, seal
+from tests.support.stage_one.stores import N, make_store, seal
 from tests.support.workspaces import Mmfeat
 
 

@@ -13,7 +13,7 @@ from mmfeat.fit.fusion.rows import present
 from mmfeat.store import SCHEMA, open_features, read_features
 from mmfeat.store.layout import Block, Rows
 from mmfeat.store.writer import write_store
-from tests.support.stores import IDS, WIDTH, N, make_store
+from tests.support.stage_one.stores import IDS, WIDTH, N, make_store
 
 
 def test_stores_are_joined_by_id(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from mmfeat.store.inspect import inspect_store
 from mmfeat.store.layout import Block, Rows, in_order
 from mmfeat.store.verify import verify_store
 from mmfeat.store.writer import write_store
-from tests.support.stores import IDS, N
+from tests.support.stage_one.stores import IDS, N
 
 
 def write(path: Path, widths: dict[str, int], *, truncated: tuple[str, ...] = ()) -> None:

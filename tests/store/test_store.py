@@ -15,7 +15,7 @@ from mmfeat import FeatureStore
 from mmfeat.errors import StoreError
 from mmfeat.store import read_provenance
 from mmfeat.store.verify import verify_store
-from tests.support.stores import WIDTH, N, make_store
+from tests.support.stage_one.stores import WIDTH, N, make_store
 
 
 def test_a_store_gives_back_what_was_written(tmp_path: Path) -> None:

@@ -18,9 +18,9 @@ from mmfeat.store.inspect import inspect_store
 from mmfeat.store.layout import Rows
 from mmfeat.store.verify import MOST_ROWS, verify_store
 from mmfeat.store.writer import write_store
-from tests.support.extraction import extract
-from tests.support.stores import IDS, N, edit_text, make_store, set_attribute
-from tests.support.toy import SETTINGS, make_table
+from tests.support.stage_one.extraction import extract
+from tests.support.stage_one.stores import IDS, N, edit_text, make_store, set_attribute
+from tests.support.stage_one.toy import SETTINGS, make_table
 from tests.support.workspaces import Mmfeat
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mmfeat.store import FeatureStore
-from tests.support.toy import SETTINGS
+from tests.support.stage_one.toy import SETTINGS
 
 CUT = replace(SETTINGS, rows_per_file=7)  # of shards with 5 rows
 

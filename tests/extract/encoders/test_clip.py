@@ -14,7 +14,7 @@ from open_clip.hf_model import HFTextEncoder
 
 from mmfeat.extract.encoders import Encoder, Preprocessing, load_encoder
 from mmfeat.extract.encoders.clip import ClipEncoder
-from tests.support.toy import ODD_CAPTIONS
+from tests.support.stage_one.toy import ODD_CAPTIONS
 
 VISION: dict[str, object] = {
     "image_size": 32,

@@ -7,7 +7,7 @@ import pytest
 from open_clip import SimpleTokenizer
 
 from mmfeat.extract.encoders.tokens import tokenize
-from tests.support.toy import ODD_CAPTIONS
+from tests.support.stage_one.toy import ODD_CAPTIONS
 
 
 @pytest.mark.parametrize("context", [8, 77])

@@ -14,8 +14,8 @@ from mmfeat.extract.encoders.base import Pixels, Tokens
 from mmfeat.store import FeatureStore
 from mmfeat.store.verify import verify_store
 from mmfeat.types import FloatArray, Table
-from tests.support.extraction import extract
-from tests.support.toy import SETTINGS, ToyEncoder, make_table, write_table
+from tests.support.stage_one.extraction import extract
+from tests.support.stage_one.toy import SETTINGS, ToyEncoder, make_table, write_table
 
 
 class Broken(ToyEncoder):

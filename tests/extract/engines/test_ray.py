@@ -26,7 +26,7 @@ from mmfeat.extract.encoders import Encoder
 from mmfeat.runs.run import Run
 from mmfeat.types import Table
 from tests.support.cells import cells_of
-from tests.support.toy import make_table
+from tests.support.stage_one.toy import make_table
 from tests.support.workspaces import Mmfeat, import_split
 
 if TYPE_CHECKING:

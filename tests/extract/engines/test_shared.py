@@ -15,8 +15,8 @@ from mmfeat.errors import MmfeatError
 from mmfeat.extract import help_extract
 from mmfeat.store import FeatureStore
 from mmfeat.types import Table
-from tests.support.extraction import InterruptedEncoder, extract_from
-from tests.support.toy import SETTINGS, ToyEncoder, make_picture, make_table
+from tests.support.stage_one.extraction import InterruptedEncoder, extract_from
+from tests.support.stage_one.toy import SETTINGS, ToyEncoder, make_picture, make_table
 from tests.support.workspaces import Mmfeat
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ from mmfeat.extract.images.decoding import Decoder, DecodeTask
 from mmfeat.extract.images.read import Decoded
 from mmfeat.extract.images.sources import open_images
 from mmfeat.types import Table
-from tests.support.extraction import FORK, extract, repeating_table
-from tests.support.toy import SETTINGS, ToyEncoder, make_table
+from tests.support.stage_one.extraction import FORK, extract, repeating_table
+from tests.support.stage_one.toy import SETTINGS, ToyEncoder, make_table
 
 TORCHRUN = replace(SETTINGS, engine="torchrun")
 

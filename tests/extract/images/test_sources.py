@@ -15,8 +15,8 @@ from mmfeat.extract.guard import Refusal
 from mmfeat.extract.images.sources import ImagesAt, open_images
 from mmfeat.store import Status
 from mmfeat.types import FloatArray
-from tests.support.extraction import extract_from, repeating_table
-from tests.support.toy import SETTINGS, ToyEncoder, make_picture, make_table
+from tests.support.stage_one.extraction import extract_from, repeating_table
+from tests.support.stage_one.toy import SETTINGS, ToyEncoder, make_picture, make_table
 
 if TYPE_CHECKING:
     from tests.support.s3 import S3

@@ -18,7 +18,7 @@ from mmfeat.store import FeatureStore, read_features
 from mmfeat.store.verify import verify_store
 from mmfeat.tables import read_table
 from mmfeat.types import Table
-from tests.support.toy import write_table
+from tests.support.stage_one.toy import write_table
 
 N, WIDTH = 9, 5
 

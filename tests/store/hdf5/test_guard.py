@@ -13,7 +13,7 @@ import pytest
 from mmfeat import FeatureStore
 from mmfeat.errors import StoreError
 from mmfeat.store.verify import verify_store
-from tests.support.stores import N, make_store, set_attribute
+from tests.support.stage_one.stores import N, make_store, set_attribute
 from tests.support.workspaces import Mmfeat
 
 

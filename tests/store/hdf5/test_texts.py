@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mmfeat.store import FeatureStore
 from mmfeat.store.hdf5.texts import cut_offsets, decode_texts, encode_texts
 from mmfeat.types import IntArray
-from tests.support.stores import make_store
+from tests.support.stage_one.stores import make_store
 
 
 def test_blocks_of_texts_are_cut_by_bytes(tmp_path: Path) -> None:

@@ -19,9 +19,9 @@ from mmfeat.store.layout import store_digest
 from mmfeat.store.parts import INDEX
 from mmfeat.store.verify import verify_store
 from mmfeat.types import Table
-from tests.support.extraction import extract
-from tests.support.stores import seal
-from tests.support.toy import SETTINGS, make_table
+from tests.support.stage_one.extraction import extract
+from tests.support.stage_one.stores import seal
+from tests.support.stage_one.toy import SETTINGS, make_table
 
 Change = Callable[[Path, dict[str, Any]], None]
 

@@ -17,9 +17,9 @@ from mmfeat.store.inspect import inspect_store
 from mmfeat.store.parts import INDEX
 from mmfeat.store.verify import verify_store
 from mmfeat.types import Table
-from tests.support.extraction import extract
 from tests.support.parts import CUT, contents, everything
-from tests.support.toy import SETTINGS, ToyEncoder, make_picture, make_table
+from tests.support.stage_one.extraction import extract
+from tests.support.stage_one.toy import SETTINGS, ToyEncoder, make_picture, make_table
 from tests.support.workspaces import Mmfeat, import_split
 
 

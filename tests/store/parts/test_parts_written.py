@@ -20,9 +20,9 @@ from mmfeat.store import FeatureStore
 from mmfeat.store.parts import INDEX, finish
 from mmfeat.store.verify import verify_store
 from mmfeat.types import Table
-from tests.support.extraction import FORK, InterruptedEncoder, extract, repeating_table
 from tests.support.parts import CUT, contents, everything
-from tests.support.toy import SETTINGS, ToyEncoder, make_picture, make_table
+from tests.support.stage_one.extraction import FORK, InterruptedEncoder, extract, repeating_table
+from tests.support.stage_one.toy import SETTINGS, ToyEncoder, make_picture, make_table
 
 
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -1,6 +1,6 @@
 """Damaged stores: one bit flipped at a random place, and everything read from what is left.
 
-    python -m tests.support.damage STORE SEED COUNT
+    python -m tests.support.stage_one.damage STORE SEED COUNT
 
 The main program prints how many damaged stores were refused. It ends with an exception where
 other data was read, where `verify` says something else, or where anything but `StoreError` came.

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmfeat.core.unique import digests_of, has_repeats
+from mmfeat.store.unique import digests_of, has_repeats
 
 
 def same(_text: str) -> int:

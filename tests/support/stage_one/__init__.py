@@ -1,0 +1,1 @@
+"""What tests of stage one share: small tables with pictures, extractions, stores."""
