@@ -24,11 +24,13 @@ AUDIO = FeatureFusion(summary="the audio alone", function=side_by_side, modaliti
 MAY_NAME = (
     "mmfeat/config.py",
     "mmfeat/demo/job.py",
+    "mmfeat/extract/changes.py",
     "mmfeat/extract/engines/local.py",
     "mmfeat/extract/images/",
     "mmfeat/extract/importing/",
     "mmfeat/extract/plan.py",
     "mmfeat/extract/run.py",
+    "mmfeat/extract/update.py",
     "mmfeat/extract/summary.py",
     "mmfeat/extract/update.py",
     "mmfeat/fit/fusion/__init__.py",

@@ -68,6 +68,11 @@ class Plan:
     shared: Address | None = None  # where the shards are kept, too
 
     @property
+    def files(self) -> list[str]:
+        """The files that are read, by their paths in the folder of images, each once."""
+        return list(dict.fromkeys(self.table.image_paths)) if "image" in self.modalities else []
+
+    @property
     def shards(self) -> list[Shard]:
         """All shards, in order."""
         step, n = self.settings.shard_rows, self.table.n_rows

@@ -78,10 +78,9 @@ def _digest(plan: Plan) -> str:
     digest = hashlib.sha256(canonical_json(plan.provenance).encode("utf-8"))
     for texts in (table.ids, table.image_paths, table.captions or ()):
         digest.update("\0".join(texts).encode("utf-8") + b"\1")
-    if "image" in plan.modalities:
-        names = list(dict.fromkeys(table.image_paths))
-        for start in range(0, len(names), FILES_AT_ONCE):
-            for content in plan.images.read(names[start : start + FILES_AT_ONCE]):
-                told = repr(content).encode() if isinstance(content, Refusal) else content
-                digest.update(hashlib.sha256(told).digest())
+    files = plan.files
+    for start in range(0, len(files), FILES_AT_ONCE):
+        for content in plan.images.read(files[start : start + FILES_AT_ONCE]):
+            told = repr(content).encode() if isinstance(content, Refusal) else content
+            digest.update(hashlib.sha256(told).digest())
     return digest.hexdigest()[:16]
