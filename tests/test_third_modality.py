@@ -30,9 +30,7 @@ MAY_NAME = (
     "mmfeat/extract/importing/",
     "mmfeat/extract/plan.py",
     "mmfeat/extract/run.py",
-    "mmfeat/extract/update.py",
     "mmfeat/extract/summary.py",
-    "mmfeat/extract/update.py",
     "mmfeat/fit/fusion/__init__.py",
     "mmfeat/fit/recipes.py",
     "mmfeat/report/svg.py",  # the element of SVG
