@@ -56,13 +56,13 @@ class Pace:
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._start = clock()
-        self._before: dict[str, int] = {}  # rows that an earlier run had done
+        self._before: dict[str, tuple[int, float]] = {}  # rows of an earlier run, and the time
 
     def __call__(self, modality: str, done: int, total: int) -> str:
         """E.g. ``1,200/s, 75 s left``."""
-        before = self._before.setdefault(modality, done)
-        rate = (done - before) / max(self._clock() - self._start, 1e-9)
+        now = self._clock()
+        before, start = self._before.setdefault(modality, (done, now))
+        rate = (done - before) / max(now - start, 1e-9)
         left = f", {(total - done) / rate:.0f} s left" if rate and done < total else ""
         return f"{rate:,.0f}/s{left}"
 
@@ -74,13 +74,16 @@ class Lines:
         self._clock = clock
         self._pace = Pace(clock=clock)
         self._last: dict[str, float] = {}
+        self._done: dict[str, int] = {}
 
     def __call__(self, modality: str, done: int, total: int) -> None:
         """Take one report; print it if it is time."""
         now = self._clock()
         told = self._pace(modality, done, total)
         last = self._last.setdefault(modality, now)
-        if done < total and now - last < SECONDS_BETWEEN_LINES:
+        is_news = self._done.get(modality) != done
+        self._done[modality] = done
+        if not is_news or (done < total and now - last < SECONDS_BETWEEN_LINES):
             return
         self._last[modality] = now
         note(f"{done:,} of {total:,} {NOUNS[modality]}, {told}")

@@ -126,7 +126,8 @@ def predict(
                 progress=hear,
             )
         rows = ROWS
-        log.info("%s", replace(summary, path=path))
+        for line in str(replace(summary, path=path)).splitlines():
+            log.info("%s", line)
     how = decision.describe(options.decode)
     log.info("predicting %s with %s, decided by %s", options.split, found.name, how)
     scores = predict_scores(found, place, rows)

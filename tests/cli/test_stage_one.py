@@ -133,7 +133,14 @@ def test_progress_without_a_terminal_is_a_line_now_and_then(
     seconds = [0.0]
     lines = Lines(clock=lambda: seconds[0])
     with caplog.at_level("INFO", logger="mmfeat"):
-        for now, done in ((0.0, 100), (1.0, 200), (20.0, 2000), (21.0, 2100), (40.0, 4000)):
+        for now, done in (
+            (7.0, 100),  # loading the model before is no part of the rate
+            (8.0, 200),
+            (27.0, 2000),
+            (28.0, 2100),
+            (47.0, 4000),
+            (48.0, 4000),  # the last shard may report nothing new
+        ):
             seconds[0] = now
             lines("text", done, 4000)
     assert [record.message for record in caplog.records] == [
