@@ -74,6 +74,7 @@ SLOW = {
     "store/test_damage.py": "200 damaged files",
     "store/test_verify.py::test_a_row_takes_some_bytes_whatever_it_holds": "a million rows",
     "test_extending.py": "a copy of the tree for every patch",
+    "test_first_job.py": "a page of commands, each in a process",
     "test_newcomer.py": "a whole pipeline",
     "test_packaging.py": "builds and installs the wheel",
     "test_robust.py": "every head on odd data",
