@@ -27,6 +27,7 @@ from mmfeat.core.memory import give_back_freed, large_blocks_mapped
 from mmfeat.errors import FitError
 from mmfeat.fit.heads.base import Head
 from mmfeat.fit.heads.options import option
+from mmfeat.fit.heads.solvers.lightgbm_text import read_booster
 from mmfeat.fit.heads.space import Choice, Range, Space
 from mmfeat.fit.heads.streaming import BLOCK_ROWS
 from mmfeat.types import FloatArray, IntArray, Matrix, Stream, Targets
@@ -235,7 +236,8 @@ class LightGBM(Head):
 
     def _load_state(self, folder: Path) -> None:
         files = sorted(folder.glob("class-*.txt"))
-        self._boosters = [lightgbm.Booster(model_file=str(file)) for file in files]
+        width = sum(self.blocks_)
+        self._boosters = [read_booster(file, width=width) for file in files]
         self._counts = np.full(len(self.rates_), np.nan)
         self._counts[self.learnable_] = [booster.num_trees() for booster in self._boosters]
 
