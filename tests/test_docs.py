@@ -1,4 +1,4 @@
-"""Tables of the README and the tree of docs/architecture.md are made from the code.
+"""Tables of docs/ and the tree of docs/architecture.md are made from the code.
 
 `make docs` writes them anew.
 """
@@ -17,11 +17,14 @@ from mmfeat.core import LAYERS
 from mmfeat.core.keys import list_keys
 from mmfeat_cli.list_ import Kind, options, registry
 from mmfeat_cli.main import COMMANDS
+from tests.support.named import unknown_names
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 SETTINGS = ROOT / "docs" / "settings.md"
+CHOICES = ROOT / "docs" / "choices.md"
+PAGES = (README, *sorted((ROOT / "docs").glob("*.md")))
 FOLDERS = {
     "mmfeat": "the library; nothing in it prints, nothing in it knows the command line",
     "cli": "the command line, one file per command; installed as `mmfeat_cli`",
@@ -110,7 +113,7 @@ def options_of_heads() -> str:
 
 
 SECTIONS: dict[str, tuple[Path, Callable[[], str]]] = {
-    **{kind.value: (README, table(kind)) for kind in Kind},
+    **{kind.value: (CHOICES, table(kind)) for kind in Kind},
     "tree": (ARCHITECTURE, tree),
     "layers": (ARCHITECTURE, layers),
     "keys": (SETTINGS, keys),
@@ -130,10 +133,27 @@ def test_the_section_is_true(name: str) -> None:
     assert found.group() == render(), "run `make docs`"
 
 
-def test_every_command_it_shows_exists() -> None:
-    shown = set(re.findall(r"^    mmfeat ([a-z-]+)", README.read_text(), re.MULTILINE))
-    assert shown
-    assert shown <= set(COMMANDS)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_what_a_page_names_is_there(page: Path) -> None:
+    """Every command and flag, in a block of code or in the text."""
+    lines = re.findall(
+        r"^(?:    |\$ )(mmfeat [a-z-]+.*)|`(mmfeat [a-z-]+[^`]*)`", page.read_text(), re.MULTILINE
+    )
+    shown = ["".join(line).partition("#")[0].replace("`", "") for line in lines]
+    assert shown or page == ARCHITECTURE
+    assert [unknown_names(f"`{line}`", None) for line in shown] == [[]] * len(shown)
+
+
+def test_links_lead_to_files() -> None:
+    for page in PAGES:
+        for link in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_the_readme_names_every_command_and_page() -> None:
+    text = README.read_text()
+    assert {page.name for page in PAGES if f"docs/{page.name}" not in text} == {"README.md"}
+    assert [name for name in COMMANDS if not re.search(rf"\b{name}\b", text)] == []
 
 
 def test_it_shows_the_two_commands() -> None:
