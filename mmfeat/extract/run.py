@@ -23,7 +23,7 @@ from mmfeat.extract.encoders.base import Encoder
 from mmfeat.extract.engines.base import engine_name, find_engine
 from mmfeat.extract.engines.shared import fetch_shards, remove_shards, share
 from mmfeat.extract.engines.torchrun import help_with, is_helper
-from mmfeat.extract.images.missing import check_present
+from mmfeat.extract.images.missing import check_present, near_hints
 from mmfeat.extract.lock import sole_writer
 from mmfeat.extract.plan import Plan, Shard, make_plan
 from mmfeat.extract.prompts import LabelPrompts, add_prompts
@@ -55,9 +55,11 @@ def extract_table(
     """Encode the images and captions of `table` into the store `out`, or resume.
 
     `images` is a folder, or an address of fsspec such as ``s3://bucket/photographs``.
-    Killed at any moment and called again, it writes the same bytes as an uninterrupted call. With
-    `retry_failed`, images that failed before are tried again, and nothing else. Label prompts
-    are added to a store that has none; without them, the store keeps those that it has.
+    Killed at any moment and called again, it writes the same bytes as an uninterrupted call. A
+    store of another table, of other columns or of other pictures is brought up to date, in which
+    only what is new is encoded (see `mmfeat.extract.update`); a damaged one is made again. With
+    `retry_failed`, images that failed before are tried again. Label prompts replace those of the
+    store; without them, it keeps those that it has as long as its labels stay.
     Raises `StoreError` if `out` or its shards were made with other settings (naming the field),
     and `ExtractError` for wrong settings, an unreadable folder or another running extraction.
     """
@@ -76,9 +78,17 @@ def extract_table(
         if prompts:
             add_prompts(prompts, encoder=encoder, table=table, out=out)
     summary = summarise(out, already_complete=complete, notes=table.notes)
-    if summary.already_complete and any(row.modality == "image" for row in summary.failed):
-        return replace(summary, notes=(*summary.notes, "--retry-failed tries failed images again"))
-    return summary
+    return replace(summary, hints=_hints(plan, summary))
+
+
+def _hints(plan: Plan, summary: ExtractSummary) -> tuple[str, ...]:
+    """What may help with images that failed."""
+    failed = [row for row in summary.failed if row.modality == "image"]
+    missing = [row.row for row in failed if row.status == Status.MISSING]
+    hints = near_hints(plan.table, plan.images, missing)
+    if summary.already_complete and failed:
+        return (*hints, "--retry-failed tries failed images again")
+    return hints
 
 
 def is_helping(settings: ExtractSettings) -> bool:

@@ -139,7 +139,7 @@ def test_new_rows_go_through_stage_one(
     result = mmfeat("predict", "--table", table, "--images", demo_project / "data", "--out", out)
     assert result.exit_code == 0, result.stderr
     assert [row["id"] for row in rows(out)] == [row["ImageID"] for row in rows(table)]
-    assert (project / "artifacts/features/fresh.h5").exists()
+    assert not (project / "artifacts/features/fresh.h5").exists()
     again = tmp_path / "test-labels.csv"
     assert mmfeat("predict", "--split", "test", "--out", again).exit_code == 0
     assert [row["labels"] for row in rows(again)[:4]] == [row["labels"] for row in rows(out)]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from mmfeat.compare import Event, describe, executors, plan_comparison, run_cells, seconds_of
+from mmfeat.compare import Event, describe, plan_comparison, run_cells, seconds_of
 from mmfeat.compare.order import Order
 from mmfeat.core.workspace import Workspace
 from mmfeat.errors import ConfigError, FitError, PluginError
@@ -116,12 +116,12 @@ def test_finished_cells_are_not_repeated_and_keep_their_thresholds(
 def test_the_store_is_read_once(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
 
-    def counted(*arguments: Any) -> Any:
+    def counted(*arguments: Any, **options: Any) -> Any:
         calls.append(arguments)
-        return load(*arguments)
+        return load(*arguments, **options)
 
     load = load_training
-    monkeypatch.setattr(executors, "load_training", counted)
+    monkeypatch.setattr("mmfeat.fit.training_data.load_training", counted)
     run_cells(workspace, cells_of("knn", fusions=("image", "text", "sum")), objective="macro-f1")
     assert len(calls) == 1
 

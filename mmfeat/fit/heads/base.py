@@ -121,7 +121,9 @@ class Head(Estimator):
         """Return probabilities of shape (n, k) in [0, 1], float32, for `X` of shape (n, d)."""
         if not self.blocks_:
             raise FitError(
-                "a head must be fitted before it predicts", "this one is not", "call fit first"
+                "a head must be fitted before it predicts",
+                "this one is not fitted",
+                "call fit first",
             )
         x = checked_matrix(X)
         if x.shape[1] != sum(self.blocks_):
