@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def config(as_json: JsonOption = False) -> None:
-    """Print every key of mmfeat.toml: its type, its default, the value in force, and from where.
+    """Print every key of mmfeat.toml with its type, default, current value and origin.
 
-    What is printed is an mmfeat.toml with the same settings.
+    The output is itself a valid mmfeat.toml with the same settings.
     """
     from mmfeat.core.keys import list_keys, to_json
 

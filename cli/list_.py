@@ -52,12 +52,13 @@ def registry(kind: Kind) -> Mapping[str, Any]:
 
 
 def list_(
-    kind: Annotated[Kind, typer.Argument(help="What to list.")],
+    kind: Annotated[Kind, typer.Argument(help="Registry to list.")],
     name: Annotated[
-        str | None, typer.Argument(help="A head: its options, with types, defaults and ranges.")
+        str | None,
+        typer.Argument(help="Name of a head, to list its options with types, defaults and ranges."),
     ] = None,
 ) -> None:
-    """List what there is to choose from, one line each; of one head, its options."""
+    """List the available heads, fusions, losses and so on; or the options of one head."""
     entries = registry(kind)
     if name is not None:
         _list_options(kind, name)
@@ -85,7 +86,7 @@ def _list_options(kind: Kind, name: str) -> None:
 
     if kind is not Kind.heads:
         raise ConfigError(
-            "options are listed of heads", f"{kind.value} have none", "leave out the name"
+            "only heads have options to list", f"{kind.value} have none", "leave out the name"
         )
     for option in options(name):
         allowed = f", {option.rule.allowed}" if option.rule.allowed else ""
@@ -93,4 +94,6 @@ def _list_options(kind: Kind, name: str) -> None:
         print(f"{option.name}: {option.type_name}{allowed}{default}")
         for line in textwrap.wrap(option.rule.help, 76):
             print(f"    {line}")
-    print("Set them with --set OPTION=VALUE; of one source of a late fusion, SOURCE.OPTION=VALUE.")
+    print(
+        "Set them with --set OPTION=VALUE, or SOURCE.OPTION=VALUE for one source of a late fusion."
+    )

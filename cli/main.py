@@ -35,8 +35,8 @@ def mmfeat(
 ) -> None:
     """Find the best frozen-feature classifier for images with captions, and predict with it.
 
-    In a folder with an mmfeat.toml these four lines are the whole job: mmfeat extract,
-    mmfeat fit, mmfeat tune-thresholds, mmfeat submit.
+    In a folder with an mmfeat.toml, four commands do the whole job: mmfeat extract, mmfeat fit,
+    mmfeat tune-thresholds and mmfeat submit.
     """
 
 

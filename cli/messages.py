@@ -32,7 +32,9 @@ def ending_well(name: str, command: Command) -> Command:
         except MmfeatError as error:
             fail(for_command(str(error), name))
         except MemoryError as error:
-            fail(f"the data must fit in memory; it does not ({error}); use fewer rows at once")
+            fail(
+                f"the data must fit in memory; allocation failed ({error}); use fewer rows at once"
+            )
         except BrokenPipeError:  # the reader of our output has gone, as in `mmfeat … | head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
@@ -43,7 +45,7 @@ def ending_well(name: str, command: Command) -> Command:
                 " check the path, the permissions and the free space"
             )
         except KeyboardInterrupt:
-            print("interrupted; run the same command again to go on", file=sys.stderr)
+            print("interrupted; run the same command again to continue", file=sys.stderr)
             raise typer.Exit(130) from None
 
     return run  # type: ignore[return-value]

@@ -22,21 +22,28 @@ DATA, OUTPUT, SPEED = "Table", "Output", "Speed and memory"
 def of(
     section: type,
     key: str,
-    help: str,
+    help: str | None = None,
     *,
     choices: Iterable[str] = (),
     flag: str | None = None,
     **how: Any,
 ) -> Any:
-    """An option that stands for a key of `mmfeat.toml`: its help tells choices and default."""
-    default = next(f.default for f in fields(section) if f.name == key)
+    """An option that stands for a key of `mmfeat.toml`: its help shows choices and default.
+
+    `help` is by default that of the key.
+    """
+    field = next(f for f in fields(section) if f.name == key)
+    default = field.default
     shown = ",".join(default) if isinstance(default, tuple) else default
-    told = [help.rstrip(".") + "."]
+    text = (help or str(field.metadata["help"])).rstrip(".")
+    sentences = [f"{text[0].upper()}{text[1:]}."]
+    if isinstance(default, tuple):
+        sentences.append("Comma-separated.")
     if listed := ", ".join(choices or choices_of(section, key)):
-        told.append(f"One of {listed}.")
+        sentences.append(f"One of {listed}.")
     return typer.Option(
         flag or f"--{key.replace('_', '-')}",
-        help=" ".join(told),
+        help=" ".join(sentences),
         show_default=False if shown in (None, "") else repr(shown) if shown == " " else str(shown),
         **how,
     )
@@ -48,54 +55,70 @@ WorkspaceOption = Annotated[
         "-w",
         "--workspace",
         envvar="MMFEAT_WORKSPACE",
-        help="Folder of features, runs, ….",
+        help="Folder of features, runs and all other output.",
         show_default=Settings().workspace,
         rich_help_panel=OUTPUT,
     ),
 ]
 QuietOption = Annotated[
     bool,
-    typer.Option("--quiet", help="No progress, only results and errors.", rich_help_panel=OUTPUT),
+    typer.Option(
+        "--quiet", help="Hide progress; print only results and errors.", rich_help_panel=OUTPUT
+    ),
 ]
 JsonOption = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object.", rich_help_panel=OUTPUT)
+    bool,
+    typer.Option("--json", help="Print the result as one JSON object.", rich_help_panel=OUTPUT),
 ]
 DecisionOption = Annotated[
     str | None,
     typer.Option(
         "--objective",
-        help="The run's decision for it; none: 0.5 for every label; left out: the one in use.",
+        help="Objective whose tuned decision is used; by default the decision in use. With"
+        " `none`, every threshold is 0.5.",
     ),
 ]
 PerClassOption = Annotated[
-    bool, typer.Option("--per-class", help="A row per label, worst first.", rich_help_panel=OUTPUT)
+    bool,
+    typer.Option("--per-class", help="Print a row per label, worst first.", rich_help_panel=OUTPUT),
 ]
 ForRowsOption = Annotated[
     int | None,
-    typer.Option("--for-rows", min=1, help="Forecast the score on a new test of so many rows."),
+    typer.Option(
+        "--for-rows", min=1, help="Also forecast the score on a new test set of this many rows."
+    ),
 ]
 ZeroDivisionOption = Annotated[
-    float, typer.Option("--zero-division", min=0, max=1, help="What 0/0 counts as.")
+    float,
+    typer.Option("--zero-division", min=0, max=1, help="Value of a ratio 0/0, as in scikit-learn."),
 ]
 WideOption = Annotated[
-    bool, typer.Option("--wide", help="All columns, however wide.", rich_help_panel=OUTPUT)
+    bool,
+    typer.Option(
+        "--wide", help="Print all columns, however wide the table.", rich_help_panel=OUTPUT
+    ),
 ]
 RunArgument = Annotated[
-    str | None, typer.Argument(help="A run's name; left out: the best of the last comparison.")
+    str | None, typer.Argument(help="Name of a run; by default the best of the last comparison.")
 ]
-Split = Annotated[str | None, of(FitSettings, "split", "Name of the store")]
+Split = Annotated[str | None, of(FitSettings, "split")]
 Features = Annotated[
-    str | None, typer.Option("--features", help="Feature sets to join, comma-separated.")
+    str | None,
+    typer.Option("--features", help="Names of the feature sets to join, comma-separated."),
 ]
 Pairs = Annotated[
     list[str] | None,
-    typer.Option("--set", help="An option of the head, key=value; see `mmfeat list heads NAME`."),
+    typer.Option(
+        "--set", help="Option of the head as key=value, repeatable; see `mmfeat list heads NAME`."
+    ),
 ]
 
 TrackOption = Annotated[
     str | None,
     typer.Option(
-        "--track", help="Send the run; see `mmfeat list trackers`.", rich_help_panel=OUTPUT
+        "--track",
+        help="Experiment tracker to send the run to; see `mmfeat list trackers`.",
+        rich_help_panel=OUTPUT,
     ),
 ]
 MaxMemoryOption = Annotated[
@@ -103,45 +126,40 @@ MaxMemoryOption = Annotated[
     of(
         FitSettings,
         "max_memory",
-        "E.g. 2GiB: features beyond it are read slice by slice",
+        "Memory for features, e.g. 2GiB; larger features are read slice by slice",
         rich_help_panel=SPEED,
     ),
 ]
 ExcludeLabels = Annotated[
     str | None,
-    of(FitSettings, "exclude_labels", "Labels to leave out, comma-separated"),
+    of(FitSettings, "exclude_labels"),
 ]
-MinPositives = Annotated[
-    int | None, of(FitSettings, "min_positives", "Leave out labels with fewer rows", min=0)
-]
+MinPositives = Annotated[int | None, of(FitSettings, "min_positives", min=0)]
 RayAddress = Annotated[
     str | None,
     typer.Option(
-        "--ray-address", help="Of --engine ray: auto, or HOST:PORT.", rich_help_panel=SPEED
+        "--ray-address",
+        help="Address of the Ray cluster for --engine ray: auto or HOST:PORT.",
+        rich_help_panel=SPEED,
     ),
 ]
 
 # The columns of a table.
 IdCol = Annotated[
     str | None,
-    of(Data, "id_col", "Column of the ids; '' numbers the rows", rich_help_panel=DATA),
+    of(Data, "id_col", rich_help_panel=DATA),
 ]
 ImageCol = Annotated[
     str | None,
-    of(Data, "image_col", "Column of the images' paths; else the id", rich_help_panel=DATA),
+    of(Data, "image_col", rich_help_panel=DATA),
 ]
-TextCol = Annotated[
-    str | None, of(Data, "text_col", "Column of the captions; '' for none", rich_help_panel=DATA)
-]
-LabelCol = Annotated[
-    str | None, of(Data, "label_col", "Column of the labels; '' for none", rich_help_panel=DATA)
-]
+TextCol = Annotated[str | None, of(Data, "text_col", rich_help_panel=DATA)]
+LabelCol = Annotated[str | None, of(Data, "label_col", rich_help_panel=DATA)]
 LabelSep = Annotated[
     str | None,
     of(
         Data,
         "label_sep",
-        "Separates the labels of a cell; else found in the cells",
         rich_help_panel=DATA,
     ),
 ]
@@ -150,7 +168,7 @@ LabelCols = Annotated[
     of(
         Data,
         "label_cols",
-        "Columns of yes or no, or of categories, comma-separated",
+        "Yes/no or categorical label columns, instead of --label-col",
         rich_help_panel=DATA,
     ),
 ]
@@ -159,19 +177,22 @@ NormaliseLabels = Annotated[
     of(
         Data,
         "normalise_labels",
-        "Join labels that differ by case, blanks or Unicode form",
         rich_help_panel=DATA,
     ),
 ]
 
 StoreSplit = Annotated[
-    str | None, typer.Option("--split", help="Name of the store; else the table's name.")
+    str | None, typer.Option("--split", help="Name of the store; by default that of the table.")
 ]
 FeatureSet = Annotated[
-    str | None, typer.Option("--features", help="Name of a feature set of its own.")
+    str | None,
+    typer.Option("--features", help="Name of the feature set that the store belongs to."),
 ]
 StoreOut = Annotated[
-    Path | None, typer.Option("--out", help="Path of the store.", rich_help_panel=OUTPUT)
+    Path | None,
+    typer.Option(
+        "--out", help="Path of the store; by default in the workspace.", rich_help_panel=OUTPUT
+    ),
 ]
 
 

@@ -20,6 +20,7 @@ from mmfeat.errors import ConfigError
 
 FILE_NAME = "mmfeat.toml"
 LARGEST = 10**18  # fits the 64 bits of numpy and torch
+RAY_HELP = "address of the Ray cluster; by default RAY_ADDRESS, or a cluster of this machine"
 
 
 def key(default: Any, help: str) -> Any:
@@ -44,14 +45,14 @@ def choices_of(section: type, key: str) -> tuple[str, ...]:
 class DataSettings:
     """``[data]``: where the images lie and what the columns of a table are called."""
 
-    images: str = key(".", "a folder, or an address such as s3://bucket/folder")
-    id_col: str = key("ImageID", "column of the ids; empty: the rows are numbered")
-    image_col: str | None = key(None, "column of the images' paths; not set: the id is the path")
-    text_col: str = key("Caption", "column of the captions; empty: none")
-    label_col: str = key("Labels", "column of the labels; empty: none")
-    label_sep: str | None = key(None, "separates the labels of a cell; not set: found in the cells")
-    label_cols: tuple[str, ...] = key((), "columns of yes or no, or of categories; not label_col")
-    normalise_labels: bool = key(False, "join labels that differ by case, blanks or Unicode form")
+    images: str = key(".", "folder of the images, or an address such as s3://bucket/folder")
+    id_col: str = key("ImageID", "column of the ids; if empty, the rows are numbered")
+    image_col: str | None = key(None, "column of the image paths; by default the ids are paths")
+    text_col: str = key("Caption", "column of the captions; empty if there are none")
+    label_col: str = key("Labels", "column of the labels; empty if there are none")
+    label_sep: str | None = key(None, "separator of labels in a cell; detected by default")
+    label_cols: tuple[str, ...] = key((), "yes/no or categorical label columns, not label_col")
+    normalise_labels: bool = key(False, "merge labels that differ in case, spaces or Unicode form")
 
     def __post_init__(self) -> None:
         if self.label_sep == "":
@@ -68,45 +69,45 @@ class DataSettings:
 class ExtractSettings:
     """``[extract]``: the encoder and how it is run."""
 
-    model: str = key("ViT-L-14", "the encoder: tiny-demo, or a model of open_clip")
-    pretrained: str = key("openai", "its weights: a tag, a local file, or random")
-    modalities: tuple[str, ...] = key(("image", "text"), "what is encoded")
-    precision: str = one_of("auto", "fp32", "bf16", "fp16", help="of the encoder")
-    dtype: str = one_of("float16", "float32", help="of the stored embeddings")
-    batch_size: int = key(0, "rows of a batch; 0: auto")
-    workers: int = key(-1, "processes that decode images; -1: auto, 0: none")
-    device: str = key("auto", "auto, cpu, cuda, …")
-    shard_rows: int = key(4096, "rows of a shard, the unit that an interruption costs")
-    rows_per_file: int = key(0, "cut the store into files; 0: one file")
+    model: str = key("ViT-L-14", "name of the encoder: tiny-demo, or a model of open_clip")
+    pretrained: str = key("openai", "weights of the encoder: a tag, a local file, or random")
+    modalities: tuple[str, ...] = key(("image", "text"), "modalities to encode")
+    precision: str = one_of("auto", "fp32", "bf16", "fp16", help="numeric precision of the encoder")
+    dtype: str = one_of("float16", "float32", help="data type of the stored embeddings")
+    batch_size: int = key(0, "number of rows in a batch; 0 chooses it automatically")
+    workers: int = key(-1, "number of decoding processes; -1 chooses it automatically, 0 uses none")
+    device: str = key("auto", "device of the encoder: auto, cpu, cuda, …")
+    shard_rows: int = key(4096, "number of rows in a shard, the most that an interruption costs")
+    rows_per_file: int = key(0, "number of rows in each file of the store; 0 writes one file")
     on_bad_image: str = one_of(
         "record",
         "allow",
         "fail",
-        help="record it, but stop where most are missing; allow any number; or fail",
+        help="record unreadable images, but stop if most are missing; allow any number; or fail",
     )
-    max_pixels: int = key(100_000_000, "refuse larger images")
-    decode: str = one_of("exact", "fast", help="how JPEG files are read")
-    engine: str = key("local", "who encodes; see `mmfeat list engines`")
-    ray_address: str | None = key(None, "not set: RAY_ADDRESS, or a cluster of this machine")
-    actors: int = key(0, "of the engine ray; 0: one per GPU, without GPUs one per machine")
-    num_gpus_per_actor: float = key(-1.0, "-1: one where the cluster has GPUs")
-    shards: str | None = key(None, "an address of fsspec where shards are kept, too")
-    label_prompts: str | None = key(None, "a table of label, prompt; or a .txt of templates")
+    max_pixels: int = key(100_000_000, "largest number of pixels; larger images are refused")
+    decode: str = one_of("exact", "fast", help="decoding of JPEG files; fast is approximate")
+    engine: str = key("local", "engine that runs the encoder; see `mmfeat list engines`")
+    ray_address: str | None = key(None, RAY_HELP)
+    actors: int = key(0, "number of Ray actors; 0 starts one per GPU, else one per machine")
+    num_gpus_per_actor: float = key(-1.0, "GPUs per Ray actor; -1 takes one if there are any")
+    shards: str | None = key(None, "address where shards are also stored, e.g. s3://bucket/folder")
+    label_prompts: str | None = key(None, "table of label and prompt, or a .txt file of templates")
 
 
 @dataclass(frozen=True, kw_only=True)
 class FitSettings:
     """``[fit]``: the head, the fusion and the folds."""
 
-    split: str = key("train", "the store to fit")
-    head: str = key("logreg", "see `mmfeat list heads`")
-    fusion: str = key("concat", "see `mmfeat list fusions`")
-    loss: str = key("bce", "see `mmfeat list losses`")
-    folds: int = key(5, "number of folds")
-    seed: int = key(0, "of folds and heads")
-    max_memory: str | None = key(None, "e.g. 2GiB; not set: all features are read into memory")
+    split: str = key("train", "name of the store to fit")
+    head: str = key("logreg", "classifier to fit; see `mmfeat list heads`")
+    fusion: str = key("concat", "how modalities are combined; see `mmfeat list fusions`")
+    loss: str = key("bce", "training loss; see `mmfeat list losses`")
+    folds: int = key(5, "number of cross-validation folds")
+    seed: int = key(0, "random seed of the folds and the head")
+    max_memory: str | None = key(None, "memory for features, e.g. 2GiB; unlimited by default")
     exclude_labels: tuple[str, ...] = key((), "labels that are neither fitted nor predicted")
-    min_positives: int = key(0, "labels with fewer rows are neither fitted nor predicted")
+    min_positives: int = key(0, "positive rows that a label needs to be fitted and predicted")
 
     def __post_init__(self) -> None:
         if self.seed < 0:
@@ -117,44 +118,44 @@ class FitSettings:
 class ThresholdSettings:
     """``[thresholds]``: the objective of the per-class thresholds."""
 
-    objective: str = key("macro-f1", "what thresholds aim at; see `mmfeat list objectives`")
-    method: str | None = key(None, "see `mmfeat list methods`; not set: the objective's own")
-    beta: float = key(2.0, "of f-beta: above 1 recall counts more")
-    floor: float = key(0.9, "of precision-at-least and recall-at-least")
+    objective: str = key("macro-f1", "objective of the thresholds; see `mmfeat list objectives`")
+    method: str | None = key(None, "threshold method; see `mmfeat list methods`")
+    beta: float = key(2.0, "beta of f-beta; above 1, recall weighs more than precision")
+    floor: float = key(0.9, "lower bound of precision-at-least and recall-at-least")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CompareSettings:
     """``[compare]``: the cells of a comparison, and what it may cost."""
 
-    heads: tuple[str, ...] = key(("all",), "names, or all")
-    fusions: tuple[str, ...] = key(("image", "text", "concat"), "names, or all")
-    losses: tuple[str, ...] = key(("bce",), "names, or all; for heads with one")
-    seeds: int = key(1, "runs of each cell, on other folds")
-    jobs: int = key(0, "cells side by side; 0: one here, on a cluster one per CPU")
-    engine: str = key("local", "who fits: local or ray")
-    ray_address: str | None = key(None, "not set: RAY_ADDRESS, or a cluster of this machine")
-    budget: str | None = key(None, "e.g. 10m; not set: until all cells are finished")
+    heads: tuple[str, ...] = key(("all",), "heads to compare, or all")
+    fusions: tuple[str, ...] = key(("image", "text", "concat"), "fusions to compare, or all")
+    losses: tuple[str, ...] = key(("bce",), "losses to compare, or all, for heads that have one")
+    seeds: int = key(1, "number of seeds; each repeats all cells on other folds")
+    jobs: int = key(0, "number of parallel cells; 0 runs one, or on a cluster one per CPU")
+    engine: str = key("local", "engine that fits the cells: local or ray")
+    ray_address: str | None = key(None, RAY_HELP)
+    budget: str | None = key(None, "time limit, e.g. 10m; by default, all cells are fitted")
 
 
 @dataclass(frozen=True, kw_only=True)
 class SubmitSettings:
     """``[submit]``: the split to predict and the sample to agree with."""
 
-    split: str = key("test", "the store to predict")
-    sample: str | None = key(None, "the sample submission to agree with")
-    decode: str | None = key(None, "not set: as tune-thresholds decided")
-    empty: str = key("top1", "what becomes of a row without labels")
+    split: str = key("test", "name of the store to predict")
+    sample: str | None = key(None, "sample submission that the file must match")
+    decode: str | None = key(None, "how probabilities become label sets; by default as tuned")
+    empty: str = key("top1", "prediction for rows that get no label: top1 or blank")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """All of `mmfeat.toml`."""
 
-    workspace: str = key("artifacts", "the folder of features, runs and all else that is made")
+    workspace: str = key("artifacts", "folder of all output: features, runs, submissions and more")
     data: DataSettings = field(default_factory=DataSettings)
     splits: dict[str, str] = field(
-        default_factory=dict, metadata={"help": "a name and its table per line"}
+        default_factory=dict, metadata={"help": "name and table of each split"}
     )
     extract: ExtractSettings = field(default_factory=ExtractSettings)
     fit: FitSettings = field(default_factory=FitSettings)

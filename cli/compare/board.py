@@ -102,7 +102,7 @@ class Board:
         more = len(ranked) - MOST_ROWS
         below = Text(
             f"{self._n_ended} of {self._lines.n_cells} cells"
-            + (f", {more} more below these" if more > 0 else "")
+            + (f", {more} more not shown" if more > 0 else "")
         )
         return Group(running, table, below)
 

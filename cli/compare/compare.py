@@ -37,24 +37,36 @@ fast = partial(of, CompareSettings, rich_help_panel=SPEED)
 
 
 def compare(
-    heads: Annotated[str | None, cells("heads", "Comma-separated, or all")] = None,
-    fusions: Annotated[str | None, cells("fusions", "Comma-separated, or all")] = None,
-    losses: Annotated[
-        str | None, cells("losses", "Comma-separated, or all; for heads with one")
-    ] = None,
-    seeds: Annotated[int | None, cells("seeds", "Runs of each cell, on other folds", min=1)] = None,
+    heads: Annotated[str | None, cells("heads")] = None,
+    fusions: Annotated[str | None, cells("fusions")] = None,
+    losses: Annotated[str | None, cells("losses")] = None,
+    seeds: Annotated[int | None, cells("seeds", min=1)] = None,
     split: Split = None,
     features: Features = None,
-    folds: Annotated[int | None, of(FitSettings, "folds", "Number of folds", min=2)] = None,
-    seed: Annotated[int | None, of(FitSettings, "seed", "The first seed", min=0)] = None,
+    folds: Annotated[int | None, of(FitSettings, "folds", min=2)] = None,
+    seed: Annotated[
+        int | None, of(FitSettings, "seed", "First random seed of the folds and the heads", min=0)
+    ] = None,
     objective: Annotated[
         str | None,
-        of(ThresholdSettings, "objective", "Sorts the leaderboard", choices=OBJECTIVES),
+        of(
+            ThresholdSettings,
+            "objective",
+            "Objective that ranks the leaderboard",
+            choices=OBJECTIVES,
+        ),
     ] = None,
-    jobs: Annotated[int | None, fast("jobs", "Cells side by side; 0: auto", min=0)] = None,
-    engine: Annotated[str | None, fast("engine", "Who fits", choices=ENGINES)] = None,
+    jobs: Annotated[
+        int | None,
+        fast("jobs", "Number of cells fitted in parallel; 0 chooses it automatically", min=0),
+    ] = None,
+    engine: Annotated[
+        str | None, fast("engine", "Engine that fits the cells", choices=ENGINES)
+    ] = None,
     ray_address: RayAddress = None,
-    budget: Annotated[str | None, fast("budget", "Stop in time: 90s, 10m or 1.5h")] = None,
+    budget: Annotated[
+        str | None, fast("budget", "Time limit of the comparison, e.g. 90s, 10m or 1.5h")
+    ] = None,
     exclude_labels: ExcludeLabels = None,
     min_positives: MinPositives = None,
     max_memory: MaxMemoryOption = None,
@@ -64,7 +76,7 @@ def compare(
     wide: WideOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Fit every sensible combination, tune each, and write leaderboard.csv."""
+    """Fit and tune every combination of heads, fusions and losses; write leaderboard.csv."""
     from mmfeat.compare.compare import compare as verb
     from mmfeat.core.workspace import open_project
     from mmfeat.runs.run import Run

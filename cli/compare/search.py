@@ -35,32 +35,40 @@ fitting = partial(of, FitSettings)
 
 def search(
     run: Annotated[
-        str | None, typer.Argument(help="A run to start from; left out: --head and the like.")
+        str | None,
+        typer.Argument(help="Run to start from; by default, --head and the other options."),
     ] = None,
-    head: Annotated[str | None, fitting("head", "See `mmfeat list heads`")] = None,
-    fusion: Annotated[str | None, fitting("fusion", "See `mmfeat list fusions`")] = None,
-    loss: Annotated[str | None, fitting("loss", "See `mmfeat list losses`")] = None,
+    head: Annotated[str | None, fitting("head")] = None,
+    fusion: Annotated[str | None, fitting("fusion")] = None,
+    loss: Annotated[str | None, fitting("loss")] = None,
     split: Split = None,
     features: Features = None,
-    folds: Annotated[int | None, fitting("folds", "Number of folds", min=2)] = None,
-    seed: Annotated[int | None, fitting("seed", "Of folds and heads", min=0)] = None,
+    folds: Annotated[int | None, fitting("folds", min=2)] = None,
+    seed: Annotated[int | None, fitting("seed", min=0)] = None,
     pairs: Pairs = None,
     trials: Annotated[
-        int, typer.Option("--trials", min=1, help="In all, those of earlier calls counted.")
+        int,
+        typer.Option(
+            "--trials", min=1, help="Total number of trials, including those of earlier calls."
+        ),
     ] = 30,
     objective: Annotated[
         str | None,
-        of(ThresholdSettings, "objective", "macro-f1, micro-f1 or samples-f1"),
+        of(
+            ThresholdSettings,
+            "objective",
+            "Objective to maximise: macro-f1, micro-f1 or samples-f1",
+        ),
     ] = None,
     timeout: Annotated[
-        float, typer.Option("--timeout", min=0.0, help="Seconds after which no trial begins.")
+        float, typer.Option("--timeout", min=0.0, help="Seconds after which no new trial begins.")
     ] = math.inf,
     name: Annotated[str | None, typer.Option("--name", help="Name of the search.")] = None,
     track: TrackOption = None,
     workspace: WorkspaceOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Search the options of a head out of fold; the same command again goes on."""
+    """Search the hyper-parameters of a head; repeating the command continues the search."""
     from mmfeat.compare.search import search as verb
     from mmfeat.core.workspace import open_project
     from mmfeat.tracking import Tracker
@@ -69,7 +77,7 @@ def search(
     given = [f for f, v in {**flags, "features": features, "seed": seed}.items() if v is not None]
     if run is not None and given:
         listed = ", ".join(f"--{flag}" for flag in given)
-        raise typer.BadParameter(f"the run {run} says what it is; leave out {listed}")
+        raise typer.BadParameter(f"the run {run} determines these settings; leave out {listed}")
     show_messages(quiet=quiet)
     tracker = Tracker(track, open_project(workspace)[1])
     without_folds()
@@ -100,8 +108,8 @@ def search(
     )
     if found.optimism is not None:
         note(
-            "the best was chosen on the rows it is measured on;"
-            f" optimism about {found.optimism:+.4f}"
+            "the best trial was chosen on the rows it is measured on;"
+            f" its score is optimistic by about {found.optimism:+.4f}"
         )
     note(f"run {found.run.name}; next: mmfeat tune-thresholds {found.run.name}")
     values = [trial.value for trial in found.trials]

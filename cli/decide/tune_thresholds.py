@@ -30,19 +30,20 @@ def tune_thresholds(
     run: RunArgument = None,
     objective: Annotated[
         str | None,
-        of(ThresholdSettings, "objective", "What thresholds aim at", choices=OBJECTIVES),
+        of(ThresholdSettings, "objective", "Objective of the thresholds", choices=OBJECTIVES),
     ] = None,
     method: Annotated[
         str | None,
-        of(ThresholdSettings, "method", "See `mmfeat list methods`; else the objective's own"),
+        of(
+            ThresholdSettings,
+            "method",
+            "Method that finds the thresholds, by default that of the objective;"
+            " see `mmfeat list methods`",
+        ),
     ] = None,
-    beta: Annotated[
-        float | None, of(ThresholdSettings, "beta", "Of f-beta: above 1 recall counts more")
-    ] = None,
-    floor: Annotated[
-        float | None, of(ThresholdSettings, "floor", "Of precision-at-least and recall-at-least")
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the resamples.")] = 0,
+    beta: Annotated[float | None, of(ThresholdSettings, "beta")] = None,
+    floor: Annotated[float | None, of(ThresholdSettings, "floor")] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Random seed of the bootstrap.")] = 0,
     for_rows: ForRowsOption = None,
     per_class: PerClassOption = False,
     wide: WideOption = False,
@@ -50,7 +51,7 @@ def tune_thresholds(
     workspace: WorkspaceOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Choose a threshold per class on the out-of-fold scores, with an honest estimate."""
+    """Choose a threshold per class on out-of-fold scores, with an unbiased estimate."""
     from mmfeat.runs.open import open_run
     from mmfeat.runs.tune import forecast, tune
 
@@ -116,8 +117,8 @@ def _print_estimates(decision: Decision, *, wide: bool) -> None:
         wide=wide,
     )
     print_text(
-        f"The interval is of {key} as an estimate: how far it may be from that on all rows there"
-        " are. It is no forecast for a test of another size; --for-rows N gives that."
+        f"The interval is a confidence interval of {key} on the whole population of rows. It is"
+        " not a forecast for a test set of a given size; --for-rows N gives one."
     )
     print(f"optimism (tuned - nested): {decision.optimism:+.4f}")
 

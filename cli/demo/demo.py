@@ -19,10 +19,10 @@ def demo(
     folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Folder to work in.")] = Path(
         "demo"
     ),
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the scenes.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Random seed of the scenes.")] = 0,
     quiet: QuietOption = False,
 ) -> None:
-    """Draw scenes, run the four commands on them, compare heads and fusions, write the report."""
+    """Draw scenes, run the four commands, compare heads and fusions, and write a report."""
     from mmfeat.demo.job import judge_all, prepare, report_of, submission_of
 
     show_messages(quiet=quiet)
@@ -48,6 +48,6 @@ def run_command(folder: Path, *, quiet: bool) -> Callable[[Sequence[str]], None]
         note(f"\n$ mmfeat {' '.join(arguments)}")
         line = [sys.executable, "-m", "mmfeat_cli", *arguments, *(["--quiet"] if quiet else [])]
         if subprocess.run(line, cwd=folder, check=False).returncode:
-            fail(f"the demo needs every command to pass; mmfeat {arguments[0]} did not; see above")
+            fail(f"every command of the demo must succeed; mmfeat {arguments[0]} failed; see above")
 
     return command

@@ -12,13 +12,13 @@ from mmfeat_cli.options import QuietOption
 
 
 def demo_data(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write.")],
-    train: Annotated[int, typer.Option("--train", min=1, help="Rows with labels.")] = 6000,
-    test: Annotated[int, typer.Option("--test", min=1, help="Rows without labels.")] = 3000,
-    seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write to.")],
+    train: Annotated[int, typer.Option("--train", min=1, help="Number of labelled rows.")] = 6000,
+    test: Annotated[int, typer.Option("--test", min=1, help="Number of test rows.")] = 3000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Random seed of the scenes.")] = 0,
     quiet: QuietOption = False,
 ) -> None:
-    """Write made-up scenes: train.csv, test.csv, data/*.jpg, solution.csv, mmfeat.toml, …"""
+    """Write synthetic scenes: tables, images, solution.csv and mmfeat.toml."""
     from mmfeat.demo.data import write_demo_data
 
     show_messages(quiet=quiet)

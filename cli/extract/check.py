@@ -23,7 +23,7 @@ from mmfeat_cli.tables import print_json
 
 
 def check(
-    table: Annotated[Path, typer.Argument(help="csv, tsv, parquet or jsonl")],
+    table: Annotated[Path, typer.Argument(help="Table to check: csv, tsv, parquet or jsonl.")],
     id_col: IdCol = None,
     image_col: ImageCol = None,
     text_col: TextCol = None,
@@ -33,7 +33,7 @@ def check(
     normalise_labels: NormaliseLabels = None,
     json: JsonOption = False,
 ) -> None:
-    """Say what a table holds: rows, captions, labels, the columns used, and what looks odd."""
+    """Summarise a table: rows, captions, labels, the columns used, and what looks wrong."""
     from mmfeat.tables.check import check as verb
 
     show_messages(quiet=False)

@@ -40,61 +40,55 @@ pictures = partial(of, Of, rich_help_panel=IMAGES)
 
 def extract(
     table: Annotated[
-        Path | None, typer.Argument(help="csv, tsv, parquet or jsonl; left out: all of mmfeat.toml")
+        Path | None,
+        typer.Argument(
+            help="Table: csv, tsv, parquet or jsonl; by default every split of mmfeat.toml."
+        ),
     ] = None,
-    images: Annotated[
-        str | None, of(Data, "images", "Folder or address of the images", rich_help_panel=IMAGES)
-    ] = None,
+    images: Annotated[str | None, of(Data, "images", rich_help_panel=IMAGES)] = None,
     split: StoreSplit = None,
     features: FeatureSet = None,
     out: StoreOut = None,
-    model: Annotated[str | None, encoder("model", "See `mmfeat list encoders`")] = None,
-    pretrained: Annotated[
-        str | None, encoder("pretrained", "A tag, a local file, or `random`")
+    model: Annotated[
+        str | None, encoder("model", "Name of the encoder; see `mmfeat list encoders`")
     ] = None,
-    modalities: Annotated[str | None, encoder("modalities", "What is encoded")] = None,
-    precision: Annotated[str | None, encoder("precision", "Of the encoder")] = None,
+    pretrained: Annotated[str | None, encoder("pretrained")] = None,
+    modalities: Annotated[str | None, encoder("modalities")] = None,
+    precision: Annotated[str | None, encoder("precision")] = None,
     dtype: Annotated[
         str | None,
-        encoder("dtype", "Of the stored embeddings"),
+        encoder("dtype"),
     ] = None,
-    batch_size: Annotated[int | None, fast("batch_size", "0: auto", min=0)] = None,
-    workers: Annotated[int | None, fast("workers", "Decoding processes; -1: auto", min=-1)] = None,
-    device: Annotated[str | None, fast("device", "auto, cpu, cuda, …")] = None,
-    shard_rows: Annotated[int | None, fast("shard_rows", "Rows of a shard", min=1)] = None,
-    rows_per_file: Annotated[
-        int | None, fast("rows_per_file", "Cut the store into files; 0: one file", min=0)
-    ] = None,
+    batch_size: Annotated[int | None, fast("batch_size", min=0)] = None,
+    workers: Annotated[int | None, fast("workers", min=-1)] = None,
+    device: Annotated[str | None, fast("device")] = None,
+    shard_rows: Annotated[int | None, fast("shard_rows", min=1)] = None,
+    rows_per_file: Annotated[int | None, fast("rows_per_file", min=0)] = None,
     on_bad_image: Annotated[
         str | None,
-        pictures(
-            "on_bad_image",
-            "Record it, but stop where most images are missing; allow any number; or fail",
-        ),
+        pictures("on_bad_image"),
     ] = None,
     retry_failed: Annotated[
         bool,
         typer.Option(
-            "--retry-failed", help="Try images again that failed before.", rich_help_panel=IMAGES
+            "--retry-failed", help="Retry the images that failed before.", rich_help_panel=IMAGES
         ),
     ] = False,
-    max_pixels: Annotated[int | None, pictures("max_pixels", "Refuse larger images", min=1)] = None,
-    decode: Annotated[str | None, pictures("decode", "How JPEG files are read")] = None,
-    engine: Annotated[str | None, fast("engine", "Who encodes", choices=ENGINES)] = None,
+    max_pixels: Annotated[int | None, pictures("max_pixels", min=1)] = None,
+    decode: Annotated[str | None, pictures("decode")] = None,
+    engine: Annotated[
+        str | None, fast("engine", "Engine that runs the encoder", choices=ENGINES)
+    ] = None,
     ray_address: RayAddress = None,
-    actors: Annotated[int | None, fast("actors", "Of --engine ray; 0: auto", min=0)] = None,
-    num_gpus_per_actor: Annotated[
-        float | None, fast("num_gpus_per_actor", "-1: auto", min=-1.0)
-    ] = None,
-    shards: Annotated[
-        str | None, fast("shards", "Keep shards there, too: s3://…", metavar="ADDRESS")
-    ] = None,
+    actors: Annotated[int | None, fast("actors", min=0)] = None,
+    num_gpus_per_actor: Annotated[float | None, fast("num_gpus_per_actor", min=-1.0)] = None,
+    shards: Annotated[str | None, fast("shards", metavar="ADDRESS")] = None,
     label_prompts: Annotated[
         Path | None,
         encoder(
             "label_prompts",
-            "For the head zeroshot: a table of label, prompt; or a .txt of templates,"
-            " e.g. `a photo of a {}`",
+            "Prompts of the labels, for the head zeroshot: a table with the columns label and"
+            " prompt, or a .txt file of templates, e.g. `a photo of a {}`",
         ),
     ] = None,
     id_col: IdCol = None,
@@ -107,7 +101,7 @@ def extract(
     workspace: WorkspaceOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Stage one: run the encoder once and cache image and text embeddings."""
+    """Run the encoder once and cache the embeddings of images and captions."""
     from mmfeat.extract.extract import extract as verb
 
     show_messages(quiet=quiet)

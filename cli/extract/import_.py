@@ -30,27 +30,33 @@ from mmfeat_cli.options import (
 
 
 def import_(
-    table: Annotated[Path, typer.Argument(help="csv, tsv, parquet or jsonl")],
-    image: Annotated[Path | None, typer.Option("--image", help="Image embeddings (n, d).")] = None,
-    text: Annotated[Path | None, typer.Option("--text", help="Text embeddings (n, d).")] = None,
+    table: Annotated[Path, typer.Argument(help="Table of the rows: csv, tsv, parquet or jsonl.")],
+    image: Annotated[
+        Path | None, typer.Option("--image", help="File of image embeddings (n, d).")
+    ] = None,
+    text: Annotated[
+        Path | None, typer.Option("--text", help="File of text embeddings (n, d).")
+    ] = None,
     modality: Annotated[
         list[str] | None,
         typer.Option(
-            "--modality", metavar="NAME=FILE", help="Embeddings (n, d) of any modality; repeatable."
+            "--modality",
+            metavar="NAME=FILE",
+            help="File of embeddings (n, d) of any modality; repeatable.",
         ),
     ] = None,
     prompts: Annotated[
-        Path | None, typer.Option("--prompts", help="Embeddings of the labels' prompts (k, d).")
+        Path | None, typer.Option("--prompts", help="File of the label prompts' embeddings (k, d).")
     ] = None,
     split: StoreSplit = None,
     features: FeatureSet = None,
     out: StoreOut = None,
     encoder_name: Annotated[
-        str, typer.Option("--encoder-name", help="What made them.")
+        str, typer.Option("--encoder-name", help="Name of the encoder that made the embeddings.")
     ] = "imported",
     rows_per_file: Annotated[
         int | None,
-        of(ExtractSettings, "rows_per_file", "Cut the store into files; 0: one file", min=0),
+        of(ExtractSettings, "rows_per_file", min=0),
     ] = None,
     id_col: IdCol = None,
     image_col: ImageCol = None,
@@ -62,7 +68,7 @@ def import_(
     workspace: WorkspaceOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Make a store from embeddings of any encoder, rows aligned with the table."""
+    """Make a feature store from existing embeddings, whose rows match those of the table."""
     from mmfeat.extract.importing.import_embeddings import import_embeddings
 
     show_messages(quiet=quiet)

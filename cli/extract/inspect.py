@@ -14,10 +14,10 @@ from mmfeat_cli.tables import print_json, print_table
 
 
 def inspect(
-    store: Annotated[Path, typer.Argument(help="A feature store, .h5 or a folder")],
+    store: Annotated[Path, typer.Argument(help="Feature store: a .h5 file or a folder.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Print rows, widths, statuses, problems and provenance of a store."""
+    """Print the rows, widths, statuses, problems and provenance of a feature store."""
     from mmfeat.store.inspect import inspect_store
 
     show_messages(quiet=False)
@@ -36,9 +36,11 @@ def inspect(
         ],
     )
     if document["truncated"]:
-        print(f"{document['truncated']} rows were cut to the model's context")
+        print(
+            f"{document['truncated']} captions were truncated to the context length of the encoder"
+        )
     if document["prompts"]:
-        print(f"{document['prompts']} prompts of the labels")
+        print(f"{document['prompts']} label prompts")
     for problem in document["problems"]:
         print(f"row {problem['row']} ({problem['id']}): {problem['modality']}: {problem['reason']}")
     if document["n_problems"] > len(document["problems"]):
@@ -52,7 +54,7 @@ def inspect(
         [(name, *spread.values()) for name, spread in spreads.items() if spread],
     )
     if document["rows_looked_at"] < document["rows"]:
-        print(f"norms and cosines are of {document['rows_looked_at']} rows, evenly spaced")
+        print(f"norms and cosines are measured on {document['rows_looked_at']} evenly spaced rows")
     for name, value in _flat(document["provenance"]):
         print(f"{name}: {value}")
     print(f"digest: {document['digest']}")

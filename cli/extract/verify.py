@@ -13,10 +13,10 @@ from mmfeat_cli.tables import print_json
 
 
 def verify(
-    store: Annotated[Path, typer.Argument(help="A feature store, .h5 or a folder")],
+    store: Annotated[Path, typer.Argument(help="Feature store: a .h5 file or a folder.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Check a store; exit with 1 if something is wrong with it."""
+    """Check that a feature store is intact; exit with status 1 if it is not."""
     from mmfeat.store.verify import verify_store
 
     show_messages(quiet=False)
@@ -29,6 +29,6 @@ def verify(
         print(f"{store}: {'NOT whole' if findings else 'whole'}")
     if findings:
         fail(
-            f"a store must agree with what it says of itself; {store}: {findings[0]}"
+            f"a feature store must match its own checksums and shapes; {store}: {findings[0]}"
             f" ({len(findings)} findings); make it again"
         )

@@ -31,24 +31,27 @@ fitting = partial(of, FitSettings)
 def fit(
     split: Split = None,
     features: Features = None,
-    head: Annotated[str | None, fitting("head", "See `mmfeat list heads`")] = None,
-    fusion: Annotated[str | None, fitting("fusion", "See `mmfeat list fusions`")] = None,
-    loss: Annotated[str | None, fitting("loss", "See `mmfeat list losses`")] = None,
-    folds: Annotated[int | None, fitting("folds", "Number of folds", min=2)] = None,
-    seed: Annotated[int | None, fitting("seed", "Of folds and heads", min=0)] = None,
+    head: Annotated[str | None, fitting("head")] = None,
+    fusion: Annotated[str | None, fitting("fusion")] = None,
+    loss: Annotated[str | None, fitting("loss")] = None,
+    folds: Annotated[int | None, fitting("folds", min=2)] = None,
+    seed: Annotated[int | None, fitting("seed", min=0)] = None,
     pairs: Pairs = None,
     recipe: Annotated[
-        str | None, typer.Option("--recipe", help="See `mmfeat list recipes`.")
+        str | None,
+        typer.Option("--recipe", help="Named set of settings; see `mmfeat list recipes`."),
     ] = None,
     exclude_labels: ExcludeLabels = None,
     min_positives: MinPositives = None,
     max_memory: MaxMemoryOption = None,
-    name: Annotated[str | None, typer.Option("--name", help="Name of the run.")] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Name of the run; by default made of its settings.")
+    ] = None,
     track: TrackOption = None,
     workspace: WorkspaceOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Stage two: fit a head across folds, keep its out-of-fold scores, refit on all rows."""
+    """Fit a head with cross-validation, keep its out-of-fold scores, and refit on all rows."""
     from mmfeat.core.workspace import open_project
     from mmfeat.fit.fit import fit as verb
     from mmfeat.tracking import Tracker

@@ -27,35 +27,40 @@ from mmfeat_cli.options import (
 
 def predict(
     run: RunArgument = None,
-    split: Annotated[str | None, of(SubmitSettings, "split", "Name of the store")] = None,
+    split: Annotated[str | None, of(SubmitSettings, "split")] = None,
     table: Annotated[
-        Path | None, typer.Option("--table", help="New rows: through stage one first.")
+        Path | None, typer.Option("--table", help="Table of new rows, which are encoded first.")
     ] = None,
     images: Annotated[
         str | None, of(DataSettings, "images", "Folder or address of the images of --table")
     ] = None,
     pretrained: Annotated[
-        str | None, typer.Option("--pretrained", help="The run's weights, for --table.")
+        str | None, typer.Option("--pretrained", help="Weights of the run's encoder, for --table.")
     ] = None,
     id_col: IdCol = None,
     image_col: ImageCol = None,
     text_col: TextCol = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="csv, tsv, parquet or jsonl.", rich_help_panel=OUTPUT),
+        typer.Option(
+            "--out",
+            help="Path of the predictions: csv, tsv, parquet or jsonl.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
     objective: DecisionOption = None,
     decode: Annotated[
         str | None,
-        of(SubmitSettings, "decode", "Else as tune-thresholds decided", choices=DECODES),
+        of(SubmitSettings, "decode", choices=DECODES),
     ] = None,
     empty: Annotated[
-        str | None, of(SubmitSettings, "empty", "A row without labels", choices=EMPTIES)
+        str | None,
+        of(SubmitSettings, "empty", "Prediction for rows that get no label", choices=EMPTIES),
     ] = None,
     workspace: WorkspaceOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Write scores, labels and statuses of every row of a store or table, as `submit` decides."""
+    """Write the scores, labels and status of every row of a store or a table."""
     from mmfeat.predict.predict import predict as verb
 
     show_messages(quiet=quiet)

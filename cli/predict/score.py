@@ -25,14 +25,16 @@ MAX_SET = 25  # characters of a label set in the table of the worst rows
 
 
 def score(
-    submission: Annotated[Path, typer.Argument(help="The file that `mmfeat submit` wrote.")],
-    truth: Annotated[Path, typer.Argument(help="The solution, same columns.")],
+    submission: Annotated[Path, typer.Argument(help="Submission, as written by `mmfeat submit`.")],
+    truth: Annotated[Path, typer.Argument(help="Solution with the same columns.")],
     labels: Annotated[
         str | None,
-        typer.Option("--labels", help="All labels of the task, comma-separated; default: truth's."),
+        typer.Option(
+            "--labels", help="All labels of the task, comma-separated; by default those of TRUTH."
+        ),
     ] = None,
     worst: Annotated[
-        int, typer.Option("--worst", min=0, help="How many of the worst-scored rows to list.")
+        int, typer.Option("--worst", min=0, help="Number of worst-scored rows to list.")
     ] = 10,
     zero_division: ZeroDivisionOption = 0.0,
     per_class: PerClassOption = False,
@@ -41,7 +43,7 @@ def score(
     label_sep: LabelSep = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Macro, micro and samples F1 of a submission, a table per class, and the worst rows."""
+    """Score a submission: macro, micro and samples F1, the classes, and the worst rows."""
     from mmfeat.predict.score import score as verb
 
     show_messages(quiet=False)

@@ -26,10 +26,8 @@ from mmfeat_cli.options import (
 
 def submit(
     run: RunArgument = None,
-    split: Annotated[str | None, of(SubmitSettings, "split", "Name of the store")] = None,
-    sample: Annotated[
-        Path | None, of(SubmitSettings, "sample", "The sample submission to agree with")
-    ] = None,
+    split: Annotated[str | None, of(SubmitSettings, "split")] = None,
+    sample: Annotated[Path | None, of(SubmitSettings, "sample")] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", help="Path of the submission.", rich_help_panel=OUTPUT),
@@ -37,14 +35,18 @@ def submit(
     objective: DecisionOption = None,
     decode: Annotated[
         str | None,
-        of(SubmitSettings, "decode", "Else as tune-thresholds decided", choices=DECODES),
+        of(SubmitSettings, "decode", choices=DECODES),
     ] = None,
     empty: Annotated[
-        str | None, of(SubmitSettings, "empty", "A row without labels", choices=EMPTIES)
+        str | None,
+        of(SubmitSettings, "empty", "Prediction for rows that get no label", choices=EMPTIES),
     ] = None,
     form: Annotated[
         str | None,
-        typer.Option("--format", help=f"One of {', '.join(FORMATS)}; else as the sample has it."),
+        typer.Option(
+            "--format",
+            help=f"Format of the file, by default that of the sample. One of {', '.join(FORMATS)}.",
+        ),
     ] = None,
     id_col: IdCol = None,
     label_col: LabelCol = None,
@@ -54,15 +56,20 @@ def submit(
     ] = False,
     kaggle: Annotated[
         str | None,
-        typer.Option("--kaggle", metavar="COMPETITION", help="Upload it by the kaggle client."),
+        typer.Option(
+            "--kaggle",
+            metavar="COMPETITION",
+            help="Competition to upload to with the kaggle client.",
+        ),
     ] = None,
     message: Annotated[
-        str | None, typer.Option("--message", help="Of the upload; else the run's name.")
+        str | None,
+        typer.Option("--message", help="Message of the upload; by default the name of the run."),
     ] = None,
     workspace: WorkspaceOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Predict a split with a tuned run and write the submission."""
+    """Predict a split with a tuned run and write a submission."""
     from mmfeat.predict.submit import submit as verb
 
     show_messages(quiet=quiet)

@@ -13,12 +13,12 @@ from mmfeat_cli.tables import print_json
 
 def clean(
     unfinished: Annotated[
-        bool, typer.Option("--unfinished", help="Remove unfinished runs, too.")
+        bool, typer.Option("--unfinished", help="Also remove unfinished runs.")
     ] = False,
     as_json: JsonOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Remove temporary files of dead processes, caches and checkpoints; no store, no result."""
+    """Remove leftover temporary files, caches and checkpoints; keep stores and results."""
     from mmfeat.runs.upkeep.clean import clean as verb
 
     show_messages(quiet=False)
@@ -28,4 +28,4 @@ def clean(
         return
     for path, size in result.removed.items():
         print(f"{path}: {size:,} bytes")
-    note(f"removed: {len(result.removed)}, {result.n_bytes:,} bytes")
+    note(f"removed {len(result.removed)} files or folders, {result.n_bytes:,} bytes")

@@ -39,15 +39,17 @@ def runs(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[RUN] [RUN]", help="One: all its metrics out of fold. Two: how they differ."
+            metavar="[RUN] [RUN]",
+            help="Runs to show: one, with all its metrics, or two, with their differences.",
         ),
     ] = None,
     remove: Annotated[
-        list[str] | None, typer.Option("--remove", metavar="RUN", help="Remove it; repeatable.")
+        list[str] | None,
+        typer.Option("--remove", metavar="RUN", help="Remove this run; repeatable."),
     ] = None,
     objective: Annotated[
         str | None,
-        of(ThresholdSettings, "objective", "What is ranked by", choices=OBJECTIVES),
+        of(ThresholdSettings, "objective", "Objective that ranks the runs", choices=OBJECTIVES),
     ] = None,
     zero_division: ZeroDivisionOption = 0.0,
     per_class: PerClassOption = False,
@@ -55,7 +57,7 @@ def runs(
     as_json: JsonOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """List the runs, best first; or show one, or how two differ."""
+    """List the runs, best first; or show one run, or how two runs differ."""
     from mmfeat.compare.board.difference import compare_runs
     from mmfeat.runs.open import open_run
     from mmfeat.runs.upkeep.remove import remove_run
@@ -105,21 +107,21 @@ def _print_list(objective: str | None, *, wide: bool, as_json: bool, workspace: 
     print_table(
         COLUMNS, [[row[c] for c in COLUMNS] for row in texts], droppable=DROPPABLE, wide=wide
     )
-    note("nested: decided on held-out folds; macro_f1 and what follows it: at 0.5")
+    note("nested: tuned, measured on held-out folds; macro_f1 to map: at threshold 0.5")
     try:
         open_run(workspace=workspace, objective=objective)  # which says what a command takes
     except MmfeatError as error:
-        note(f"a command without a run takes none: {error}")
+        note(f"commands need the name of a run: {error}")
 
 
 def _print_run(document: dict[str, Any], *, zero_division: float, wide: bool) -> None:
     note(
-        f"out of fold, decided by {document['decision']}, which was chosen on these rows"
-        " (`nested` of tune-thresholds is the honest estimate); a ratio 0/0 counts as"
+        f"out of fold, decided by {document['decision']}, which was tuned on these rows"
+        " (`nested` of tune-thresholds is the unbiased estimate); a ratio 0/0 counts as"
         f" {zero_division:g}"
     )
     if others := document["decisions"][1:]:
-        note(f"it is decided for {', '.join(others)} as well: predict --objective")
+        note(f"also tuned for {', '.join(others)}; choose one with predict --objective")
     for sentence in document["notes"]:
         note(sentence)
     print_table(("metric", "value"), list(document["metrics"].items()))
@@ -129,7 +131,7 @@ def _print_run(document: dict[str, Any], *, zero_division: float, wide: bool) ->
             document["per_class"], columns, by="f1", every=True, droppable=LEAST, wide=wide
         )
     else:
-        note("--per-class shows every label, the worst first")
+        note("--per-class shows every label, worst first")
     if (nested := document["nested"]) is not None:
         print_nested(nested["objective"], nested["value"], nested["interval"])
     print(f"run: {document['run']}")
@@ -161,7 +163,7 @@ def _print_difference(difference: RunDifference, *, per_class: bool) -> None:
         ],
     )
     if left := len(difference.per_class) - len(shown):
-        print(f"… and {left} more labels that differ less: --per-class")
+        print(f"… and {left} more labels with smaller differences; --per-class shows them")
     first, second = difference.nested
     print(f"nested {difference.objective}: {first:.4f} and {second:.4f}")
     print(difference.verdict())

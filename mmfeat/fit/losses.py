@@ -20,13 +20,20 @@ Loss = Callable[["Tensor", "Tensor"], "Tensor"]
 LOSSES: dict[str, Plugin] = {
     "bce": Plugin("mmfeat.fit.losses:bce", "binary cross-entropy"),
     "bce-weighted": Plugin(
-        "mmfeat.fit.losses:bce_weighted", "with rare classes' positives up to ×20"
+        "mmfeat.fit.losses:bce_weighted",
+        "cross-entropy with positives of rare classes weighted up to ×20",
     ),
-    "focal": Plugin("mmfeat.fit.losses:focal", "easy rows count less, gamma 3 (Lin et al. 2017)"),
+    "focal": Plugin(
+        "mmfeat.fit.losses:focal",
+        "focal loss, down-weights easy entries, gamma 3 (Lin et al. 2017)",
+    ),
     "asymmetric": Plugin(
-        "mmfeat.fit.losses:asymmetric", "gamma 4 and 1, margin 0.05 (Ridnik 2021)"
+        "mmfeat.fit.losses:asymmetric",
+        "asymmetric loss, gamma 4 and 1, margin 0.05 (Ridnik et al. 2021)",
     ),
-    "twoway": Plugin("mmfeat.fit.losses:twoway", "ranks within rows and classes (Kobayashi 2023)"),
+    "twoway": Plugin(
+        "mmfeat.fit.losses:twoway", "two-way loss, ranks within rows and classes (Kobayashi 2023)"
+    ),
 }
 MAX_POSITIVE_WEIGHT = 20.0
 NOTHING = -100.0  # the logit of an entry that is left out of a log-sum-exp

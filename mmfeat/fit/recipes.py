@@ -35,21 +35,21 @@ GUO = {
 
 RECIPES: dict[str, Recipe] = {
     "guo2024": Recipe(
-        summary="the best setting of Guo 2024: MLPs, mixed scores, focal loss, in-sample decision",
+        summary="best setting of Guo 2024: MLPs, mixed fusion, focal loss, in-sample meta-learner",
         head="mlp",
         fusion="mixed",
         loss="focal",
         settings={**GUO, "in_sample": "true"},
     ),
     "guo2024-oof": Recipe(
-        summary="guo2024 with the decision head trained on out-of-fold scores",
+        summary="guo2024 with a meta-learner fitted on out-of-fold scores",
         head="mlp",
         fusion="mixed",
         loss="focal",
         settings=GUO,
     ),
     "guo2024-image": Recipe(
-        summary="the image-only ablation of Guo 2024: one hidden layer, 200 epochs",
+        summary="image-only ablation of Guo 2024: one hidden layer, 200 epochs",
         head="mlp",
         fusion="image",
         loss="bce",

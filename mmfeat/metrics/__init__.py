@@ -22,35 +22,59 @@ from mmfeat.metrics import probability, ranking, sets
 from mmfeat.types import Float64Array, FloatArray, Targets
 
 METRICS: dict[str, Plugin] = {
-    "macro_f1": Plugin("mmfeat.metrics.sets:macro_f1", "mean of the classes' F1"),
-    "micro_f1": Plugin("mmfeat.metrics.sets:micro_f1", "F1 of all cells of the table pooled"),
-    "samples_f1": Plugin("mmfeat.metrics.sets:samples_f1", "mean of the rows' F1"),
-    "map": Plugin("mmfeat.metrics.ranking:mean_ap", "mean of the classes' average precision"),
-    "weighted_f1": Plugin("mmfeat.metrics.sets:weighted_f1", "mean class F1, by support"),
+    "macro_f1": Plugin("mmfeat.metrics.sets:macro_f1", "F1 averaged over classes"),
+    "micro_f1": Plugin("mmfeat.metrics.sets:micro_f1", "F1 of all rows and classes pooled"),
+    "samples_f1": Plugin("mmfeat.metrics.sets:samples_f1", "F1 averaged over rows"),
+    "map": Plugin("mmfeat.metrics.ranking:mean_ap", "average precision averaged over classes"),
+    "weighted_f1": Plugin(
+        "mmfeat.metrics.sets:weighted_f1", "F1 averaged over classes, weighted by support"
+    ),
     "weighted_precision": Plugin(
-        "mmfeat.metrics.sets:weighted_precision", "mean class precision, by support"
+        "mmfeat.metrics.sets:weighted_precision",
+        "precision averaged over classes, weighted by support",
     ),
     "weighted_recall": Plugin(
-        "mmfeat.metrics.sets:weighted_recall", "mean class recall, by support"
+        "mmfeat.metrics.sets:weighted_recall", "recall averaged over classes, weighted by support"
     ),
-    "macro_precision": Plugin("mmfeat.metrics.sets:macro_precision", "mean class precision"),
-    "macro_recall": Plugin("mmfeat.metrics.sets:macro_recall", "mean class recall"),
-    "micro_precision": Plugin("mmfeat.metrics.sets:micro_precision", "precision of all cells"),
-    "micro_recall": Plugin("mmfeat.metrics.sets:micro_recall", "recall of all cells"),
-    "samples_precision": Plugin("mmfeat.metrics.sets:samples_precision", "mean row precision"),
-    "samples_recall": Plugin("mmfeat.metrics.sets:samples_recall", "mean row recall"),
-    "subset_accuracy": Plugin("mmfeat.metrics.sets:subset_accuracy", "rows with the exact set"),
-    "hamming_loss": Plugin("mmfeat.metrics.sets:hamming_loss", "share of wrong cells"),
-    "jaccard": Plugin("mmfeat.metrics.sets:jaccard", "mean row overlap over union"),
-    "labels_per_row": Plugin("mmfeat.metrics.sets:labels_per_row", "true number of labels"),
-    "predicted_per_row": Plugin("mmfeat.metrics.sets:predicted_per_row", "number predicted"),
+    "macro_precision": Plugin(
+        "mmfeat.metrics.sets:macro_precision", "precision averaged over classes"
+    ),
+    "macro_recall": Plugin("mmfeat.metrics.sets:macro_recall", "recall averaged over classes"),
+    "micro_precision": Plugin(
+        "mmfeat.metrics.sets:micro_precision", "precision of all rows and classes pooled"
+    ),
+    "micro_recall": Plugin(
+        "mmfeat.metrics.sets:micro_recall", "recall of all rows and classes pooled"
+    ),
+    "samples_precision": Plugin(
+        "mmfeat.metrics.sets:samples_precision", "precision averaged over rows"
+    ),
+    "samples_recall": Plugin("mmfeat.metrics.sets:samples_recall", "recall averaged over rows"),
+    "subset_accuracy": Plugin(
+        "mmfeat.metrics.sets:subset_accuracy", "share of rows whose label set is exactly right"
+    ),
+    "hamming_loss": Plugin(
+        "mmfeat.metrics.sets:hamming_loss", "share of wrong entries of the indicator matrix"
+    ),
+    "jaccard": Plugin("mmfeat.metrics.sets:jaccard", "intersection over union, averaged over rows"),
+    "labels_per_row": Plugin(
+        "mmfeat.metrics.sets:labels_per_row", "mean number of true labels per row"
+    ),
+    "predicted_per_row": Plugin(
+        "mmfeat.metrics.sets:predicted_per_row", "mean number of predicted labels per row"
+    ),
     "lrap": Plugin("mmfeat.metrics.ranking:lrap", "label ranking average precision"),
-    "coverage": Plugin("mmfeat.metrics.ranking:coverage", "depth that covers the true labels"),
-    "ranking_loss": Plugin("mmfeat.metrics.ranking:ranking_loss", "wrongly ordered label pairs"),
-    "brier": Plugin("mmfeat.metrics.probability:brier", "mean squared error of probabilities"),
+    "coverage": Plugin(
+        "mmfeat.metrics.ranking:coverage", "mean rank that covers all true labels of a row"
+    ),
+    "ranking_loss": Plugin(
+        "mmfeat.metrics.ranking:ranking_loss", "share of wrongly ordered label pairs"
+    ),
+    "brier": Plugin("mmfeat.metrics.probability:brier", "mean squared error of the probabilities"),
     "log_loss": Plugin("mmfeat.metrics.probability:log_loss", "mean negative log-likelihood"),
     "calibration_error": Plugin(
-        "mmfeat.metrics.probability:mean_calibration_error", "mean of the classes' ECE"
+        "mmfeat.metrics.probability:mean_calibration_error",
+        "expected calibration error averaged over classes",
     ),
 }
 

@@ -25,11 +25,15 @@ SECRET = re.compile("PASSWORD|TOKEN|KEY")  # in names of environment variables
 TRACKERS: dict[str, Plugin] = {
     "mlflow": Plugin(
         "mmfeat.tracking.mlflow:send",
-        "MLflow, in an SQLite file unless MLFLOW_TRACKING_URI is set",
+        "MLflow, in a local SQLite file unless MLFLOW_TRACKING_URI is set",
         "mlflow",
     ),
-    "wandb": Plugin("mmfeat.tracking.wandb:send", "Weights & Biases, offline", "wandb"),
-    "tensorboard": Plugin("mmfeat.tracking.tensorboard:send", "TensorBoard", "tensorboard"),
+    "wandb": Plugin(
+        "mmfeat.tracking.wandb:send", "Weights & Biases, offline unless WANDB_MODE is set", "wandb"
+    ),
+    "tensorboard": Plugin(
+        "mmfeat.tracking.tensorboard:send", "TensorBoard event files", "tensorboard"
+    ),
 }
 
 

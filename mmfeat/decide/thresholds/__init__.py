@@ -60,45 +60,53 @@ _POOLED = "mmfeat.decide.thresholds.pooled"
 
 OBJECTIVES: dict[str, Objective] = {
     "macro-f1": Objective(
-        Plugin(f"{_VALUES}:macro_f_beta", "mean of the classes' F1"),
+        Plugin(f"{_VALUES}:macro_f_beta", "F1 averaged over classes"),
         ("bootstrap", "exact", "smoothed", "micromacro", "fixed"),
     ),
     "micro-f1": Objective(
-        Plugin(f"{_VALUES}:micro_f1", "F1 of all cells of the table pooled"),
+        Plugin(f"{_VALUES}:micro_f1", "F1 of all rows and classes pooled"),
         ("global", "dinkelbach", "fixed"),
         instead=("dinkelbach",),  # scores of some classes may be far from calibrated
     ),
     "samples-f1": Objective(
-        Plugin(f"{_VALUES}:samples_f1", "mean of the rows' F1"),
+        Plugin(f"{_VALUES}:samples_f1", "F1 averaged over rows"),
         ("coordinate", "fixed"),
         decodes=("expected-f1", "thresholds"),
     ),
     "f-beta": Objective(
-        Plugin(f"{_VALUES}:macro_f_beta", "mean of the classes' F-beta, see --beta"),
+        Plugin(f"{_VALUES}:macro_f_beta", "F-beta averaged over classes; see --beta"),
         ("bootstrap", "exact", "smoothed", "fixed"),
     ),
     "precision-at-least": Objective(
-        Plugin(f"{_VALUES}:precision_met", "each class's precision reaches --floor"),
+        Plugin(f"{_VALUES}:precision_met", "precision of at least --floor for each class"),
         ("most-recall",),
     ),
     "recall-at-least": Objective(
-        Plugin(f"{_VALUES}:recall_met", "each class's recall reaches --floor"),
+        Plugin(f"{_VALUES}:recall_met", "recall of at least --floor for each class"),
         ("most-precise",),
     ),
 }
 
 METHODS: dict[str, Plugin] = {
-    "bootstrap": Plugin(f"{_SEPARABLE}:bootstrap", "median over resamples of the best cut"),
-    "exact": Plugin(f"{_SEPARABLE}:exact", "the best of all cuts, class by class"),
-    "smoothed": Plugin(f"{_SEPARABLE}:smoothed", "the best cut of a smoothed F"),
-    "micromacro": Plugin(f"{_SEPARABLE}:micromacro", "micro- and macro-F1 together"),
-    "global": Plugin(f"{_POOLED}:best_global", "one threshold for all classes"),
-    "dinkelbach": Plugin(f"{_POOLED}:dinkelbach", "the best micro-F1 of any thresholds"),
-    "coordinate": Plugin(
-        "mmfeat.decide.thresholds.samples:coordinate", "class by class, repeatedly"
+    "bootstrap": Plugin(
+        f"{_SEPARABLE}:bootstrap", "median of the best threshold over bootstrap samples"
     ),
-    "most-recall": Plugin(f"{_SEPARABLE}:precision_at_least", "most recall above the floor"),
-    "most-precise": Plugin(f"{_SEPARABLE}:recall_at_least", "most precision above the floor"),
+    "exact": Plugin(f"{_SEPARABLE}:exact", "best threshold of each class"),
+    "smoothed": Plugin(f"{_SEPARABLE}:smoothed", "best threshold of each class for a smoothed F"),
+    "micromacro": Plugin(f"{_SEPARABLE}:micromacro", "micro-F1 and macro-F1 together"),
+    "global": Plugin(f"{_POOLED}:best_global", "best single threshold for all classes"),
+    "dinkelbach": Plugin(
+        f"{_POOLED}:dinkelbach", "thresholds of highest micro-F1, by Dinkelbach's method"
+    ),
+    "coordinate": Plugin(
+        "mmfeat.decide.thresholds.samples:coordinate", "coordinate ascent over the classes"
+    ),
+    "most-recall": Plugin(
+        f"{_SEPARABLE}:precision_at_least", "highest recall with precision of at least --floor"
+    ),
+    "most-precise": Plugin(
+        f"{_SEPARABLE}:recall_at_least", "highest precision with recall of at least --floor"
+    ),
     "fixed": Plugin("mmfeat.decide.thresholds.choose:fixed", "0.5 for every class"),
 }
 

@@ -10,10 +10,10 @@ from mmfeat.extract.encoders.base import Encoder
 ENCODERS: dict[str, Plugin] = {
     "tiny-demo": Plugin(
         "mmfeat.extract.encoders.tiny_demo:load",
-        "small CLIP of made-up scenes, comes with the package",
+        "small CLIP trained on synthetic scenes, bundled with the package",
     ),
     "open_clip": Plugin(
-        "mmfeat.extract.encoders.open_clip_model:load", "any model name of open_clip, e.g. ViT-L-14"
+        "mmfeat.extract.encoders.open_clip_model:load", "any model of open_clip, e.g. ViT-L-14"
     ),
 }
 

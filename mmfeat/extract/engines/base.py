@@ -15,10 +15,12 @@ from mmfeat.extract.plan import Plan, Shard
 Advance = Callable[[str, int], None]  # modality, rows done since the last call
 
 ENGINES: dict[str, Plugin] = {
-    "local": Plugin("mmfeat.extract.engines.local:LOCAL", "this machine, one device"),
-    "torchrun": Plugin("mmfeat.extract.engines.torchrun:TORCHRUN", "the processes of torchrun"),
+    "local": Plugin("mmfeat.extract.engines.local:LOCAL", "one device of this machine"),
+    "torchrun": Plugin(
+        "mmfeat.extract.engines.torchrun:TORCHRUN", "several processes, started by torchrun"
+    ),
     "ray": Plugin(
-        "mmfeat.extract.engines.ray_actors:RAY", "the machines of a Ray cluster", extra="ray"
+        "mmfeat.extract.engines.ray_actors:RAY", "several machines of a Ray cluster", extra="ray"
     ),
 }
 FORMER_NAMES = {"claims": "torchrun"}

@@ -51,42 +51,38 @@ LOGREG_OF_SCORES = MetaLearner(head="logreg", settings={"C": "1.0"})
 
 FUSIONS: dict[str, Fusion] = {
     "image": FeatureFusion(
-        summary="the image alone", function=side_by_side, modalities=("image",), prompts=True
+        summary="image only", function=side_by_side, modalities=("image",), prompts=True
     ),
     "text": FeatureFusion(
-        summary="the caption alone", function=side_by_side, modalities=("text",), prompts=True
+        summary="caption only", function=side_by_side, modalities=("text",), prompts=True
     ),
     "concat": FeatureFusion(
-        summary="every modality side by side", function=side_by_side, prompts=True
+        summary="concatenation of all modalities", function=side_by_side, prompts=True
     ),
-    "sum": FeatureFusion(
-        summary="sum of all modalities, number by number", function=add, prompts=True
-    ),
+    "sum": FeatureFusion(summary="element-wise sum of all modalities", function=add, prompts=True),
     "mean": FeatureFusion(
-        summary="mean of the modalities that a row has", function=average, prompts=True
+        summary="element-wise mean of the modalities that a row has", function=average, prompts=True
     ),
-    "product": FeatureFusion(
-        summary="product of all modalities, number by number", function=multiply
-    ),
+    "product": FeatureFusion(summary="element-wise product of all modalities", function=multiply),
     "max": FeatureFusion(
-        summary="the largest of the modalities that a row has, number by number", function=maximum
+        summary="element-wise maximum of the modalities that a row has", function=maximum
     ),
     "absdiff": FeatureFusion(
-        summary="absolute difference of two modalities, number by number",
+        summary="element-wise absolute difference of two modalities",
         function=difference,
         most=2,
     ),
     "concat-product": FeatureFusion(
-        summary="every modality and their product side by side",
+        summary="concatenation of all modalities and their product",
         function=side_by_side_with_product,
     ),
     "gated": LearnedFusion(
-        summary="a gate weighs two modalities per number (GMU, Arevalo et al. 2017)",
+        summary="element-wise gate over two modalities (GMU, Arevalo et al. 2017)",
         module="gated",
         most=2,
     ),
     "bilinear": LearnedFusion(
-        summary="products of learned projections of two modalities (Kim et al. 2017)",
+        summary="product of learned projections of two modalities (Kim et al. 2017)",
         module="bilinear",
         most=2,
     ),
@@ -109,7 +105,7 @@ FUSIONS: dict[str, Fusion] = {
         meta_learner=LOGREG_OF_SCORES,
     ),
     "mixed": LateFusion(
-        summary="as late-sum, with the probabilities of concat added (Guo 2024)",
+        summary="late-sum with the probabilities of concat added (Guo 2024)",
         sources=("image", "text", "concat"),
         function=sum_of_probabilities,
         meta_learner=MLP_OF_SCORES,

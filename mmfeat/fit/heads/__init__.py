@@ -7,14 +7,20 @@ from typing import Any
 from mmfeat.core.plugins import Plugin, resolve
 
 HEADS: dict[str, Plugin] = {
-    "mlp": Plugin("mmfeat.fit.heads.mlp:MLP", "hidden layers with GELU and dropout"),
+    "mlp": Plugin("mmfeat.fit.heads.mlp:MLP", "multilayer perceptron with GELU and dropout"),
     "gmlp": Plugin(
-        "mmfeat.fit.heads.gmlp:GMLP", "gating across slices of the embeddings (Liu 2021)"
+        "mmfeat.fit.heads.gmlp:GMLP", "gated MLP over slices of the embeddings (Liu et al. 2021)"
     ),
-    "logreg": Plugin("mmfeat.fit.heads.logreg:LogReg", "logistic regression, C chosen out of fold"),
-    "lightgbm": Plugin("mmfeat.fit.heads.lightgbm:LightGBM", "boosted trees, one set per label"),
-    "knn": Plugin("mmfeat.fit.heads.knn:KNN", "labels of the nearest training rows: the baseline"),
-    "zeroshot": Plugin("mmfeat.fit.heads.zeroshot:ZeroShot", "cosine to prompts of the labels"),
+    "logreg": Plugin(
+        "mmfeat.fit.heads.logreg:LogReg", "logistic regression with C chosen by cross-validation"
+    ),
+    "lightgbm": Plugin(
+        "mmfeat.fit.heads.lightgbm:LightGBM", "gradient-boosted trees, one ensemble per label"
+    ),
+    "knn": Plugin("mmfeat.fit.heads.knn:KNN", "k nearest neighbours, as a baseline"),
+    "zeroshot": Plugin(
+        "mmfeat.fit.heads.zeroshot:ZeroShot", "cosine similarity to prompts of the labels"
+    ),
 }
 
 

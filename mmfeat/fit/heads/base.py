@@ -67,7 +67,7 @@ class Head(Estimator):
     reads_parts: ClassVar[bool] = False  # whether it reads them in parts, fused on reading
     ignored: ClassVar[dict[str, set[str]]] = {}  # option -> those it overrides
 
-    seed: int = option(0, "of all randomness", low=0, high=2**63 - 1)
+    seed: int = option(0, "random seed", low=0, high=2**63 - 1)
 
     # Values before `fit`; not annotated, because annotated attributes would become options.
     rounds_ = cast("int | None", None)

@@ -30,15 +30,17 @@ class GMLP(TorchHead):
     name: ClassVar[str] = "gmlp"
     relative_cost: ClassVar[float] = 8.0
 
-    tokens: int = option(2, "slices of each modality", low=1, high=1024)
-    width: int = option(64, "of a token", low=1, high=65536)
-    layers: int = option(2, "gated layers", low=1, high=1024)
+    tokens: int = option(2, "number of slices (tokens) of each modality", low=1, high=1024)
+    width: int = option(64, "width of a token", low=1, high=65536)
+    layers: int = option(2, "number of gated layers", low=1, high=1024)
     gate: str = option(
         "token",
-        "token: mixes across the sequence; channel (needs tokens=1): gates the numbers of a vector",
+        "token mixes across the sequence; channel (needs tokens=1) gates the elements of a vector",
         choices=("token", "channel"),
     )
-    dropout: float = option(0.4, "before the readout, or in the channel gates", low=0, high=0.99)
+    dropout: float = option(
+        0.4, "dropout rate before the readout, or in the channel gates", low=0, high=0.99
+    )
 
     def check(self) -> None:
         """Raise `ConfigError` for wrong options, and for several tokens with the channel gate."""

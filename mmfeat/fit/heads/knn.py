@@ -37,9 +37,11 @@ class KNN(Head):
     relative_cost: ClassVar[float] = 0.3
     reads_parts: ClassVar[bool] = True
 
-    neighbours: int = option(50, "training rows that vote", low=1, high=1e9)
-    sharpness: float = option(10.0, "how fast their weights fall with distance", low=0, high=1e6)
-    prior: float = option(1.0, "weight of the classes' rates, in neighbours", low=1e-6, high=1e9)
+    neighbours: int = option(50, "number of neighbours that vote", low=1, high=1e9)
+    sharpness: float = option(
+        10.0, "how fast the weight of a neighbour falls with its distance", low=0, high=1e6
+    )
+    prior: float = option(1.0, "weight of the class frequencies, in neighbours", low=1e-6, high=1e9)
 
     _cache = cast("Cache | None", None)
 

@@ -69,24 +69,29 @@ class LightGBM(Head):
     reads_parts: ClassVar[bool] = True
     ignored: ClassVar[dict[str, set[str]]] = {"rounds": {"patience", "trees"}}
 
-    trees: int = option(150, "per class, at most", low=1, high=1e9)
+    trees: int = option(150, "maximum number of trees per class", low=1, high=1e9)
     rounds: int | None = option(None, "exact number of trees per class", low=1, high=1e9)
     patience: int = option(
         10,
-        "trees without improvement on validation rows before it stops; 0: never",
+        "trees without improvement on validation rows before stopping; 0 never stops early",
         low=0,
         high=1e9,
     )
-    leaves: int = option(7, "per tree", low=2, high=131072)
+    leaves: int = option(7, "maximum number of leaves per tree", low=2, high=131072)
     lr: float = option(0.1, "learning rate", low=1e-9, high=1e3)
-    bins: int = option(63, "per column", low=2, high=65535)
-    min_rows: int = option(20, "in a leaf", low=0, high=1e9)
-    features: float = option(0.2, "share of the columns that a tree sees", low=1e-9, high=1)
+    bins: int = option(63, "maximum number of bins per feature", low=2, high=65535)
+    min_rows: int = option(20, "minimum number of rows in a leaf", low=0, high=1e9)
+    features: float = option(0.2, "fraction of the features that each tree uses", low=1e-9, high=1)
     weights: str = option(
-        "none", "balanced: positives weigh up to 20 times as much", choices=("none", "balanced")
+        "none",
+        "class weights; balanced weights positives up to 20 times as much",
+        choices=("none", "balanced"),
     )
     threads: int = option(
-        0, "0: all cores, or OMP_NUM_THREADS; does not affect the result", low=0, high=1024
+        0,
+        "number of threads; 0 uses all cores, or OMP_NUM_THREADS; the result is the same",
+        low=0,
+        high=1024,
     )
 
     _boosters = cast("Sequence[lightgbm.Booster]", ())

@@ -52,15 +52,20 @@ class LogReg(Head):
     ignored: ClassVar[dict[str, set[str]]] = {"C": {"choose", "criterion"}}
 
     C: float | None = option(
-        None, "as in scikit-learn; none: chosen along a path", low=1e-12, high=1e12
+        None,
+        "inverse regularisation strength as in scikit-learn; None chooses it",
+        low=1e-12,
+        high=1e12,
     )
     choose: str = option(
-        "shared", "one C for all classes, or one for each", choices=("shared", "per-class")
+        "shared",
+        "whether C is shared by all classes or chosen per class",
+        choices=("shared", "per-class"),
     )
-    criterion: str = option("log-loss", "by which C is chosen", choices=("log-loss", "ap"))
-    tolerance: float = option(3e-9, "of the objective, relative", low=1e-12, high=1)
-    max_steps: int = option(500, "of L-BFGS", low=1, high=1e9)
-    device: str = option("auto", "to fit on", choices=DEVICES)
+    criterion: str = option("log-loss", "criterion that chooses C", choices=("log-loss", "ap"))
+    tolerance: float = option(3e-9, "relative tolerance of the objective", low=1e-12, high=1)
+    max_steps: int = option(500, "maximum number of L-BFGS iterations", low=1, high=1e9)
+    device: str = option("auto", "device that fits the head", choices=DEVICES)
 
     _weights = np.empty((0, 0), dtype=np.float32)
     _offsets = np.empty(0, dtype=np.float32)

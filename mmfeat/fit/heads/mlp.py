@@ -32,14 +32,18 @@ class MLP(TorchHead):
     name: ClassVar[str] = "mlp"
     relative_cost: ClassVar[float] = 2.0
 
-    preset: str = option("default", "hidden sizes and dropout by name", choices=tuple(PRESETS))
-    hidden: tuple[int, ...] | None = option(
-        None, "sizes of the hidden layers; none: as in the preset", low=1, high=65536
+    preset: str = option(
+        "default", "named choice of hidden sizes and dropout", choices=tuple(PRESETS)
     )
-    dropout: float | None = option(None, "none: as in the preset", low=0, high=0.99)
+    hidden: tuple[int, ...] | None = option(
+        None, "sizes of the hidden layers; None takes those of the preset", low=1, high=65536
+    )
+    dropout: float | None = option(
+        None, "dropout rate; None takes that of the preset", low=0, high=0.99
+    )
     members: int = option(
         1,
-        "networks with shared matrices and own scales, whose probabilities are averaged"
+        "number of networks with shared matrices and own scales, whose probabilities are averaged"
         " (BatchEnsemble as in TabM, arXiv:2410.24210)",
         low=1,
         high=1024,

@@ -60,9 +60,11 @@ class Ensemble:
     kind: ClassVar[str] = "ensemble"
 
     runs: dict[str, Run]
-    average: str = option("probability", "what is mixed", choices=("probability", "logit"))
+    average: str = option("probability", "what is averaged", choices=("probability", "logit"))
     weights: str = option(
-        "fitted", "fitted on the out-of-fold scores, or all the same", choices=("fitted", "equal")
+        "fitted",
+        "weights fitted on the out-of-fold scores, or all equal",
+        choices=("fitted", "equal"),
     )
     weights_: Weights = field(default_factory=lambda: np.empty(0))
     models_: tuple[Model, ...] = ()
@@ -225,7 +227,10 @@ class Ensemble:
 def ensemble_options() -> tuple[Option, ...]:
     """The options of an ensemble that `--set` gives."""
     runs = Option(
-        name="runs", type=str, default="", rule=Rule(help="two or more runs, as in RUN1,RUN2")
+        name="runs",
+        type=str,
+        default="",
+        rule=Rule(help="names of two or more runs, as in RUN1,RUN2"),
     )
     return (runs, *(known for known in options_of(Ensemble).values() if known.rule.help))
 

@@ -28,9 +28,12 @@ FILE = "model.json"
 
 MODELS: dict[str, Plugin] = {
     "head": Plugin("mmfeat.fit.models.head_model:HeadModel", "one head on one fusion"),
-    "stacked": Plugin("mmfeat.fit.models.stacked_model:StackedModel", "a head per source, stacked"),
+    "stacked": Plugin(
+        "mmfeat.fit.models.stacked_model:StackedModel", "one head per source, stacked"
+    ),
     "ensemble": Plugin(
-        "mmfeat.fit.models.ensemble:Ensemble", "weighted mean of runs: --set runs=RUN1,RUN2"
+        "mmfeat.fit.models.ensemble:Ensemble",
+        "weighted mean of finished runs: --set runs=RUN1,RUN2",
     ),
 }
 OF_FUSION = {"feature": "head", "learned": "head", "late": "stacked"}  # kind of fusion -> model

@@ -32,15 +32,15 @@ class ModelSettings:
         For the head of one source, or of the meta-learner (``decision``).
     """
 
-    normalise: bool = option(True, "embeddings are scaled to length 1 before they are fused")
+    normalise: bool = option(True, "scale embeddings to unit length before they are fused")
     in_sample: bool | None = option(
         None,
-        "of late fusions: the meta-learner learns from scores of rows that the heads learned from;"
-        " none: as the fusion does",
+        "fit the meta-learner of a late fusion on in-sample instead of out-of-fold scores;"
+        " None takes the default of the fusion",
     )
     final: str = option(
         "refit",
-        "the final model is fitted on all rows, or it is the mean of the folds' models",
+        "final model: refitted on all rows, or the average of the models of the folds",
         choices=FINALS,
     )
     shared: dict[str, str]

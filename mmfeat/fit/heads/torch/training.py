@@ -72,30 +72,36 @@ class TorchHead(Head):
     reads_parts: ClassVar[bool] = True
     ignored: ClassVar[dict[str, set[str]]] = {"rounds": {"patience"}}
 
-    loss: str = option("bce", "see `mmfeat list losses`")
-    smoothing: float = option(0.0, "of the targets", low=0, high=1)
+    loss: str = option("bce", "training loss; see `mmfeat list losses`")
+    smoothing: float = option(0.0, "label smoothing of the targets", low=0, high=1)
     learned_fusion: str = option(
         "none", "how the blocks of a row are fused", choices=("none", *MODULES)
     )
     epochs: int | None = option(
         None,
-        "maximum, and the length of the schedule; none: 12, more for few rows",
+        "maximum number of epochs and length of the schedule; None is 12, more for few rows",
         low=1,
         high=1e9,
     )
     rounds: int | None = option(None, "exact number of epochs", low=1, high=1e9)
-    batch: int = option(256, "rows per step; 0: all rows", low=0, high=math.inf)
+    batch: int = option(256, "number of rows per step; 0 uses all rows", low=0, high=math.inf)
     lr: float = option(2e-3, "learning rate", low=0, high=math.inf)
     decay: float = option(
-        0.01, "weight decay of matrices, not of biases and scales", low=0, high=math.inf
+        0.01, "weight decay of matrices; biases and scales have none", low=0, high=math.inf
     )
-    schedule: str = option("cosine", "of the learning rate", choices=("cosine", "constant"))
+    schedule: str = option(
+        "cosine", "schedule of the learning rate", choices=("cosine", "constant")
+    )
     patience: int = option(
-        0, "epochs without improvement before it stops early; 0: never", low=0, high=math.inf
+        0, "epochs without improvement before stopping; 0 never stops early", low=0, high=math.inf
     )
-    ema: float = option(0.0, "decay per step of an average of the weights; 0: off", low=0, high=1)
-    precision: str = option("auto", "of matrix products", choices=("auto", "fp32", "bf16"))
-    device: str = option("auto", "to fit on", choices=DEVICES)
+    ema: float = option(
+        0.0, "decay per step of a moving average of the weights; 0 disables it", low=0, high=1
+    )
+    precision: str = option(
+        "auto", "numeric precision of matrix products", choices=("auto", "fp32", "bf16")
+    )
+    device: str = option("auto", "device that fits the head", choices=DEVICES)
 
     epochs_ = 0
     _stop = cast("Event | None", None)  # set when the result is no longer needed
