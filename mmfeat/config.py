@@ -61,7 +61,7 @@ class DataSettings:
             )
         if self.label_sep and not is_utf8(self.label_sep):
             raise ConfigError(
-                "a separator of labels is UTF-8", f"it is {self.label_sep!r}", "use another one"
+                "the label separator must be UTF-8", f"it is {self.label_sep!r}", "use another one"
             )
 
 
@@ -186,7 +186,9 @@ def read_document(folder: Path = Path()) -> dict[str, Any]:
     if not path.exists():
         return {}
     if not path.is_file():
-        raise ConfigError(f"{FILE_NAME} must be a file", f"{path} is none", "remove or rename it")
+        raise ConfigError(
+            f"{FILE_NAME} must be a file", f"{path} is not a file", "remove or rename it"
+        )
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:

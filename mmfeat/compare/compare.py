@@ -97,7 +97,7 @@ def compare(
         features=tuple(features),
     )
     for cell, reason in plan.skipped:
-        log.info("left out: %s: %s", cell, reason)
+        log.info("skipped: %s: %s", cell, reason)
     shown = nullcontext() if show is None else show(len(plan.cells), target)
     with shown as report:
         outcome = run_cells(
@@ -111,10 +111,10 @@ def compare(
             report=report or (lambda event: None),
         )
     for config, reason in outcome.left_out:
-        log.info("left out: %s: %s", describe(config), reason)
+        log.info("skipped: %s: %s", describe(config), reason)
     if not outcome.runs:
         raise FitError(
-            "a comparison needs a finished cell", "all were left out", "see the reasons above"
+            "a comparison needs a finished cell", "all cells were skipped", "see the reasons above"
         )
     board = keep_leaderboard(space, outcome.runs, objective=target)
     log.info("leaderboard: %s", space.leaderboard)

@@ -103,7 +103,7 @@ def search(
         given = [key for key, value in {**asked, "features": features}.items() if value]
         if given:
             raise ConfigError(
-                "a run to start from fixes the start",
+                "a run to start from determines the settings",
                 f"{', '.join(given)} {'is' if len(given) == 1 else 'are'} given as well",
                 "omit them, or omit the run",
             )

@@ -49,7 +49,7 @@ class Address:
         protocol = self.url.partition("://")[0]
         try:
             if "::" in self.url:
-                raise ValueError("it is a chain of addresses")
+                raise ValueError("chained addresses are not supported")
             filesystem, root = url_to_fs(self.url)
             if not root.strip("/"):
                 raise ValueError("it names no folder")

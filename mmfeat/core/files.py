@@ -75,7 +75,7 @@ def _open_device(path: Path) -> BufferedWriter:
                 time.sleep(0.02)
                 continue
             raise ConfigError(
-                "a pipe is written while another program reads it",
+                "a pipe needs a program that reads from it",
                 f"nobody reads {path}",
                 "start the reader first, or choose another --out",
             ) from None
@@ -88,7 +88,7 @@ def check_output(path: Path, inputs: Iterable[Path | str | None]) -> None:
     for name in inputs:
         if name is not None and path.exists() and Path(name).exists() and path.samefile(name):
             raise ConfigError(
-                "an output never replaces what it is made from",
+                "an output must not overwrite its own input",
                 f"{path} is one of the inputs",
                 "choose another --out",
             )
@@ -133,7 +133,7 @@ def open_file(path: Path) -> BufferedReader:
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "it is not a plain file", str(path))
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
         return os.fdopen(descriptor, "rb")
     except BaseException:
         os.close(descriptor)

@@ -32,9 +32,11 @@ def remarks(decision: Decision, data: TuningData, tuned: Targets) -> list[str]:
 
     absent = data.support == 0
     if absent.any():
-        notes += [f"no positives, left out of means: {named(absent)}"]
+        notes += [f"no positives, excluded from averages: {named(absent)}"]
         if decision.method != "fixed" and not absent.all():
-            notes += ["a class without positives is predicted above its highest score here only"]
+            notes += [
+                "a class without positives is predicted only above its highest score on these rows"
+            ]
     few = data.rare & ~absent
     if few.any() and decision.method not in ("global", "micromacro", "fixed"):
         notes += [f"fewer than {data.min_positives} positives, sharing a threshold: {named(few)}"]
@@ -42,7 +44,7 @@ def remarks(decision: Decision, data: TuningData, tuned: Targets) -> list[str]:
     if decision.method in SAMPLED and rows_used(data) < n_rows:
         notes += [
             f"thresholds are chosen on {rows_used(data):,} of {n_rows:,} rows drawn at random:"
-            " samples-f1 ties the rows' labels, and more than"
+            " samples-f1 couples the labels of a row, and more than"
             f" {data.limits.sampled_cells:,} scores take minutes"
         ]
     if not can_spread(data, decision.objective):
@@ -91,13 +93,13 @@ def side_effects(decision: Decision, data: TuningData, of_sets: Mapping[str, Sco
     before, after = half["predicted_per_row"] or 0.0, found["predicted_per_row"] or 0.0
     is_bad = max(losses) > MUCH_LOWER or (after > MANY_TIMES * true and after > before)
     sentence = (
-        f"beside {decision.objective}, from 0.5 to tuned on held-out folds: {', '.join(told)},"
+        f"other metrics on held-out folds, from 0.5 to tuned: {', '.join(told)},"
         f" labels per row {before:.1f} -> {after:.1f} (true: {true:.1f})"
     )
     if not is_bad:
         return [sentence]
     other = "micro-f1" if decision.objective == "samples-f1" else "samples-f1"
-    return [f"{WARNING}{sentence}; --objective {other} aims at the rows' label sets instead"]
+    return [f"{WARNING}{sentence}; --objective {other} optimises the label sets of rows instead"]
 
 
 def verdict(objective: str, worth: dict[str, float], gain: list[float]) -> str:

@@ -64,7 +64,7 @@ def check_kept(plan: Plan, store: FeatureStore, matches: Matches) -> None:
         n_distinct = len(set(inputs_of(modality, store.image_paths, store.captions)))
         if n_kept < KEPT * min(n_stored, n_distinct):
             raise StoreError(
-                "a store is brought up to date by a table that has most of its rows and pictures",
+                "a store can only be updated with a table that has most of its rows and pictures",
                 f"of {n_stored} {modality} embeddings of {store.path}, {n_kept} are of"
                 f" {plan.table.source} with the images of {plan.images}",
                 "choose another --split or --features, check --images, or remove the store",

@@ -44,7 +44,7 @@ def _embed(pairs: LabelPrompts, encoder: Encoder) -> Prompts:
     labels, texts = zip(*pairs, strict=True)
     tokenized = encoder.tokenize(texts)
     if cut := int(tokenized.truncated.sum()):
-        log.warning("%d of %d label prompts were cut to the model's context", cut, len(texts))
+        log.warning("%d of %d label prompts were truncated to the context length", cut, len(texts))
     step = encoder.text_batch
     starts = range(0, len(texts), step)
     parts = [encoder.encode_tokens(tokenized.tokens[start : start + step]) for start in starts]

@@ -69,7 +69,7 @@ def extract_table(
     if settings.label_prompts is not None and table.targets is not None:
         prompts = read_prompts(Path(settings.label_prompts), labels=table.labels)
     if "text" in settings.modalities and "text" not in plan.modalities:
-        log.warning("%s has no caption column: images only", table.source)
+        log.warning("%s has no caption column; only images are encoded", table.source)
     with sole_writer(out):
         complete = _bring_up_to_date(plan, encoder, out, progress, retry_failed=retry_failed)
         shutil.rmtree(_parts(out), ignore_errors=True)
@@ -119,7 +119,7 @@ def _bring_up_to_date(
     if not matches:
         return True
     told = [f"{(rows < 0).sum():,} of {len(rows):,} {name} rows" for name, rows in matches.items()]
-    log.info("%s is brought up to date: %s are new", out, " and ".join(told))
+    log.info("updating %s: %s are new", out, " and ".join(told))
 
     def extract(part: Plan, path: Path) -> None:
         if not _is_made(part, path):
@@ -222,6 +222,6 @@ def _is_done(plan: Plan, shard: Shard, path: Path) -> bool:
     if block is not None and not changed:
         return True
     for row in changed[:1]:
-        log.warning("%s was changed: encoding its shard again", plan.table.image_paths[row])
+        log.warning("%s has changed; its shard is encoded again", plan.table.image_paths[row])
     path.unlink(missing_ok=True)
     return False

@@ -58,7 +58,7 @@ class ExtractSummary:
             lines.append(f"  {modality} ({self.widths[modality]} numbers): {told}")
         for modality, n_cut in self.truncated.items():
             if n_cut:
-                lines.append(f"  {modality}: {n_cut} rows were cut to the model's context")
+                lines.append(f"  {modality}: {n_cut} rows were truncated to the context length")
         lines += [f"  row {f.row} ({f.id}): {f.modality}: {f.reason}" for f in self.failed[:5]]
         if len(self.failed) > 5:
             lines.append(f"  and {len(self.failed) - 5} more: see `mmfeat inspect`")
@@ -136,7 +136,7 @@ class CheckedRows:
             return
         failed = self.first[modality]
         raise ExtractError(
-            f"a row at least must have its {modality} embedding",
+            f"at least one row must have an {modality} embedding",
             f"all {table.n_rows} rows of {table.source} failed, e.g. row {failed.row}"
             f" ({table.ids[failed.row]}): {failed.reason}",
             _remedy(failed),

@@ -64,7 +64,7 @@ def fit_run(
     with run.locked(on_wait=lambda holder: log.info("waiting for process %s", holder)):
         if _is_same(run, config, training):
             if run.is_done and _is_sound(run):
-                log.info("run %s is finished already", run.name)
+                log.info("run %s is already finished", run.name)
                 run.touch()
                 _remove_checkpoints(run)
                 return run
@@ -188,9 +188,9 @@ def _out_of_fold(
         fold_log.info("fold %d of %d is scored", fold + 1, int(folds.max()) + 1)
     if not np.isfinite(oof).all():
         raise FitError(
-            "a head gives every row finite scores",
-            f"{int((~np.isfinite(oof)).any(axis=1).sum())} rows have others",
-            "lower the learning rate or the decay, and look at the features' scale",
+            "a head must give finite scores to every row",
+            f"{int((~np.isfinite(oof)).any(axis=1).sum())} rows have NaN or infinity",
+            "lower the learning rate or the decay, and check the scale of the features",
         )
     return OutOfFold(
         ids=features.ids,

@@ -107,8 +107,8 @@ def _left_out(
             folded = {label.casefold(): label for label in labels}
             near = get_close_matches(name.casefold(), folded, n=1)
             raise FitError(
-                "labels that are excluded are labels of the table",
-                f"{name!r} is none of the {len(labels)}",
+                "excluded labels must be labels of the table",
+                f"{name!r} is not one of the {len(labels)}",
                 f"did you mean {folded[near[0]]!r}?" if near else "see `mmfeat check TABLE`",
             )
     rare = targets.sum(axis=0) < min_positives
@@ -139,7 +139,7 @@ def shared_folds(workspace: Workspace, config: RunConfig, training: Training) ->
     if groups is not None:
         table.update(np.ascontiguousarray(groups).tobytes())
         log.info(
-            "%d rows are of %d pictures: rows of one picture are in one fold",
+            "%d rows share %d pictures: rows of one picture are kept in one fold",
             len(groups),
             len(np.unique(groups)),
         )

@@ -30,7 +30,7 @@ def check_submission(
     """
     if sample is None:
         raise SubmissionError(
-            "a submission is checked against the sample", "none is named", "give --sample FILE"
+            "a submission is checked against the sample", "no sample is given", "give --sample FILE"
         )
     columns = SheetColumns(id_col=id_col, label_col=label_col, label_sep=label_sep)
     found, wanted = read_sheet(path), read_sheet(sample)
@@ -44,9 +44,9 @@ def check_submission(
     ids, order = found.ids(columns), wanted.ids(columns)
     check_same_ids(ids, order, what=str(path), where=str(sample))
     if ids != order:
-        notes.append("the rows are in another order than the sample's")
+        notes.append("the rows are in a different order than in the sample")
     if found.delimiter != wanted.delimiter:
-        notes.append("the delimiter is another one than the sample's")
+        notes.append("the delimiter differs from that of the sample")
     if label_col in found.header:
         sets = split_cells(found, columns)
     else:
@@ -59,7 +59,7 @@ def check_submission(
             raise SubmissionError(
                 f"the labels are {name_some(labels)}",
                 f"{path} has {name_some(unknown)}",
-                "use the task's own names",
+                "use the label names of the task",
             )
     total = sum(len(names) * rows for names, rows in used.items())
     return SubmissionReport(

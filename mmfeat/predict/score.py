@@ -80,7 +80,10 @@ def score(
         "rows": len(order),
         "zero_division": zero_division,
         "notes": [
-            *([f"no positives, left out of means: {metrics.name_classes(absent)}"] * bool(absent)),
+            *(
+                [f"no positives, excluded from averages: {metrics.name_classes(absent)}"]
+                * bool(absent)
+            ),
             *metrics.note_empty_rows(targets, zero_division=zero_division),
         ],
     }

@@ -38,7 +38,7 @@ def write_predictions(
     if path.suffix not in WRITERS:
         raise ConfigError(
             f"predictions are written as {', '.join(WRITERS)}",
-            f"{path} ends otherwise",
+            f"{path} has another suffix",
             "choose another name for --out",
         )
     names = np.array(scores.labels, dtype=object)

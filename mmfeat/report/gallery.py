@@ -179,7 +179,9 @@ def _captions_and_paths(
         with FeatureStore.open(path) as store:
             if store.ids == tuple(ids):
                 return store.captions or (), store.image_paths
-            log.warning("no captions and pictures: %s has other rows than %s", path, run.name)
+            log.warning(
+                "no captions and pictures: the rows of %s differ from those of %s", path, run.name
+            )
     except StoreError as error:
         log.warning("no captions and pictures: %s", error)
     return (), ()

@@ -107,8 +107,8 @@ def report(
     path = Path(out) if out else space.report
     if path.exists() and path.is_file() and path.suffix not in SUFFIXES:
         raise ConfigError(
-            f"a report replaces no other kind of file than {' and '.join(SUFFIXES)}",
-            f"{path} is there and ends otherwise",
+            f"a report only overwrites a file of the kind {' and '.join(SUFFIXES)}",
+            f"{path} exists and has another suffix",
             "choose another --out, e.g. report.html",
         )
     check_output(path, inputs_of(settings))

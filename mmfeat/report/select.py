@@ -56,11 +56,11 @@ def select_runs(
     first = next(name for name in (last.runs if last else sound) if name in sound)
     question = Question.of(sound[first][0], "")
     if not question.is_of_present(workspace):
-        log.warning("the runs were fitted on %s as it was before", question.split)
+        log.warning("the runs were fitted on an earlier version of %s", question.split)
     runs = []
     for run, rows in sound.values():
         if rows != sound[first][1]:
-            left_out.append(f"{run.name}: it has other rows, labels or targets than {first}")
+            left_out.append(f"{run.name}: its rows, labels or targets differ from those of {first}")
         elif (other := Question.of(run, "")) != question:
             differ = [
                 key for key, value in asdict(other).items() if value != getattr(question, key)

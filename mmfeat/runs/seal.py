@@ -90,7 +90,7 @@ def verify(folder: Path, name: str) -> None:
         except OSError as error:
             raise damaged(folder / known, error.strerror or str(error)) from error
         if sha256 not in sums[known]:
-            raise damaged(folder / known, "it is not what was written: its sha256 differs")
+            raise damaged(folder / known, "it has changed since it was written: its sha256 differs")
 
 
 def accept(folder: Path, name: str, sha256: str) -> None:
@@ -109,7 +109,7 @@ def settle(folder: Path, names: Sequence[str]) -> None:
 def damaged(path: Path, found: str) -> RunError:
     """Make the error of a file of a run that cannot be used."""
     return RunError(
-        f"a run needs a sound {path.name}",
+        f"a run needs an intact {path.name}",
         f"{path}: {found}",
         REMEDIES.get(path.name) or _remedy(path),
     )

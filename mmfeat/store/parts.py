@@ -48,8 +48,8 @@ def find_store(path: Path) -> Path | None:
     if file.is_file() and index.is_file():
         raise StoreError(
             "a store is one file or one folder of files",
-            f"{file} and {index} are both there",
-            "remove the one that is not wanted",
+            f"{file} and {index} both exist",
+            "remove the one that you do not need",
         )
     if index.is_file():
         return index
@@ -83,7 +83,7 @@ def open_files(index: Path, *, strict: bool = True) -> list[StoreFile]:
             if (folder / name).resolve().parent != folder.resolve():
                 raise ValueError(f"{name} is a link out of the folder")
             if not (folder / name).is_file():
-                raise ValueError(f"{name} is not there, or no file")
+                raise ValueError(f"{name} is missing or not a file")
             file = StoreFile(folder / name, strict=strict)
             stack.callback(file.close)
             files.append(file)
@@ -193,7 +193,7 @@ def finish(path: Path) -> None:
         others = {old.name for old in earlier if not _is_part(old)}
         if taken := sorted(others & set(names)):
             raise StoreError(
-                "a file of a store of many takes the place of no other store",
+                "a file of a multi-file store must not replace another store",
                 f"{folder / taken[0]} is a store by itself",
                 "move it away, or choose another --split or --out",
             )

@@ -46,7 +46,7 @@ class FeatureStore:
         found = find_store(path)
         if found is None:
             raise StoreError(
-                "a feature store must be there",
+                "the feature store must exist",
                 f"{path} is {'a folder' if path.is_dir() else 'not'}",
                 "make it with `mmfeat extract` or `mmfeat import`",
             )

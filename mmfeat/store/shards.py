@@ -85,9 +85,9 @@ def check_same(stored: dict[str, Any], asked: dict[str, Any], path: Path) -> Non
     """Raise `StoreError` naming the first field in which two provenances differ."""
     for field, was, now in _differences(stored, asked):
         raise StoreError(
-            f"{path} can only be continued as it was begun",
+            f"{path} can only be continued with the same settings",
             f"{field} is {was!r} there and {now!r} now",
-            "ask for the same again, or write elsewhere with --features, --split or --out,"
+            "use the same settings, or write elsewhere with --features, --split or --out,"
             " or remove it",
         )
 

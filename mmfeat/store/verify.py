@@ -96,7 +96,8 @@ class _Check:
             ]
             numbers = [line for m in modalities for line in self._modality(m, explained[m])]
             differing = [
-                f"{name} is not what was written: its sha256 differs" for name in self.store.check()
+                f"{name} has changed since it was written: its sha256 differs"
+                for name in self.store.check()
             ]
             return [*findings, *differing, *numbers]
         except StoreError as error:

@@ -163,13 +163,13 @@ class _Search:
         ):
             near = self._near(missing[0])
             raise TableError(
-                "every label needs its column",
+                "every column of --label-cols must exist",
                 f"{self.path} has no column {missing[0]!r},"
                 f" only {told_names(list(self.columns.values), near)}",
                 "correct --label-cols",
             )
         if missing:
-            self.notes.append("no label column is there: the table counts as unlabelled")
+            self.notes.append("no label column exists: the table counts as unlabelled")
             return ()
         return tuple(names)
 
@@ -183,7 +183,7 @@ class _Search:
         same = [other for other in self.columns.values if _plain(other) == _plain(name)]
         if len(same) != 1:
             return None
-        self.notes.append(f"the column {same[0]!r} is taken for {OPTIONS[field]}")
+        self.notes.append(f"the column {same[0]!r} is used for {OPTIONS[field]}")
         return same[0]
 
     def _near(self, name: str) -> list[str]:
@@ -216,7 +216,7 @@ def _check_used_once(found: TableFormat, path: Path) -> None:
         if name is not None and name in uses:
             first, second = uses[name], OPTIONS[field]
             raise TableError(
-                "a column is used once",
+                "a column has one role",
                 f"{name!r} of {path} is named "
                 + (f"twice by {first}" if first == second else f"by {first} and {second}"),
                 f"correct {second}",

@@ -51,7 +51,7 @@ def split_cells(sheet: Sheet, columns: SheetColumns) -> Iterator[tuple[str, ...]
         names = split_labels(cell, columns.label_sep)
         if len(set(names)) < len(names):
             raise TableError(
-                "a row must not repeat a label",
+                "the labels of a row must be unique",
                 f"{sheet.source}, row {line}: {cell!r}",
                 "remove the second one",
             )

@@ -93,7 +93,8 @@ class TableSummary:
         told = [f"{_cut(label)} {rows}" for label, rows in label_rows.items()]
         if len(told) <= 2 * N_TOLD:
             return f"rows of each: {', '.join(told)}"
-        return f"commonest: {', '.join(told[:N_TOLD])}; rarest: {', '.join(told[-N_TOLD:])}"
+        most, least = ", ".join(told[:N_TOLD]), ", ".join(told[-N_TOLD:])
+        return f"most frequent: {most}; least frequent: {least}"
 
 
 def summarise_table(table: Table) -> TableSummary:

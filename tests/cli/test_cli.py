@@ -48,7 +48,7 @@ def test_fit_says_what_it_took_and_is_not_repeated(mmfeat: Mmfeat, project: Path
     (run,) = (project / "artifacts/runs").iterdir()
     before = (run / "scores.h5").read_bytes()
     second = mmfeat("fit", "--head", "logreg", "--folds", "3")
-    assert "finished already" in second.stderr
+    assert "already finished" in second.stderr
     assert (run / "scores.h5").read_bytes() == before
     mmfeat("fit", "--head", "knn", "--folds", "3")
     tuned = mmfeat("tune-thresholds", "--json")

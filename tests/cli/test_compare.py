@@ -18,7 +18,7 @@ def test_compare_writes_a_leaderboard(mmfeat: Mmfeat, project: Path) -> None:
     assert len(board) == 4
     nested = [float(row["nested"]) for row in board]
     assert nested == sorted(nested, reverse=True)
-    assert mmfeat(*arguments).stderr.count("finished already") == 4
+    assert mmfeat(*arguments).stderr.count("already finished") == 4
     lines = result.stdout.splitlines()
     best = board[0]["run"]
     assert lines[-3] == f"best: {best}"
@@ -44,7 +44,7 @@ def test_compare_takes_its_cells_from_the_settings_and_flags_override(
     (row,) = rows(project / "artifacts/leaderboard.csv")
     assert (row["head"], row["fusion"], len(row["run"].split())) == ("knn", "image", 2)
     assert "±" in result.stdout
-    assert "left out: knn × gated" in result.stderr
+    assert "skipped: knn × gated" in result.stderr
     assert "2/2 knn × image × seed 1" in result.stderr
 
 
@@ -54,7 +54,7 @@ def test_compare_takes_its_cells_from_the_settings_and_flags_override(
         (("--heads", "nohead"), "a head is one of"),
         (("--objective", "best"), "an objective is one of"),
         (("--budget", "soon"), "budget"),
-        (("--heads", "knn", "--fusions", "gated"), "all were left out"),
+        (("--heads", "knn", "--fusions", "gated"), "all cells were skipped"),
         (("--track", "nowhere"), "tracker"),
     ],
 )

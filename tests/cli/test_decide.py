@@ -45,7 +45,7 @@ def test_the_last_lines_are_the_answer_the_run_and_the_next_command(
         f"next: mmfeat submit {run} (or predict, or report)",
     ]
     told = " ".join(tuned.stdout.split())
-    assert "no forecast for a test of another size; --for-rows N gives that" in told
+    assert "not a forecast for a test set of a given size; --for-rows N gives one" in told
     assert " of 60 rows have no labels" in told and "… and " in told
     shown = mmfeat("runs", run).stdout.splitlines()
     assert shown[-3:] == [lines[-4], *lines[-2:]]

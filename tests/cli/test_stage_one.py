@@ -101,7 +101,7 @@ def test_ctrl_c_stops_and_says_how_to_go_on(folder: Path) -> None:
     child.send_signal(signal.SIGINT)
     _, told = child.communicate(timeout=60)
     assert child.returncode == 130, told
-    assert "run the same command again to go on" in told and "Traceback" not in told
+    assert "run the same command again to continue" in told and "Traceback" not in told
     kept = len(list(parts.glob("0*.h5")))
     assert kept >= 1
     result = subprocess.run(command, capture_output=True, text=True, check=True)

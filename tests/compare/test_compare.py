@@ -208,7 +208,7 @@ def test_a_killed_comparison_goes_on_and_repeats_no_finished_cell(project: Path)
     assert len(list(runs.glob("*/DONE"))) == 9
     for name, written in before.items():
         assert (runs / name / "scores.h5").stat().st_mtime_ns == written
-    assert done.stderr.count("finished already") == len(finished)
+    assert done.stderr.count("already finished") == len(finished)
 
 
 def test_cheap_and_promising_cells_come_first() -> None:

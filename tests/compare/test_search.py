@@ -87,7 +87,7 @@ def test_the_first_interrupt_ends_the_trial_and_the_same_command_goes_on(
     lines += process.stderr.readlines()
     assert process.wait() == 130
     assert "stopping after this trial" in "".join(lines)
-    assert lines[-1] == "interrupted; run the same command again to go on\n"
+    assert lines[-1] == "interrupted; run the same command again to continue\n"
     assert not list(workspace.runs.glob("*"))
     made = sum(line.startswith("trial ") for line in lines)
     assert 1 < made < 40

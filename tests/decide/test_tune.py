@@ -143,7 +143,7 @@ def test_notes_name_rare_absent_and_unreachable_classes() -> None:
     targets[:4, 2] = 1
     decision = tune(replace(given, targets=targets), objective="macro-f1", method="exact")
     told = " | ".join(decision.notes)
-    assert "no positives, left out of means: fish" in told
+    assert "no positives, excluded from averages: fish" in told
     assert "fewer than 10 positives, sharing a threshold: bird" in told
     rows = {row["label"]: row for row in decision.per_class}
     assert rows["fish"]["f1_tuned"] is None and rows["fish"]["support"] == 0

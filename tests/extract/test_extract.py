@@ -36,7 +36,7 @@ def test_every_row_is_there_with_a_status_and_a_reason(tmp_path: Path) -> None:
         (7, "image"),
         (7, "text"),
     ]
-    assert summary.truncated == {"text": 2} and "text: 2 rows were cut" in str(summary)
+    assert summary.truncated == {"text": 2} and "text: 2 rows were truncated" in str(summary)
     assert verify_store(tmp_path / "a.h5") == []
     with FeatureStore.open(tmp_path / "a.h5") as store:
         assert store.ids == table.ids and store.captions == table.captions

@@ -185,6 +185,6 @@ def test_a_picture_changed_under_its_name_is_noticed(
     interrupt_after(table, tmp_path, tmp_path / "a.h5", n_images=11)
     make_picture(tmp_path / "images" / "3.jpg", seed=99)
     extract(table, tmp_path, tmp_path / "a.h5")
-    assert "3.jpg was changed: encoding its shard again" in caplog.text
+    assert "3.jpg has changed; its shard is encoded again" in caplog.text
     extract(table, tmp_path, tmp_path / "whole.h5")
     assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()

@@ -43,7 +43,7 @@ def test_rare_labels_are_left_out(workspace: Workspace) -> None:
     )
     with pytest.raises(FitError, match="all 3 are left out"):
         load_training(workspace, "train", min_positives=10**6)
-    with pytest.raises(FitError, match="'L1' is none of the 3; did you mean 'l1'"):
+    with pytest.raises(FitError, match="'L1' is not one of the 3; did you mean 'l1'"):
         load_training(workspace, "train", exclude_labels=["L1"])
 
 
@@ -74,4 +74,4 @@ def test_the_commands_leave_labels_out(project: Path, mmfeat: Mmfeat) -> None:
     assert "labels are left out: 2 excluded" in mmfeat(*lines[0].split()).stderr
     header = Path("p.csv").read_text().splitlines()[0].split(",")
     assert "1" not in header and "2" not in header and "3" in header
-    assert "is none of the 18" in error_line(mmfeat, "fit", "--exclude-labels", "11111")
+    assert "is not one of the 18" in error_line(mmfeat, "fit", "--exclude-labels", "11111")

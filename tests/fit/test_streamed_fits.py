@@ -100,7 +100,7 @@ def test_what_cannot_be_streamed_is_told(many_rows: Workspace) -> None:
     for head, settings, told in (
         ("knn", {}, "knn holds all rows in memory"),
         ("logreg", {"criterion": "ap"}, "average precision sorts all scores"),
-        ("mlp", {"batch": "0"}, "streamed go by batches"),
+        ("mlp", {"batch": "0"}, "streamed rows are read in batches"),
     ):
         config = plan_run(FitSettings(head=head, max_memory=str(LITTLE)), settings=settings)
         with pytest.raises(FitError, match=told):

@@ -41,7 +41,7 @@ def test_score_refuses_what_does_not_fit_the_truth(tmp_path: Path) -> None:
         put(tmp_path / "x.csv", "ImageID,Labels\na.jpg,1\nb.jpg,3\n"), truth, labels=["1", "2", "3"]
     )
     assert named["per_class"][2]["f1"] is None and named["macro_f1"] == 0.5
-    assert "left out of means: 3" in named["notes"][0]
+    assert "excluded from averages: 3" in named["notes"][0]
 
 
 def test_a_table_with_captions_is_a_solution(tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def test_rows_of_one_picture_are_fitted_in_one_fold(
     store_embeddings(table, arrays, out=workspace.store("five"), encoder_name="x")
     config = plan_run(FitSettings(split="five", head="knn", fusion="text", folds=3))
     run = fit_run(workspace, config, load_training(workspace, "five"))
-    assert "60 rows are of 12 pictures: rows of one picture are in one fold" in caplog.messages
+    assert "60 rows share 12 pictures: rows of one picture are kept in one fold" in caplog.messages
     assert run.oof.groups is not None
     for picture in range(12):
         assert len(set(run.oof.folds[5 * picture : 5 * picture + 5])) == 1

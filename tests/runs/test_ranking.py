@@ -93,7 +93,7 @@ def test_a_run_is_removed_as_a_whole(workspace: Workspace, mmfeat: Mmfeat) -> No
     left = {path.name for path in workspace.runs.iterdir()}
     assert left == {"fair", "poor", "other", "bare", "unfinished"}
     assert find_run(workspace, None).name == "poor"
-    assert mmfeat("runs", "--remove", "good").stderr.startswith("error: a run that is removed")
+    assert mmfeat("runs", "--remove", "good").stderr.startswith("error: a run to remove")
     assert mmfeat("runs", "poor", "--remove", "fair").exit_code == 2
 
 

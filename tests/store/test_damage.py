@@ -83,7 +83,7 @@ def test_no_command_uses_damaged_numbers(
         file[name][place] = 1 - value if name == "labels/targets" else value + 1
     result = mmfeat(*command.split())
     assert result.exit_code == 1, result.stdout
-    assert f"{name} is not what was written" in result.stderr
+    assert f"{name} has changed since it was written" in result.stderr
 
 
 def test_rows_read_in_pieces_are_checked_at_the_end(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_rows_read_in_pieces_are_checked_at_the_end(tmp_path: Path) -> None:
         store.embeddings("image", slice(0, 6))
         store.embeddings("image", slice(0, 6))
         store.embeddings("image", slice(4, 10))
-        with pytest.raises(StoreError, match="image/embeddings is not what was written"):
+        with pytest.raises(StoreError, match="image/embeddings has changed since it was written"):
             store.embeddings("image", slice(10, None))
     with FeatureStore.open(path, strict=False) as store:
         assert np.isfinite(store.embeddings("image")).all()

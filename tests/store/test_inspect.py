@@ -38,7 +38,10 @@ def test_inspect_looks_at_blocks_of_a_large_store(tmp_path: Path, mmfeat: Mmfeat
     assert document["norms"]["image"]["median"] == pytest.approx(float(np.median(seen)))
     ids = tuple(f"{row}.jpg" for row in range(65_600))
     large = make_store(tmp_path / "large.h5", ids=ids, captions=ids)
-    assert "norms and cosines are of 65536 rows" in mmfeat("inspect", large).stdout
+    assert (
+        "norms and cosines are measured on 65536 evenly spaced rows"
+        in mmfeat("inspect", large).stdout
+    )
     for n_rows in (0, 1, 1024, 65_536, 65_537, 65_599, 10_000_000):
         blocks = sampled_blocks(n_rows)
         assert sum(block.stop - block.start for block in blocks) == min(n_rows, 65_536)

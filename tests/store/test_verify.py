@@ -71,7 +71,7 @@ def change(path: Path, old: bytes, new: bytes) -> None:
 @pytest.mark.parametrize(
     ("new", "finding"),
     [
-        (b"caption X.jpg", "captions/bytes is not what was written: its sha256 differs"),
+        (b"caption X.jpg", "captions/bytes has changed since it was written: its sha256 differs"),
         (b"caption \xff.jpg", "can't decode byte 0xff"),
     ],
 )
@@ -143,7 +143,7 @@ def test_a_part_that_is_no_file_is_refused(tmp_path: Path, mmfeat: Mmfeat, kind:
     for command in ("verify", "inspect"):
         result = mmfeat(command, tmp_path / "a.h5")
         assert result.exit_code == 1 and result.stderr.count("\n") == 1
-        assert "00001.h5 is not there, or no file" in result.stderr
+        assert "00001.h5 is missing or not a file" in result.stderr
 
 
 def edit(name: str, row: int, value: object) -> Callable[[h5py.File], None]:
@@ -161,15 +161,18 @@ def edit_provenance(file: h5py.File) -> None:
     ("change", "finding"),
     [
         (edit("image/embeddings", 5, 0.0), "row 5 is ok but its image embedding is zero"),
-        (edit("image/embeddings", 5, 0.5), "image/embeddings is not what was written"),
+        (edit("image/embeddings", 5, 0.5), "image/embeddings has changed since it was written"),
         (edit("text/embeddings", 6, np.nan), "row 6 has the text status 1 but .* is NaN"),
         (edit("text/embeddings", 3, 1.0), "row 3 has the text status 3 but .* not NaN"),
         (edit("image/status", 0, 9), "unknown codes"),
         (edit("image/status", 0, 2), "reasons do not match"),
         (edit_text("ids", 0, b"1.jpg"), "ids are repeated"),
-        (edit_text("captions", 0, b"caption X.jpg"), "captions/bytes is not what was written"),
+        (
+            edit_text("captions", 0, b"caption X.jpg"),
+            "captions/bytes has changed since it was written",
+        ),
         (edit("labels/targets", 0, 2), "neither 0 nor 1"),
-        (edit_provenance, "provenance is not what was written"),
+        (edit_provenance, "provenance has changed since it was written"),
     ],
 )
 def test_verify_finds_what_was_changed(

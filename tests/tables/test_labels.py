@@ -82,7 +82,7 @@ def test_lists_are_labels_in_files_of_every_kind(tmp_path: Path, kind: str) -> N
 
 
 def test_cells_that_are_lists_or_not_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(TableError, match=r"all lists, or none.*'dog'"):
+    with pytest.raises(TableError, match=r"all label cells are lists or none.*'dog'"):
         read_cells(tmp_path, ["['a']", "['b']", "dog"])
 
 
@@ -158,7 +158,7 @@ def test_variants_are_told_and_joined_where_asked(
     tmp_path: Path, cells: list[object], joined: tuple[str, ...]
 ) -> None:
     apart = read_cells(tmp_path, cells, label_sep="|")
-    assert len(apart.labels) == 2 and "--normalise-labels joins them" in apart.notes[-1]
+    assert len(apart.labels) == 2 and "--normalise-labels merges them" in apart.notes[-1]
     table = read_cells(tmp_path, cells, label_sep="|", normalise_labels=True)
     assert table.labels == joined and table.notes[-1].endswith("joined")
     assert table.targets is not None and table.targets.tolist() == [[1]] * 3

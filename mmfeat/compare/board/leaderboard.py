@@ -102,7 +102,7 @@ class Leaderboard:
                 f"{name_of(best)} reaches {self.objective} {best.nested:.4f}; it is the only entry"
             )
         return (
-            f"{name_of(best)} is best by {self.objective}; no other is within chance"
+            f"{name_of(best)} is best by {self.objective}; every other entry is significantly worse"
             " (95 %, paired over folds and rows)"
         )
 

@@ -76,7 +76,7 @@ def load_state(path: Path) -> dict[str, torch.Tensor]:
 
 def load(model: str, *, pretrained: str, precision: str, device: str) -> ClipEncoder:
     """Load the bundled encoder; `pretrained` is ``random``, or anything else for its weights."""
-    log.warning("%s is for demonstrations: it was trained on made-up scenes only", model)
+    log.warning("%s is for demonstrations: it was trained on synthetic scenes only", model)
     place = choose_device(device)
     if pretrained == "random":
         with random_weights():

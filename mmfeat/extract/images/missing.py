@@ -18,7 +18,7 @@ EXPLAINED = 3  # missing images for which files with nearly that name are looked
 LARGER_SHARE = 0.6  # of a sample: half of all is then hardly possible
 ALLOW = (
     "correct the names in the table or the folder (--images); where images are meant to be"
-    " missing, use --on-bad-image allow, or leave all of them out by --modalities text"
+    " missing, use --on-bad-image allow, or encode captions only with --modalities text"
 )
 
 
@@ -35,7 +35,7 @@ def check_present(table: Table, images: Images) -> None:
     missing = [named[i] for i in at if _is_absent(images, table.image_paths[named[i]])]
     share = 0.5 if len(at) == len(named) else LARGER_SHARE
     if len(missing) > share * len(at):
-        seen = f"{len(missing)} of {len(at)}" + (" that were looked for" * (len(at) < len(named)))
+        seen = f"{len(missing)} of {len(at)}" + (" that were checked" * (len(at) < len(named)))
         raise too_many_missing(table, images, missing, seen)
 
 
@@ -49,7 +49,7 @@ def too_many_missing(
     if near is not None and near.folder != place_of(images):
         remedy = f"use --images {_short(near.folder)}, or {ALLOW}"
     return ExtractError(
-        "more than half of the images must be there",
+        "at least half of the images must exist",
         f"{seen} images of {table.source} are missing in {images}, e.g. that of row {row},"
         f" '{table.image_paths[row]}': {reason}",
         remedy,
@@ -93,7 +93,7 @@ def _is_absent(images: Images, name: str) -> bool:
 
 def _nothing_named(table: Table) -> ExtractError:
     return ExtractError(
-        "a table of images must name them",
+        "a table must name its images",
         f"no row of {table.source} names an image",
         "name their column with --image-col, or use --modalities text",
     )

@@ -158,7 +158,7 @@ class ImagesAt:
 
 def _no_folder(place: object) -> ExtractError:
     return ExtractError(
-        "the images must lie in a folder",
-        f"{place} is none",
-        "name it with --images, or use --modalities text",
+        "the images must be in a folder",
+        f"{place} is not a folder",
+        "name the folder with --images, or use --modalities text",
     )

@@ -128,7 +128,7 @@ def _is_complete(out: Path, provenance: dict[str, Any]) -> bool:
     except DamagedStoreError as error:
         log.warning("%s; it is made again", error)
         return False
-    log.info("%s is brought up to date: its table has changed, or how it is read", out)
+    log.info("updating %s: its table, or how it is read, has changed", out)
     return False
 
 
@@ -152,7 +152,7 @@ def _aligned(
         hint = f"{modality}: {matching}"
     if not _has_a_finite_row(aligned):
         raise ExtractError(
-            f"a row at least must have its {modality} embedding",
+            f"at least one row must have its {modality} embedding",
             f"each of the {table.n_rows} rows of {path} has NaN or infinity",
             "make the embeddings again, e.g. in another precision",
         )

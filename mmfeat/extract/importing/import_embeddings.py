@@ -68,7 +68,7 @@ def import_embeddings(
             continue
         if name in sources:
             raise ConfigError(
-                "the embeddings of a modality are given once",
+                "the embeddings of a modality must be given once",
                 f"those of {name} are given twice",
                 "leave one of them out",
             )

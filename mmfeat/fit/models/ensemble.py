@@ -77,7 +77,7 @@ class Ensemble:
         if unknown or len(set(names)) < 2:
             raise ConfigError(
                 "an ensemble takes runs (two or more names), average and weights",
-                f"{unknown[0]!r} is none of them" if unknown else f"it was given {names}",
+                f"{unknown[0]!r} is not one of them" if unknown else f"it was given {names}",
                 "write e.g. --set runs=RUN1,RUN2; `mmfeat runs` lists them",
             )
         ensemble = cls(
@@ -101,7 +101,7 @@ class Ensemble:
         """Make its config: split, folds and seed of the first run, the feature sets of all."""
         if features:
             raise ConfigError(
-                "an ensemble has the features of its runs",
+                "an ensemble uses the features of its runs",
                 f"--features {','.join(features)} was given",
                 "leave it out",
             )

@@ -33,7 +33,7 @@ def remove_run(run: Run | str, *, workspace: Path | str | None = None) -> None:
     found = run if isinstance(run, Run) else Run(space.run(run))
     if not found.folder.is_dir() or found.folder.is_symlink():
         raise RunError(
-            "a run that is removed must exist",
+            "a run to remove must exist",
             f"{space.runs} has no folder {found.name}",
             "name one of those that `mmfeat runs` lists",
         )

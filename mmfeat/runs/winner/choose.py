@@ -44,13 +44,13 @@ def choose_run(workspace: Workspace, finished: Sequence[Run], *, objective: str 
     if compared := [each for each in read_comparisons(workspace) if names.intersection(each.runs)]:
         question = compared[0].question
         raise RunError(
-            "without a name the best run of the last comparison is taken",
-            f"{question.split} is not what it was when its runs were compared",
+            "without a name, the best run of the last comparison is used",
+            f"{question.split} has changed since its runs were compared",
             f"run `mmfeat compare` again, or name a run such as {compared[0].runs[0]}",
         )
     newest = finished[0]
     log.warning(
-        "run %s, the newest, was fitted on %s as it was before; fit again to use what it is now",
+        "run %s, the newest, was fitted on an earlier version of %s; fit again to use the new one",
         newest.name,
         newest.config.split,
     )
@@ -102,7 +102,7 @@ def _tell_newer(workspace: Workspace, kept: KeptComparison, finished: Sequence[R
         return
     if is_newer and is_same:
         log.warning(
-            "run %s was fitted after the last comparison and is no part of it; name it to use it",
+            "run %s was fitted after the last comparison and is not part of it; name it to use it",
             newest.name,
         )
 

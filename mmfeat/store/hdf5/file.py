@@ -225,7 +225,7 @@ class StoreFile:
         if found != self._written.get(name):
             self.differing.add(name)
             if self._strict:
-                raise ValueError(f"{name} is not what was written: its sha256 differs")
+                raise ValueError(f"{name} has changed since it was written: its sha256 differs")
 
     def _ids_at(self, rows: IntArray) -> list[str]:
         """The ids of some rows, of which only the blocks with them are read."""

@@ -176,7 +176,7 @@ def _read_back(path: Path, new: NewFile) -> None:
             for start in range(0, len(dataset), n_rows):
                 found.add(dataset[start : start + n_rows])
             if found.hex != written.hex:
-                raise OSError(errno.EIO, f"{name} is read back otherwise than it was written")
+                raise OSError(errno.EIO, f"{name} does not read back as it was written")
         for name, data in new.attributes.items():
             if bytes(file.attrs[name]) != data:
-                raise OSError(errno.EIO, f"{name} is read back otherwise than it was written")
+                raise OSError(errno.EIO, f"{name} does not read back as it was written")

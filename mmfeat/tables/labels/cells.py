@@ -72,7 +72,7 @@ def _flat(cell: object, row: int, column: str, source: str) -> tuple[str, ...]:
 
 def _structure(found: object, row: int, column: str, source: str) -> TableError:
     return TableError(
-        "labels are names, not structures",
+        "labels must be names, not structures",
         f"row {row} of {source} has {str(found)[:60]} in {column!r}",
         FLATTEN,
     )
@@ -87,7 +87,7 @@ def _check_structures(counts: Counter[str], column: str, source: str) -> None:
     if 2 * n_lists > counts.total():
         odd = next(text for text in counts if not are_lists((text,)))
         raise TableError(
-            "cells of labels are all lists, or none is",
+            "either all label cells are lists or none",
             f"{column!r} of {source} has lists, and {odd[:60]!r}",
             "write that cell as a list, too",
         )

@@ -108,8 +108,8 @@ def _refuse_empty(
         if text.lower() in EMPTY
     )
     raise TableError(
-        "a label column says no in one way, by 0 or by an empty cell",
-        f"row {row} of {source} is empty in {name!r} ({n_empty} such cells), others say no",
+        "a label column must mark absence in one way, by 0 or by an empty cell",
+        f"row {row} of {source} is empty in {name!r} ({n_empty} such cells), others hold 0 or no",
         "write 0 where an empty cell means no, and leave out the rows where it means unknown",
     )
 

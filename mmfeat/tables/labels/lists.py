@@ -38,7 +38,7 @@ def parse_list(cell: str, column: str, source: str) -> tuple[str, ...]:
     items = _items(inner)
     if items is None:
         raise TableError(
-            "a cell of labels holds names, not structures",
+            "a label cell must hold names, not structures",
             f"{column!r} of {source} has {cell[:60]!r}",
             FLATTEN,
         )

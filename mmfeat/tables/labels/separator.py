@@ -126,7 +126,7 @@ def _doubtful(
     unused = (sign for sign in WHOLE if not any(sign in cell for cell in cells))
     choices = " or ".join(f"--label-sep {way!r}" for way in ways)
     return TableError(
-        "what separates the labels of a cell must be clear",
+        "the label separator must be unambiguous",
         f"{column!r} of {source} has e.g. {example[:60]!r}, which may be one label or several",
         f"say which: {choices} if it is several, --label-sep {next(unused, '~')!r} if it is one",
     )

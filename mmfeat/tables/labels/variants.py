@@ -50,10 +50,10 @@ def join_variants(
         return (renamed(rows, spelling) if wanted else rows), ()
     told = " and ".join(f"{_told(label, joined[0])} ({counts[label]})" for label in joined[0])
     n = "1 label has" if len(joined) == 1 else f"{len(joined)} labels have"
-    what = f"{n} variants by case, blanks or Unicode form, e.g. {told}"
+    what = f"{n} variants in case, spaces or Unicode form, e.g. {told}"
     if join:
-        return renamed(rows, spelling), (f"{what}: joined",)
-    return rows, (f"{what}: kept apart; --normalise-labels joins them",)
+        return renamed(rows, spelling), (f"{what}: merged",)
+    return rows, (f"{what}: kept apart; --normalise-labels merges them",)
 
 
 def plain(label: str) -> str:

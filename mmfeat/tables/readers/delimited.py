@@ -215,4 +215,4 @@ def _note(repaired: list[int]) -> tuple[str, ...]:
     rows = ", ".join(map(str, repaired[:MAX_LISTED]))
     more = ", …" if len(repaired) > MAX_LISTED else ""
     n = "1 row was" if len(repaired) == 1 else f"{len(repaired)} rows were"
-    return (f"{n} mended where the caption's quotes were not doubled (rows {rows}{more})",)
+    return (f"{n} repaired because quotes in the caption were not doubled (rows {rows}{more})",)

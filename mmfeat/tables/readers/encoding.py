@@ -58,7 +58,7 @@ def _undecodable(content: bytes, path: str, error: UnicodeDecodeError, encoding:
     found = f"line {line} of {path} has the byte 0x{content[error.start]:02x}"
     if encoding != UTF8:
         return TableError(
-            "a table must be text", f"{found}, which is no {encoding.upper()}", "write it again"
+            "a table must be text", f"{found}, which is not {encoding.upper()}", "write it again"
         )
     try:
         content.decode("cp1252")

@@ -162,4 +162,4 @@ def test_the_command_line_takes_addresses(
         assert here.digest == there.digest
     failed = mmfeat(*line, "--images", "s3://nowhere/images", "--out", "b.h5")
     assert failed.exit_code == 1
-    assert failed.stderr.strip().splitlines()[-1].startswith("error: the images must lie in")
+    assert failed.stderr.strip().splitlines()[-1].startswith("error: the images must be in")

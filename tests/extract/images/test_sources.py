@@ -143,7 +143,7 @@ def test_an_outage_is_told_and_no_picture_is_blamed(tmp_path: Path, s3: S3, work
 def test_a_place_where_no_images_are(tmp_path: Path, s3: S3) -> None:
     table = make_table(tmp_path)
     for address in ("s3://nowhere/images", "s3://nowhere", s3.address("images")):
-        with pytest.raises(ExtractError, match=f"folder; {address} is none"):
+        with pytest.raises(ExtractError, match=f"folder; {address} is not a folder"):
             extract_from(table, address, tmp_path / "a.h5")
     text = replace(SETTINGS, modalities=("text",))
     assert extract_from(table, "s3://nowhere/images", tmp_path / "a.h5", settings=text).n_rows == 12

@@ -188,7 +188,7 @@ def test_ensembles_of_ensembles_and_of_feature_sets(
         ({"runs": "a"}, ConfigError, "two or more"),
         ({"runs": "a,a"}, ConfigError, "two or more"),
         ({"runs": ""}, ConfigError, "two or more"),
-        ({"C": "1"}, ConfigError, "'C' is none"),
+        ({"C": "1"}, ConfigError, "'C' is not one"),
         ({"average": "median"}, ConfigError, "probability, logit"),
         ({"weights": "best"}, ConfigError, "fitted, equal"),
         ({"runs": "a,none"}, RunError, "'none' must exist"),

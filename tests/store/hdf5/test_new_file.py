@@ -27,7 +27,7 @@ def test_reserved_room_leaves_no_trace(tmp_path: Path) -> None:
 def test_a_write_that_was_lost_is_noticed(tmp_path: Path) -> None:
     """Something else is in the file than what was given to it."""
     with (
-        pytest.raises(OSError, match="read back otherwise") as raised,
+        pytest.raises(OSError, match="does not read back") as raised,
         create_hdf5(tmp_path / "a.h5") as file,
     ):
         file.write("a", np.ones(10), "float64")

@@ -91,7 +91,7 @@ def test_commands_take_either(tmp_path: Path, mmfeat: Mmfeat) -> None:
     result = mmfeat("inspect", tmp_path / "many" / "features" / "train")
     assert "60 rows in 3 files" in result.stdout
     result = mmfeat("verify", tmp_path / "many" / "features" / "nothing.h5")
-    assert result.exit_code == 1 and "must be there" in result.stderr
+    assert result.exit_code == 1 and "must exist" in result.stderr
 
 
 def test_a_second_time_nothing_is_done_and_changes_are_told(

@@ -148,7 +148,7 @@ def test_another_number_of_rows_per_file_is_refused(
 def test_two_stores_of_one_name_are_refused(tmp_path: Path, table: Table) -> None:
     shutil.copy(tmp_path / "a.h5", tmp_path / "b.h5")
     for path in (tmp_path / "b.h5", tmp_path / "b"):
-        with pytest.raises(StoreError, match=r"b\.h5 and .*b/index\.json are both there"):
+        with pytest.raises(StoreError, match=r"b\.h5 and .*b/index\.json both exist"):
             FeatureStore.open(path)
         with pytest.raises(StoreError, match="both"):
             verify_store(path)

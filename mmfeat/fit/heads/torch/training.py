@@ -140,7 +140,7 @@ class TorchHead(Head):
         device = choose_device(self.device)
         if not self.batch and not in_memory(x):
             raise FitError(
-                "rows that are streamed go by batches",
+                "streamed rows are read in batches",
                 "batch=0 puts all rows into one",
                 "use --set batch=256, or omit --max-memory",
             )
