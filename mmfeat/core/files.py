@@ -76,7 +76,7 @@ def _open_device(path: Path) -> BufferedWriter:
                 continue
             raise ConfigError(
                 "a pipe needs a program that reads from it",
-                f"nobody reads {path}",
+                f"no program reads {path}",
                 "start the reader first, or choose another --out",
             ) from None
         os.set_blocking(descriptor, True)

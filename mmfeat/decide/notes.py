@@ -49,7 +49,7 @@ def remarks(decision: Decision, data: TuningData, tuned: Targets) -> list[str]:
         ]
     if not can_spread(data, decision.objective):
         notes += [
-            "no spread of thresholds: with so many scores"
+            "no spread of thresholds: with this many scores"
             f" ({n_rows:,} rows of {data.n_labels:,} classes) only macro-f1 and f-beta have one"
         ]
     if data.has_many_classes:

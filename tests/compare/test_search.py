@@ -25,7 +25,7 @@ def test_the_command(mmfeat: Mmfeat, project: Path) -> None:
     first = mmfeat("search", "base", "--trials", "4", "--objective", "macro-f1")
     assert first.exit_code == 0, first.stderr
     assert first.stderr.count("macro-f1 ") == 4
-    assert "optimism about" in first.stderr
+    assert "optimistic by about" in first.stderr
     assert first.stdout.split()[:3] == ["trial", "nested", "macro-f1"]
     (run,) = (project / "artifacts/runs").glob("search-*")
     more = mmfeat("search", "base", "--trials", "6", "--objective", "macro-f1")

@@ -160,7 +160,7 @@ def test_variants_are_told_and_joined_where_asked(
     apart = read_cells(tmp_path, cells, label_sep="|")
     assert len(apart.labels) == 2 and "--normalise-labels merges them" in apart.notes[-1]
     table = read_cells(tmp_path, cells, label_sep="|", normalise_labels=True)
-    assert table.labels == joined and table.notes[-1].endswith("joined")
+    assert table.labels == joined and table.notes[-1].endswith("merged")
     assert table.targets is not None and table.targets.tolist() == [[1]] * 3
 
 
