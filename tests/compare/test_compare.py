@@ -17,6 +17,7 @@ from mmfeat.compare import Event, describe, plan_comparison, run_cells, seconds_
 from mmfeat.compare.order import Order
 from mmfeat.core.workspace import Workspace
 from mmfeat.errors import ConfigError, FitError, PluginError
+from mmfeat.fit import training_data
 from mmfeat.fit.fusion import FUSIONS
 from mmfeat.fit.heads import HEADS, knn
 from mmfeat.fit.models import head_model
@@ -121,7 +122,7 @@ def test_the_store_is_read_once(workspace: Workspace, monkeypatch: pytest.Monkey
         return load(*arguments, **options)
 
     load = load_training
-    monkeypatch.setattr("mmfeat.fit.training_data.load_training", counted)
+    monkeypatch.setattr(training_data, "load_training", counted)
     run_cells(workspace, cells_of("knn", fusions=("image", "text", "sum")), objective="macro-f1")
     assert len(calls) == 1
 

@@ -1,6 +1,6 @@
 """Commands on a run of many labels: how long each takes, before a change and after it.
 
-    python -m benchmarks.many_labels [--rows 20000] [--labels 2000] [--repeats 3]
+    python -m benchmarks.decide.many_labels [--rows 20000] [--labels 2000] [--repeats 3]
         [--only tune-samples-f1,runs,report,…] [--before CHECKOUT]
 
 Made-up out-of-fold scores, five folds; the rates of the labels fall from 0.2 to 0.0001, so that
@@ -34,7 +34,7 @@ from mmfeat.runs.scores import write_scores
 from mmfeat.types import OutOfFold
 
 RUN = "many"
-CHECKOUT = Path(__file__).resolve().parent.parent
+CHECKOUT = Path(__file__).resolve().parents[2]
 COMMANDS: dict[str, tuple[str, ...]] = {
     "tune-macro-f1": ("tune-thresholds", RUN, "--objective", "macro-f1"),
     "tune-micro-f1": ("tune-thresholds", RUN, "--objective", "micro-f1"),

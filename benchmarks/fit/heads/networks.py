@@ -13,7 +13,7 @@ from sklearn.metrics import f1_score
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from benchmarks.heads.timing import Data, timed
+from benchmarks.fit.heads.timing import Data, timed
 from mmfeat.fit.heads.base import Head
 from mmfeat.fit.heads.gmlp import GMLP
 from mmfeat.fit.heads.mlp import MLP

@@ -1,6 +1,6 @@
 """Stage one on a GPU: images a second from JPEG files, and the share of the card's own rate.
 
-    python -m benchmarks.gpu --photos DIR
+    python -m benchmarks.extract.gpu --photos DIR
 
 The card's rate is that of a large bfloat16 matrix product in the same run. Without a GPU nothing
 is measured and nothing written.
@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.extract import Stage, make_photos, rate, table_of
+from benchmarks.extract.extract import Stage, make_photos, rate, table_of
 from benchmarks.paths import existing
 from benchmarks.results import machine, write_section
 from mmfeat.extract.encoders import load_encoder
@@ -96,7 +96,8 @@ def main() -> None:
     lines = [
         "## Stage one on a GPU",
         "",
-        f"`python -m benchmarks.gpu`: random weights; {torch.cuda.get_device_name()}; {machine()}",
+        f"`python -m benchmarks.extract.gpu`: random weights; {torch.cuda.get_device_name()};"
+        f" {machine()}",
         "",
         *rows(options.photos, n_files=options.n_files),
     ]

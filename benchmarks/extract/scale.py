@@ -1,6 +1,6 @@
 """Stage one by one process, by torchrun and on Ray, side by side; and what many rows would cost.
 
-    python -m benchmarks.scale --photos DIR [--rows 954] [--rounds 3] [--model ViT-B-32]
+    python -m benchmarks.extract.scale --photos DIR [--rows 954] [--rounds 3] [--model ViT-B-32]
 
 Measured: seconds of each engine with 1 and 2 workers of one thread each, without loading the
 model; the overhead of an engine's shards; the rate at which shards become a store. From these and
@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.extract import make_photos, table_of
+from benchmarks.extract.extract import make_photos, table_of
 from benchmarks.paths import existing
 from benchmarks.results import machine, write_section
 from mmfeat.config import ExtractSettings
@@ -272,7 +272,8 @@ def main() -> None:
         lines = [
             "## Scale",
             "",
-            f"`python -m benchmarks.scale`: {options.model} with random weights; {machine()}",
+            f"`python -m benchmarks.extract.scale`: {options.model} with random weights;"
+            f" {machine()}",
             "",
             *tell(measured, n_rows=options.rows, rounds=options.rounds),
             *cost(

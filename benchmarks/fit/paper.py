@@ -1,6 +1,7 @@
 """The comparison table of Guo 2024 on the demo's scenes, and whether out-of-fold scores pay.
 
-    python -m benchmarks.paper [--folder DIR] [--seeds 5] [--train 3000] [--test 3000] [--jobs 1]
+    python -m benchmarks.fit.paper [--folder DIR] [--seeds 5] [--train 3000] [--test 3000]
+        [--jobs 1]
 
 Every cell is an ordinary run, so an interrupted benchmark goes on with the same --folder.
 """
@@ -123,7 +124,8 @@ def report(judged: Mapping[Cell, dict[int, Judged]], options: argparse.Namespace
     lines = [
         "## The table of Guo 2024 on the demo's scenes",
         "",
-        f"`python -m benchmarks.paper`: {options.train} training and {options.test} test scenes,"
+        f"`python -m benchmarks.fit.paper`: {options.train} training and {options.test} test"
+        " scenes,"
         f" {options.folds} folds, {options.seeds} seeds of folds and heads; mean ± standard"
         " deviation on the hidden solution; thresholds tuned for macro-F1 out of fold; decision"
         f" heads trained on out-of-fold scores. {machine()}",

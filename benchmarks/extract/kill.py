@@ -1,6 +1,6 @@
 """Kill stage one with SIGKILL at random moments, go on, and compare every byte.
 
-    python -m benchmarks.kill --kills 200
+    python -m benchmarks.extract.kill --kills 200
 
 The child is forked with the encoder loaded, so that kills fall into the work and not into the
 start of Python. Decoding runs in processes of its own, as it does for users.
@@ -99,7 +99,7 @@ def main() -> None:
     write_section(
         "kill",
         "## Killed with SIGKILL\n\n"
-        f"`python -m benchmarks.kill --kills {options.kills}`; {machine()}\n\n"
+        f"`python -m benchmarks.extract.kill --kills {options.kills}`; {machine()}\n\n"
         f"{kills} kills at random moments of an extraction of {options.rows} rows"
         f" ({seconds:.1f} s without one), {resumed} of the runs went on with shards that were"
         f" there; {finished} stores were finished,"

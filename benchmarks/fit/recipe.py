@@ -1,6 +1,6 @@
 """Guo 2024's best setting as a whole fit: seconds, and the share of what its arithmetic needs.
 
-    python -m benchmarks.recipe [--recipe guo2024] [--rows 30000] [--epochs 300] [--folds 5]
+    python -m benchmarks.fit.recipe [--recipe guo2024] [--rows 30000] [--epochs 300] [--folds 5]
 
 Made-up image and text embeddings of 768 numbers each and 18 labels; three heads and the decision
 head, cross-validated and refitted. The arithmetic is that of the training steps alone; the rate is
@@ -16,8 +16,8 @@ import time
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.gpu import SIDE, peak
-from benchmarks.memory import make_features
+from benchmarks.extract.gpu import SIDE, peak
+from benchmarks.fit.memory import make_features
 from benchmarks.results import machine, write_section
 from mmfeat.fit.heads.torch.training import TorchHead, has_bfloat16
 from mmfeat.fit.models.fitted_model import FittedModel
@@ -84,7 +84,7 @@ def main() -> None:
     lines = [
         f"## {options.recipe} as a whole",
         "",
-        f"`python -m benchmarks.recipe`: {options.rows:,} × {WIDTH} × {targets.shape[1]},"
+        f"`python -m benchmarks.fit.recipe`: {options.rows:,} × {WIDTH} × {targets.shape[1]},"
         f" {options.epochs} epochs of full batches, three heads and a decision head; {name};"
         f" {machine()}",
         "",

@@ -1,7 +1,7 @@
 """A million rows after the fit: thresholds, predictions and submissions, in seconds and memory.
 
-    python -m benchmarks.large_scores [--rows 1000000] [--labels 100] [--only choose,tune,predict]
-        [--objectives macro-f1,micro-f1]
+    python -m benchmarks.decide.large_scores [--rows 1000000] [--labels 100]
+        [--only choose,tune,predict] [--objectives macro-f1,micro-f1]
 
 Each measurement has a process of its own whose memory is limited to 2 GiB, and each of the three
 parts a section of its own in RESULTS.md. Thresholds: made-up scores that are nearly calibrated,
@@ -165,7 +165,14 @@ def write(run: Run, scores: Predictions, folder: Path, how: str) -> None:
 
 def measured(folder: Path, what: str, *options: str) -> dict[str, float]:
     """As `measure`, in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.large_scores", "--measure", str(folder), what]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.decide.large_scores",
+        "--measure",
+        str(folder),
+        what,
+    ]
     # pyarrow's own pool reserves a GiB that it does not use, and the limit counts it
     environment = {**os.environ, "ARROW_DEFAULT_MEMORY_POOL": "system"}
     done = subprocess.run(

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from sklearn.multioutput import MultiOutputClassifier
 
-from benchmarks.heads.timing import Data, timed
+from benchmarks.fit.heads.timing import Data, timed
 from mmfeat.fit.heads.lightgbm import LightGBM
 
 

@@ -1,6 +1,6 @@
 """Stage one against a plain open_clip loop, side by side in one run; its memory; large tables.
 
-    python -m benchmarks.extract --photos DIR --captions train.csv
+    python -m benchmarks.extract.extract --photos DIR --captions train.csv
 
 The plain loop is what people write: Pillow, open_clip's own transform and tokenizer, float32,
 batches of 64. Photographs are repeated as files of their own, so that none is encoded twice.
@@ -217,7 +217,7 @@ def memory() -> Iterator[str]:
     """Peak memory for few and for many captions, each in a process of its own."""
     yield "\n| captions | memory before | peak while extracting |\n|---:|---:|---:|"
     for n_rows in (2_000, 200_000):
-        command = [sys.executable, "-m", "benchmarks.extract", "--memory-of", str(n_rows)]
+        command = [sys.executable, "-m", "benchmarks.extract.extract", "--memory-of", str(n_rows)]
         result = subprocess.run(command, capture_output=True, text=True, check=True)
         before, peak = map(float, result.stdout.split())
         yield f"| {n_rows:,} | {before:.0f} MB | {peak:.0f} MB (+{peak - before:.0f}) |"
@@ -264,7 +264,7 @@ def main() -> None:
         lines = [
             "## Stage one, images alone" if options.images_only else "## Stage one",
             "",
-            f"`python -m benchmarks.extract`: {MODEL} with random weights; {machine()}",
+            f"`python -m benchmarks.extract.extract`: {MODEL} with random weights; {machine()}",
             "",
             *speed(options.photos, captions, folder, n_files=options.n_files),
         ]

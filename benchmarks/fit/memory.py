@@ -1,6 +1,6 @@
-"""The peak memory of one head's fit, in a process of its own; `benchmarks.heads` calls it.
+"""The peak memory of one head's fit, in a process of its own; `benchmarks.fit.heads` calls it.
 
-    python -m benchmarks.memory HEAD ROWS WIDTH FOLDS
+    python -m benchmarks.fit.memory HEAD ROWS WIDTH FOLDS
 
 Made-up embeddings, float16 as in a store; cross-validation and the refit. Prints one JSON object:
 bytes above those held before the fit, and the bytes of one float32 copy of a fold's rows.
@@ -73,7 +73,7 @@ def bench_memory(n_rows: int, width: int, n_folds: int = 5) -> str:
         "|---|---|---|",
     ]
     for head in ("mlp", "gmlp", "logreg", "lightgbm", "knn"):
-        command = [sys.executable, "-m", "benchmarks.memory", head]
+        command = [sys.executable, "-m", "benchmarks.fit.memory", head]
         command += [str(number) for number in (n_rows, width, n_folds)]
         told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         held = json.loads(told)["bytes"]

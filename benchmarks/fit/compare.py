@@ -1,6 +1,6 @@
 """How long a whole comparison takes, and the same grid by scikit-learn and plain torch loops.
 
-    python -m benchmarks.compare [--rows 30000] [--dim 768] [--jobs 1] [--no-baseline]
+    python -m benchmarks.fit.compare [--rows 30000] [--dim 768] [--jobs 1] [--no-baseline]
 
 The baseline is measured on one fold of one modality and one fold of both, per head; its total is
 that times the number of fits of the grid. Late stacking fits both modalities by themselves.

@@ -1,6 +1,6 @@
 """Fits of more rows than memory holds, in processes limited to --max-memory.
 
-    python -m benchmarks.larger [--rows 1000000] [--dim 1024] [--max-memory 2GiB] [--heads ...]
+    python -m benchmarks.fit.larger [--rows 1000000] [--dim 1024] [--max-memory 2GiB] [--heads ...]
 
 Every fit is an `mmfeat fit` of its own. The kernel refuses it more data than the limit
 (RLIMIT_DATA), and its peak of resident memory is read from the run. A tenth of the rows is fitted

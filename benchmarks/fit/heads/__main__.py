@@ -1,6 +1,6 @@
 """How long the heads train, side by side with what one would write otherwise.
 
-python -m benchmarks.heads --data FOLDER [--only logreg,mlp,…] [--repeat 3]
+python -m benchmarks.fit.heads --data FOLDER [--only logreg,mlp,…] [--repeat 3]
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ import argparse
 from collections.abc import Callable
 
 from benchmarks.coco18 import N_TRAIN, read_coco18
-from benchmarks.heads.logreg import bench_logreg
-from benchmarks.heads.networks import bench_folds, bench_gmlp, bench_mlp
-from benchmarks.heads.timing import made_up
-from benchmarks.heads.trees import bench_lightgbm
-from benchmarks.memory import bench_memory
+from benchmarks.fit.heads.logreg import bench_logreg
+from benchmarks.fit.heads.networks import bench_folds, bench_gmlp, bench_mlp
+from benchmarks.fit.heads.timing import made_up
+from benchmarks.fit.heads.trees import bench_lightgbm
+from benchmarks.fit.memory import bench_memory
 from benchmarks.paths import existing
 from benchmarks.results import machine, write_section
 from mmfeat.fit.fusion.fuse import fuse
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.heads", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.fit.heads", description=__doc__)
     parser.add_argument("--data", type=existing, required=True)
     parser.add_argument("--only", default="logreg,logreg-wide,mlp,gmlp,folds,lightgbm,memory")
     parser.add_argument("--repeat", type=int, default=3)

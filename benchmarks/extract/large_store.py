@@ -1,6 +1,6 @@
 """A store of ten million rows: what merging, opening, `mmfeat inspect` and `mmfeat verify` cost.
 
-    python -m benchmarks.large_store [--rows 10000000] [--folder DIR] [--quick]
+    python -m benchmarks.extract.large_store [--rows 10000000] [--folder DIR] [--quick]
 
 Shards are written and merged by the product's own code, into one file and into many. Each
 measurement is a process of its own that has everything imported; before a cold one the files
@@ -241,7 +241,7 @@ def main() -> None:
         lines.append(line)
     section = (
         f"## A store of {n_rows:,} rows\n\n"
-        f"`python -m benchmarks.large_store --rows {n_rows}`; {machine()}\n\n"
+        f"`python -m benchmarks.extract.large_store --rows {n_rows}`; {machine()}\n\n"
         + "\n".join(lines)
         + f"\n\n{n_rows:,} rows of {WIDTH} + {WIDTH} float16 numbers, ids, paths, captions,"
         f" {N_LABELS} labels, {n_rows // FAILED:,} failed rows; {size[0] / 1e9:.2f} GB as one"

@@ -1,6 +1,6 @@
 """Thresholds: how fast they are found, and what they are worth on rows that nobody has seen.
 
-    python -m benchmarks.thresholds [--data FOLDER] [--quick]
+    python -m benchmarks.decide.thresholds [--data FOLDER] [--quick]
 
 Speed: made-up scores of 30,000 × 18 and 100,000 × 80; every method, and beside `exact` the
 usual loop over a grid of 100 thresholds with scikit-learn's `f1_score`. Quality, with

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from benchmarks.heads.timing import Data, timed
+from benchmarks.fit.heads.timing import Data, timed
 from mmfeat.fit.heads.logreg import LogReg
 
 

@@ -1,6 +1,7 @@
 """How good every head is on captions of COCO, at 0.5, with tuned thresholds, and decoded.
 
-    python -m benchmarks.quality --data FOLDER [--heads logreg,mlp,gmlp,lightgbm,knn] [--seeds 3]
+    python -m benchmarks.fit.quality --data FOLDER [--seeds 3]
+        [--heads logreg,mlp,gmlp,lightgbm,knn]
 
 Rows 0-24,999 train, with thresholds out of fold; rows 25,000-29,999 judge. Torch heads depend on
 their draws: they are fitted with several seeds, and the mean of those is a row of its own (a deep

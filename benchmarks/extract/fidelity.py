@@ -1,6 +1,6 @@
 """What precision and decoding cost: cosines to Pillow + open_clip's transform + float32.
 
-python -m benchmarks.fidelity --photos DIR --captions train.csv
+python -m benchmarks.extract.fidelity --photos DIR --captions train.csv
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 import open_clip
 from numpy.typing import NDArray
 
-from benchmarks.extract import MODEL, Stage, plain_captions, plain_images, table_of
+from benchmarks.extract.extract import MODEL, Stage, plain_captions, plain_images, table_of
 from benchmarks.paths import existing
 from benchmarks.results import machine, write_section
 from mmfeat.config import DataSettings, ExtractSettings
@@ -129,7 +129,7 @@ def main() -> None:
         lines = [
             "## Fidelity of stage one",
             "",
-            f"`python -m benchmarks.fidelity`: {MODEL} with random weights; {machine()}",
+            f"`python -m benchmarks.extract.fidelity`: {MODEL} with random weights; {machine()}",
             "",
             *fidelity(options.photos, captions, Path(name)),
             *decoding(options.photos),

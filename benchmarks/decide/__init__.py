@@ -1,0 +1,1 @@
+"""Measurements of the decision: thresholds, sets, many rows and labels."""

@@ -1,0 +1,1 @@
+"""Measurements of stage one: encoding, stores."""

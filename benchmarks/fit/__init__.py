@@ -1,0 +1,1 @@
+"""Measurements of stage two: heads, fusions, comparisons."""
