@@ -157,7 +157,7 @@ def _find_matches(plan: Plan, out: Path, *, retry_failed: bool) -> Matches | Non
             current = is_current(plan, store, matches) and not (retry_failed and failed)
             return {} if current else matches
     except DamagedStoreError as error:
-        log.warning("%s; it is made again", error)
+        log.warning("%s; it is rebuilt", error)
         return None
 
 

@@ -76,7 +76,7 @@ def test_a_pipe_that_nobody_reads_is_refused(
     monkeypatch.setattr(files, "READER_SECONDS", 0.1)
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    with pytest.raises(ConfigError, match="nobody reads"), writing(pipe) as partial:
+    with pytest.raises(ConfigError, match="no program reads"), writing(pipe) as partial:
         partial.write_text("into the pipe")
     assert pipe.is_fifo()
 

@@ -169,7 +169,7 @@ def test_a_damaged_store_is_made_again(
         file["text/embeddings"][1, 0] += 1
     assert verify_store(tmp_path / "a.h5") != []
     assert cost(table, tmp_path) == (12, 3)
-    assert "it is made again" in caplog.text
+    assert "it is rebuilt" in caplog.text
 
 
 def test_an_interrupted_extraction_is_not_mixed_with_another_column(

@@ -126,7 +126,7 @@ def _is_complete(out: Path, provenance: dict[str, Any]) -> bool:
             if store.provenance == provenance:
                 return True
     except DamagedStoreError as error:
-        log.warning("%s; it is made again", error)
+        log.warning("%s; it is rebuilt", error)
         return False
     log.info("updating %s: its table, or how it is read, has changed", out)
     return False
