@@ -51,7 +51,7 @@ def tune_thresholds(
     workspace: WorkspaceOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Choose a threshold per class on out-of-fold scores, with an unbiased estimate."""
+    """Choose a threshold per class on out-of-fold scores, with a nested estimate."""
     from mmfeat.runs.open import open_run
     from mmfeat.runs.tune import forecast, tune
 

@@ -117,7 +117,7 @@ def _print_list(objective: str | None, *, wide: bool, as_json: bool, workspace: 
 def _print_run(document: dict[str, Any], *, zero_division: float, wide: bool) -> None:
     note(
         f"out of fold, decided by {document['decision']}, which was tuned on these rows"
-        " (`nested` of tune-thresholds is the unbiased estimate); a ratio 0/0 counts as"
+        " (`nested` of tune-thresholds is measured on held-out folds); a ratio 0/0 counts as"
         f" {zero_division:g}"
     )
     if others := document["decisions"][1:]:
