@@ -180,6 +180,10 @@ NormaliseLabels = Annotated[
         rich_help_panel=DATA,
     ),
 ]
+RenameLabel = Annotated[
+    list[str] | None,
+    of(Data, "rename_labels", flag="--rename-label", rich_help_panel=DATA, metavar="OLD=NEW"),
+]
 
 StoreSplit = Annotated[
     str | None, typer.Option("--split", help="Name of the store; by default that of the table.")

@@ -35,9 +35,8 @@ def one_of(*choices: str, help: str) -> Any:
 
 def choices_of(section: type, key: str) -> tuple[str, ...]:
     """The choices of a field that was declared by `one_of`; of another field none."""
-    found: tuple[str, ...] = next(f for f in fields(section) if f.name == key).metadata.get(
-        "choices", ()
-    )
+    declared = next(f for f in fields(section) if f.name == key)
+    found: tuple[str, ...] = declared.metadata.get("choices", ())
     return found
 
 
@@ -53,6 +52,7 @@ class DataSettings:
     label_sep: str | None = key(None, "separator of labels in a cell; detected by default")
     label_cols: tuple[str, ...] = key((), "yes/no or categorical label columns, not label_col")
     normalise_labels: bool = key(False, "merge labels that differ in case, spaces or Unicode form")
+    rename_labels: tuple[str, ...] = key((), "new names of labels, OLD=NEW each; equal ones merge")
 
     def __post_init__(self) -> None:
         if self.label_sep == "":

@@ -20,22 +20,20 @@ BoolArray = NDArray[np.bool_]
 
 @dataclass(frozen=True, kw_only=True)
 class TableFormat:
-    """How a table was read; `mmfeat.tables.read_table` reads another one in the same way with it.
+    """How a table was read; with it, `mmfeat.tables.read_table` reads another in the same way.
 
     Attributes
     ----------
-    id_col
-        None: the rows are numbered from 0.
-    image_col
-        None: the id is the image's path.
+    id_col, image_col
+        None: the rows are numbered from 0; the id is the image's path.
     text_col, label_col
         None: the table has no captions, or no column of label sets.
     label_sep
         What separates labels in a cell, and labels that are written to a file.
     label_cols
         Columns of yes or no, or of categories; empty where `label_col` holds the labels.
-    normalise_labels
-        Whether labels that differ only by case, blanks or Unicode form are one.
+    normalise_labels, rename_labels
+        Whether labels that differ only by case, blanks or Unicode form are one; ``OLD=NEW`` names.
     """
 
     id_col: str | None = "ImageID"
@@ -45,16 +43,18 @@ class TableFormat:
     label_sep: str = " "
     label_cols: tuple[str, ...] = ()
     normalise_labels: bool = False
+    rename_labels: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Give the fields as JSON holds them."""
-        return {**asdict(self), "label_cols": list(self.label_cols)}
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> TableFormat:
         """Read what `to_json` gave; fields that `document` lacks have their defaults."""
         known = {f.name: document[f.name] for f in fields(cls) if f.name in document}
-        return cls(**{**known, "label_cols": tuple(known.get("label_cols", ()))})
+        values: Any = {k: tuple(v) if isinstance(v, list) else v for k, v in known.items()}
+        return cls(**values)
 
 
 @dataclass(frozen=True, kw_only=True)

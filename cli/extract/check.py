@@ -16,6 +16,7 @@ from mmfeat_cli.options import (
     LabelCols,
     LabelSep,
     NormaliseLabels,
+    RenameLabel,
     TextCol,
     names,
 )
@@ -31,6 +32,7 @@ def check(
     label_sep: LabelSep = None,
     label_cols: LabelCols = None,
     normalise_labels: NormaliseLabels = None,
+    rename_label: RenameLabel = None,
     json: JsonOption = False,
 ) -> None:
     """Summarise a table: rows, captions, labels, the columns used, and what looks wrong."""
@@ -46,6 +48,7 @@ def check(
         label_sep=label_sep,
         label_cols=names(label_cols) or None,
         normalise_labels=normalise_labels,
+        rename_labels=rename_label,
     )
     if json:
         print_json(summary.to_json())

@@ -24,6 +24,7 @@ from mmfeat_cli.options import (
     NormaliseLabels,
     QuietOption,
     RayAddress,
+    RenameLabel,
     StoreOut,
     StoreSplit,
     TextCol,
@@ -98,6 +99,7 @@ def extract(
     label_sep: LabelSep = None,
     label_cols: LabelCols = None,
     normalise_labels: NormaliseLabels = None,
+    rename_label: RenameLabel = None,
     workspace: WorkspaceOption = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -142,4 +144,5 @@ def extract(
         label_sep=label_sep,
         label_cols=names(label_cols) or None,
         normalise_labels=normalise_labels,
+        rename_labels=rename_label,
     )

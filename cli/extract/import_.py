@@ -20,6 +20,7 @@ from mmfeat_cli.options import (
     LabelSep,
     NormaliseLabels,
     QuietOption,
+    RenameLabel,
     StoreOut,
     StoreSplit,
     TextCol,
@@ -65,6 +66,7 @@ def import_(
     label_sep: LabelSep = None,
     label_cols: LabelCols = None,
     normalise_labels: NormaliseLabels = None,
+    rename_label: RenameLabel = None,
     workspace: WorkspaceOption = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -92,6 +94,7 @@ def import_(
         label_sep=label_sep,
         label_cols=names(label_cols) or None,
         normalise_labels=normalise_labels,
+        rename_labels=rename_label,
     )
     print(summary)
 

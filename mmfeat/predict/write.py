@@ -42,8 +42,7 @@ def write_predictions(
             "choose another name for --out",
         )
     names = np.array(scores.labels, dtype=object)
-    taken = {"id", "labels", *(statuses or {})}
-    titles = [f"p_{name}" if name in taken else name for name in scores.labels]
+    titles = _titles(scores.labels, {"id", "labels", *(statuses or {})})
     predicted = decision.decide(scores.probabilities, empty=empty, decode=decode)
 
     def frame(rows: slice) -> pd.DataFrame:
@@ -59,6 +58,17 @@ def write_predictions(
     with writing(path) as temporary, WRITERS[path.suffix](temporary) as write:
         for rows in slices(len(scores.ids), size=slice_rows):
             write(frame(rows))
+
+
+def _titles(labels: Sequence[str], taken: set[str]) -> list[str]:
+    """Give each label a column of its own, with ``p_`` before names that another one has."""
+    titles: list[str] = []
+    for label in labels:
+        title = label
+        while title in taken or title in titles or (title != label and title in labels):
+            title = f"p_{title}"
+        titles.append(title)
+    return titles
 
 
 Write = Callable[[pd.DataFrame], None]

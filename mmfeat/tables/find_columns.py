@@ -77,6 +77,7 @@ def find_columns(
         label_cols=search.all_of(labelled),
         label_sep=asked.label_sep or " ",
         normalise_labels=asked.normalise_labels,
+        rename_labels=asked.rename_labels,
     )
     _check_used_once(found, path)
     for name in (found.id_col, image, found.text_col, found.label_col, *found.label_cols):

@@ -19,3 +19,4 @@ class TableOptions(TypedDict, total=False):
     label_sep: str | None
     label_cols: Sequence[str] | None
     normalise_labels: bool | None
+    rename_labels: Sequence[str] | None

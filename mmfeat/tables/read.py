@@ -14,6 +14,7 @@ from mmfeat.core.plugins import Plugin, resolve
 from mmfeat.errors import TableError
 from mmfeat.tables.find_columns import find_columns
 from mmfeat.tables.labels.read import read_labels
+from mmfeat.tables.labels.rename import rename_labels
 from mmfeat.tables.readers.columns import Columns, as_text
 from mmfeat.types import Table, TableFormat
 
@@ -71,6 +72,7 @@ def read_table(
     image_paths = ids if pictures is None else _texts(columns, pictures, "image name", path)
     captions = None if texts is None else _texts(columns, texts, "caption", path)
     read = read_labels(columns, found.format, path, separator=data.label_sep, known=known)
+    read = rename_labels(read, found.format.rename_labels, str(path))
     check_storable("label", read.labels, path)
     return Table(
         ids=tuple(ids),
