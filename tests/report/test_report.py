@@ -116,7 +116,7 @@ def test_runs_that_cannot_be_compared_are_left_out_and_told(
     }
     assert all(reason in caplog.text for reason in page.left_out)
     assert "older-table" in page_of(workspace)
-    with pytest.raises(RunError, match=r"sound metrics\.json"):
+    with pytest.raises(RunError, match=r"intact metrics\.json"):
         write_report(workspace.report, workspace, names=["good", "broken"], options=OPTIONS)
     with pytest.raises(RunError, match="same rows"):
         write_report(workspace.report, workspace, names=["good", "older-table"], options=OPTIONS)
