@@ -82,7 +82,7 @@ SLOW = {
     "test_first_job.py": "a page of commands, each in a process",
     "test_newcomer.py": "a whole pipeline",
     "test_packaging.py": "builds and installs the wheel",
-    "test_robust.py": "every head on odd data",
+    "fit/test_robust.py": "every head on odd data",
     "test_third_modality.py": "a whole pipeline",
     "test_verbs.py": "whole pipelines",
     "tracking/test_tracking.py": "the clients of three trackers",

@@ -42,7 +42,7 @@ class Page:
 def render(page: Page) -> str:
     """The page as HTML."""
     environment = Environment(
-        loader=PackageLoader("mmfeat.report", "."),
+        loader=PackageLoader("mmfeat.report", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
