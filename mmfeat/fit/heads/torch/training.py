@@ -78,20 +78,13 @@ class TorchHead(Head):
         "none", "how the blocks of a row are fused", choices=("none", *MODULES)
     )
     epochs: int | None = option(
-        None,
-        "maximum number of epochs and length of the schedule; None is 12, more for few rows",
-        low=1,
-        high=1e9,
+        None, "most epochs; sets the schedule; None is 12, more for few rows", low=1, high=1e9
     )
     rounds: int | None = option(None, "exact number of epochs", low=1, high=1e9)
     batch: int = option(256, "number of rows per step; 0 uses all rows", low=0, high=math.inf)
     lr: float = option(2e-3, "learning rate", low=0, high=math.inf)
-    decay: float = option(
-        0.01, "weight decay of matrices; biases and scales have none", low=0, high=math.inf
-    )
-    schedule: str = option(
-        "cosine", "schedule of the learning rate", choices=("cosine", "constant")
-    )
+    decay: float = option(0.01, "weight decay of matrices alone", low=0, high=math.inf)
+    schedule: str = option("cosine", "that of the learning rate", choices=("cosine", "constant"))
     patience: int = option(
         0, "epochs without improvement before stopping; 0 never stops early", low=0, high=math.inf
     )
