@@ -11,7 +11,7 @@ from mmfeat_cli.options import JsonOption
 from mmfeat_cli.tables import print_json
 
 if TYPE_CHECKING:
-    from mmfeat.core.keys import Key
+    from mmfeat.core.settings.keys import Key
 
 
 def config(as_json: JsonOption = False) -> None:
@@ -19,7 +19,7 @@ def config(as_json: JsonOption = False) -> None:
 
     The output is itself a valid mmfeat.toml with the same settings.
     """
-    from mmfeat.core.keys import list_keys, to_json
+    from mmfeat.core.settings.keys import list_keys, to_json
 
     keys = list_keys()
     if as_json:

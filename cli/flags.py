@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from mmfeat.config import FILE_NAME
-from mmfeat.core.keys import SECTIONS
+from mmfeat.core.settings.keys import SECTIONS
 from mmfeat_cli.parameters import flags_of
 
 FLAGS: dict[str, frozenset[str]] = {}  # of every command, in the order of the registry

@@ -4,14 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from mmfeat.config import (
-    CompareSettings,
-    DataSettings,
-    FitSettings,
-    Settings,
-    override,
-    read_settings,
-)
+from mmfeat.config import CompareSettings, DataSettings, FitSettings, Settings
+from mmfeat.core.settings import override, read_settings
 from mmfeat.errors import ConfigError
 
 

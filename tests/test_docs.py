@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from mmfeat.core import LAYERS
-from mmfeat.core.keys import list_keys
+from mmfeat.core.settings.keys import list_keys
 from mmfeat_cli.list_ import Kind, options, registry
 from mmfeat_cli.main import COMMANDS
 from tests.support.named import unknown_names

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from benchmarks.results import machine, write_section
 from mmfeat import metrics
 from mmfeat.compare import Event, describe, plan_comparison, run_cells
-from mmfeat.config import read_settings
+from mmfeat.core.settings import read_settings
 from mmfeat.core.workspace import Workspace
 from mmfeat.decide.resampling import resampled_values
 from mmfeat.decide.thresholds import TuningData

@@ -14,8 +14,8 @@ from mmfeat.compare.board.leaderboard import Leaderboard
 from mmfeat.compare.cells import Event
 from mmfeat.compare.plan import describe, plan_comparison
 from mmfeat.compare.run import run_cells, seconds_of
-from mmfeat.config import override_all
 from mmfeat.core.checks import check_arguments
+from mmfeat.core.settings import override_all
 from mmfeat.core.workspace import open_project
 from mmfeat.errors import FitError
 from mmfeat.fit.options import FoldOptions

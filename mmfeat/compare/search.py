@@ -11,8 +11,8 @@ from typing import Any, Unpack
 
 from mmfeat.compare.study import Trial
 from mmfeat.compare.trials import fit_best, optimism, plan_search, ranked, run_trials
-from mmfeat.config import override_all
 from mmfeat.core.checks import check_arguments
+from mmfeat.core.settings import override_all
 from mmfeat.core.workspace import open_project
 from mmfeat.errors import ConfigError
 from mmfeat.fit.heads.space import setting_of

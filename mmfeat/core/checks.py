@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, get_args, get_type_hints
 
-from mmfeat.config import has_type, in_words
+from mmfeat.core.settings import has_type, in_words
 from mmfeat.errors import ConfigError
 
 Arguments = ParamSpec("Arguments")

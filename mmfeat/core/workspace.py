@@ -6,7 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmfeat.config import FILE_NAME, Settings, is_utf8, read_settings
+from mmfeat.config import FILE_NAME, Settings, is_utf8
+from mmfeat.core.settings import read_settings
 from mmfeat.errors import ConfigError
 
 VARIABLE = "MMFEAT_WORKSPACE"

@@ -14,7 +14,7 @@ from typing import Any
 from mmfeat.compare import plan_comparison, run_cells
 from mmfeat.compare.board.keep import keep_leaderboard
 from mmfeat.compare.board.leaderboard import Leaderboard
-from mmfeat.config import read_settings
+from mmfeat.core.settings import read_settings
 from mmfeat.core.workspace import Workspace
 from mmfeat.decide.tune import tune
 from mmfeat.demo.data import write_demo_data

@@ -8,8 +8,9 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Unpack
 
-from mmfeat.config import DataSettings, ExtractSettings, override_all
+from mmfeat.config import DataSettings, ExtractSettings
 from mmfeat.core.checks import check_arguments
+from mmfeat.core.settings import override_all
 from mmfeat.core.workspace import open_project
 from mmfeat.errors import ConfigError
 from mmfeat.extract.engines.base import load_encoder_for

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
-from mmfeat.config import override_all
 from mmfeat.core.checks import check_arguments
+from mmfeat.core.settings import override_all
 from mmfeat.core.workspace import open_project
 from mmfeat.fit.heads.space import setting_of
 from mmfeat.fit.options import FitOptions

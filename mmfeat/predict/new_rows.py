@@ -11,7 +11,8 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
-from mmfeat.config import ExtractSettings, override
+from mmfeat.config import ExtractSettings
+from mmfeat.core.settings import override
 from mmfeat.core.workspace import Workspace
 from mmfeat.errors import RunError
 from mmfeat.extract import ExtractSummary, Progress, extract_table, load_encoder_for

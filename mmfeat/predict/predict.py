@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmfeat.config import override, override_all
 from mmfeat.core.checks import check_arguments
 from mmfeat.core.files import check_output
+from mmfeat.core.settings import override, override_all
 from mmfeat.core.workspace import inputs_of, open_project
 from mmfeat.extract.extract import ShowProgress
 from mmfeat.predict.new_rows import ROWS, extract_for

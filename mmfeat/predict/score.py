@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from mmfeat import metrics
-from mmfeat.config import override, read_settings
 from mmfeat.core.checks import check_arguments
+from mmfeat.core.settings import override, read_settings
 from mmfeat.decide.ap_intervals import class_ap_intervals
 from mmfeat.errors import SubmissionError
 from mmfeat.metrics.sets import row_f1

@@ -6,9 +6,9 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmfeat.config import override_all
 from mmfeat.core.checks import check_arguments
 from mmfeat.core.files import check_output
+from mmfeat.core.settings import override_all
 from mmfeat.core.workspace import inputs_of, open_project
 from mmfeat.decide.decision import HALVES
 from mmfeat.predict.check import check_submission

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from mmfeat.config import override
 from mmfeat.core.checks import check_arguments
+from mmfeat.core.settings import override
 from mmfeat.core.workspace import open_project
 from mmfeat.decide.decision import Decision
 from mmfeat.decide.forecast import forecast as decide_forecast

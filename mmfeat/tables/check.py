@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Unpack
 
-from mmfeat.config import DataSettings, override_all, read_settings
+from mmfeat.config import DataSettings
 from mmfeat.core.checks import check_arguments
+from mmfeat.core.settings import override_all, read_settings
 from mmfeat.tables.find_columns import named_columns
 from mmfeat.tables.options import TableOptions
 from mmfeat.tables.read import read_table

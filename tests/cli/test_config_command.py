@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mmfeat.config import Settings, read_settings
+from mmfeat.config import Settings
+from mmfeat.core.settings import read_settings
 from mmfeat.fit.models.model import FITTED
 from mmfeat_cli.list_ import options
 from tests.support.files import put

@@ -23,7 +23,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from mmfeat.core.files import write_text
-from mmfeat.core.keys import SECTIONS
+from mmfeat.core.settings.keys import SECTIONS
 from mmfeat.demo import job
 from mmfeat.demo.data import write_demo_data
 from mmfeat_cli.demo import demo

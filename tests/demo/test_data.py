@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmfeat.config import read_settings
+from mmfeat.core.settings import read_settings
 from mmfeat.demo.captions import describe
 from mmfeat.demo.data import write_demo_data
 from mmfeat.demo.scenes import MAX_THINGS, MIN_THINGS, draw_scene, make_scene

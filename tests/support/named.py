@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from mmfeat.core.keys import SECTIONS
+from mmfeat.core.settings.keys import SECTIONS
 from mmfeat_cli.flags import FLAG, FLAGS, QUOTED
 
 OWN = re.compile(r"mmfeat ([a-z][a-z-]*)(.*)", re.DOTALL)

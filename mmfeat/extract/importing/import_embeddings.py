@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Unpack
 
-from mmfeat.config import override_all
 from mmfeat.core.checks import check_arguments
+from mmfeat.core.settings import override_all
 from mmfeat.core.workspace import open_project
 from mmfeat.errors import ConfigError
 from mmfeat.extract.importing.embeddings import store_embeddings

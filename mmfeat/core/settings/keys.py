@@ -7,7 +7,8 @@ from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from mmfeat.config import FILE_NAME, Settings, in_words, read_document, read_settings
+from mmfeat.config import FILE_NAME, Settings
+from mmfeat.core.settings import in_words, read_document, read_settings
 from mmfeat.core.workspace import VARIABLE
 
 
