@@ -185,6 +185,11 @@ RenameLabel = Annotated[
     of(Data, "rename_labels", flag="--rename-label", rich_help_panel=DATA, metavar="OLD=NEW"),
 ]
 
+GroupCol = Annotated[str | None, of(Data, "group_cols", flag="--group-col", rich_help_panel=DATA)]
+GroupRegex = Annotated[str | None, of(Data, "group_regex", rich_help_panel=DATA)]
+FoldCol = Annotated[str | None, of(Data, "fold_col", rich_help_panel=DATA)]
+TimeCol = Annotated[str | None, of(Data, "time_col", rich_help_panel=DATA)]
+
 StoreSplit = Annotated[
     str | None, typer.Option("--split", help="Name of the store; by default that of the table.")
 ]

@@ -46,6 +46,10 @@ class DataSettings:
     label_cols: tuple[str, ...] = key((), "yes/no or categorical label columns, not label_col")
     normalise_labels: bool = key(False, "merge labels that differ in case, spaces or Unicode form")
     rename_labels: tuple[str, ...] = key((), "new names of labels, OLD=NEW each; equal ones merge")
+    group_cols: tuple[str, ...] = key((), "columns that related rows share a value of")
+    group_regex: str | None = key(None, "pattern; related rows match it alike in their id or path")
+    fold_col: str | None = key(None, "column of the table's own folds")
+    time_col: str | None = key(None, "column of dates or numbers; folds are judged forward in time")
 
     def __post_init__(self) -> None:
         if self.label_sep == "":

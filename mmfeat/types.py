@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -16,6 +16,13 @@ Embeddings = NDArray[np.floating]  # float16 or float32, as stored
 Targets = NDArray[np.uint8]  # 0 or 1
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
+
+LATER_FIELDS = (
+    "group_cols",
+    "group_regex",
+    "fold_col",
+    "time_col",
+)  # stores without stay as they are
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +41,10 @@ class TableFormat:
         Columns of yes or no, or of categories; empty where `label_col` holds the labels.
     normalise_labels, rename_labels
         Whether labels that differ only by case, blanks or Unicode form are one; ``OLD=NEW`` names.
+    group_cols, group_regex
+        Columns, and a pattern on ids or paths, that say which rows are related.
+    fold_col, time_col
+        The column of the table's own folds; of numbers or dates by which rows are ordered.
     """
 
     id_col: str | None = "ImageID"
@@ -44,10 +55,15 @@ class TableFormat:
     label_cols: tuple[str, ...] = ()
     normalise_labels: bool = False
     rename_labels: tuple[str, ...] = ()
+    group_cols: tuple[str, ...] = ()
+    group_regex: str | None = None
+    fold_col: str | None = None
+    time_col: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Give the fields as JSON holds them."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        """Give the fields as JSON holds them, without those of `LATER_FIELDS` that are unused."""
+        values = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        return {k: v for k, v in values.items() if v or k not in LATER_FIELDS}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> TableFormat:
@@ -69,6 +85,9 @@ class Table:
         One per row (empty where missing), or None where the table has no such column.
     targets
         Of shape (n, k), 0 or 1, with one column per name in `labels`; None without labels.
+    groups, folds, times
+        One per row, or None: related rows have the same group (one without any has ""); rows of
+        one fold are held out together; times, (n,), are numbers, or seconds since 1970.
     sha256
         Of the table's file.
     notes
@@ -86,37 +105,14 @@ class Table:
     sha256: str
     notes: tuple[str, ...] = ()
     format: TableFormat = TableFormat()
+    groups: tuple[str, ...] | None = None
+    folds: tuple[str, ...] | None = None
+    times: Float64Array | None = None
 
     @property
     def n_rows(self) -> int:
         """The number of rows."""
         return len(self.ids)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prompts:
-    """Prompts of labels, embedded by a text tower.
-
-    Attributes
-    ----------
-    labels, texts
-        One per prompt; a label has one or more.
-    embeddings
-        Of shape (p, d), not normalised.
-    """
-
-    labels: tuple[str, ...]
-    texts: tuple[str, ...]
-    embeddings: Embeddings
-
-    def mean(self, labels: Sequence[str]) -> FloatArray:
-        """Give one vector of length 1 per label, (k, d): of its prompts, each of length 1."""
-        unit = self.embeddings.astype(np.float32)
-        unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-30)
-        own = np.array(self.labels)
-        mean = np.stack([unit[own == label].mean(axis=0) for label in labels])
-        out: FloatArray = mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-30)
-        return out
 
 
 class FeatureRows(Protocol):

@@ -9,6 +9,9 @@ import typer
 
 from mmfeat_cli.messages import show_messages
 from mmfeat_cli.options import (
+    FoldCol,
+    GroupCol,
+    GroupRegex,
     IdCol,
     ImageCol,
     JsonOption,
@@ -18,6 +21,7 @@ from mmfeat_cli.options import (
     NormaliseLabels,
     RenameLabel,
     TextCol,
+    TimeCol,
     names,
 )
 from mmfeat_cli.tables import print_json
@@ -33,6 +37,10 @@ def check(
     label_cols: LabelCols = None,
     normalise_labels: NormaliseLabels = None,
     rename_label: RenameLabel = None,
+    group_col: GroupCol = None,
+    group_regex: GroupRegex = None,
+    fold_col: FoldCol = None,
+    time_col: TimeCol = None,
     json: JsonOption = False,
 ) -> None:
     """Summarise a table: rows, captions, labels, the columns used, and what looks wrong."""
@@ -49,6 +57,10 @@ def check(
         label_cols=names(label_cols) or None,
         normalise_labels=normalise_labels,
         rename_labels=rename_label,
+        group_cols=names(group_col) or None,
+        group_regex=group_regex,
+        fold_col=fold_col,
+        time_col=time_col,
     )
     if json:
         print_json(summary.to_json())

@@ -13,6 +13,9 @@ from mmfeat.errors import ConfigError
 from mmfeat_cli.messages import show_messages
 from mmfeat_cli.options import (
     FeatureSet,
+    FoldCol,
+    GroupCol,
+    GroupRegex,
     IdCol,
     ImageCol,
     LabelCol,
@@ -24,6 +27,7 @@ from mmfeat_cli.options import (
     StoreOut,
     StoreSplit,
     TextCol,
+    TimeCol,
     WorkspaceOption,
     names,
     of,
@@ -67,6 +71,10 @@ def import_(
     label_cols: LabelCols = None,
     normalise_labels: NormaliseLabels = None,
     rename_label: RenameLabel = None,
+    group_col: GroupCol = None,
+    group_regex: GroupRegex = None,
+    fold_col: FoldCol = None,
+    time_col: TimeCol = None,
     workspace: WorkspaceOption = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -95,6 +103,10 @@ def import_(
         label_cols=names(label_cols) or None,
         normalise_labels=normalise_labels,
         rename_labels=rename_label,
+        group_cols=names(group_col) or None,
+        group_regex=group_regex,
+        fold_col=fold_col,
+        time_col=time_col,
     )
     print(summary)
 

@@ -11,9 +11,10 @@ import numpy as np
 from mmfeat.errors import EncoderError
 from mmfeat.extract.encoders.base import Encoder
 from mmfeat.store.layout import Rows, canonical_json
+from mmfeat.store.prompts import Prompts
 from mmfeat.store.reader import FeatureStore
 from mmfeat.store.writer import write_store
-from mmfeat.types import Prompts, Table
+from mmfeat.types import Table
 
 log = logging.getLogger(__name__)
 LabelPrompts = tuple[tuple[str, str], ...]  # (label, prompt)

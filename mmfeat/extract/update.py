@@ -30,9 +30,10 @@ from mmfeat.store.layout import (
     Rows,
     Status,
 )
+from mmfeat.store.prompts import Prompts
 from mmfeat.store.reader import FeatureStore
 from mmfeat.store.writer import WrittenRows, write_store
-from mmfeat.types import IntArray, Prompts, Table
+from mmfeat.types import IntArray, Table
 
 GAP = 1024  # rows: what lies closer is read at once
 

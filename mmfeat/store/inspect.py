@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def inspect_store(
             "problems": [
                 {"row": f.row, "id": f.id, "modality": f.modality, "status": f.status.label}
                 | {"reason": f.reason}
-                for f in store.first_failed(FIRST_FAILED)
+                for f in islice(chain.from_iterable(store.failed_blocks()), FIRST_FAILED)
             ],
             "n_problems": store.n_failed,
             "norms": {m: _spread(parts) for m, parts in norms.items()},

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from mmfeat.core.groups import joined_groups
 from mmfeat.errors import StoreError
 from mmfeat.store.layout import in_order
 from mmfeat.store.reader import FeatureStore
@@ -141,7 +142,7 @@ def _join(parts: Sequence[Features], paths: Sequence[Path]) -> Features:
         embeddings=_side_by_side(part.embeddings for part in aligned),
         targets=labelled.targets,
         labels=labelled.labels,
-        groups=first.groups,
+        groups=joined_groups(*(part.groups for part in aligned)),
         prompts=tuple(array for part in aligned for array in part.prompts)
         if all(part.prompts for part in aligned)
         else (),

@@ -4,7 +4,10 @@
 dataset                      shape, dtype         meaning
 ===========================  ===================  ================================================
 ids, image_paths             text, n              as in the table, in its order
-captions, groups             text, n              optional; related rows have the same group
+captions                     text, n              optional
+groups, folds                text, n              optional; related rows have the same group, those
+                                                  that are held out together the same fold
+times                        (n,) float64         optional; numbers or seconds, by which rows follow
 <modality>/embeddings        (n, d) float16/32    not normalised; NaN where a row failed
 <modality>/status            (n,) uint8           a `Status`
 <modality>/truncated         (n,) uint8           optional; 1: longer than the encoder's context
@@ -40,7 +43,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmfeat.errors import StoreError
-from mmfeat.types import Embeddings, Table, Targets
+from mmfeat.types import Embeddings, Float64Array, Table, Targets
 
 SCHEMA = 2
 BLOCK_ROWS = 8192  # rows that are read or copied at once, so that memory stays flat
@@ -63,6 +66,7 @@ TEXTS = {
     "image_paths": "rows",
     "captions": "rows",
     "groups": "rows",
+    "folds": "rows",
     "labels/names": "labels",
     "prompts/labels": "prompts",
     "prompts/texts": "prompts",
@@ -72,6 +76,7 @@ TEXTS = {
 ROW_TEXTS = tuple(name for name, dim in TEXTS.items() if dim == "rows")
 FLOATS = ("<f2", "<f4")
 ARRAYS = {
+    "times": Array(("rows",), ("<f8",)),
     "labels/targets": Array(("rows", "labels"), ("|u1",)),
     "prompts/embeddings": Array(("prompts", "width of prompts"), FLOATS),
     "failed/row": Array(("failed rows",), ("<i8",)),
@@ -176,6 +181,8 @@ class Rows:
     targets: Targets | None
     labels: Sequence[str]
     groups: Sequence[str] | None = None
+    folds: Sequence[str] | None = None
+    times: Float64Array | None = None
 
     @classmethod
     def of(cls, table: Table) -> Rows:
@@ -186,6 +193,9 @@ class Rows:
             captions=table.captions,
             targets=table.targets,
             labels=table.labels,
+            groups=table.groups,
+            folds=table.folds,
+            times=table.times,
         )
 
     def part(self, rows: slice) -> Rows:
@@ -197,6 +207,8 @@ class Rows:
             captions=None if self.captions is None else self.captions[rows],
             targets=None if self.targets is None else self.targets[rows],
             groups=None if self.groups is None else self.groups[rows],
+            folds=None if self.folds is None else self.folds[rows],
+            times=None if self.times is None else self.times[rows],
         )
 
 

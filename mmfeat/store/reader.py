@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from itertools import chain, islice
+from itertools import chain
 from operator import eq
 from pathlib import Path
 from typing import Any, Self
@@ -12,14 +12,15 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from mmfeat.core.groups import group_texts
 from mmfeat.errors import StoreError
 from mmfeat.store.hdf5.file import ALL, StoreFile
 from mmfeat.store.hdf5.guard import plain_errors
 from mmfeat.store.hdf5.texts import BLOCK_BYTES
 from mmfeat.store.layout import BLOCK_ROWS, OPTIONAL, Block, FailedRow, Status, store_digest
 from mmfeat.store.parts import Parts, find_store, open_files, whole_provenance
-from mmfeat.store.unique import group_repeats
-from mmfeat.types import Embeddings, Features, Prompts, Targets
+from mmfeat.store.prompts import Prompts
+from mmfeat.types import Embeddings, Features, Float64Array, Targets
 
 
 class FeatureStore:
@@ -118,6 +119,16 @@ class FeatureStore:
         return self._texts("groups") if "groups" in self else None
 
     @property
+    def folds(self) -> tuple[str, ...] | None:
+        """The table's own folds; None where it named none."""
+        return self._texts("folds") if "folds" in self else None
+
+    @property
+    def times(self) -> Float64Array | None:
+        """By which rows follow each other, (n,); None where the table named no times."""
+        return self.numbers("times") if "times" in self else None
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """The names of the columns of `targets`; empty without labels."""
         return tuple(self._files[0].texts("labels/names")) if "labels" in self else ()
@@ -186,13 +197,8 @@ class FeatureStore:
                 found[modality] = {Status(int(code)).label: int(n) for code, n in codes}
         return found
 
-    @property
-    def truncated(self) -> NDArray[np.uint8]:
-        """Of shape (n,), 1 for a row of which a modality was cut to the encoder's context."""
-        return sum(self.truncations().values(), np.zeros(self.n_rows, np.uint8)).clip(max=1)
-
     def truncations(self, rows: slice = ALL) -> dict[str, NDArray[np.uint8]]:
-        """The same for each modality whose encoder has a context of limited length."""
+        """Of shape (n,), 1 where an encoder's context cut a row, of each modality that has one."""
         return {m: self.numbers(f"{m}/truncated", rows) for m in self._with("truncated")}
 
     def numbers(self, name: str, rows: slice = ALL) -> NDArray[Any]:
@@ -216,11 +222,6 @@ class FeatureStore:
     def n_failed(self) -> int:
         """The length of `failed`."""
         return sum(file.n_failed for file in self._files)
-
-    def first_failed(self, most: int) -> tuple[FailedRow, ...]:
-        """Read the first of `failed`."""
-        rows = chain.from_iterable(self.failed_blocks(block_rows=max(most, 1)))
-        return tuple(islice(rows, most))
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -255,7 +256,7 @@ class FeatureStore:
             targets=self.targets,
             labels=self.labels,
             prompts=() if prompts is None else (prompts.mean(self.labels),),
-            groups=group_repeats(self.image_paths),
+            groups=group_texts(self.image_paths, self.groups),
         )
 
     def blocks(self, *, block_rows: int = BLOCK_ROWS) -> Iterator[Block]:

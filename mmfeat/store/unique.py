@@ -23,16 +23,6 @@ def digests_of(texts: Sequence[str], *, digest: Digest = hash) -> IntArray:
     return np.fromiter(map(digest, texts), np.int64, len(texts))
 
 
-def group_repeats(texts: Sequence[str]) -> IntArray | None:
-    """Give equal texts one number, (n,), empty ones a number each; None where none repeats."""
-    if len(set(texts)) == len(texts):
-        return None
-    first: dict[str, int] = {}
-    rows = (first.setdefault(text, row) if text else row for row, text in enumerate(texts))
-    groups = np.fromiter(rows, np.int64, len(texts))
-    return None if np.array_equal(groups, np.arange(len(texts))) else groups
-
-
 def has_repeats(
     digests: IntArray,
     read: Callable[[], Iterable[list[str]]],

@@ -21,7 +21,8 @@ from mmfeat.store.layout import (
     check_modality,
 )
 from mmfeat.store.parts import file_name, part_provenance, replacing_files, write_index
-from mmfeat.types import IntArray, Prompts
+from mmfeat.store.prompts import Prompts
+from mmfeat.types import IntArray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +168,8 @@ def _write_rows(file: NewFile, rows: Rows) -> None:
         texts = getattr(rows, name)
         if texts is not None:
             file.write_texts(name, texts)
+    if rows.times is not None:
+        file.write("times", rows.times, "float64")
     if rows.targets is not None:
         file.write_texts("labels/names", rows.labels)
         file.write("labels/targets", rows.targets, "uint8")

@@ -22,8 +22,20 @@ OPTIONS = {
     "text_col": "--text-col",
     "label_col": "--label-col",
     "label_cols": "--label-cols",
+    "group_cols": "--group-col",
+    "group_regex": "--group-regex",
+    "fold_col": "--fold-col",
+    "time_col": "--time-col",
 }
-MEANING = {"text_col": "captions", "label_col": "labels", "label_cols": "labels"}
+NOT_TO_PREDICT = ("label", "group", "fold", "time")  # such columns a table to predict may lack
+MEANING = {
+    "text_col": "captions",
+    "label_col": "labels",
+    "label_cols": "labels",
+    "group_cols": "groups",
+    "fold_col": "folds",
+    "time_col": "times",
+}
 MAX_TOLD = 8  # names of columns in a message
 MAX_NEAR = 10_000  # names that are searched for one that is nearly the same
 
@@ -48,7 +60,7 @@ def named_columns(
         named |= {
             field for field in OPTIONS if getattr(data, field) != getattr(DataSettings(), field)
         }
-    return frozenset(field for field in named if labelled or not field.startswith("label"))
+    return frozenset(field for field in named if labelled or not field.startswith(NOT_TO_PREDICT))
 
 
 def find_columns(
@@ -74,13 +86,17 @@ def find_columns(
         image_col=image,
         text_col=search.optional("text_col", asked.text_col),
         label_col=None if labelled else search.optional("label_col", asked.label_col),
-        label_cols=search.all_of(labelled),
+        label_cols=search.all_of(labelled, "label_cols"),
         label_sep=asked.label_sep or " ",
         normalise_labels=asked.normalise_labels,
         rename_labels=asked.rename_labels,
+        group_cols=search.all_of(asked.group_cols, "group_cols"),
+        group_regex=asked.group_regex or None,
+        fold_col=search.optional("fold_col", asked.fold_col),
+        time_col=search.optional("time_col", asked.time_col),
     )
     _check_used_once(found, path)
-    for name in (found.id_col, image, found.text_col, found.label_col, *found.label_cols):
+    for name in _names_of(found):
         if name is not None and name in columns.repeated:
             raise TableError(
                 "the name of a column that is read must be unique",
@@ -148,31 +164,35 @@ class _Search:
         elif field in self.named or (isinstance(self.asked, DataSettings) and self._near(name)):
             return self.required(field, name)
         what = MEANING[field]
-        means = "the table counts as unlabelled" if what == "labels" else "there are no captions"
+        means = f"there are no {what}"
+        if what == "labels":
+            means = "the table counts as unlabelled"
         names = told_names(list(self.columns.values), ())
-        if what == "labels" or not self._is_default(field, name):
+        told = what == "labels" or isinstance(self.asked, DataSettings)
+        if told and (what != "captions" or not self._is_default(field, name)):
             self.notes.append(f"no column {name!r}: {means}; its columns are {names}")
         return None
 
-    def all_of(self, names: Sequence[str]) -> tuple[str, ...]:
-        """The label columns; none where the table has none of them and none is needed."""
+    def all_of(self, names: Sequence[str], field: str) -> tuple[str, ...]:
+        """Several columns; none where the table has none of them and none is needed."""
         missing = [name for name in names if name not in self.columns.values]
         if missing and (
             len(missing) < len(names)
-            or "label_cols" in self.named
+            or field in self.named
             or (isinstance(self.asked, DataSettings) and self._near(missing[0]))
         ):
             near = self._near(missing[0])
             raise TableError(
-                "every column of --label-cols must exist",
+                f"every column of {OPTIONS[field]} must exist",
                 f"{self.path} has no column {missing[0]!r},"
                 f" only {told_names(list(self.columns.values), near)}",
-                "correct --label-cols",
+                f"correct {OPTIONS[field]}",
             )
-        if missing:
-            self.notes.append("no label column exists: the table counts as unlabelled")
-            return ()
-        return tuple(names)
+        if missing and isinstance(self.asked, DataSettings):
+            labels = field == "label_cols"
+            means = "the table counts as unlabelled" if labels else "it relates no rows"
+            self.notes.append(f"no column of {OPTIONS[field]} exists: {means}")
+        return () if missing else tuple(names)
 
     def _is_default(self, field: str, name: str) -> bool:
         return field not in self.named and name == getattr(DataSettings(), field)
@@ -205,6 +225,14 @@ def _plain(name: str) -> str:
     return "".join(letter for letter in name.casefold() if letter not in " _-\t")
 
 
+def _names_of(found: TableFormat) -> list[str]:
+    """The columns that are read."""
+    single = (found.id_col, found.image_col, found.text_col, found.label_col)
+    others = (found.fold_col, found.time_col)
+    names = (*single, *found.label_cols, *found.group_cols, *others)
+    return [name for name in names if name is not None]
+
+
 def _check_used_once(found: TableFormat, path: Path) -> None:
     uses: dict[str, str] = {}
     for field, name in (
@@ -212,6 +240,8 @@ def _check_used_once(found: TableFormat, path: Path) -> None:
         ("text_col", found.text_col),
         ("label_col", found.label_col),
         *(("label_cols", name) for name in found.label_cols),
+        ("fold_col", found.fold_col),
+        ("time_col", found.time_col),
         ("image_col", None if found.image_col == found.id_col else found.image_col),
     ):
         if name is not None and name in uses:

@@ -20,3 +20,7 @@ class TableOptions(TypedDict, total=False):
     label_cols: Sequence[str] | None
     normalise_labels: bool | None
     rename_labels: Sequence[str] | None
+    group_cols: Sequence[str] | None
+    group_regex: str | None
+    fold_col: str | None
+    time_col: str | None

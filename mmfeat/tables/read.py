@@ -16,6 +16,7 @@ from mmfeat.tables.find_columns import find_columns
 from mmfeat.tables.labels.read import read_labels
 from mmfeat.tables.labels.rename import rename_labels
 from mmfeat.tables.readers.columns import Columns, as_text
+from mmfeat.tables.related import read_folds, read_groups, read_times
 from mmfeat.types import Table, TableFormat
 
 READERS: dict[str, Plugin] = {
@@ -74,6 +75,15 @@ def read_table(
     read = read_labels(columns, found.format, path, separator=data.label_sep, known=known)
     read = rename_labels(read, found.format.rename_labels, str(path))
     check_storable("label", read.labels, path)
+    groups = read_groups(
+        columns,
+        found.format,
+        ids,
+        image_paths,
+        path=path,
+        must_match="group_regex" in named,
+    )
+    check_storable("group", groups or (), path)
     return Table(
         ids=tuple(ids),
         image_paths=tuple(image_paths),
@@ -84,6 +94,9 @@ def read_table(
         sha256=hashlib.sha256(content).hexdigest(),
         notes=(*columns.notes, *found.notes, *_case_note(ids), *read.notes),
         format=read.format,
+        groups=groups,
+        folds=read_folds(columns, found.format.fold_col, path),
+        times=read_times(columns, found.format.time_col, path),
     )
 
 

@@ -33,6 +33,10 @@ class TableSummary:
         The mean, least and greatest number; None without labels.
     n_unlabelled
         Rows without any label.
+    group_sizes
+        Rows of each group that has several, largest first; None where nothing relates rows.
+    fold_rows
+        Rows of each of the table's own folds, by name; None without such a column.
     oddities
         What was mended, left out, or looks odd, one sentence each.
     """
@@ -44,6 +48,8 @@ class TableSummary:
     label_rows: dict[str, int] | None
     labels_per_row: tuple[float, int, int] | None
     n_unlabelled: int
+    group_sizes: tuple[int, ...] | None
+    fold_rows: dict[str, int] | None
     oddities: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -57,6 +63,8 @@ class TableSummary:
             lines.append("  labels: none")
         else:
             lines += [f"  {self._labels()}", f"  {self._extremes(self.label_rows)}"]
+        if related := self._related():
+            lines.append(f"  {related}")
         lines += [f"  note: {text}" for text in self.oddities]
         wrapped = (
             textwrap.wrap(_printable(line), WIDTH, subsequent_indent="    ", drop_whitespace=True)
@@ -72,6 +80,20 @@ class TableSummary:
             told.append("captions: none")
         else:
             told.append(f"captions: {self.format.text_col} ({self.n_captions} rows)")
+        return "; ".join(told)
+
+    def _related(self) -> str:
+        told, format = [], self.format
+        if self.group_sizes is not None:
+            where = [*format.group_cols, *([format.group_regex] if format.group_regex else [])]
+            sizes = self.group_sizes
+            many = f"{len(sizes)} of {sizes[-1]} to {sizes[0]} rows" if sizes else "none of several"
+            told.append(f"groups of {', '.join(where)}: {many}, {self.n_rows - sum(sizes)} alone")
+        if self.fold_rows is not None:
+            rows = ", ".join(f"{_cut(name)} {n}" for name, n in self.fold_rows.items())
+            told.append(f"folds of {format.fold_col}: {rows}")
+        if format.time_col is not None:
+            told.append(f"times: {format.time_col}")
         return "; ".join(told)
 
     def _labels(self) -> str:
@@ -117,6 +139,8 @@ def summarise_table(table: Table) -> TableSummary:
         if per_row is None
         else (float(per_row.mean()), int(per_row.min()), int(per_row.max())),
         n_unlabelled=0 if per_row is None else int((per_row == 0).sum()),
+        group_sizes=None if table.groups is None else _group_sizes(table.groups),
+        fold_rows=None if table.folds is None else dict(sorted(Counter(table.folds).items())),
         oddities=(*table.notes, *_oddities(table, label_rows or {})),
     )
 
@@ -138,6 +162,11 @@ def _oddities(table: Table, label_rows: dict[str, int]) -> list[str]:
     if n_repeated := sum(n for n in repeated.values() if n > 1):
         told.append(f"{n_repeated} rows have the caption of another row")
     return told
+
+
+def _group_sizes(names: Sequence[str]) -> tuple[int, ...]:
+    sizes = Counter(name for name in names if name).values()
+    return tuple(sorted((n for n in sizes if n > 1), reverse=True))
 
 
 def _counted(n: int, what: str) -> str:

@@ -17,9 +17,10 @@ from mmfeat.fit.fusion.fuse import fuse
 from mmfeat.fit.models.head_model import HeadModel
 from mmfeat.store import FeatureStore, read_features
 from mmfeat.store.inspect import inspect_store
+from mmfeat.store.prompts import Prompts
 from mmfeat.store.verify import verify_store
 from mmfeat.tables import read_prompts
-from mmfeat.types import Features, Prompts, Table
+from mmfeat.types import Features, Table
 from tests.support.stage_one.toy import SETTINGS, ToyEncoder, make_picture, make_table
 
 LABELS = ("0", "1", "2", "3", "4")

@@ -30,7 +30,6 @@ def everything(path: Path) -> dict[str, Any]:
             "truncated": {m: flags.tolist() for m, flags in store.truncations().items()},
             "failed": store.failed,
             "n_failed": store.n_failed,
-            "first": store.first_failed(3),
             "widths": store.widths,
             "dtype": store.dtype,
             "n_rows": store.n_rows,

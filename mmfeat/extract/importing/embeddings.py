@@ -32,10 +32,11 @@ from mmfeat.store.layout import (
     in_order,
 )
 from mmfeat.store.parts import find_store
+from mmfeat.store.prompts import Prompts
 from mmfeat.store.reader import FeatureStore
 from mmfeat.store.shards import check_same, without_table
 from mmfeat.store.writer import write_store
-from mmfeat.types import Embeddings, Prompts, Table
+from mmfeat.types import Embeddings, Table
 
 log = logging.getLogger(__name__)
 
