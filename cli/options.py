@@ -189,6 +189,8 @@ GroupCol = Annotated[str | None, of(Data, "group_cols", flag="--group-col", rich
 GroupRegex = Annotated[str | None, of(Data, "group_regex", rich_help_panel=DATA)]
 FoldCol = Annotated[str | None, of(Data, "fold_col", rich_help_panel=DATA)]
 TimeCol = Annotated[str | None, of(Data, "time_col", rich_help_panel=DATA)]
+KnownCol = Annotated[str | None, of(Data, "known_col", rich_help_panel=DATA)]
+UncertainCol = Annotated[str | None, of(Data, "uncertain_col", rich_help_panel=DATA)]
 
 StoreSplit = Annotated[
     str | None, typer.Option("--split", help="Name of the store; by default that of the table.")

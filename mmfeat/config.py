@@ -50,6 +50,10 @@ class DataSettings:
     group_regex: str | None = key(None, "pattern; related rows match it alike in their id or path")
     fold_col: str | None = key(None, "column of the table's own folds")
     time_col: str | None = key(None, "column of dates or numbers; folds are judged forward in time")
+    known_col: str | None = key(
+        None, "column that lists the labels known of a row, besides its own"
+    )
+    uncertain_col: str | None = key(None, "column that lists the uncertain labels of a row")
 
     def __post_init__(self) -> None:
         if self.label_sep == "":

@@ -13,16 +13,14 @@ FloatArray = NDArray[np.float32]  # probabilities, logits, fused features
 Float64Array = NDArray[np.float64]  # metrics, thresholds, sums
 RealArray = NDArray[np.floating]  # of any precision
 Embeddings = NDArray[np.floating]  # float16 or float32, as stored
-Targets = NDArray[np.uint8]  # 0 or 1
+Targets = NDArray[np.uint8]  # 0, 1 or `UNKNOWN`; label sets 0 or 1
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
-LATER_FIELDS = (
-    "group_cols",
-    "group_regex",
-    "fold_col",
-    "time_col",
-)  # stores without stay as they are
+UNKNOWN = 255  # a target of which nobody knows whether it is 0 or 1
+
+# Fields of `TableFormat` that stores lack, and stay as they are, where they are not used.
+LATER_FIELDS = ("group_cols", "group_regex", "fold_col", "time_col", "known_col", "uncertain_col")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +43,8 @@ class TableFormat:
         Columns, and a pattern on ids or paths, that say which rows are related.
     fold_col, time_col
         The column of the table's own folds; of numbers or dates by which rows are ordered.
+    known_col, uncertain_col
+        Columns that list labels of each row: those that are known, those that are uncertain.
     """
 
     id_col: str | None = "ImageID"
@@ -59,6 +59,8 @@ class TableFormat:
     group_regex: str | None = None
     fold_col: str | None = None
     time_col: str | None = None
+    known_col: str | None = None
+    uncertain_col: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Give the fields as JSON holds them, without those of `LATER_FIELDS` that are unused."""
@@ -84,7 +86,7 @@ class Table:
     captions
         One per row (empty where missing), or None where the table has no such column.
     targets
-        Of shape (n, k), 0 or 1, with one column per name in `labels`; None without labels.
+        Of shape (n, k), with one column per name in `labels`; None without labels.
     groups, folds, times
         One per row, or None: related rows have the same group (one without any has ""); rows of
         one fold are held out together; times, (n,), are numbers, or seconds since 1970.
@@ -151,7 +153,7 @@ class Features:
         Per modality, one array of shape (n, d) for each feature set that was joined, not
         normalised; a row that failed is NaN. A modality that the split lacks is absent.
     targets
-        Of shape (n, k), 0 or 1; None where the table had no labels.
+        Of shape (n, k); None where the table had no labels.
     prompts
         One vector of length 1 per label, (k, d), per feature set that was joined; empty where
         one of them has no label prompts.
@@ -281,7 +283,7 @@ class OutOfFold:
     ids, labels, probabilities
         As in `Predictions`.
     targets
-        Of shape (n, k), 0 or 1.
+        Of shape (n, k), 0, 1 or `UNKNOWN`.
     folds
         Of shape (n,): the fold in which a row was held out, in [0, K).
     groups

@@ -15,6 +15,7 @@ from mmfeat_cli.options import (
     IdCol,
     ImageCol,
     JsonOption,
+    KnownCol,
     LabelCol,
     LabelCols,
     LabelSep,
@@ -22,6 +23,7 @@ from mmfeat_cli.options import (
     RenameLabel,
     TextCol,
     TimeCol,
+    UncertainCol,
     names,
 )
 from mmfeat_cli.tables import print_json
@@ -41,6 +43,8 @@ def check(
     group_regex: GroupRegex = None,
     fold_col: FoldCol = None,
     time_col: TimeCol = None,
+    known_col: KnownCol = None,
+    uncertain_col: UncertainCol = None,
     json: JsonOption = False,
 ) -> None:
     """Summarise a table: rows, captions, labels, the columns used, and what looks wrong."""
@@ -61,6 +65,8 @@ def check(
         group_regex=group_regex,
         fold_col=fold_col,
         time_col=time_col,
+        known_col=known_col,
+        uncertain_col=uncertain_col,
     )
     if json:
         print_json(summary.to_json())

@@ -21,6 +21,7 @@ from mmfeat_cli.options import (
     GroupRegex,
     IdCol,
     ImageCol,
+    KnownCol,
     LabelCol,
     LabelCols,
     LabelSep,
@@ -32,6 +33,7 @@ from mmfeat_cli.options import (
     StoreSplit,
     TextCol,
     TimeCol,
+    UncertainCol,
     WorkspaceOption,
     names,
     of,
@@ -108,6 +110,8 @@ def extract(
     group_regex: GroupRegex = None,
     fold_col: FoldCol = None,
     time_col: TimeCol = None,
+    known_col: KnownCol = None,
+    uncertain_col: UncertainCol = None,
     workspace: WorkspaceOption = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -157,4 +161,6 @@ def extract(
         group_regex=group_regex,
         fold_col=fold_col,
         time_col=time_col,
+        known_col=known_col,
+        uncertain_col=uncertain_col,
     )

@@ -18,6 +18,7 @@ from mmfeat_cli.options import (
     GroupRegex,
     IdCol,
     ImageCol,
+    KnownCol,
     LabelCol,
     LabelCols,
     LabelSep,
@@ -28,6 +29,7 @@ from mmfeat_cli.options import (
     StoreSplit,
     TextCol,
     TimeCol,
+    UncertainCol,
     WorkspaceOption,
     names,
     of,
@@ -75,6 +77,8 @@ def import_(
     group_regex: GroupRegex = None,
     fold_col: FoldCol = None,
     time_col: TimeCol = None,
+    known_col: KnownCol = None,
+    uncertain_col: UncertainCol = None,
     workspace: WorkspaceOption = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -107,6 +111,8 @@ def import_(
         group_regex=group_regex,
         fold_col=fold_col,
         time_col=time_col,
+        known_col=known_col,
+        uncertain_col=uncertain_col,
     )
     print(summary)
 

@@ -10,7 +10,7 @@ import typer
 
 from mmfeat_cli.messages import show_messages
 from mmfeat_cli.options import JsonOption
-from mmfeat_cli.tables import print_json, print_table
+from mmfeat_cli.tables import print_json, print_table, print_text
 
 
 def inspect(
@@ -27,6 +27,11 @@ def inspect(
         return
     files = f" in {document['files']} files" if document["files"] > 1 else ""
     print(f"{document['path']}: {document['rows']} rows{files}, {document['labels']} labels")
+    known = document["known_labels"]
+    if known and min(known.values()) < 1:
+        least = min(known, key=known.__getitem__)
+        unknown = [100 * (1 - share) for share in (sum(known.values()) / len(known), known[least])]
+        print_text(f"{unknown[0]:.1f} % of the labels are unknown, of {least} {unknown[1]:.1f} %")
     print_table(
         ("modality", "width", "status", "rows"),
         [

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmfeat.store.reader import FeatureStore
+from mmfeat.types import UNKNOWN
 
 FIRST_FAILED = 10
 QUANTILES = {"min": 0.0, "median": 0.5, "max": 1.0}
@@ -22,12 +23,12 @@ def inspect_store(
 ) -> dict[str, Any]:
     """Return JSON: rows, labels, widths, counts per status, failed rows, norms, cosines, digest.
 
-    `norms`, `cosine`, `cosine_shuffled` and `labels_per_row` are of `rows_looked_at` rows: all,
-    or `most_blocks` blocks of `block_rows` that are evenly spaced in a large store. Everything
-    else is exact. `cosine` is that of the first two modalities of a row, `cosine_of`, e.g. of an
-    image and its own caption, and `cosine_shuffled` that of the first modality and the next row's
-    second: a model that understands both has the first higher. They are None where there is only
-    one modality, or the widths differ.
+    `norms`, `cosine`, `cosine_shuffled`, `labels_per_row` and `known_labels`, the share of the rows
+    of which each label is known, are of `rows_looked_at` rows: all, or `most_blocks` blocks of
+    `block_rows` that are evenly spaced in a large store. Everything else is exact. `cosine` is that
+    of the first two modalities of a row, `cosine_of`, e.g. of an image and its own caption, and
+    `cosine_shuffled` that of the first modality and the next row's second: a model that understands
+    both has the first higher. They are None where there is only one modality, or the widths differ.
     """
     # what is zero or too large has no cosine or norm, and `_spread` leaves it out
     with FeatureStore.open(path) as store, np.errstate(all="ignore"):
@@ -37,6 +38,7 @@ def inspect_store(
         pair = store.modalities[:2]
         comparable = len(pair) == 2 and len({store.widths[m] for m in pair}) == 1
         looked_at = n_labelled = 0
+        n_known = np.zeros(len(store.labels), np.int64)
         for rows in sampled_blocks(store.n_rows, block_rows=block_rows, most_blocks=most_blocks):
             values = {m: store.embeddings(m, rows).astype(np.float32) for m in store.modalities}
             for modality, array in values.items():
@@ -46,7 +48,9 @@ def inspect_store(
                 paired.append((first * second).sum(axis=1))
                 shuffled.append((first * np.roll(second, 1, axis=0)).sum(axis=1))
             if store.labels:
-                n_labelled += int((store.numbers("labels/targets", rows) == 1).sum())
+                targets = store.numbers("labels/targets", rows)
+                n_labelled += int((targets == 1).sum())
+                n_known += (targets != UNKNOWN).sum(axis=0)
             looked_at += rows.stop - rows.start
         prompts = store.prompts
         return {
@@ -56,6 +60,9 @@ def inspect_store(
             "rows_looked_at": looked_at,
             "labels": len(store.labels),
             "labels_per_row": n_labelled / looked_at if store.labels and looked_at else None,
+            "known_labels": dict(
+                zip(store.labels, (n_known / max(looked_at, 1)).tolist(), strict=True)
+            ),
             "dtype": store.dtype,
             "widths": store.widths,
             "status": store.counts,

@@ -13,7 +13,7 @@ times                        (n,) float64         optional; numbers or seconds, 
 <modality>/truncated         (n,) uint8           optional; 1: longer than the encoder's context
 <modality>/digests           (n, 16) uint8        optional; of the sha256 of the input's bytes
 labels/names                 text, k              absent without labels
-labels/targets               (n, k) uint8         0 or 1; 255 is reserved for unknown
+labels/targets               (n, k) uint8         0 or 1; 255: unknown
 prompts/labels, prompts/texts  text, p            absent unless label prompts were given
 prompts/embeddings           (p, d) float16/32    of the text encoder, not normalised
 failed/row, failed/status    (m,) int64, uint8    every row without an embedding, sorted by row,

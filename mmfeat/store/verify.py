@@ -26,7 +26,7 @@ from mmfeat.store.layout import (
 from mmfeat.store.parts import find_store
 from mmfeat.store.reader import FeatureStore
 from mmfeat.store.unique import digests_of, has_repeats
-from mmfeat.types import BoolArray, Embeddings, IntArray
+from mmfeat.types import UNKNOWN, BoolArray, Embeddings, IntArray
 
 CODES = {int(status) for status in Status}
 MOST_ROWS = 100  # of one modality, that are named one by one
@@ -38,10 +38,10 @@ def verify_store(
     """Return one sentence per thing that is wrong; an empty list if the store is whole.
 
     Checked: layout and types, the sha256 of every dataset and of the provenance, statuses against
-    rows that are NaN, a reason for each failed row and for no other, targets of 0 and 1, unique
-    ids, UTF-8, the counts in the provenance; each of many files is checked by itself. Embeddings
-    are read `block_rows` at a time; ids are compared where their `digest` is equal. Raises
-    `StoreError` only where there is no store, or two.
+    rows that are NaN, a reason for each failed row and for no other, targets of 0, 1 and unknown,
+    unique ids, UTF-8, the counts in the provenance; each of many files is checked by itself.
+    Embeddings are read `block_rows` at a time; ids are compared where their `digest` is equal.
+    Raises `StoreError` only where there is no store, or two.
     """
     found = find_store(path)
     try:
@@ -125,10 +125,9 @@ class _Check:
                     pass  # each is decoded
 
     def _labels(self) -> Iterator[str]:
-        if "labels" in self.store:
-            largest = max((int(t.max(initial=0)) for t in self._read("labels/targets")), default=0)
-            if largest > 1:
-                yield "a target is neither 0 nor 1"
+        blocks = self._read("labels/targets") if "labels" in self.store else ()
+        if not all(np.isin(targets, (0, 1, UNKNOWN)).all() for targets in blocks):
+            yield f"a target is neither 0, 1 nor {UNKNOWN}, which is unknown"
 
     def _prompts(self) -> Iterator[str]:
         prompts = self.store.prompts

@@ -26,8 +26,11 @@ OPTIONS = {
     "group_regex": "--group-regex",
     "fold_col": "--fold-col",
     "time_col": "--time-col",
+    "known_col": "--known-col",
+    "uncertain_col": "--uncertain-col",
 }
-NOT_TO_PREDICT = ("label", "group", "fold", "time")  # such columns a table to predict may lack
+# such columns a table to predict may lack
+NOT_TO_PREDICT = ("label", "group", "fold", "time", "known", "uncertain")
 MEANING = {
     "text_col": "captions",
     "label_col": "labels",
@@ -35,6 +38,8 @@ MEANING = {
     "group_cols": "groups",
     "fold_col": "folds",
     "time_col": "times",
+    "known_col": "lists of known labels",
+    "uncertain_col": "lists of uncertain labels",
 }
 MAX_TOLD = 8  # names of columns in a message
 MAX_NEAR = 10_000  # names that are searched for one that is nearly the same
@@ -94,6 +99,8 @@ def find_columns(
         group_regex=asked.group_regex or None,
         fold_col=search.optional("fold_col", asked.fold_col),
         time_col=search.optional("time_col", asked.time_col),
+        known_col=search.optional("known_col", asked.known_col),
+        uncertain_col=search.optional("uncertain_col", asked.uncertain_col),
     )
     _check_used_once(found, path)
     for name in _names_of(found):
@@ -228,7 +235,7 @@ def _plain(name: str) -> str:
 def _names_of(found: TableFormat) -> list[str]:
     """The columns that are read."""
     single = (found.id_col, found.image_col, found.text_col, found.label_col)
-    others = (found.fold_col, found.time_col)
+    others = (found.fold_col, found.time_col, found.known_col, found.uncertain_col)
     names = (*single, *found.label_cols, *found.group_cols, *others)
     return [name for name in names if name is not None]
 
@@ -242,6 +249,8 @@ def _check_used_once(found: TableFormat, path: Path) -> None:
         *(("label_cols", name) for name in found.label_cols),
         ("fold_col", found.fold_col),
         ("time_col", found.time_col),
+        ("known_col", found.known_col),
+        ("uncertain_col", found.uncertain_col),
         ("image_col", None if found.image_col == found.id_col else found.image_col),
     ):
         if name is not None and name in uses:

@@ -24,3 +24,5 @@ class TableOptions(TypedDict, total=False):
     group_regex: str | None
     fold_col: str | None
     time_col: str | None
+    known_col: str | None
+    uncertain_col: str | None

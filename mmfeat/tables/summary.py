@@ -9,10 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mmfeat.tables.labels.separator import spelt
-from mmfeat.types import Table, TableFormat
+from mmfeat.types import UNKNOWN, Table, TableFormat
 
 WIDTH = 80
 N_TOLD = 3  # labels that are named as the commonest and the rarest
@@ -33,6 +31,8 @@ class TableSummary:
         The mean, least and greatest number; None without labels.
     n_unlabelled
         Rows without any label.
+    known_rows
+        The rows of which each label is known, in the order of `label_rows`; None where all are.
     group_sizes
         Rows of each group that has several, largest first; None where nothing relates rows.
     fold_rows
@@ -48,6 +48,7 @@ class TableSummary:
     label_rows: dict[str, int] | None
     labels_per_row: tuple[float, int, int] | None
     n_unlabelled: int
+    known_rows: dict[str, int] | None
     group_sizes: tuple[int, ...] | None
     fold_rows: dict[str, int] | None
     oddities: tuple[str, ...]
@@ -63,6 +64,8 @@ class TableSummary:
             lines.append("  labels: none")
         else:
             lines += [f"  {self._labels()}", f"  {self._extremes(self.label_rows)}"]
+        if self.known_rows is not None:
+            lines.append(f"  {self._unknown(self.known_rows)}")
         if related := self._related():
             lines.append(f"  {related}")
         lines += [f"  note: {text}" for text in self.oddities]
@@ -110,6 +113,15 @@ class TableSummary:
             + without
         )
 
+    def _unknown(self, known_rows: dict[str, int]) -> str:
+        cells = self.n_rows * len(known_rows)
+        share = 1 - sum(known_rows.values()) / cells
+        least, *_, most = sorted(known_rows, key=lambda label: known_rows[label]) * 2
+        return (
+            f"unknown: {100 * share:.1f} % of the labels; known of {known_rows[least]} rows"
+            f" ({_cut(least)}) to {known_rows[most]} ({_cut(most)})"
+        )
+
     @staticmethod
     def _extremes(label_rows: dict[str, int]) -> str:
         told = [f"{_cut(label)} {rows}" for label, rows in label_rows.items()]
@@ -121,12 +133,18 @@ class TableSummary:
 
 def summarise_table(table: Table) -> TableSummary:
     """Count what `table` holds."""
-    label_rows = per_row = None
+    label_rows = per_row = known_rows = None
     if table.targets is not None:
-        counts = table.targets.sum(axis=0, dtype=np.int64).tolist()
+        positive = table.targets == 1
+        counts = positive.sum(axis=0).tolist()
         pairs = zip(table.labels, counts, strict=True)
         label_rows = dict(sorted(pairs, key=lambda pair: -pair[1]))
-        per_row = table.targets.sum(axis=1, dtype=np.int64)
+        per_row = positive.sum(axis=1)
+        known = dict(
+            zip(table.labels, (table.targets != UNKNOWN).sum(axis=0).tolist(), strict=True)
+        )
+        if min(known.values()) < table.n_rows:
+            known_rows = {label: known[label] for label in label_rows}
     return TableSummary(
         source=table.source,
         n_rows=table.n_rows,
@@ -139,6 +157,7 @@ def summarise_table(table: Table) -> TableSummary:
         if per_row is None
         else (float(per_row.mean()), int(per_row.min()), int(per_row.max())),
         n_unlabelled=0 if per_row is None else int((per_row == 0).sum()),
+        known_rows=known_rows,
         group_sizes=None if table.groups is None else _group_sizes(table.groups),
         fold_rows=None if table.folds is None else dict(sorted(Counter(table.folds).items())),
         oddities=(*table.notes, *_oddities(table, label_rows or {})),

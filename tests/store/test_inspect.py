@@ -13,6 +13,7 @@ import pytest
 
 from mmfeat.store import FeatureStore
 from mmfeat.store.inspect import inspect_store, sampled_blocks
+from mmfeat.store.verify import verify_store
 from tests.support.stage_one.stores import N, make_store, seal
 from tests.support.workspaces import Mmfeat
 
@@ -67,3 +68,14 @@ def test_inspect_says_nothing_of_norms_that_are_none(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert inspect_store(path)["cosine"]["max"] <= 1.001
+
+
+def test_what_is_unknown_is_whole_and_told(tmp_path: Path, mmfeat: Mmfeat) -> None:
+    path = make_store(tmp_path / "a.h5")
+    assert min(inspect_store(path)["known_labels"].values()) == 1.0
+    with h5py.File(path, "r+") as file:
+        file["labels/targets"][:3, 0] = 255
+        seal(file)
+    assert verify_store(path) == []
+    assert next(iter(inspect_store(path)["known_labels"].values())) == 1 - 3 / N
+    assert "of the labels are unknown, of " in mmfeat("inspect", path).stdout

@@ -171,7 +171,7 @@ def edit_provenance(file: h5py.File) -> None:
             edit_text("captions", 0, b"caption X.jpg"),
             "captions/bytes has changed since it was written",
         ),
-        (edit("labels/targets", 0, 2), "neither 0 nor 1"),
+        (edit("labels/targets", 0, 2), "neither 0, 1 nor 255"),
         (edit_provenance, "provenance has changed since it was written"),
     ],
 )

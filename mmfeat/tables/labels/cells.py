@@ -37,7 +37,7 @@ def read_cells(
     for row, cell in enumerate(cells):
         if isinstance(cell, (dict, bytes)):
             raise _structure(cell, row, column, source)
-    texts = ["" if isinstance(cell, SEQUENCES) else as_text([cell])[0] for cell in cells]
+    texts = _texts(cells)
     counts = Counter(text for text in texts if text.strip())
     listed = {
         row: _flat(cell, row, column, source)
@@ -55,6 +55,22 @@ def read_cells(
     split = {text: split_labels(text, found) for text in counts}
     rows = [listed.get(row) or split.get(text, ()) for row, text in enumerate(texts)]
     return LabelCells(rows=rows, separator=found)
+
+
+def shared_separator(
+    columns: Sequence[Sequence[object]], *, column: str, source: str
+) -> str | None:
+    """Find the separator of the texts of several columns, the first of them named `column`.
+
+    None where they are lists; raises as `read_cells`.
+    """
+    counts = Counter(text for cells in columns for text in _texts(cells) if text.strip())
+    return None if are_lists(counts) or not counts else find_separator(counts, column, source)
+
+
+def _texts(cells: Sequence[object]) -> list[str]:
+    """The cells as texts; empty where one is a list."""
+    return ["" if isinstance(cell, SEQUENCES) else as_text([cell])[0] for cell in cells]
 
 
 def _of_lists(rows: Rows, separator: str | None) -> LabelCells:

@@ -1,7 +1,8 @@
 """Several label columns: each of yes or no, or each of categories.
 
 A column of yes or no is one label of its name. A column of categories gives one label for each of
-them: `men` in `gender` is `gender:men`.
+them: `men` in `gender` is `gender:men`. A cell of -1 or ? is unknown; so is an empty one of a
+column of yes or no, where 0 or no says what is absent.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ import numpy as np
 from mmfeat.errors import TableError
 from mmfeat.tables.labels.targets import check_number, sorted_labels
 from mmfeat.tables.readers.columns import Columns, as_text
-from mmfeat.types import Targets
+from mmfeat.types import UNKNOWN, Targets
 
 NO = ("0", "0.0", "false", "no", "n", "f")
 YES = ("1", "1.0", "true", "yes", "y", "t")
 BITS = {**dict.fromkeys(NO, 0), **dict.fromkeys(YES, 1)}
 EMPTY = ("", "nan", "none", "null", "na", "<na>")
+MARKS = ("?", "-1", "-1.0")  # of what is unknown
 MAX_TOLD = 6  # values in a message
 
 
@@ -36,8 +38,8 @@ class LabelColumns:
 def read_columns(columns: Columns, names: Sequence[str], source: str) -> LabelColumns:
     """Read targets from label columns, in the order of `names`.
 
-    Raises `TableError` for a column that has yes or no beside other values, and for empty cells
-    where it is not clear that they mean no.
+    Raises `TableError` for a column that has yes or no beside other values, and for -1 where
+    nothing else says no.
     """
     texts = {name: [text.strip() for text in as_text(columns.values[name])] for name in names}
     counts = {name: Counter(text.lower() for text in texts[name]) for name in names}
@@ -45,13 +47,15 @@ def read_columns(columns: Columns, names: Sequence[str], source: str) -> LabelCo
     values = [value for name in names if bits[name] for value in counts[name]]
     n_empty = sum(counts[name][value] for name in names if bits[name] for value in EMPTY)
     says_no = any(value in NO for value in values)
-    if n_empty and says_no:
-        _refuse_empty(texts, bits, source, n_empty)
+    if not says_no:
+        _refuse_minus(texts, bits, source)
+    empty = UNKNOWN if says_no else 0
+    bit_of = {**BITS, **dict.fromkeys(MARKS, UNKNOWN), **dict.fromkeys(EMPTY, empty)}
     parts: list[Targets] = []
     labels: list[str] = []
     for name in names:
         if bits[name]:
-            of = {text: BITS.get(text.lower(), 0) for text in set(texts[name])}
+            of = {text: bit_of[text.lower()] for text in set(texts[name])}
             parts.append(np.array([[of[text]] for text in texts[name]], np.uint8).reshape(-1, 1))
             labels.append(name)
         else:
@@ -60,7 +64,8 @@ def read_columns(columns: Columns, names: Sequence[str], source: str) -> LabelCo
             parts.append(targets)
             labels += [f"{name}:{category}" for category in categories]
     check_number(len(labels), columns.n_rows, "the label columns", source)
-    notes = [f"{n_empty} empty cells of the label columns count as no"] if n_empty else []
+    means = "unknown" if says_no else "no"
+    notes = [f"{n_empty} empty cells of the label columns count as {means}"] if n_empty else []
     if told := [name for name in names if not bits[name]]:
         notes.append(f"labels are made of the categories of {', '.join(told[:MAX_TOLD])}")
     return LabelColumns(targets=np.hstack(parts), labels=tuple(labels), notes=tuple(notes))
@@ -68,7 +73,7 @@ def read_columns(columns: Columns, names: Sequence[str], source: str) -> LabelCo
 
 def _is_bits(counts: Counter[str], texts: Sequence[str], name: str, source: str) -> bool:
     """Whether a column is of yes or no; raise where it is neither that nor of categories."""
-    values = [value for value in counts if value not in EMPTY]
+    values = [value for value in counts if value not in EMPTY + MARKS]
     other = [value for value in values if value not in BITS]
     if not other:
         return True
@@ -78,9 +83,7 @@ def _is_bits(counts: Counter[str], texts: Sequence[str], name: str, source: str)
     row = next(row for row, text in enumerate(texts) if text.lower() == other[0])
     told = ", ".join(f"{value[:20]!r} {n} times" for value, n in counts.most_common(MAX_TOLD))
     remedy = "correct the cell, or leave the column out of --label-cols"
-    if "-1" in other or "-1.0" in other:
-        remedy = "write 0 where -1 means no, and leave out the rows where it means unknown"
-    elif numbers and len(other) > 1:
+    if numbers and len(other) > 1:
         remedy = "write categories as words, e.g. c2 for 2, or leave the column out of --label-cols"
     raise TableError(
         "a label column holds 0 or 1 (or yes and no), or categories that are words",
@@ -97,28 +100,23 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _refuse_empty(
-    texts: dict[str, list[str]], bits: dict[str, bool], source: str, n_empty: int
-) -> None:
-    name, row = next(
-        (name, row)
-        for name, cells in texts.items()
-        if bits[name]
-        for row, text in enumerate(cells)
-        if text.lower() in EMPTY
-    )
-    raise TableError(
-        "a label column must mark absence in one way, by 0 or by an empty cell",
-        f"row {row} of {source} is empty in {name!r} ({n_empty} such cells), others hold 0 or no",
-        "write 0 where an empty cell means no, and leave out the rows where it means unknown",
-    )
+def _refuse_minus(texts: dict[str, list[str]], bits: dict[str, bool], source: str) -> None:
+    for name, cells in texts.items():
+        row = next((row for row, text in enumerate(cells) if text in ("-1", "-1.0")), None)
+        if bits[name] and row is not None:
+            raise TableError(
+                "a label column says no by 0, and unknown by -1, ? or an empty cell",
+                f"row {row} of {source} has {cells[row]} in {name!r}, and no cell is 0 or no",
+                "write 0 where -1 means no, and ? where it means unknown",
+            )
 
 
 def _categories(texts: Sequence[str]) -> tuple[Targets, tuple[str, ...]]:
-    categories = sorted_labels({text for text in texts if text.lower() not in EMPTY})
+    categories = sorted_labels({text for text in texts if text.lower() not in EMPTY + MARKS})
     at = {category: i for i, category in enumerate(categories)}
     column = np.array([at.get(text, -1) for text in texts], np.int64)
     targets = np.zeros((len(texts), len(categories)), np.uint8)
     rows = np.flatnonzero(column >= 0)
     targets[rows, column[rows]] = 1
+    targets[np.isin(texts, MARKS)] = UNKNOWN
     return targets, categories

@@ -36,7 +36,8 @@ def rename_labels(read: Labels, pairs: Sequence[str], source: str) -> Labels:
     place = {label: at for at, label in enumerate(labels)}
     targets = np.zeros((len(read.targets), len(labels)), np.uint8)
     for at, name in enumerate(names):
-        np.maximum(targets[:, place[name]], read.targets[:, at], out=targets[:, place[name]])
+        column, other = targets[:, place[name]], read.targets[:, at]
+        targets[:, place[name]] = np.where((column == 1) | (other == 1), 1, column | other)
     n_renamed = sum(new != old for old, new in zip(read.labels, names, strict=True))
     note = f"{n_renamed} labels are renamed, {len(read.labels) - len(labels)} joined to others"
     return replace(read, targets=targets, labels=labels, notes=(*read.notes, note))
