@@ -9,6 +9,7 @@ import numpy as np
 from mmfeat.core.parallel import thread_map
 from mmfeat.decide.resampling import TAILS, Counts, draw_counts, n_resamples_of
 from mmfeat.decide.thresholds.cuts import rank
+from mmfeat.metrics.known import known_rows, of_known, positives
 from mmfeat.types import Float64Array, FloatArray, IntArray, Targets
 
 CELLS = 2**20  # positives × resamples that a thread works on at once
@@ -37,9 +38,12 @@ def class_ap_intervals(
         return intervals
 
     def resample(counts: FloatArray, j: int) -> Float64Array:
-        return resampled_ap(probabilities[:, j], targets[:, j], counts, cells=cells)
+        scores, truth = of_known(probabilities[:, j], targets[:, j])
+        rows = known_rows(targets[:, j])
+        own = counts if rows is None else counts[:, rows]
+        return resampled_ap(scores, truth, own, cells=cells)
 
-    present = np.flatnonzero(targets.any(axis=0)).tolist()
+    present = np.flatnonzero(positives(targets).any(axis=0)).tolist()
     found: dict[int, list[Float64Array]] = {j: [] for j in present}
     for block in draw_counts(
         {None: np.zeros(len(targets), dtype=np.int64) if folds is None else folds},

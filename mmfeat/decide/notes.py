@@ -11,7 +11,8 @@ from mmfeat.decide.per_class import can_spread
 from mmfeat.decide.thresholds import SAMPLED, TuningData
 from mmfeat.decide.thresholds.evaluate import unmet
 from mmfeat.decide.thresholds.samples import rows_used
-from mmfeat.metrics import name_classes
+from mmfeat.metrics import n_empty_rows, name_classes
+from mmfeat.metrics.known import note_unknown
 from mmfeat.metrics.sets import labels_per_row
 from mmfeat.types import Targets
 
@@ -24,8 +25,8 @@ WARNING = "warning: "  # how such a sentence begins
 
 
 def remarks(decision: Decision, data: TuningData, tuned: Targets) -> list[str]:
-    """What was left out, sampled or not reached; `tuned`, (n, k), are the label sets."""
-    notes = []
+    """What is unknown, left out, sampled or not reached; `tuned`, (n, k), are the label sets."""
+    notes = note_unknown(data.targets)
 
     def named(chosen: np.ndarray) -> str:
         return name_classes([decision.labels[j] for j in np.flatnonzero(chosen)])
@@ -61,8 +62,7 @@ def remarks(decision: Decision, data: TuningData, tuned: Targets) -> list[str]:
                 else "only samples-f1 calibrates the probabilities"
             )
         ]
-    empty = int(np.count_nonzero(~data.targets.any(axis=1)))
-    if empty:
+    if empty := n_empty_rows(data.targets):
         notes += [
             f"{empty:,} of {n_rows:,} rows have no labels: in samples-f1 each counts as 0, even if"
             " nothing is predicted; `mmfeat runs RUN --zero-division 1` counts that as 1"
@@ -89,7 +89,7 @@ def side_effects(decision: Decision, data: TuningData, of_sets: Mapping[str, Sco
             continue
         told.append(f"{name.replace('_', '-')} {before:.4f} -> {after:.4f}")
         losses.append(before - after)
-    true = labels_per_row(data.targets, data.targets)
+    true = labels_per_row(data.targets, data.targets) or 0.0
     before, after = half["predicted_per_row"] or 0.0, found["predicted_per_row"] or 0.0
     is_bad = max(losses) > MUCH_LOWER or (after > MANY_TIMES * true and after > before)
     sentence = (

@@ -26,6 +26,7 @@ def spread(data: TuningData, objective: str, method: str) -> list[float | None]:
     class's best cut. The others choose all thresholds again on `N_REFITS` resamples, see
     `can_spread`.
     """
+    data = data.of_known
     own = ~data.rare & can_spread(data, objective)
     if method == "fixed" or not own.any():
         return [0.0 if method == "fixed" else None] * data.n_labels

@@ -1,12 +1,13 @@
 """Metrics of label sets, of rankings and of probabilities.
 
 Each metric is one function `(probabilities, predicted, targets) -> float | None` and one line
-of `METRICS`. Two rules hold for all:
+of `METRICS`. Three rules hold for all:
 
 * A class without positives has no F1, recall or average precision: the value is None, and every
   mean over classes leaves it out.
 * A ratio 0/0 (nothing predicted, or nothing to find) is 0, as in scikit-learn. Metrics that
   divide take the option `zero_division`; with 1, such a ratio counts as 1.
+* A target that is unknown counts nowhere: a class is judged in the rows of which it is known.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 
 from mmfeat.core.plugins import Plugin, resolve
 from mmfeat.metrics import probability, ranking, sets
+from mmfeat.metrics.known import known_cells, positives
 from mmfeat.types import Float64Array, FloatArray, Targets
 
 METRICS: dict[str, Plugin] = {
@@ -93,9 +95,9 @@ def summarise(
 ) -> dict[str, float | None]:
     """Compute the metrics `names`; pass `tuple(METRICS)` for all of them.
 
-    `probabilities` are of shape (n, k), in [0, 1]; `predicted` and `targets` of shape (n, k), 0
-    or 1. A metric is None if it needs probabilities and there are none, or if no class has
-    positives. Raises `PluginError` for an unknown name.
+    `probabilities` are of shape (n, k), in [0, 1]; `predicted` of shape (n, k), 0 or 1, `targets`
+    of shape (n, k), 0, 1 or unknown. A metric is None if it needs probabilities and there are none,
+    or if no class has positives. Raises `PluginError` for an unknown name.
     """
     found: dict[str, float | None] = {}
     for name in names:
@@ -122,7 +124,8 @@ def per_class(
 ) -> list[dict[str, Any]]:
     """List label, support, f1, precision, recall, ap and calibration_error of each class.
 
-    Shapes are those of `summarise`. The first four scores are None for a class without positives,
+    Shapes are those of `summarise`. Where targets are unknown, `known` is the number of rows of
+    which the class is known. The first four scores are None for a class without positives,
     the last two without probabilities. `ap_intervals` of shape (k, 2) adds `ap_interval`: two
     numbers, or None for NaN.
     """
@@ -131,11 +134,13 @@ def per_class(
     if probabilities is not None:
         ap = ranking.class_ap(probabilities, targets)
         errors = probability.class_calibration_error(probabilities, targets)
-    support = targets.sum(axis=0, dtype=np.int64)
+    support = positives(targets).sum(axis=0, dtype=np.int64)
+    known = known_cells(targets)
     return [
         {
             "label": label,
             "support": int(support[j]),
+            **({} if known is None else {"known": int(known[:, j].sum())}),
             "f1": _value(scores.f1[j]),
             "precision": _value(scores.precision[j]),
             "recall": _value(scores.recall[j]),
@@ -149,13 +154,13 @@ def per_class(
 
 def without_positives(targets: Targets, labels: Sequence[str]) -> list[str]:
     """Name the classes without positives, which means over classes leave out."""
-    support = targets.sum(axis=0, dtype=np.int64)
+    support = positives(targets).sum(axis=0, dtype=np.int64)
     return [label for label, count in zip(labels, support, strict=True) if count == 0]
 
 
 def note_empty_rows(targets: Targets, *, zero_division: float) -> list[str]:
     """A sentence on rows without labels, if there are any: how means over the rows count them."""
-    empty = int(np.count_nonzero(~targets.any(axis=1)))
+    empty = n_empty_rows(targets)
     if not empty:
         return []
     return [
@@ -163,6 +168,11 @@ def note_empty_rows(targets: Targets, *, zero_division: float) -> list[str]:
         f" {zero_division:g} where nothing is predicted, as it should be, and as 0 elsewhere;"
         " --zero-division changes the former"
     ]
+
+
+def n_empty_rows(targets: Targets) -> int:
+    """The number of rows that are known to have no label."""
+    return int((targets == 0).all(axis=1).sum())
 
 
 def name_classes(labels: Sequence[str], *, most: int = N_NAMED) -> str:

@@ -1,12 +1,18 @@
 """Metrics of probabilities: Brier score, log-loss and calibration error.
 
-Everywhere `probabilities` are of shape (n, k), in [0, 1], and `targets` of shape (n, k), 0 or 1.
+Everywhere `probabilities` are of shape (n, k), in [0, 1], and `targets` of shape (n, k): 0, 1 or
+unknown, which counts nowhere. A class of which nothing is known has the value NaN, and means over
+classes leave it out.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
+from mmfeat.metrics.known import known_cells, of_known
+from mmfeat.metrics.sets import mean_of_classes
 from mmfeat.types import Float64Array, FloatArray, RealArray, Targets
 
 SMALLEST = 1e-7  # log-loss takes probabilities from this to one minus this
@@ -14,18 +20,21 @@ SMALLEST = 1e-7  # log-loss takes probabilities from this to one minus this
 
 def brier(probabilities: FloatArray, targets: Targets) -> float:
     """Mean squared difference of probability and truth over all cells."""
-    return float(np.mean((probabilities.astype(np.float64) - targets) ** 2))
+    known = known_cells(targets)
+    squares = (probabilities.astype(np.float64) - targets) ** 2
+    return float(np.mean(squares if known is None else squares[known]))
 
 
-def log_loss(probabilities: FloatArray, targets: Targets) -> float:
-    """Mean negative log-likelihood over all cells."""
-    return float(class_log_loss(probabilities, targets).mean())
+def log_loss(probabilities: FloatArray, targets: Targets) -> float | None:
+    """Mean over the classes of `class_log_loss`."""
+    return mean_of_classes(class_log_loss(probabilities, targets))
 
 
 def class_log_loss(probabilities: RealArray, targets: Targets) -> Float64Array:
     """Mean negative log-likelihood of each class, of shape (k,)."""
-    columns = zip(probabilities.T, targets.T, strict=True)
-    return np.array([cell_log_loss(p, truth).mean() for p, truth in columns])
+    return _of_classes(
+        probabilities, targets, lambda p, truth: float(cell_log_loss(p, truth).mean())
+    )
 
 
 def cell_log_loss(probabilities: RealArray, targets: Targets) -> Float64Array:
@@ -35,9 +44,9 @@ def cell_log_loss(probabilities: RealArray, targets: Targets) -> Float64Array:
     return loss
 
 
-def mean_calibration_error(probabilities: FloatArray, targets: Targets) -> float:
+def mean_calibration_error(probabilities: FloatArray, targets: Targets) -> float | None:
     """Mean over the classes of `class_calibration_error`."""
-    return float(class_calibration_error(probabilities, targets).mean())
+    return mean_of_classes(class_calibration_error(probabilities, targets))
 
 
 def class_calibration_error(
@@ -49,8 +58,17 @@ def class_calibration_error(
     their rows, of the absolute difference of mean probability and share of positives (Naeini et
     al. 2015).
     """
-    columns = zip(probabilities.T, targets.T, strict=True)
-    return np.array([_calibration_error(p, truth, n_bins) for p, truth in columns])
+    return _of_classes(
+        probabilities, targets, lambda p, truth: _calibration_error(p, truth, n_bins)
+    )
+
+
+def _of_classes(
+    probabilities: RealArray, targets: Targets, value: Callable[[RealArray, Targets], float]
+) -> Float64Array:
+    """The value of each class, (k,), in the rows of which it is known; NaN without any."""
+    columns = (of_known(*pair) for pair in zip(probabilities.T, targets.T, strict=True))
+    return np.array([value(p, truth) if len(truth) else np.nan for p, truth in columns])
 
 
 def _calibration_error(probabilities: RealArray, truth: Targets, n_bins: int) -> float:

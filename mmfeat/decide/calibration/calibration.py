@@ -17,6 +17,8 @@ from mmfeat.core.parallel import thread_map
 from mmfeat.decide.calibration.binned_logits import COARSE
 from mmfeat.decide.calibration.calibrator import Calibrator
 from mmfeat.decide.calibration.class_maps import ClassMaps, Reliability, other_folds
+from mmfeat.metrics.known import of_known
+from mmfeat.metrics.probability import class_calibration_error, class_log_loss
 from mmfeat.types import FloatArray, IntArray, Targets
 
 MANY = 2**16  # rows above which smooth maps are fitted on binned logits
@@ -53,16 +55,21 @@ def fit_calibration(
 ) -> Calibration:
     """Choose and fit a map for each class; if `nested`, also without each fold.
 
-    `probabilities` and `targets` are of shape (n, k), `folds` of shape (n,). With more than
+    `probabilities` and `targets` are of shape (n, k), `folds` of shape (n,). A class is calibrated
+    in the rows of which it is known, unless a fold has none. With more than
     `many` rows, smooth maps are fitted on binned logits. `coarse` is for many classes: only Platt's
     map is tried, on coarse bins, and whether a class has a map without a fold is decided with it.
     """
     how: dict[str, Any] = {"many": many}
     if coarse:
         how = {"many": 0, "width": COARSE, "kinds": ("platt",)}
-    rows = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
+    all_rows = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
 
     def fit_class(j: int) -> tuple[Calibrator, list[Calibrator], Reliability, Reliability]:
+        rows = [of_known(part, targets[part, j])[0] for part in all_rows]
+        if not all(map(len, rows)):
+            raw = _reliability(probabilities[:, [j]], targets[:, [j]])
+            return Calibrator(), [Calibrator()] * len(rows) * (coarse or nested), raw, raw
         class_maps = ClassMaps(probabilities[:, j], targets[:, j], rows, **how)
         best, held_out = class_maps.best(class_maps.folds)
         without = (
@@ -86,6 +93,13 @@ def fit_calibration(
     )
 
 
+def _reliability(probabilities: FloatArray, targets: Targets) -> Reliability:
+    """That of one class, (n, 1), without a map; NaN where nothing is known of it."""
+    loss = class_log_loss(probabilities, targets)
+    return float(loss[0]), float(class_calibration_error(probabilities, targets)[0])
+
+
 def _means(classes: Sequence[Reliability]) -> dict[str, float]:
-    log_loss, error = np.mean(classes, axis=0).tolist()
+    known = [one for one in classes if not np.isnan(one[0])]
+    log_loss, error = np.mean(known, axis=0).tolist()
     return {"log_loss": log_loss, "calibration_error": error}

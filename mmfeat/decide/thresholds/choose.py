@@ -41,13 +41,14 @@ def choose_thresholds(data: TuningData, *, objective: str, method: str | None = 
     `PluginError` or `ConfigError` for an unknown name.
     """
     name = method_of(objective, method)
+    highest, data = data.probabilities.max(axis=0), data.of_known
     half = fixed(data)
     if not data.support.any():
         return half
     chosen: Thresholds = resolve(name, METHODS, "method")(data)
     if name != "fixed":
         for j in np.flatnonzero(data.support == 0):
-            chosen[j] = above(data.probabilities[:, j].max())
+            chosen[j] = above(highest[j])
     loss = value_of(objective, data, data.predict(half)) - value_of(
         objective, data, data.predict(chosen)
     )

@@ -9,6 +9,7 @@ import numpy as np
 
 from mmfeat.config import ThresholdSettings
 from mmfeat.decide.thresholds.cuts import Cuts, Thresholds, list_corners, list_cuts
+from mmfeat.metrics.known import known_cells, positives
 from mmfeat.types import BoolArray, FloatArray, IntArray, Targets
 
 MIN_POSITIVES = 10  # a class with fewer shares its threshold
@@ -45,7 +46,7 @@ class TuningData:
     Attributes
     ----------
     probabilities, targets
-        Of shape (n, k): in [0, 1], and 0 or 1.
+        Of shape (n, k): in [0, 1], and 0, 1 or unknown.
     beta
         Of F-beta: above 1 recall counts more, below 1 precision.
     floor
@@ -83,8 +84,17 @@ class TuningData:
     @cached_property
     def support(self) -> IntArray:
         """Positives of each class, of shape (k,)."""
-        support: IntArray = self.targets.sum(axis=0, dtype=np.int64)
+        support: IntArray = positives(self.targets).sum(axis=0, dtype=np.int64)
         return support
+
+    @cached_property
+    def of_known(self) -> TuningData:
+        """The same with target and score 0 where the target is unknown: no cut predicts that."""
+        known = known_cells(self.targets)
+        if known is None:
+            return self
+        scores = self.probabilities * known
+        return replace(self, probabilities=scores, targets=positives(self.targets))
 
     @cached_property
     def rare(self) -> BoolArray:

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmfeat.decide.thresholds.tuning_data import TuningData
+from mmfeat.metrics.known import judged_rows, known_only
 from mmfeat.metrics.sets import ratio, row_f1
-from mmfeat.types import Float64Array, Targets
+from mmfeat.types import Float64Array, IntArray, Targets
 
 COUNTED_ROWS = 2**14  # rows whose counts are summed at a time, in float32
 MANY_PRODUCTS = 2**28  # weights × labels up to which dense sums take a blink
@@ -24,7 +25,9 @@ class Tally:
     Attributes
     ----------
     predicted, truth
-        Of shape (n, k), 0 or 1.
+        Of shape (n, k), 0 or 1; both 0 where the target is unknown.
+    judged
+        The rows that can be judged, ascending; None: all.
     weights
         Of shape (r, n): how often each row counts; None: every row once.
     hits, chosen, support
@@ -38,6 +41,7 @@ class Tally:
     predicted: Targets
     truth: Targets
     weights: NDArray[np.number] | None
+    judged: IntArray | None = None
 
     @cached_property
     def hits(self) -> Float64Array:
@@ -64,10 +68,11 @@ class Tally:
 
     @cached_property
     def samples_f1(self) -> Float64Array:
-        f1 = row_f1(self.predicted, self.truth)
+        f1 = row_f1(self.predicted, self.truth)  # 0 for a row that is not judged
         if self.weights is None:
-            return np.array([f1.sum() / max(len(f1), 1)])
-        total = self.weights.sum(axis=1, dtype=np.float64)
+            return np.array([f1.sum() / max(len(f1 if self.judged is None else self.judged), 1)])
+        counted = self.weights if self.judged is None else self.weights[:, self.judged]
+        total = counted.sum(axis=1, dtype=np.float64)
         mean: Float64Array = self._weighted(f1) / np.maximum(total, 1)
         return mean
 
@@ -112,7 +117,8 @@ def _sparse_sums(weights: NDArray[np.float32], sets: Targets) -> NDArray[np.floa
 
 def tally(data: TuningData, predicted: Targets, weights: NDArray[np.number] | None = None) -> Tally:
     """Count `predicted`, (n, k), with each line of `weights`, (r, n); None: every row once."""
-    return Tally(predicted=predicted, truth=data.targets, weights=weights)
+    sets, truth = known_only(predicted, data.targets)
+    return Tally(predicted=sets, truth=truth, weights=weights, judged=judged_rows(data.targets))
 
 
 def macro_f_beta(data: TuningData, counted: Tally) -> Float64Array:
