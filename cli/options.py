@@ -135,6 +135,7 @@ ExcludeLabels = Annotated[
     of(FitSettings, "exclude_labels"),
 ]
 MinPositives = Annotated[int | None, of(FitSettings, "min_positives", min=0)]
+NearCopies = Annotated[str | None, of(FitSettings, "near_copies")]
 RayAddress = Annotated[
     str | None,
     typer.Option(

@@ -109,6 +109,7 @@ class FitSettings:
     max_memory: str | None = key(None, "memory for features, e.g. 2GiB; unlimited by default")
     exclude_labels: tuple[str, ...] = key((), "labels that are neither fitted nor predicted")
     min_positives: int = key(0, "positive rows that a label needs to be fitted and predicted")
+    near_copies: str = one_of("on", "off", help="whether near-copies are kept in one fold")
 
     def __post_init__(self) -> None:
         if self.seed < 0:

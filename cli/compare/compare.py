@@ -18,6 +18,7 @@ from mmfeat_cli.options import (
     ForRowsOption,
     MaxMemoryOption,
     MinPositives,
+    NearCopies,
     QuietOption,
     RayAddress,
     Split,
@@ -69,6 +70,7 @@ def compare(
     ] = None,
     exclude_labels: ExcludeLabels = None,
     min_positives: MinPositives = None,
+    near_copies: NearCopies = None,
     max_memory: MaxMemoryOption = None,
     for_rows: ForRowsOption = None,
     track: TrackOption = None,
@@ -105,6 +107,7 @@ def compare(
         seed=seed,
         exclude_labels=names(exclude_labels) or None,
         min_positives=min_positives,
+        near_copies=near_copies,
         max_memory=max_memory,
     )
     for entry in board.entries:

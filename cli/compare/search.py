@@ -18,6 +18,7 @@ from mmfeat_cli.messages import (
 )
 from mmfeat_cli.options import (
     Features,
+    NearCopies,
     Pairs,
     QuietOption,
     Split,
@@ -45,6 +46,7 @@ def search(
     features: Features = None,
     folds: Annotated[int | None, fitting("folds", min=2)] = None,
     seed: Annotated[int | None, fitting("seed", min=0)] = None,
+    near_copies: NearCopies = None,
     pairs: Pairs = None,
     trials: Annotated[
         int,
@@ -74,7 +76,8 @@ def search(
     from mmfeat.tracking import Tracker
 
     flags = {"head": head, "fusion": fusion, "loss": loss, "split": split, "folds": folds}
-    given = [f for f, v in {**flags, "features": features, "seed": seed}.items() if v is not None]
+    flags |= {"features": features, "seed": seed, "near-copies": near_copies}
+    given = [flag for flag, value in flags.items() if value is not None]
     if run is not None and given:
         listed = ", ".join(f"--{flag}" for flag in given)
         raise typer.BadParameter(f"the run {run} determines these settings; leave out {listed}")
@@ -99,6 +102,7 @@ def search(
             loss=loss,
             folds=folds,
             seed=seed,
+            near_copies=near_copies,
         )
     finished = found.finished
     note(f"{len(finished)} trials finished, {len(found.trials) - len(finished)} dropped")

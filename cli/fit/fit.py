@@ -14,6 +14,7 @@ from mmfeat_cli.options import (
     Features,
     MaxMemoryOption,
     MinPositives,
+    NearCopies,
     Pairs,
     QuietOption,
     Split,
@@ -43,6 +44,7 @@ def fit(
     ] = None,
     exclude_labels: ExcludeLabels = None,
     min_positives: MinPositives = None,
+    near_copies: NearCopies = None,
     max_memory: MaxMemoryOption = None,
     name: Annotated[
         str | None, typer.Option("--name", help="Name of the run; by default made of its settings.")
@@ -72,6 +74,7 @@ def fit(
         seed=seed,
         exclude_labels=names(exclude_labels) or None,
         min_positives=min_positives,
+        near_copies=near_copies,
         max_memory=max_memory,
     )
     metrics = run.metrics

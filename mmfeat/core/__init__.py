@@ -13,7 +13,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("types", "config"),
     ("core",),
     ("tables", "store", "metrics"),
-    ("extract", "decide"),
+    ("extract", "decide", "near"),
     ("runs",),
     ("fit",),
     ("compare", "predict"),

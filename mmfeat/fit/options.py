@@ -17,6 +17,7 @@ class FoldOptions(TypedDict, total=False):
     max_memory: str | None
     exclude_labels: Sequence[str] | None
     min_positives: int | None
+    near_copies: str | None
 
 
 class FitOptions(FoldOptions, total=False):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mmfeat.config import FitSettings
+from mmfeat.config import FitSettings, choices_of
+from mmfeat.core.checks import check_choice
 from mmfeat.core.memory import bytes_of
 from mmfeat.core.plugins import check_name
 from mmfeat.core.workspace import Workspace
@@ -27,6 +28,7 @@ def plan_run(
     Raises `PluginError` for an unknown name, and `ConfigError` for a setting that does not exist
     or a head and a fusion that cannot be combined.
     """
+    check_choice("--near-copies", options.near_copies, choices_of(FitSettings, "near_copies"))
     max_memory = None if options.max_memory is None else bytes_of(options.max_memory)
     chosen: dict[str, str] = {}
     if recipe is not None:
@@ -43,4 +45,5 @@ def plan_run(
         max_memory=max_memory,
         exclude_labels=tuple(sorted(set(options.exclude_labels))),
         min_positives=options.min_positives,
+        near_copies=options.near_copies,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from typing import Any, cast
 
@@ -13,6 +13,8 @@ import numpy as np
 
 from mmfeat.core.workspace import Workspace
 from mmfeat.errors import FitError
+from mmfeat.near.groups import link_groups
+from mmfeat.near.links import Links, load_links
 from mmfeat.runs.config import RunConfig
 from mmfeat.runs.folds import load_folds, make_folds, save_folds
 from mmfeat.store import StoredFeatures, open_features, read_features, read_provenance
@@ -28,6 +30,7 @@ class Stores:
     max_memory: int | None = None
     exclude_labels: tuple[str, ...] = ()
     min_positives: int = 0
+    near_copies: str = "on"
 
     @classmethod
     def of(cls, config: RunConfig) -> Stores:
@@ -64,12 +67,13 @@ def load_training(
     *,
     exclude_labels: Sequence[str] = (),
     min_positives: int = 0,
+    near_copies: str = "on",
 ) -> Training:
     """Read the stores of `split`; raise `FitError` where they have no labels to learn.
 
     With `max_memory`, in bytes, features that a fit would not hold in it stay in their files and
     are read slice by slice. Labels that are excluded, or have fewer than `min_positives` rows,
-    are left out.
+    are left out. Near-copies join the groups, unless `near_copies` is ``off``.
     """
     paths = workspace.stores(split, tuple(features))
     if max_memory is None:
@@ -90,11 +94,31 @@ def load_training(
         joined = joined.with_labels(np.flatnonzero(~left_out))
     origins = [read_provenance(path) for path in paths]
     digests = [origin["digest"] for origin in origins]
-    return Training(
+    training = Training(
         features=joined,
         targets=cast("Targets", joined.targets),
         digest=hashlib.sha256(" ".join(digests).encode()).hexdigest(),
         provenance=origins,
+    )
+    if near_copies == "off":
+        return training
+    return _link(training, load_links(workspace, joined, split, features))
+
+
+def _link(training: Training, links: Mapping[str, Links]) -> Training:
+    """Join the groups by near-copies; where there are any, the data have another digest."""
+    features = training.features
+    linked = link_groups(features.groups, links, features.ids)
+    for note in linked.notes:
+        log.info("%s", note)
+    if linked.groups is None:
+        return training
+    if features.groups is not None and np.array_equal(linked.groups, features.groups):
+        return training
+    digest = hashlib.sha256(training.digest.encode())
+    digest.update(np.ascontiguousarray(linked.groups).tobytes())
+    return replace(
+        training, features=replace(features, groups=linked.groups), digest=digest.hexdigest()
     )
 
 

@@ -119,6 +119,7 @@ class Ensemble:
             settings=dict(settings),
             exclude_labels=configs[0].exclude_labels,
             min_positives=configs[0].min_positives,
+            near_copies=configs[0].near_copies,
         )
 
     @classmethod

@@ -1,0 +1,45 @@
+"""Made-up embeddings in which it is known which rows are near-copies."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mmfeat.near.rows import UnitRows
+from mmfeat.types import Embeddings, Features, FloatArray, IntArray
+
+
+def vectors(n_rows: int, *, width: int = 64, seed: int = 0, mean: float = 2.0) -> Embeddings:
+    """Unrelated vectors (n, d) in a cone, float16: as a CLIP model gives them."""
+    rng = np.random.default_rng(seed)
+    inner = rng.normal(size=(n_rows, 24)) @ rng.normal(size=(24, width)) / 5
+    centre = mean * np.random.default_rng(99).normal(size=width)
+    return np.asarray(inner + centre, np.float16)
+
+
+def nearly(rows: Embeddings, *, noise: float = 0.02, seed: int = 1) -> Embeddings:
+    """The same vectors, moved by `noise` of their spread."""
+    moved = np.random.default_rng(seed).normal(size=rows.shape)
+    return np.asarray(rows + noise * rows.std(axis=0) * moved, np.float16)
+
+
+def features_of(**embeddings: Embeddings) -> Features:
+    """Features with one feature set per modality."""
+    n_rows = len(next(iter(embeddings.values())))
+    return Features(
+        ids=tuple(f"{row}.jpg" for row in range(n_rows)),
+        embeddings={name: (array,) for name, array in embeddings.items()},
+        targets=None,
+        labels=(),
+    )
+
+
+def rows_of(*arrays: Embeddings, kept: IntArray | None = None) -> UnitRows:
+    """Those of some arrays, one below the other."""
+    whole = np.concatenate(arrays)
+    places = np.arange(len(whole)) if kept is None else kept
+    return UnitRows(features=features_of(image=whole), modality="image", kept=places)
+
+
+def all_of(rows: UnitRows) -> FloatArray:
+    """All vectors."""
+    return rows.take(np.arange(len(rows)))
