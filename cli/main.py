@@ -48,6 +48,7 @@ COMMANDS = {
     "import": "mmfeat_cli.extract.import_:import_",
     "inspect": "mmfeat_cli.extract.inspect:inspect",
     "verify": "mmfeat_cli.extract.verify:verify",
+    "duplicates": "mmfeat_cli.extract.duplicates:duplicates",
     "fit": "mmfeat_cli.fit.fit:fit",
     "tune-thresholds": "mmfeat_cli.decide.tune_thresholds:tune_thresholds",
     "predict": "mmfeat_cli.predict.predict:predict",

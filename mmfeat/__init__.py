@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mmfeat.extract.extract import extract
     from mmfeat.extract.importing.import_embeddings import import_embeddings
     from mmfeat.fit.fit import fit
+    from mmfeat.near.duplicates import duplicates
     from mmfeat.predict.predict import predict
     from mmfeat.predict.score import score
     from mmfeat.predict.submit import submit
@@ -43,6 +44,7 @@ PUBLIC = {
     "check": "mmfeat.tables.check",
     "extract": "mmfeat.extract.extract",
     "import_embeddings": "mmfeat.extract.importing.import_embeddings",
+    "duplicates": "mmfeat.near.duplicates",
     "fit": "mmfeat.fit.fit",
     "compare": "mmfeat.compare.compare",
     "search": "mmfeat.compare.search",
@@ -71,6 +73,7 @@ __all__ = [
     "clean",
     "compare",
     "compare_runs",
+    "duplicates",
     "extract",
     "fit",
     "heads",

@@ -19,6 +19,7 @@ from mmfeat.core.settings import override_all
 from mmfeat.core.workspace import open_project
 from mmfeat.errors import FitError
 from mmfeat.fit.options import FoldOptions
+from mmfeat.fit.training_data import warn_seen_by
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +99,8 @@ def compare(
     )
     for cell, reason in plan.skipped:
         log.info("skipped: %s: %s", cell, reason)
+    if plan.cells:
+        warn_seen_by(space, plan.cells[0], settings.submit.split)
     shown = nullcontext() if show is None else show(len(plan.cells), target)
     with shown as report:
         outcome = run_cells(

@@ -13,8 +13,10 @@ import numpy as np
 
 from mmfeat.core.workspace import Workspace
 from mmfeat.errors import FitError
+from mmfeat.near.between import warn_seen
 from mmfeat.near.groups import link_groups
-from mmfeat.near.links import Links, load_links
+from mmfeat.near.kept import load_links
+from mmfeat.near.links import Links
 from mmfeat.runs.config import RunConfig
 from mmfeat.runs.folds import load_folds, make_folds, save_folds
 from mmfeat.store import StoredFeatures, open_features, read_features, read_provenance
@@ -186,3 +188,17 @@ def warn_missing(missing: Mapping[str, int], n_rows: int) -> None:
                 n_rows,
                 modality,
             )
+
+
+def warn_seen_by(
+    workspace: Workspace, config: RunConfig, split: str, *, place: Workspace | None = None
+) -> None:
+    """Warn of rows of `split` that have a near-copy among those that a run is fitted on.
+
+    `place` is the workspace of the store of `split`, if it is another one.
+    """
+    rows = (place or workspace).stores(split, config.features)
+    fitted = workspace.stores(config.split, config.features)
+    if config.near_copies == "on" and rows != fitted:
+        name = split if place in (None, workspace) else "the table"
+        warn_seen(workspace, rows, fitted, names=(name, config.split))

@@ -72,7 +72,10 @@ def _told(used: Mapping[str, Pairs], links: Mapping[str, Links], ids: Sequence[s
             + (f" (cosine at least {bound:.4f})" if bound is not None else "")
             + f", e.g. {first} and {second} ({pairs.cosines[at]:.4f})"
         )
-    return f"{n_rows} of {len(ids)} rows have a near-copy and stay in its fold: {'; '.join(ways)}"
+    return (
+        f"{n_rows} of {len(ids)} rows have a near-copy and stay in its fold: {'; '.join(ways)};"
+        " see `mmfeat duplicates`"
+    )
 
 
 def _shared(modality: str, id_: str, count: int, n_rows: int) -> str:

@@ -1,28 +1,21 @@
-"""The near-copies of a split, per modality, kept in a file beside the folds."""
+"""The near-copies of a split, or between two, per modality."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Self
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from mmfeat.core.files import read_json, write_text
-from mmfeat.core.lock import locked
-from mmfeat.core.workspace import Workspace
-from mmfeat.errors import PluginError, RunError, StoreError
+from mmfeat.errors import PluginError
 from mmfeat.near.bound import near_bound
-from mmfeat.near.equal import EqualRows, find_equal
+from mmfeat.near.equal import find_equal
 from mmfeat.near.projection import choose_projection
 from mmfeat.near.rows import UnitRows
 from mmfeat.near.search import Pairs, find_pairs
-from mmfeat.store import read_provenance
-from mmfeat.types import FeatureRows, IntArray
+from mmfeat.types import Embeddings, FeatureRows, IntArray
 
 SAMPLE_ROWS = 4096
 
@@ -41,11 +34,14 @@ class Links:
         Pairs of rows; each further row of equal ones is in a pair with the first of them.
     shared
         A row and how many rows share its embedding, where they are too many to be related.
+    is_complete
+        Whether all that the search promises was looked for: no where a library is missing.
     """
 
     bound: float | None
     pairs: Pairs
     shared: tuple[tuple[int, int], ...] = ()
+    is_complete: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """Give the fields as JSON holds them."""
@@ -85,92 +81,58 @@ def find_links(features: FeatureRows) -> dict[str, Links]:
     return {name: _find(features, name) for name in modalities_of(features)}
 
 
-def _find(features: FeatureRows, modality: str) -> Links:
-    equal: EqualRows = find_equal(features, modality)
-    rows = UnitRows(features=features, modality=modality, kept=equal.distinct)
-    pairs, bound = [equal_pairs(equal.pairs)], None
-    if len(rows) > 1:
-        sample = rows.sample(SAMPLE_ROWS)
-        bound = near_bound(sample, len(rows) * (len(rows) - 1) / 2)
-        try:
-            near = find_pairs(rows, None, choose_projection(sample, bound), bound)
-            pairs.append(Pairs(rows.kept[near.rows], near.cosines))
-        except PluginError as error:
-            log.warning("only equal rows are found: %s", error)
-            bound = None
-    return Links(bound=bound, pairs=Pairs.join(pairs), shared=equal.shared)
+def find_links_between(features: FeatureRows, against: FeatureRows) -> dict[str, Links]:
+    """Find the rows of `against` of which rows of `features` are near-copies, by each modality.
 
-
-@dataclass(frozen=True, kw_only=True)
-class FoundIn:
-    """The stores in which near-copies were found."""
-
-    split: str
-    features: tuple[str, ...]
-    digest: str
-
-    @classmethod
-    def of(cls, workspace: Workspace, split: str, features: Sequence[str]) -> Self:
-        """The stores of a split as they are; raise `StoreError` where one is missing or damaged."""
-        paths = workspace.stores(split, tuple(features))
-        digests = " ".join(read_provenance(path)["digest"] for path in paths)
-        return cls(split=split, features=tuple(features), digest=digests)
-
-    def is_present(self, workspace: Workspace) -> bool:
-        """Whether the stores are as they were."""
-        try:
-            return self == FoundIn.of(workspace, self.split, self.features)
-        except StoreError:
-            return False
-
-
-def load_links(
-    workspace: Workspace, features: FeatureRows, split: str, names: Sequence[str] = ()
-) -> dict[str, Links]:
-    """Read the near-copies of a split, or find them in the feature sets `names` and keep them.
-
-    All feature sets of the same rows share what was found in the first of them, as long as that
-    is there, so that their runs have the same folds. Raises `RunError` for a damaged file.
+    A pair is a row of either. A modality whose vectors have another width there is left out.
     """
-    rows = hashlib.sha256("\n".join([split, *features.ids]).encode()).hexdigest()
-    path = workspace.folds / f"near-{rows[:16]}.json"
-    with locked(
-        path.with_suffix(".lock"),
-        on_wait=lambda holder: log.info("waiting for process %s", holder),
-    ):
-        if path.exists():
-            links, found_in = _read(path)
-            if found_in.is_present(workspace):
-                return links
-        links = find_links(features)
-        if all(link.bound is not None or not len(link.pairs) for link in links.values()):
-            _write(path, links, FoundIn.of(workspace, split, names))
-        return links
+    first = slice(0, 1)
+    own, theirs = features.part(first).embeddings, against.part(first).embeddings
+    alike = [name for name in own if _widths(own[name]) == _widths(theirs.get(name, ()))]
+    return {name: _find_between(features, against, name) for name in alike}
 
 
-def _write(path: Path, links: Mapping[str, Links], found_in: FoundIn) -> None:
-    content = {
-        "found_in": asdict(found_in),
-        "links": {name: link.to_json() for name, link in links.items()},
-    }
-    write_text(path, json.dumps({**content, "sha256": _sha256(content)}))
+def _widths(arrays: Sequence[Embeddings]) -> list[int]:
+    return [array.shape[1] for array in arrays]
 
 
-def _read(path: Path) -> tuple[dict[str, Links], FoundIn]:
+def _find(features: FeatureRows, modality: str) -> Links:
+    equal = find_equal(features, modality)
+    rows = UnitRows(features=features, modality=modality, kept=equal.distinct)
+    links = _search(rows, rows, None, n_pairs=len(rows) * (len(rows) - 1) // 2)
+    pairs = Pairs(rows.kept[links.pairs.rows], links.pairs.cosines)
+    return replace(links, pairs=Pairs.join([equal_pairs(equal.pairs), pairs]), shared=equal.shared)
+
+
+def _find_between(features: FeatureRows, against: FeatureRows, modality: str) -> Links:
+    own, theirs = find_equal(features, modality), find_equal(against, modality)
+    others = UnitRows(features=against, modality=modality, kept=theirs.distinct)
+    by_key = np.argsort(theirs.keys[others.kept])
+    keys = theirs.keys[others.kept][by_key]
+    is_looked_for = own.first >= 0
+    is_equal = is_looked_for & np.isin(own.keys, keys)
+    twins = others.kept[by_key[np.searchsorted(keys, own.keys[is_equal])]]
+    rows = UnitRows(
+        features=features, modality=modality, kept=np.flatnonzero(is_looked_for & ~is_equal)
+    )
+    links = _search(others, rows, others, n_pairs=len(rows) * len(others))
+    near = links.pairs.rows
+    pairs = Pairs(
+        np.stack([rows.kept[near[:, 0]], others.kept[near[:, 1]]], axis=1), links.pairs.cosines
+    )
+    equal = equal_pairs(np.stack([np.flatnonzero(is_equal), twins], axis=1))
+    return replace(links, pairs=Pairs.join([equal, pairs]), shared=theirs.shared)
+
+
+def _search(sampled: UnitRows, rows: UnitRows, others: UnitRows | None, *, n_pairs: int) -> Links:
+    """Find pairs of places above the bound that `sampled` gives; see `find_pairs`."""
+    if not n_pairs:
+        return Links(bound=None, pairs=Pairs.join([]))
+    sample = sampled.sample(SAMPLE_ROWS)
+    bound = near_bound(sample, n_pairs)
     try:
-        content = read_json(path)
-        if content.pop("sha256") != _sha256(content):
-            raise ValueError("its sha256 differs")
-        found_in = content["found_in"]
-        return (
-            {name: Links.from_json(link) for name, link in content["links"].items()},
-            FoundIn(**{**found_in, "features": tuple(found_in["features"])}),
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunError(
-            "near-copies are saved as JSON with their sha256", f"{path}: {error}", "remove the file"
-        ) from error
-
-
-def _sha256(content: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+        pairs = find_pairs(rows, others, choose_projection(sample, bound), bound)
+    except PluginError as error:
+        log.warning("only equal rows are found: %s", error)
+        return Links(bound=None, pairs=Pairs.join([]), is_complete=False)
+    return Links(bound=bound, pairs=pairs)

@@ -13,6 +13,7 @@ from mmfeat.core.files import check_output
 from mmfeat.core.settings import override, override_all
 from mmfeat.core.workspace import inputs_of, open_project
 from mmfeat.extract.extract import ShowProgress
+from mmfeat.fit.training_data import warn_seen_by
 from mmfeat.predict.new_rows import ROWS, extract_for
 from mmfeat.predict.scores import predict_scores, read_statuses
 from mmfeat.predict.write import write_predictions
@@ -128,6 +129,7 @@ def predict(
         rows = ROWS
         for line in str(replace(summary, path=path)).splitlines():
             log.info("%s", line)
+    warn_seen_by(space, found.config, rows, place=place)
     how = decision.describe(options.decode)
     log.info("predicting %s with %s, decided by %s", options.split, found.name, how)
     scores = predict_scores(found, place, rows)

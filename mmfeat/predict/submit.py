@@ -11,6 +11,7 @@ from mmfeat.core.files import check_output
 from mmfeat.core.settings import override_all
 from mmfeat.core.workspace import inputs_of, open_project
 from mmfeat.decide.decision import HALVES
+from mmfeat.fit.training_data import warn_seen_by
 from mmfeat.predict.check import check_submission
 from mmfeat.predict.kaggle import to_kaggle
 from mmfeat.predict.scores import predict_scores
@@ -120,6 +121,7 @@ def submit(
         report = check_submission(path, wanted, labels=found.labels, **names)
         return SubmitResult(path=path, report=report)
     check_output(path, (wanted, *inputs_of(settings)))
+    warn_seen_by(space, found.config, options.split)
     how = decision.describe(options.decode)
     log.info("predicting %s with %s, decided by %s", options.split, found.name, how)
     scores = predict_scores(found, space, options.split)

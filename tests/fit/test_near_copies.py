@@ -8,44 +8,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmfeat.config import DataSettings, FitSettings
+from mmfeat.config import FitSettings
 from mmfeat.core.workspace import Workspace
 from mmfeat.errors import ConfigError
-from mmfeat.extract.importing import store_embeddings
 from mmfeat.fit.plan import plan_run
 from mmfeat.fit.run_fit import fit_run
 from mmfeat.fit.training_data import Stores, load_training
-from mmfeat.tables import read_table
-from mmfeat.types import Embeddings
-from tests.support.near import nearly, vectors
+from tests.support.near import nearly, store_vectors, vectors
 from tests.support.workspaces import Mmfeat
 
 N_ROWS, N_COPIES = 150, 30
-
-
-def store(
-    workspace: Workspace, split: str, rows: Embeddings, *, features: str | None = None
-) -> None:
-    folder = workspace.root / "sources"
-    folder.mkdir(parents=True, exist_ok=True)
-    labels = np.where(rows[:, 0] > np.median(rows[:, 0]), "a b", "b c")
-    lines = [f"{split}{row}.jpg,{label}" for row, label in enumerate(labels)]
-    table = folder / f"{split}.csv"
-    table.write_text("\n".join(["ImageID,Labels", *lines]) + "\n")
-    np.save(folder / "image.npy", rows)
-    store_embeddings(
-        read_table(table, data=DataSettings()),
-        {"image": folder / "image.npy"},
-        out=workspace.store(split, features),
-        encoder_name=features or "x",
-    )
 
 
 @pytest.fixture
 def copies(workspace: Workspace) -> Workspace:
     """The split copies: its last rows are near-copies of its first."""
     rows = vectors(N_ROWS)
-    store(workspace, "copies", np.concatenate([rows, nearly(rows[:N_COPIES])]))
+    store_vectors(workspace, "copies", np.concatenate([rows, nearly(rows[:N_COPIES])]))
     return workspace
 
 
@@ -75,7 +54,7 @@ def test_rows_in_their_files_have_the_same_groups(copies: Workspace) -> None:
 
 
 def test_runs_without_near_copies_keep_their_names(workspace: Workspace) -> None:
-    store(workspace, "copies", vectors(N_ROWS))
+    store_vectors(workspace, "copies", vectors(N_ROWS))
     on, off = (
         load_training(workspace, "copies"),
         load_training(workspace, "copies", near_copies="off"),
@@ -87,7 +66,7 @@ def test_runs_without_near_copies_keep_their_names(workspace: Workspace) -> None
 
 def test_feature_sets_of_one_split_share_folds(copies: Workspace) -> None:
     rows = vectors(N_ROWS + N_COPIES, seed=7)  # another encoder, in which there are no copies
-    store(copies, "copies", rows, features="b")
+    store_vectors(copies, "copies", rows, features="b")
     first = load_training(copies, "copies").features.groups
     second = load_training(copies, "copies", ("b",)).features.groups
     assert first is not None and second is not None

@@ -10,14 +10,15 @@ import pytest
 
 from mmfeat.core.workspace import Workspace
 from mmfeat.errors import RunError
-from mmfeat.near import links
-from mmfeat.near.links import Links, load_links
+from mmfeat.near import kept
+from mmfeat.near.kept import load_links
+from mmfeat.near.links import Links, find_links
 from mmfeat.store import read_features
 from mmfeat.types import Features
 from tests.support.workspaces import import_split
 
 
-def kept(workspace: Workspace) -> Path:
+def kept_file(workspace: Workspace) -> Path:
     (path,) = workspace.folds.glob("near-*.json")
     return path
 
@@ -29,13 +30,13 @@ def load(workspace: Workspace, *names: str) -> dict[str, Links]:
 
 def test_they_are_looked_for_once(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    find = links.find_links
+    find = find_links
 
     def counted(features: Features) -> dict[str, Links]:
         asked.append(features.n_rows)
         return find(features)
 
-    monkeypatch.setattr(links, "find_links", counted)
+    monkeypatch.setattr(kept, "find_links", counted)
     import_split(workspace, "twice", features="a")
     import_split(workspace, "twice", features="b")
     first = load(workspace, "a")
@@ -55,11 +56,11 @@ def test_they_are_looked_for_once(workspace: Workspace, monkeypatch: pytest.Monk
 def test_a_damaged_file_is_refused(workspace: Workspace) -> None:
     import_split(workspace, "twice")
     load(workspace)
-    document = json.loads(kept(workspace).read_text())
+    document = json.loads(kept_file(workspace).read_text())
     document["links"]["image"]["bound"] = 0.1
-    kept(workspace).write_text(json.dumps(document))
+    kept_file(workspace).write_text(json.dumps(document))
     with pytest.raises(RunError, match="its sha256 differs; remove the file"):
         load(workspace)
-    kept(workspace).write_text("[]")
+    kept_file(workspace).write_text("[]")
     with pytest.raises(RunError, match="near-copies are saved as JSON"):
         load(workspace)

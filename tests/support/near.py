@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from mmfeat.config import DataSettings
+from mmfeat.core.workspace import Workspace
+from mmfeat.extract.importing import store_embeddings
 from mmfeat.near.rows import UnitRows
+from mmfeat.tables import read_table
 from mmfeat.types import Embeddings, Features, FloatArray, IntArray
 
 
@@ -43,3 +47,22 @@ def rows_of(*arrays: Embeddings, kept: IntArray | None = None) -> UnitRows:
 def all_of(rows: UnitRows) -> FloatArray:
     """All vectors."""
     return rows.take(np.arange(len(rows)))
+
+
+def store_vectors(
+    workspace: Workspace, split: str, rows: Embeddings, *, features: str | None = None
+) -> None:
+    """Make a store of images with two labels each, of three."""
+    folder = workspace.root / "sources"
+    folder.mkdir(parents=True, exist_ok=True)
+    labels = np.where(rows[:, 0] > np.median(rows[:, 0]), "a b", "b c")
+    lines = [f"{split}{row}.jpg,{label}" for row, label in enumerate(labels)]
+    table = folder / f"{split}.csv"
+    table.write_text("\n".join(["ImageID,Labels", *lines]) + "\n")
+    np.save(folder / "image.npy", rows)
+    store_embeddings(
+        read_table(table, data=DataSettings()),
+        {"image": folder / "image.npy"},
+        out=workspace.store(split, features),
+        encoder_name=features or "x",
+    )
