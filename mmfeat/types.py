@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mmfeat.texts import Texts
 
 FloatArray = NDArray[np.float32]  # probabilities, logits, fused features
 Float64Array = NDArray[np.float64]  # metrics, thresholds, sums
@@ -121,7 +123,7 @@ class FeatureRows(Protocol):
     """`Features` in memory, or embeddings left in their files, which `part` alone reads."""
 
     @property
-    def ids(self) -> tuple[str, ...]: ...
+    def ids(self) -> Sequence[str]: ...
 
     @property
     def targets(self) -> Targets | None: ...
@@ -162,7 +164,7 @@ class Features:
         row is on its own.
     """
 
-    ids: tuple[str, ...]
+    ids: Sequence[str]
     embeddings: Mapping[str, tuple[Embeddings, ...]]
     targets: Targets | None
     labels: tuple[str, ...]
@@ -178,7 +180,9 @@ class Features:
         """Give the chosen rows, in that order."""
         return replace(
             self,
-            ids=tuple(self.ids[row] for row in rows),
+            ids=self.ids.take(rows)
+            if isinstance(self.ids, Texts)
+            else tuple(self.ids[row] for row in rows),
             embeddings={
                 modality: tuple(part[rows] for part in parts)
                 for modality, parts in self.embeddings.items()
@@ -269,7 +273,7 @@ class Predictions:
         Of shape (n, k), float32 in [0, 1].
     """
 
-    ids: tuple[str, ...]
+    ids: Sequence[str]
     labels: tuple[str, ...]
     probabilities: FloatArray
 
@@ -290,7 +294,7 @@ class OutOfFold:
         Of shape (n,): related rows have the same number; None: no row is related to another.
     """
 
-    ids: tuple[str, ...]
+    ids: Sequence[str]
     labels: tuple[str, ...]
     probabilities: FloatArray
     targets: Targets

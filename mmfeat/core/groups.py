@@ -5,7 +5,8 @@ Groups are an array (n,) of int64; rows with the same number are related.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from itertools import compress
 
 import numpy as np
 
@@ -21,7 +22,8 @@ def joined_groups(*ways: IntArray | None) -> IntArray | None:
     given = [way for way in ways if way is not None]
     if not given:
         return None
-    rows, firsts = np.arange(len(given[0])), [_first_of(way) for way in given]
+    rows = np.arange(len(given[0]))
+    firsts = [_first_of(way) for way in given if not np.array_equal(way, rows)]
     ways_that_relate = [first for first in firsts if not np.array_equal(first, rows)]
     groups = rows
     if len(ways_that_relate) == 1:
@@ -43,7 +45,7 @@ def linked_groups(n_rows: int, links: IntArray) -> IntArray:
     return _first_of(component)
 
 
-def group_texts(*columns: Iterable[str] | None) -> IntArray | None:
+def group_texts(*columns: Sequence[str] | None) -> IntArray | None:
     """Relate rows that have the same text in one of the columns, see `joined_groups`.
 
     An empty text is like no other.
@@ -51,10 +53,16 @@ def group_texts(*columns: Iterable[str] | None) -> IntArray | None:
     return joined_groups(*(None if texts is None else _numbered(texts) for texts in columns))
 
 
-def _numbered(texts: Iterable[str]) -> IntArray:
-    first: dict[str, int] = {}
-    rows = [first.setdefault(text, row) if text else row for row, text in enumerate(texts)]
-    return np.array(rows, np.int64)
+def _numbered(texts: Sequence[str]) -> IntArray:
+    """The first row with each row's text, (n,); only texts that may be repeated are held."""
+    digests = np.fromiter(map(hash, texts), np.int64, len(texts))
+    in_order = np.sort(digests)
+    repeated = np.isin(digests, in_order[1:][in_order[1:] == in_order[:-1]])
+    rows, first = np.arange(len(texts)), dict[str, int]()
+    for row, text in compress(enumerate(texts), repeated):
+        if text:
+            rows[row] = first.setdefault(text, row)
+    return rows
 
 
 def _first_of(numbers: IntArray) -> IntArray:

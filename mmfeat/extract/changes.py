@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -90,8 +91,8 @@ def _match_pictures(plan: Plan, store: FeatureStore) -> IntArray:
 def _rows_of(texts: Sequence[str], stored: Sequence[str], usable: BoolArray) -> IntArray:
     """The first usable row of the store with each text, (n,); -1 where there is none."""
     first: dict[str, int] = {}
-    for row in np.flatnonzero(usable).tolist():
-        first.setdefault(stored[row], row)
+    for row, text in compress(enumerate(stored), usable):
+        first.setdefault(text, row)
     return np.fromiter((first.get(text, -1) for text in texts), np.int64, len(texts))
 
 

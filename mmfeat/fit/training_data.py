@@ -20,6 +20,7 @@ from mmfeat.near.links import Links
 from mmfeat.runs.config import RunConfig
 from mmfeat.runs.folds import load_folds, make_folds, save_folds
 from mmfeat.store import StoredFeatures, open_features, read_features, read_provenance
+from mmfeat.texts import join_texts
 from mmfeat.types import BoolArray, Features, IntArray, Targets
 
 
@@ -159,7 +160,9 @@ def _left_out(
 
 def shared_folds(workspace: Workspace, config: RunConfig, training: Training) -> IntArray:
     """The folds of this table, number and seed: one file for all runs."""
-    table = hashlib.sha256("\n".join(training.features.ids).encode())
+    table = hashlib.sha256()
+    for block in join_texts(training.features.ids, "\n"):
+        table.update(block)
     table.update(np.ascontiguousarray(training.targets).tobytes())
     groups = training.features.groups
     if groups is not None:

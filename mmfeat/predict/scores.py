@@ -33,14 +33,13 @@ def predict_scores(
     labels, model = run.labels, load_model(run)
     with ExitStack() as stack:
         stores = _open_all(model, run, workspace, split, stack)
-        ids = {rows.ids for rows in stores.values()}
-        if len(ids) > 1:
+        order, *others = (rows.ids for rows in stores.values())
+        if any(ids != order for ids in others):
             raise RunError(
                 "the stores of a split have the same rows in the same order",
                 f"those of {split} for {' and '.join(map(str, stores))} differ",
                 "extract them from the same table",
             )
-        order = ids.pop()
         probabilities = np.empty((len(order), len(labels)), dtype=np.float32)
         missing: dict[FeatureSets, Counter[str]] = {sets: Counter() for sets in stores}
         for rows in slices(len(order), size=slice_rows):

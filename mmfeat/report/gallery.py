@@ -177,7 +177,7 @@ def _captions_and_paths(
     path = workspace.stores(config.split, config.features)[0]
     try:
         with FeatureStore.open(path) as store:
-            if store.ids == tuple(ids):
+            if store.ids == ids:
                 return store.captions or (), store.image_paths
             log.warning(
                 "no captions and pictures: the rows of %s differ from those of %s", path, run.name

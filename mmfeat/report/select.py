@@ -93,6 +93,6 @@ def _read(run: Run) -> OutOfFold:
 
 def _rows(scores: OutOfFold) -> str:
     """A digest of ids, labels and targets."""
-    total = hashlib.sha256(json.dumps([scores.ids, scores.labels]).encode())
+    total = hashlib.sha256(json.dumps([list(scores.ids), scores.labels]).encode())
     total.update(np.ascontiguousarray(scores.targets).data)
     return total.hexdigest()

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
@@ -19,6 +18,8 @@ from mmfeat.core.files import replacing
 from mmfeat.runs.seal import damaged
 from mmfeat.store.hdf5.guard import BROKEN, plain_dataset
 from mmfeat.store.hdf5.new_file import NewFile, create_hdf5
+from mmfeat.store.layout import BLOCK_ROWS
+from mmfeat.texts import Texts, encode_texts
 from mmfeat.types import OutOfFold
 
 
@@ -39,7 +40,7 @@ def read_scores(path: Path) -> OutOfFold:
     with _open(path) as file:
         return OutOfFold(
             ids=_read_texts(file, "ids"),
-            labels=_read_texts(file, "labels"),
+            labels=tuple(_read_texts(file, "labels")),
             probabilities=plain_dataset(file, "oof")[:],
             folds=plain_dataset(file, "folds")[:],
             targets=plain_dataset(file, "targets")[:],
@@ -50,7 +51,7 @@ def read_scores(path: Path) -> OutOfFold:
 def read_labels(path: Path) -> tuple[str, ...]:
     """Read the labels alone of a file that may be large; raises what `read_scores` raises."""
     with _open(path) as file:
-        return _read_texts(file, "labels")
+        return tuple(_read_texts(file, "labels"))
 
 
 @contextmanager
@@ -63,11 +64,23 @@ def _open(path: Path) -> Iterator[h5py.File]:
 
 
 def _write_texts(file: NewFile, name: str, texts: Sequence[str]) -> None:
-    encoded = [text.encode("utf-8") for text in texts]
-    dtype = h5py.string_dtype("utf-8", max(map(len, encoded), default=0) or 1)
-    file.write(name, np.array(encoded, dtype), dtype)
+    data, offsets = encode_texts(texts)
+    width = int(np.diff(offsets).max(initial=2)) - 1  # without the end of a text, and at least 1
+    file.create(name, (len(texts),), h5py.string_dtype("utf-8", width))
+    for start in range(0, len(texts), BLOCK_ROWS):
+        part = offsets[start : start + BLOCK_ROWS + 1]
+        cells = np.zeros((len(part) - 1, width + 1), np.uint8)
+        cells[np.arange(width + 1) < np.diff(part)[:, None]] = data[part[0] : part[-1]]
+        file.append(name, np.frombuffer(cells[:, :width].tobytes(), f"S{width}"), start=start)
 
 
-def _read_texts(file: h5py.File, name: str) -> tuple[str, ...]:
-    texts: NDArray[Any] = plain_dataset(file, name).asstr()[:]
-    return tuple(texts.tolist())
+def _read_texts(file: h5py.File, name: str) -> Texts:
+    cells: NDArray[np.bytes_] = plain_dataset(file, name)[:]
+    lengths = np.strings.str_len(cells)
+    offsets = np.concatenate([[0], np.cumsum(lengths + 1)])
+    data = np.zeros(offsets[-1], np.uint8)
+    is_text = np.ones(len(data), np.bool_)
+    is_text[offsets[1:] - 1] = False
+    width = cells.dtype.itemsize
+    data[is_text] = cells.view(np.uint8).reshape(-1, width)[np.arange(width) < lengths[:, None]]
+    return Texts(data, offsets)

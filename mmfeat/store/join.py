@@ -39,7 +39,7 @@ class StoredFeatures:
 
     stores: tuple[FeatureStore, ...]
     memory: int
-    ids: tuple[str, ...]
+    ids: Sequence[str]
     targets: Targets | None
     labels: tuple[str, ...]
     prompts: tuple[FloatArray, ...]

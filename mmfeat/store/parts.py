@@ -27,6 +27,7 @@ from mmfeat.errors import StoreError
 from mmfeat.store.hdf5.file import StoreFile
 from mmfeat.store.hdf5.guard import LARGEST_JSON, check_schema, plain_errors
 from mmfeat.store.layout import SCHEMA, FailedRow, store_digest
+from mmfeat.texts import Texts
 
 INDEX = "index.json"
 SUFFIX = ".h5"
@@ -133,10 +134,22 @@ class Parts:
                 file.numbers_into(out[begin:end], name, part)
         return out
 
-    def text_blocks(self, name: str, *, block_bytes: int) -> Iterator[list[str]]:
+    def text_blocks(self, name: str, *, block_bytes: int) -> Iterator[Texts]:
         """Read a text dataset with one text per row, about `block_bytes` at a time."""
         for file in self._files:
             yield from file.text_blocks(name, block_bytes=block_bytes)
+
+    def texts(self, name: str) -> Texts:
+        """Read a text dataset with one text per row."""
+        sizes = [file.shape(f"{name}/bytes")[0] for file in self._files]
+        data, offsets = np.empty(sum(sizes), np.uint8), np.empty(self.n_rows + 1, np.int64)
+        at = 0
+        for file, start, size in zip(self._files, self._starts, sizes, strict=False):
+            part = offsets[start : start + file.n_rows + 1]
+            file.texts_into(data[at : at + size], part, name)
+            part += at
+            at += size
+        return Texts(data, offsets)
 
     def failed_blocks(self, *, block_rows: int) -> Iterator[list[FailedRow]]:
         """Read the failed rows, at most `block_rows` at a time."""

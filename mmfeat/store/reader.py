@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from operator import eq
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,10 +15,10 @@ from mmfeat.core.groups import group_texts
 from mmfeat.errors import StoreError
 from mmfeat.store.hdf5.file import ALL, StoreFile
 from mmfeat.store.hdf5.guard import plain_errors
-from mmfeat.store.hdf5.texts import BLOCK_BYTES
 from mmfeat.store.layout import BLOCK_ROWS, OPTIONAL, Block, FailedRow, Status, store_digest
 from mmfeat.store.parts import Parts, find_store, open_files, whole_provenance
 from mmfeat.store.prompts import Prompts
+from mmfeat.texts import BLOCK_BYTES, Texts
 from mmfeat.types import Embeddings, Features, Float64Array, Targets
 
 
@@ -99,27 +98,27 @@ class FeatureStore:
         return self._parts.n_rows
 
     @property
-    def ids(self) -> tuple[str, ...]:
+    def ids(self) -> Texts:
         """The ids, in the table's order."""
         return self._texts("ids")
 
     @property
-    def image_paths(self) -> tuple[str, ...]:
+    def image_paths(self) -> Texts:
         """The images' paths, relative to their folder."""
         return self._texts("image_paths")
 
     @property
-    def captions(self) -> tuple[str, ...] | None:
+    def captions(self) -> Texts | None:
         """The captions (empty where missing); None where the table had none."""
         return self._texts("captions") if "captions" in self else None
 
     @property
-    def groups(self) -> tuple[str, ...] | None:
+    def groups(self) -> Texts | None:
         """The groups of related rows; None where the table named none."""
         return self._texts("groups") if "groups" in self else None
 
     @property
-    def folds(self) -> tuple[str, ...] | None:
+    def folds(self) -> Texts | None:
         """The table's own folds; None where it named none."""
         return self._texts("folds") if "folds" in self else None
 
@@ -205,7 +204,7 @@ class FeatureStore:
         """Read rows of a dataset of `mmfeat.store.layout` that has one entry per row."""
         return self._parts.numbers(name, rows)
 
-    def text_blocks(self, name: str, *, block_bytes: int = BLOCK_BYTES) -> Iterator[list[str]]:
+    def text_blocks(self, name: str, *, block_bytes: int = BLOCK_BYTES) -> Iterator[Texts]:
         """Read a text dataset with one text per row, about `block_bytes` at a time."""
         return self._parts.text_blocks(name, block_bytes=block_bytes)
 
@@ -250,13 +249,14 @@ class FeatureStore:
     def features(self, *, embeddings: bool = True, beside: Features | None = None) -> Features:
         """Read all that stage two needs, with or without embeddings; ids of `beside` if equal."""
         prompts, wanted = self.prompts, self.modalities if embeddings else ()
+        groups = group_texts(self.image_paths, self.groups)  # first: nothing else is in memory yet
         return Features(
             ids=beside.ids if beside is not None and self._has_ids(beside.ids) else self.ids,
             embeddings={modality: (self.embeddings(modality),) for modality in wanted},
             targets=self.targets,
             labels=self.labels,
             prompts=() if prompts is None else (prompts.mean(self.labels),),
-            groups=group_texts(self.image_paths, self.groups),
+            groups=groups,
         )
 
     def blocks(self, *, block_rows: int = BLOCK_ROWS) -> Iterator[Block]:
@@ -285,11 +285,16 @@ class FeatureStore:
         return self.last_written == self.path
 
     def _has_ids(self, ids: Sequence[str]) -> bool:
-        own = chain.from_iterable(self.text_blocks("ids"))
-        return len(ids) == self.n_rows and all(map(eq, ids, own))
+        start = 0
+        for own in self.text_blocks("ids"):
+            if own != ids[start : start + len(own)]:
+                return False
+            start += len(own)
+        return len(ids) == start
 
-    def _texts(self, name: str) -> tuple[str, ...]:
-        return tuple(chain.from_iterable(self.text_blocks(name)))
+    def _texts(self, name: str) -> Texts:
+        with plain_errors(self.path):
+            return self._parts.texts(name)
 
     def _check_modality(self, modality: str) -> None:
         if modality not in self.modalities:

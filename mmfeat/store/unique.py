@@ -25,7 +25,7 @@ def digests_of(texts: Sequence[str], *, digest: Digest = hash) -> IntArray:
 
 def has_repeats(
     digests: IntArray,
-    read: Callable[[], Iterable[list[str]]],
+    read: Callable[[], Iterable[Sequence[str]]],
     *,
     digest: Digest = hash,
     at_once: int = AT_ONCE,

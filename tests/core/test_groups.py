@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mmfeat.core.groups import group_texts, joined_groups, linked_groups
 
@@ -27,6 +29,13 @@ def test_one_way_is_numbered_by_first_rows() -> None:
 def test_empty_texts_are_like_no_other() -> None:
     found = group_texts(["", "x", "", "x"])
     assert found is not None and found.tolist() == [0, 1, 2, 1]
+
+
+@given(st.lists(st.sampled_from(["", "a", "b", "c", "d", "e"])))
+def test_a_row_has_the_number_of_the_first_with_its_text(texts: list[str]) -> None:
+    found = group_texts(texts)
+    expected = [texts.index(text) if text else row for row, text in enumerate(texts)]
+    assert expected == (list(range(len(texts))) if found is None else found.tolist())
 
 
 def test_links_may_be_none_or_in_any_order() -> None:

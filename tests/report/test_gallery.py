@@ -60,7 +60,7 @@ def test_it_shows_the_surest_mistakes_of_every_class(run: Run) -> None:
                 id_ for (id_, column), cell in found.items() if column == j and kind in cell.kinds
             ]
             rows = sorted(np.flatnonzero(wrong), key=lambda row: -sure[row])[: gallery.PER_KIND]
-            assert sorted(shown) == sorted(scores.ids[row] for row in rows)
+            assert sorted(shown) == sorted(scores.ids[int(row)] for row in rows)
     for (id_, column), cell in found.items():
         row = scores.ids.index(id_)
         assert cell.probability == float(scores.probabilities[row, column])

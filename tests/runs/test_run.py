@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -42,10 +43,13 @@ def workspace(tmp_path: Path) -> Workspace:
 
 
 @pytest.mark.parametrize("groups", [None, np.array([4, 4])])
-def test_scores_come_back_as_they_were(tmp_path: Path, groups: IntArray | None) -> None:
+@pytest.mark.parametrize("ids", [("a", "ß"), ("", ""), ("a\0b", "long"), ("x", "")])
+def test_scores_come_back_as_they_were(
+    tmp_path: Path, ids: tuple[str, ...], groups: IntArray | None
+) -> None:
     rng = np.random.default_rng(0)
     scores = OutOfFold(
-        ids=("a", "ß"),
+        ids=ids,
         labels=("x", "y", "z"),
         probabilities=rng.random((2, 3)).astype(np.float32),
         targets=np.array([[0, 1, 0], [1, 1, 0]], np.uint8),
@@ -57,6 +61,10 @@ def test_scores_come_back_as_they_were(tmp_path: Path, groups: IntArray | None) 
     assert (back.ids, back.labels) == (scores.ids, scores.labels)
     for name in ("probabilities", "targets", "folds", "groups"):
         np.testing.assert_array_equal(getattr(back, name), getattr(scores, name))
+    write_scores(tmp_path / "again.h5", back)
+    assert (tmp_path / "again.h5").read_bytes() == (tmp_path / "scores.h5").read_bytes()
+    with h5py.File(tmp_path / "scores.h5") as file:
+        assert tuple(file["ids"].asstr()[:]) == ids
 
 
 def test_broken_scores_are_one_clear_error(tmp_path: Path) -> None:

@@ -249,14 +249,15 @@ def _needed(workspace: Workspace | None) -> Workspace:
 def _scores(run: Run, features: FeatureRows, folds: IntArray) -> FloatArray:
     """Out-of-fold probabilities of `run`; raise `RunError` unless they belong to `features`."""
     scores = run.oof
-    pairs: dict[str, tuple[Any, Any]] = {
-        "ids": (scores.ids, features.ids),
-        "labels": (scores.labels, features.labels),
-        "targets": (scores.targets, features.targets),
-        "folds": (scores.folds, folds),
+    shared = {
+        "ids": scores.ids == features.ids,
+        "labels": scores.labels == features.labels,
+        "targets": features.targets is not None
+        and np.array_equal(scores.targets, features.targets),
+        "folds": np.array_equal(scores.folds, folds),
     }
-    for what, (own, shared) in pairs.items():
-        if not np.array_equal(own, shared):
+    for what, is_same in shared.items():
+        if not is_same:
             raise RunError(
                 "the runs of an ensemble share ids, labels, targets and folds",
                 f"{run.name} has other {what} than the first",

@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 
 from mmfeat.errors import StoreError
 from mmfeat.store.hdf5.guard import check_file, plain_errors
-from mmfeat.store.hdf5.texts import BLOCK_BYTES, cut_offsets, decode_texts
 from mmfeat.store.layout import (
     BLOCK_ROWS,
     OPTIONAL,
@@ -35,11 +34,11 @@ from mmfeat.store.layout import (
     store_digest,
     text_sha256,
 )
+from mmfeat.texts import BLOCK_BYTES, BLOCK_TEXTS, Bytes, Texts, cut_offsets
 from mmfeat.types import IntArray
 
 ALL = slice(None)
 CACHE_BYTES = 1 << 16
-TEXT_ROWS = 1 << 16  # whose offsets are read at once
 BLOCK_NUMBERS = 1 << 20  # that are read at once for a checksum
 STORE = ("ids", "image_paths", "failed")
 SHARD = ("failed",)  # which has only blocks
@@ -137,19 +136,23 @@ class StoreFile:
 
     def text_blocks(
         self, name: str, rows: slice = ALL, *, block_bytes: int = BLOCK_BYTES
-    ) -> Iterator[list[str]]:
+    ) -> Iterator[Texts]:
         """Read consecutive rows of a text dataset, about `block_bytes` at a time."""
         file = self._open
         with plain_errors(self.path):
             n_rows, n_bytes = len(file[f"{name}/offsets"]) - 1, len(file[f"{name}/bytes"])
             wanted = range(n_rows)[rows]
-            for start in range(wanted.start, wanted.stop, TEXT_ROWS):
-                stop = min(start + TEXT_ROWS, wanted.stop)
+            for start in range(wanted.start, wanted.stop, BLOCK_TEXTS):
+                stop = min(start + BLOCK_TEXTS, wanted.stop)
                 ends = self.numbers(f"{name}/offsets", slice(start, stop + 1))
                 for part in cut_offsets(ends, n_bytes, block_bytes=block_bytes):
-                    yield decode_texts(
-                        self.numbers(f"{name}/bytes", slice(part[0], part[-1])), part
-                    )
+                    data = self.numbers(f"{name}/bytes", slice(part[0], part[-1]))
+                    yield Texts(data, part - part[0])
+
+    def texts_into(self, data: Bytes, offsets: IntArray, name: str) -> None:
+        """Read all of a text dataset into arrays of the shapes of its bytes and offsets."""
+        self.numbers_into(data, f"{name}/bytes", ALL)
+        self.numbers_into(offsets, f"{name}/offsets", ALL)
 
     def texts(self, name: str, rows: slice = ALL) -> list[str]:
         """Read consecutive rows of a text dataset."""

@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 
 from mmfeat.core.files import replacing
 from mmfeat.errors import StoreError
-from mmfeat.store.hdf5.texts import encode_texts
 from mmfeat.store.layout import (
     BLOCK_ROWS,
     Checksum,
@@ -29,6 +28,7 @@ from mmfeat.store.layout import (
     store_digest,
     text_sha256,
 )
+from mmfeat.texts import encode_texts
 
 LARGEST_ATTRIBUTE = 60_000  # bytes; HDF5 has room for 64 KiB
 ROOM = 1 << 15  # bytes for what HDF5 writes besides numbers
@@ -73,8 +73,8 @@ class NewFile:
         end = np.zeros(1, np.int64)
         self.append(f"{name}/offsets", end, start=0)
         for start in starts:
-            _, lengths = encode_texts(texts[start : start + BLOCK_ROWS])
-            ends = end + np.cumsum(lengths)
+            _, offsets = encode_texts(texts[start : start + BLOCK_ROWS])
+            ends = end + offsets[1:]
             self.append(f"{name}/offsets", ends, start=start + 1)
             end = ends[-1:]
         self.create(f"{name}/bytes", (int(end[0]),), "uint8")
