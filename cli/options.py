@@ -136,6 +136,7 @@ ExcludeLabels = Annotated[
 ]
 MinPositives = Annotated[int | None, of(FitSettings, "min_positives", min=0)]
 NearCopies = Annotated[str | None, of(FitSettings, "near_copies")]
+Unknown = Annotated[str | None, of(FitSettings, "unknown")]
 RayAddress = Annotated[
     str | None,
     typer.Option(

@@ -110,6 +110,11 @@ class FitSettings:
     exclude_labels: tuple[str, ...] = key((), "labels that are neither fitted nor predicted")
     min_positives: int = key(0, "positive rows that a label needs to be fitted and predicted")
     near_copies: str = one_of("on", "off", help="whether near-copies are kept in one fold")
+    unknown: str = one_of(
+        "ignore",
+        "negative",
+        help="what a fit learns from unknown labels: nothing, or that they are 0",
+    )
 
     def __post_init__(self) -> None:
         if self.seed < 0:

@@ -23,6 +23,7 @@ from mmfeat_cli.options import (
     RayAddress,
     Split,
     TrackOption,
+    Unknown,
     WideOption,
     WorkspaceOption,
     names,
@@ -71,6 +72,7 @@ def compare(
     exclude_labels: ExcludeLabels = None,
     min_positives: MinPositives = None,
     near_copies: NearCopies = None,
+    unknown: Unknown = None,
     max_memory: MaxMemoryOption = None,
     for_rows: ForRowsOption = None,
     track: TrackOption = None,
@@ -108,6 +110,7 @@ def compare(
         exclude_labels=names(exclude_labels) or None,
         min_positives=min_positives,
         near_copies=near_copies,
+        unknown=unknown,
         max_memory=max_memory,
     )
     for entry in board.entries:

@@ -19,6 +19,7 @@ from mmfeat_cli.options import (
     QuietOption,
     Split,
     TrackOption,
+    Unknown,
     WorkspaceOption,
     names,
     of,
@@ -45,6 +46,7 @@ def fit(
     exclude_labels: ExcludeLabels = None,
     min_positives: MinPositives = None,
     near_copies: NearCopies = None,
+    unknown: Unknown = None,
     max_memory: MaxMemoryOption = None,
     name: Annotated[
         str | None, typer.Option("--name", help="Name of the run; by default made of its settings.")
@@ -75,6 +77,7 @@ def fit(
         exclude_labels=names(exclude_labels) or None,
         min_positives=min_positives,
         near_copies=near_copies,
+        unknown=unknown,
         max_memory=max_memory,
     )
     metrics = run.metrics

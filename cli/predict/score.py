@@ -13,9 +13,11 @@ from mmfeat_cli.messages import note, show_messages
 from mmfeat_cli.options import (
     IdCol,
     JsonOption,
+    KnownCol,
     LabelCol,
     LabelSep,
     PerClassOption,
+    UncertainCol,
     ZeroDivisionOption,
     names,
 )
@@ -41,6 +43,8 @@ def score(
     id_col: IdCol = None,
     label_col: LabelCol = None,
     label_sep: LabelSep = None,
+    known_col: KnownCol = None,
+    uncertain_col: UncertainCol = None,
     as_json: JsonOption = False,
 ) -> None:
     """Score a submission: macro, micro and samples F1, the classes, and the worst rows."""
@@ -56,6 +60,8 @@ def score(
         id_col=id_col,
         label_col=label_col,
         label_sep=label_sep,
+        known_col=known_col,
+        uncertain_col=uncertain_col,
     )
     if as_json:
         print_json(result)

@@ -187,7 +187,8 @@ def _judge(
     oof = np.full(training.targets.shape, np.nan, dtype=np.float32)
     seen = np.zeros(len(folds), dtype=bool)
     worth = math.nan, [math.nan]
-    for fold, rows, probabilities in model.cross_validate(training.features, folds):
+    features = training.learned_by(plan.start)
+    for fold, rows, probabilities in model.cross_validate(features, folds):
         if not np.isfinite(probabilities).all():
             raise FitError(
                 "scores must be finite", f"some of fold {fold + 1} are not", "choose another lr"

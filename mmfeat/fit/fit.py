@@ -52,7 +52,7 @@ def fit(
         Called as ``on_fit(done, total)`` after each fitted head.
     options
         `head`, `fusion`, `loss`, `folds`, `seed`, `max_memory`, `exclude_labels`,
-        `min_positives`: see `mmfeat.config.FitSettings`, which has the defaults.
+        `min_positives`, `unknown`: see `mmfeat.config.FitSettings`, which has the defaults.
 
     Raises
     ------

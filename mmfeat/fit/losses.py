@@ -2,10 +2,13 @@
 
 They only use methods of tensors, so that listing them does not import torch.
 Logits have shape (n, k); targets have shape (n, k), in [0, 1] (label smoothing makes them soft).
+A loss that is a mean over cells is given those whose target is known, (m,) each, where some are
+not; one that needs rows and classes takes `known`, (n, k), instead.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,7 +18,7 @@ from mmfeat.core.plugins import Plugin, resolve
 if TYPE_CHECKING:
     from torch import Tensor
 
-Loss = Callable[["Tensor", "Tensor"], "Tensor"]
+Loss = Callable[..., "Tensor"]  # of logits and targets
 
 LOSSES: dict[str, Plugin] = {
     "bce": Plugin("mmfeat.fit.losses:bce", "binary cross-entropy"),
@@ -39,18 +42,35 @@ MAX_POSITIVE_WEIGHT = 20.0
 NOTHING = -100.0  # the logit of an entry that is left out of a log-sum-exp
 
 
-def make_loss(name: str, *, rates: Tensor, smoothing: float = 0.0) -> Loss:
+def make_loss(name: str, *, rates: Tensor, smoothing: float = 0.0, masked: bool = False) -> Loss:
     """Return the loss `name` for classes whose shares of positives are `rates`, (k,) in (0, 1).
 
-    `smoothing` s replaces targets y by y (1 − s) + s / 2. Raises `PluginError` for another name.
+    `smoothing` s replaces targets y by y (1 − s) + s / 2. Targets above 1 are unknown, and count
+    nowhere, if the loss is `masked`. Raises `PluginError` for another name.
     """
     loss: Loss = resolve(name, LOSSES, "loss")
+    takes_known = "known" in inspect.signature(loss).parameters
     if name == "bce-weighted":
         weights = ((1 - rates) / rates).clamp(1 / MAX_POSITIVE_WEIGHT, MAX_POSITIVE_WEIGHT)
         loss = partial(bce_weighted, weights=weights)
-    if not smoothing:
-        return loss
-    return lambda logits, targets: loss(logits, targets * (1 - smoothing) + smoothing / 2)
+    if smoothing:
+        loss = partial(_smoothed, loss, smoothing)
+    return partial(_of_known, loss, takes_known) if masked else loss
+
+
+def _smoothed(
+    loss: Loss, smoothing: float, logits: Tensor, targets: Tensor, **known: Tensor
+) -> Tensor:
+    return loss(logits, targets * (1 - smoothing) + smoothing / 2, **known)
+
+
+def _of_known(loss: Loss, takes_known: bool, logits: Tensor, targets: Tensor) -> Tensor:
+    known = targets <= 1
+    if not known.any():
+        return logits.sum() * 0
+    if takes_known:
+        return loss(logits, targets * known, known=known)
+    return loss(logits[known], targets[known])
 
 
 def bce(logits: Tensor, targets: Tensor) -> Tensor:
@@ -58,9 +78,12 @@ def bce(logits: Tensor, targets: Tensor) -> Tensor:
     return (softplus(logits) - logits * targets).mean()
 
 
-def bce_weighted(logits: Tensor, targets: Tensor, *, weights: Tensor) -> Tensor:
+def bce_weighted(
+    logits: Tensor, targets: Tensor, *, weights: Tensor, known: Tensor | None = None
+) -> Tensor:
     """Mean binary cross-entropy with positives of each class times `weights`, of shape (k,)."""
-    return (weights * targets * softplus(-logits) + (1 - targets) * softplus(logits)).mean()
+    cells = weights * targets * softplus(-logits) + (1 - targets) * softplus(logits)
+    return (cells if known is None else cells[known]).mean()
 
 
 def focal(logits: Tensor, targets: Tensor, *, gamma: float = 3.0) -> Tensor:
@@ -87,15 +110,20 @@ def asymmetric(
     return (targets * positive_part + (1 - targets) * negative_part).mean()
 
 
-def twoway(logits: Tensor, targets: Tensor, *, temperature: float = 4.0) -> Tensor:
+def twoway(
+    logits: Tensor, targets: Tensor, *, temperature: float = 4.0, known: Tensor | None = None
+) -> Tensor:
     """Two-way loss, Kobayashi (CVPR 2023) eq. 7: rank positives above negatives.
 
     Once within each row and once within each class of the batch; rows and classes without a
     positive are left out. A soft target y stands among the positives with the weight y and among
     the negatives with 1 − y. The scores rank well; they are not calibrated to 0.5.
     """
-    weakest = (targets.log() - logits / temperature).masked_fill(targets <= 0, NOTHING)
-    strongest = ((1 - targets).log() + logits).masked_fill(targets >= 1, NOTHING)
+    positive, negative = targets > 0, targets < 1
+    if known is not None:
+        positive, negative = positive & known, negative & known
+    weakest = (targets.log() - logits / temperature).masked_fill(~positive, NOTHING)
+    strongest = ((1 - targets).log() + logits).masked_fill(~negative, NOTHING)
     total = logits.new_zeros(())
     for axis in (0, 1):
         gap = temperature * weakest.logsumexp(axis) + strongest.logsumexp(axis)

@@ -18,6 +18,7 @@ class FoldOptions(TypedDict, total=False):
     exclude_labels: Sequence[str] | None
     min_positives: int | None
     near_copies: str | None
+    unknown: str | None
 
 
 class FitOptions(FoldOptions, total=False):

@@ -29,6 +29,7 @@ def plan_run(
     or a head and a fusion that cannot be combined.
     """
     check_choice("--near-copies", options.near_copies, choices_of(FitSettings, "near_copies"))
+    check_choice("--unknown", options.unknown, choices_of(FitSettings, "unknown"))
     max_memory = None if options.max_memory is None else bytes_of(options.max_memory)
     chosen: dict[str, str] = {}
     if recipe is not None:
@@ -46,4 +47,5 @@ def plan_run(
         exclude_labels=tuple(sorted(set(options.exclude_labels))),
         min_positives=options.min_positives,
         near_copies=options.near_copies,
+        unknown=options.unknown,
     )

@@ -35,7 +35,7 @@ from mmfeat.fit.training_data import Training, shared_folds, warn_missing
 from mmfeat.runs.config import RunConfig
 from mmfeat.runs.run import Run
 from mmfeat.runs.scores import write_scores
-from mmfeat.types import IntArray, OutOfFold
+from mmfeat.types import FeatureRows, FloatArray, IntArray, OutOfFold
 
 CHECKPOINTS = "folds"  # heads of the folds, in the folder of a run that is being fitted
 
@@ -90,13 +90,22 @@ def _fit(
     on_fit: Callable[[int, int], None] | None,
 ) -> None:
     """Fit the model across folds and on all rows, and write the run."""
-    warn_missing(count_missing(training.features), training.features.n_rows)
+    features = training.learned_by(run.config)
+    warn_missing(count_missing(features), features.n_rows)
     reset_peak()
     started = time.perf_counter()
-    scores = _out_of_fold(run.folder / CHECKPOINTS, model, training, folds, on_fit)
+    oof = _out_of_fold(run.folder / CHECKPOINTS, model, features, folds, on_fit)
+    scores = OutOfFold(
+        ids=features.ids,
+        labels=features.labels,
+        probabilities=oof,
+        targets=training.targets,
+        folds=folds,
+        groups=features.groups,
+    )
     seconds = {"cross_validation": time.perf_counter() - started}
     started = time.perf_counter()
-    model.fit(training.features)
+    model.fit(features)
     seconds["refit"] = time.perf_counter() - started
     if model.reused_seconds:  # the cost of a run includes its parts
         seconds["taken"] = model.reused_seconds
@@ -174,13 +183,12 @@ def _provenance(training: Training) -> dict[str, Any]:
 def _out_of_fold(
     checkpoints: Path,
     model: Model,
-    training: Training,
+    features: FeatureRows,
     folds: IntArray,
     on_fit: Callable[[int, int], None] | None,
-) -> OutOfFold:
+) -> FloatArray:
     """Score every row by a model that never saw its fold; heads are kept in `checkpoints`."""
-    features, targets = training.features, training.targets
-    oof = np.full(targets.shape, np.nan, dtype=np.float32)
+    oof = np.full((features.n_rows, len(features.labels)), np.nan, dtype=np.float32)
     for fold, rows, probabilities in model.cross_validate(
         features, folds, checkpoints=checkpoints, on_fit=on_fit
     ):
@@ -192,14 +200,7 @@ def _out_of_fold(
             f"{int((~np.isfinite(oof)).any(axis=1).sum())} rows have NaN or infinity",
             "lower the learning rate or the decay, and check the scale of the features",
         )
-    return OutOfFold(
-        ids=features.ids,
-        labels=features.labels,
-        probabilities=oof,
-        targets=targets,
-        folds=folds,
-        groups=features.groups,
-    )
+    return oof
 
 
 def _write_run(run: Run, model: Model, scores: OutOfFold, seconds: dict[str, float]) -> None:

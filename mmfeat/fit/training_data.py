@@ -14,6 +14,8 @@ import numpy as np
 from mmfeat.core.workspace import Workspace
 from mmfeat.errors import FitError
 from mmfeat.near.between import warn_seen
+from mmfeat.metrics import name_classes
+from mmfeat.metrics.known import note_unknown, positives, rates
 from mmfeat.near.groups import link_groups
 from mmfeat.near.kept import load_links
 from mmfeat.near.links import Links
@@ -61,6 +63,12 @@ class Training:
     digest: str
     provenance: list[dict[str, Any]]
 
+    def learned_by(self, config: RunConfig) -> Features | StoredFeatures:
+        """The features as a run learns from them: with unknown targets as 0 where it says so."""
+        if config.unknown == "ignore":
+            return self.features
+        return replace(self.features, targets=positives(self.targets))
+
 
 def load_training(
     workspace: Workspace,
@@ -95,6 +103,7 @@ def load_training(
     left_out = _left_out(joined.labels, joined.targets, exclude_labels, min_positives)
     if left_out.any():
         joined = joined.with_labels(np.flatnonzero(~left_out))
+    _tell_unknown(joined.labels, cast("Targets", joined.targets))
     origins = [read_provenance(path) for path in paths]
     digests = [origin["digest"] for origin in origins]
     training = Training(
@@ -138,7 +147,7 @@ def _left_out(
                 f"{name!r} is not one of the {len(labels)}",
                 f"did you mean {folded[near[0]]!r}?" if near else "see `mmfeat check TABLE`",
             )
-    rare = targets.sum(axis=0) < min_positives
+    rare = positives(targets).sum(axis=0) < min_positives
     left_out: BoolArray = rare | np.isin(labels, excluded)
     if left_out.all():
         raise FitError(
@@ -156,6 +165,15 @@ def _left_out(
             min_positives,
         )
     return left_out
+
+
+def _tell_unknown(labels: Sequence[str], targets: Targets) -> None:
+    """Tell how much is unknown, and of which labels no row is known not to have them."""
+    for sentence in note_unknown(targets):
+        log.warning(sentence)
+        full = [label for label, share in zip(labels, rates(targets), strict=True) if share == 1]
+        if full:
+            log.warning("no negatives, predicted for every row: %s", name_classes(full))
 
 
 def shared_folds(workspace: Workspace, config: RunConfig, training: Training) -> IntArray:

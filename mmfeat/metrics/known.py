@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mmfeat.types import UNKNOWN, BoolArray, IntArray, Targets
+from mmfeat.types import UNKNOWN, BoolArray, Float64Array, IntArray, Targets
 
 Value = TypeVar("Value", bound=np.generic)
 
@@ -25,6 +25,15 @@ def positives(targets: Targets) -> Targets:
     """The targets, of any shape, with 0 for unknown ones: sums of them count positives."""
     known = known_cells(targets)
     return targets if known is None else targets * known
+
+
+def rates(targets: Targets) -> Float64Array:
+    """The share of positives among the known targets of each class, (k,); 0 without any."""
+    known = known_cells(targets)
+    shares: Float64Array = targets.mean(axis=0, dtype=np.float64)
+    if known is not None:
+        shares = positives(targets).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    return shares
 
 
 def known_only(predicted: Targets, targets: Targets) -> tuple[Targets, Targets]:

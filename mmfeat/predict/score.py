@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from mmfeat.core.checks import check_arguments
 from mmfeat.core.settings import override, read_settings
 from mmfeat.decide.ap_intervals import class_ap_intervals
 from mmfeat.errors import SubmissionError
+from mmfeat.metrics.known import judged_rows, known_only, note_unknown
 from mmfeat.metrics.sets import row_f1
 from mmfeat.predict.sheets import check_same_ids, name_some, submission_errors
-from mmfeat.tables.label_sets import label_columns, read_numbers, read_sets
-from mmfeat.tables.labels import indicator, sorted_labels
+from mmfeat.tables.label_sets import label_columns, read_numbers, read_sets, read_unknown
+from mmfeat.tables.labels import indicator, sorted_labels, split_labels
+from mmfeat.tables.labels.known import mark_unknown
 from mmfeat.tables.sheet import Sheet, SheetColumns, read_sheet
 from mmfeat.types import FloatArray, Targets
 
@@ -35,16 +38,26 @@ def score(
     id_col: str | None = None,
     label_col: str | None = None,
     label_sep: str | None = None,
+    known_col: str | None = None,
+    uncertain_col: str | None = None,
 ) -> dict[str, Any]:
     """Score `submission` against `truth`, both of any format, in any order of rows.
 
     Returns every metric of `mmfeat.metrics.METRICS` (None where it needs probabilities and the
     submission has label sets), `per_class`, `worst` (the rows of the lowest F1), `rows`,
-    `zero_division` and `notes`. The classes are `labels`, or the labels that occur in the
-    truth. Raises `SubmissionError` for a missing column, ids that differ from those of the
-    truth, and labels that are not among the classes.
+    `zero_division` and `notes`. The classes are `labels`, or the labels that occur in the truth.
+    What the truth says to be unknown, in the ways of a table, counts nowhere. Raises
+    `SubmissionError` for a missing column, ids that differ from those of the truth, and labels that
+    are not among the classes.
     """
-    data = override(read_settings().data, id_col=id_col, label_col=label_col, label_sep=label_sep)
+    data = override(
+        read_settings().data,
+        id_col=id_col,
+        label_col=label_col,
+        label_sep=label_sep,
+        known_col=known_col,
+        uncertain_col=uncertain_col,
+    )
     columns = SheetColumns(
         id_col=data.id_col, label_col=data.label_col, label_sep=data.label_sep or " "
     )
@@ -53,10 +66,21 @@ def score(
     check_same_ids(ids, order, what=str(submission), where=str(truth))
     if not order:
         raise SubmissionError("a solution needs rows", f"{truth} has none", "check the path")
-    true_sets = dict(zip(order, read_sets(wanted, columns), strict=True))
+    true_sets = dict(zip(order, read_sets(wanted, columns, marks=True), strict=True))
     sets = dict(zip(ids, read_sets(found, columns), strict=True))
     names = list(labels) if labels is not None else _classes(wanted, true_sets.values(), columns)
-    targets = _matrix(true_sets, order, names, str(truth))
+    listed = {
+        name: _listed(wanted, name, columns)
+        for name, given in ((data.known_col, known_col), (data.uncertain_col, uncertain_col))
+        if name and (given or name in wanted.header)
+    }
+    targets, left_out = mark_unknown(
+        _matrix(true_sets, order, names, str(truth)),
+        names,
+        known=listed.get(data.known_col or ""),
+        uncertain=listed.get(data.uncertain_col or "", read_unknown(wanted, columns)),
+        source=str(truth),
+    )
     predicted = _matrix(sets, order, names, str(submission))
     probabilities = _probabilities(found, ids, order, names, columns)
     absent = metrics.without_positives(targets, names)
@@ -76,10 +100,12 @@ def score(
             zero_division=zero_division,
             ap_intervals=class_ap_intervals(probabilities, targets),
         ),
-        "worst": _worst(order, sets, true_sets, row_f1(predicted, targets), n_worst),
+        "worst": _worst(order, predicted, targets, names, n_worst),
         "rows": len(order),
         "zero_division": zero_division,
         "notes": [
+            *left_out,
+            *note_unknown(targets),
             *(
                 [f"no positives, excluded from averages: {metrics.name_classes(absent)}"]
                 * bool(absent)
@@ -92,8 +118,13 @@ def score(
 def _classes(wanted: Sheet, sets: Any, columns: SheetColumns) -> list[str]:
     """The labels of the truth: those that occur, sorted, or its label columns in their order."""
     if columns.label_col not in wanted.header:
-        return label_columns(wanted, columns)
+        return label_columns(wanted, columns, marks=True)
     return list(sorted_labels({name for row in sets for name in row}))
+
+
+def _listed(wanted: Sheet, name: str, columns: SheetColumns) -> list[tuple[str, ...]]:
+    """The labels that a column lists, row by row."""
+    return [split_labels(cell, columns.label_sep) for cell in wanted.column(name)]
 
 
 def _matrix(
@@ -130,19 +161,22 @@ def _probabilities(
 
 def _worst(
     order: Sequence[str],
-    sets: dict[str, tuple[str, ...]],
-    true_sets: dict[str, tuple[str, ...]],
-    f1: Any,
+    predicted: Targets,
+    targets: Targets,
+    names: Sequence[str],
     n_worst: int,
 ) -> list[dict[str, Any]]:
     """The rows of the lowest F1, and of equal F1 those with the most wrong labels."""
-    wrong = np.array([len(set(sets[name]) ^ set(true_sets[name])) for name in order])
+    sets, truth = known_only(predicted, targets)
+    judged, f1 = judged_rows(targets), row_f1(sets, truth)
+    rows = np.arange(len(order)) if judged is None else judged
+    wrong = (sets != truth).sum(axis=1)
     return [
         {
             "id": order[i],
             "f1": float(f1[i]),
-            "true": list(true_sets[order[i]]),
-            "predicted": list(sets[order[i]]),
+            "true": list(compress(names, truth[i])),
+            "predicted": list(compress(names, predicted[i])),
         }
-        for i in np.lexsort((-wrong, f1))[:n_worst]
+        for i in rows[np.lexsort((-wrong[rows], f1[rows]))[:n_worst]]
     ]

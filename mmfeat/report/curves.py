@@ -16,6 +16,7 @@ from mmfeat.decide.thresholds import TuningData
 from mmfeat.decide.thresholds.cuts import Cuts
 from mmfeat.decide.thresholds.separable import resampled
 from mmfeat.errors import RunError
+from mmfeat.metrics.known import known_only, of_known
 from mmfeat.metrics.ranking import class_ap
 from mmfeat.runs.run import Run
 from mmfeat.types import Float64Array, IntArray, RealArray, Targets
@@ -64,6 +65,8 @@ class ClassCurve:
 class RunCurves:
     """One run; `labels` are the k labels of the page, `classes` those of them with positives.
 
+    All of it is counted where labels are known.
+
     Attributes
     ----------
     bins
@@ -100,12 +103,12 @@ def read_curves(run: Run) -> RunCurves:
         probabilities=scores.probabilities,
         targets=scores.targets,
         seed=int(decision.options.get("seed", 0)),
-    )
-    predicted = decision.decide(scores.probabilities)
+    ).of_known
+    predicted, truth = known_only(decision.decide(scores.probabilities), scores.targets)
     shown = list(shown_classes(data.support))
     ap = class_ap(scores.probabilities[:, shown], scores.targets[:, shown])
     tuned = {row["label"]: row for row in decision.per_class}
-    most = int(max(predicted.sum(axis=1).max(), scores.targets.sum(axis=1).max()))
+    most = int(max(predicted.sum(axis=1).max(), truth.sum(axis=1).max()))
     return RunCurves(
         labels=tuple(scores.labels[j] for j in shown),
         classes=tuple(
@@ -122,9 +125,9 @@ def read_curves(run: Run) -> RunCurves:
             if data.support[j]
         ),
         bins=_bins(scores.probabilities, scores.targets),
-        together_true=_together(scores.targets[:, shown]),
+        together_true=_together(truth[:, shown]),
         together_predicted=_together(predicted[:, shown]),
-        sizes_true=_sizes(scores.targets, most),
+        sizes_true=_sizes(truth, most),
         sizes_predicted=_sizes(predicted, most),
         history=_history(run),
     )
@@ -182,11 +185,11 @@ def _at(cuts: Cuts, thresholds: Float64Array) -> NDArray[np.int64]:
 
 
 def _bins(probabilities: RealArray, targets: Targets) -> Float64Array:
-    p = probabilities.astype(np.float64).ravel()
+    p, truth = of_known(probabilities.astype(np.float64).ravel(), targets.ravel())
     bins = np.minimum((p * N_BINS).astype(np.int64), N_BINS - 1)
     counts = np.bincount(bins, minlength=N_BINS)
     filled = counts > 0
-    sums = [np.bincount(bins, weights=w, minlength=N_BINS) for w in (p, targets.ravel())]
+    sums = [np.bincount(bins, weights=w, minlength=N_BINS) for w in (p, truth)]
     return np.column_stack([*(total[filled] / counts[filled] for total in sums), counts[filled]])
 
 

@@ -19,7 +19,7 @@ from mmfeat.report.doubts import find_doubts
 from mmfeat.report.thumbnails import MAX_BYTES, Thumbnails
 from mmfeat.runs.run import Run
 from mmfeat.store import FeatureStore
-from mmfeat.types import OutOfFold, Targets
+from mmfeat.types import UNKNOWN, OutOfFold, Targets
 
 log = logging.getLogger(__name__)
 
@@ -38,19 +38,25 @@ KINDS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One label of a row: probability, truth, prediction, and the kinds of mistake."""
+    """One label of a row: probability, truth (None: unknown), prediction, kinds of mistake."""
 
     label: str
     column: int
     probability: float
-    true: bool
+    true: bool | None
     predicted: bool
     kinds: tuple[str, ...]
 
     @property
     def verdict(self) -> str:
         """Label and prediction in words."""
-        words = {(True, True): "right", (True, False): "missed", (False, True): "false alarm"}
+        words = {
+            (True, True): "right",
+            (True, False): "missed",
+            (False, True): "false alarm",
+            (None, True): "unknown, predicted",
+            (None, False): "unknown",
+        }
         said = [words.get((self.true, self.predicted), ""), "in doubt" * ("doubt" in self.kinds)]
         return ", ".join(filter(None, said))
 
@@ -152,16 +158,16 @@ def _cells(
 ) -> tuple[Cell, ...]:
     """The labels of a row: wrong or doubtful ones, other true ones, then probable ones."""
     p, targets = scores.probabilities[row], scores.targets
-    at_stake = (targets[row] | predicted[row]).astype(bool) | (p >= UNSURE)
+    at_stake = (targets[row] == 1) | (predicted[row] == 1) | (p >= UNSURE)
     chosen = [int(j) for j in np.argsort(-p, kind="stable") if at_stake[j] or (row, j) in kinds]
-    chosen.sort(key=lambda j: ((row, j) not in kinds, not targets[row, j]))
+    chosen.sort(key=lambda j: ((row, j) not in kinds, targets[row, j] != 1))
     n_shown = max(MAX_CELLS, sum((row, j) in kinds for j in chosen))
     return tuple(
         Cell(
             label=scores.labels[j],
             column=j,
             probability=float(p[j]),
-            true=bool(targets[row, j]),
+            true=None if targets[row, j] == UNKNOWN else bool(targets[row, j]),
             predicted=bool(predicted[row, j]),
             kinds=tuple(kinds.get((row, j), ())),
         )

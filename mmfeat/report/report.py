@@ -15,6 +15,7 @@ from mmfeat.core.checks import check_arguments
 from mmfeat.core.files import check_output, writing
 from mmfeat.core.workspace import Workspace, inputs_of, open_project
 from mmfeat.errors import ConfigError
+from mmfeat.metrics.known import known_cells
 from mmfeat.metrics.sets import labels_per_row
 from mmfeat.report.curves import read_curves
 from mmfeat.report.facts import Drawing, EntryFacts, RunFacts
@@ -176,9 +177,12 @@ def _title(root: Path) -> str:
 
 
 def _overview(scores: OutOfFold, *, n_entries: int, n_runs: int) -> tuple[tuple[str, str], ...]:
+    known = known_cells(scores.targets)
+    unknown = () if known is None else ((f"{1 - known.mean():.1%}", "of the labels unknown"),)
     return (
         (f"{len(scores.ids):,}", "rows"),
         (f"{len(scores.labels):,}", "labels"),
+        *unknown,
         (f"{labels_per_row(scores.targets, scores.targets):.2f}", "labels per row"),
         (f"{n_entries:,}", "combinations"),
         (f"{n_runs:,}", "runs"),

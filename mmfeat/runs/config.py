@@ -25,15 +25,14 @@ class RunConfig:
     exclude_labels: tuple[str, ...] = ()
     min_positives: int = 0  # of a label that is fitted
     near_copies: str = "on"  # whether they are kept in one fold
+    unknown: str = "ignore"  # what is learned from unknown labels: nothing, or `negative`
 
     def name(self, digest: str) -> str:
         """The run's name unless the user gives one: what it is, and a hash of all of it."""
         document = asdict(self)
-        for name in ("max_memory", "exclude_labels", "min_positives"):
-            if not document[name]:  # runs from before there was such a setting keep their names
-                del document[name]
-        if document["near_copies"] == "on":
-            del document["near_copies"]
+        for name in ("max_memory", "exclude_labels", "min_positives", "near_copies", "unknown"):
+            if document[name] == getattr(RunConfig, name):
+                del document[name]  # runs from before there was such a setting keep their names
         text = json.dumps([document, digest], sort_keys=True)
         parts = [self.head, self.fusion, self.loss, hashlib.sha256(text.encode()).hexdigest()[:8]]
         return "-".join(part for part in parts if part)

@@ -21,6 +21,7 @@ import numpy as np
 
 from mmfeat.core.files import read_json, write_json
 from mmfeat.errors import FitError, RunError
+from mmfeat.metrics.known import positives
 from mmfeat.types import Embeddings, FeatureRows, IntArray, Targets
 
 READ_ROWS = 8192  # that are read at a time, which bounds the memory
@@ -29,7 +30,9 @@ READ_ROWS = 8192  # that are read at a time, which bounds the memory
 def make_folds(
     targets: Targets, *, n_folds: int, seed: int, groups: IntArray | None = None
 ) -> IntArray:
-    """Assign each row of `targets`, (n, k) of 0 and 1, to a fold: (n,) int64 in [0, n_folds).
+    """Assign each row of `targets`, (n, k), to a fold: (n,) int64 in [0, n_folds).
+
+    What is balanced are known positives.
 
     Rows of one of the `groups`, (n,), stay together: a group counts as one row that has the
     labels of all of its rows. The same targets, number and seed give the same folds. Every fold
@@ -37,6 +40,7 @@ def make_folds(
     make that impossible.
     Raises `FitError` for fewer rows than folds, or fewer than two folds.
     """
+    targets = positives(targets)
     if groups is not None:
         _, first, member = np.unique(groups, return_index=True, return_inverse=True)
         joined = np.zeros((len(first), targets.shape[1]), np.uint8)

@@ -12,6 +12,7 @@ from mmfeat.core.workspace import Workspace
 from mmfeat.decide.ap_intervals import class_ap_intervals
 from mmfeat.decide.decision import Decision
 from mmfeat.errors import RunError
+from mmfeat.metrics.known import note_unknown
 from mmfeat.runs.run import Run
 from mmfeat.runs.winner.choose import choose_run
 from mmfeat.types import OutOfFold, Targets
@@ -91,7 +92,10 @@ def measure_run(run: Run, *, per_class: bool = True, zero_division: float = 0.0)
             zero_division=zero_division,
         ),
         "nested": _nested(decision),
-        "notes": metrics.note_empty_rows(scores.targets, zero_division=zero_division),
+        "notes": [
+            *note_unknown(scores.targets),
+            *metrics.note_empty_rows(scores.targets, zero_division=zero_division),
+        ],
         "per_class": _measure_classes(scores, predicted, zero_division) if per_class else [],
     }
 

@@ -35,8 +35,12 @@ def import_split(
     encoder: str = "made-up",
     features: str | None = None,
     rows_per_file: int = 0,
+    uncertain: float = 0.0,
 ) -> Path:
-    """Make a store of `n_rows` × (8 + 8) numbers that tell three labels, without a model."""
+    """Make a store of `n_rows` × (8 + 8) numbers that tell three labels, without a model.
+
+    With a share `uncertain` of them, labels are unknown.
+    """
     rng = np.random.default_rng(seed)
     targets = (rng.random((n_rows, 3)) < (0.6, 0.4, 0.2)).astype(np.uint8)
     targets[:, 0] |= ~targets.any(axis=1)
@@ -47,15 +51,17 @@ def import_split(
         signal = targets @ np.random.default_rng(1).normal(size=(3, 8))
         arrays[modality] = folder / f"{modality}.npy"
         np.save(arrays[modality], (signal + rng.normal(size=(n_rows, 8))).astype(np.float16))
-    lines = [
-        f"{split}{row}.jpg,{' '.join(f'l{j}' for j in np.flatnonzero(targets[row]))}"
-        for row in range(n_rows)
-    ]
+    hidden = np.random.default_rng(2).random(targets.shape) < uncertain
+    listed, doubts = (
+        [" ".join(f"l{j}" for j in np.flatnonzero(row)) for row in cells]
+        for cells in (targets, hidden)
+    )
+    lines = [f"{split}{row}.jpg,{listed[row]},{doubts[row]}" for row in range(n_rows)]
     table = folder / f"{split}.csv"
-    table.write_text("\n".join(["ImageID,Labels", *lines]) + "\n")
+    table.write_text("\n".join(["ImageID,Labels,Doubts", *lines]) + "\n")
     out = workspace.store(split, features)
     store_embeddings(
-        read_table(table, data=DataSettings()),
+        read_table(table, data=DataSettings(uncertain_col="Doubts" if uncertain else None)),
         arrays,
         out=out,
         encoder_name=encoder,

@@ -3,8 +3,8 @@
 A head is a dataclass of options (what `--set key=value` can change) plus what `fit` learned,
 in attributes that end in ``_``. Heads know neither tables nor HDF5.
 
-Classes without positives, or with only positives, are predicted here at their constant rate:
-`_fit` and `_predict` only see classes that have both values.
+Classes without positives, or with only positives, as far as is known, are predicted here at their
+constant rate: `_fit` and `_predict` only see classes that have both values.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ from mmfeat.fit.heads.options import (
 )
 from mmfeat.fit.heads.space import Space
 from mmfeat.fit.heads.streaming import in_order
-from mmfeat.types import FloatArray, Fused, IntArray, Matrix, Targets
+from mmfeat.metrics.known import rates
+from mmfeat.types import UNKNOWN, FloatArray, Fused, IntArray, Matrix, Targets
 
 History = dict[str, list[float | None]]
 
@@ -47,7 +48,7 @@ class Head(Estimator):
     rounds_
         After `fit`: the number of epochs or trees that was used; None for heads without either.
     rates_
-        After `fit`: the share of positives of each class, (k,) float64.
+        After `fit`: the share of positives among the known targets of each class, (k,) float64.
     blocks_
         After `fit`: the widths of the blocks of a row.
     prompts_
@@ -80,7 +81,8 @@ class Head(Estimator):
     def _fit(self, x: Any, y: Targets, rows: IntArray, blocks: tuple[int, ...]) -> None:
         """Learn from the chosen `rows`, ascending, of `x`, (n, d), and of `y`, (n, k).
 
-        All classes have both values among these rows. A head copies as few of them as possible.
+        All classes have both values among these rows; where `y` is unknown there is nothing to
+        learn. A head copies as few of them as possible.
         `x` is a `FloatArray`; that of a head that `streams` or `reads_parts` is any `Matrix`.
         """
 
@@ -104,7 +106,7 @@ class Head(Estimator):
         blocks: tuple[int, ...] | None = None,
         prompts: FloatArray | None = None,
     ) -> Self:
-        """Learn from `X` of shape (n, d), finite, and `Y` of shape (n, k), 0 or 1.
+        """Learn from `X` of shape (n, d), finite, and `Y` of shape (n, k), 0, 1 or 255: unknown.
 
         `blocks` are the widths of the parts of a row (one block of all columns unless given) and
         `prompts`, (k, d), those of the labels (see `mmfeat.types.Fused`); a head that
@@ -196,7 +198,7 @@ class Head(Estimator):
                 f"{blocks} do not sum to {x.shape[1]}",
                 "use the blocks that mmfeat.fit.fusion.fuse.fuse returns",
             )
-        self.blocks_, self.rates_ = tuple(blocks), y[rows].mean(axis=0, dtype=np.float64)
+        self.blocks_, self.rates_ = tuple(blocks), rates(y[rows])
         self.rounds_, self.history_ = None, {}
 
     def save(self, folder: Path) -> None:
@@ -291,6 +293,7 @@ def checked_targets(Y: Any) -> Targets:
             f"their shape is {y.shape}",
             "give an indicator matrix, e.g. of MultiLabelBinarizer",
         )
-    if not np.isin(y, (0, 1)).all():
-        raise FitError("targets are 0 or 1", "some are not", "give an indicator matrix")
+    if not np.isin(y, (0, 1, UNKNOWN)).all():
+        known = f"targets are 0 or 1, or {UNKNOWN} where they are unknown"
+        raise FitError(known, "some are not", "give an indicator matrix")
     return y.astype(np.uint8, copy=False)

@@ -2,7 +2,8 @@
 
 As in Tip-Adapter (Zhang et al., arXiv:2111.03930, eq. 4) a neighbour at cosine s weighs
 exp(−sharpness (1 − s)); a class's share of the weights is its probability, shrunk towards
-the class's rate by `prior` pseudo-neighbours.
+the class's rate by `prior` pseudo-neighbours. A neighbour does not vote on a class that is unknown
+of it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from safetensors.numpy import load_file, save_file
 from mmfeat.fit.heads.base import Head
 from mmfeat.fit.heads.options import option
 from mmfeat.fit.heads.space import Range, Space
+from mmfeat.metrics.known import known_cells, positives
 from mmfeat.types import FloatArray, Fused, IntArray, Matrix, Targets
 
 BLOCK_ROWS = 64  # whose votes are counted at a time
@@ -81,7 +83,7 @@ class KNN(Head):
 
     def _predict(self, x: FloatArray) -> FloatArray:
         assert self._cache is not None, "it was fitted"
-        targets = self._targets.astype(np.float32)
+        targets, known = positives(self._targets).astype(np.float32), known_cells(self._targets)
         rates = self.rates_[self.learnable_].astype(np.float32)
         n_votes = min(self.neighbours, len(targets))
         scores = np.empty((len(x), targets.shape[1]), dtype=np.float32)
@@ -90,8 +92,11 @@ class KNN(Head):
             found = -np.take_along_axis(against, nearest, axis=1)
             weights = np.exp(self.sharpness * (found - found.max(axis=1, keepdims=True)))
             votes = np.einsum("bn,bnk->bk", weights, targets[nearest])
-            total = weights.sum(axis=1, keepdims=True) + self.prior
-            scores[start : start + BLOCK_ROWS] = (votes + self.prior * rates) / total
+            total = weights.sum(axis=1, keepdims=True)
+            if known is not None:
+                total = np.einsum("bn,bnk->bk", weights, known[nearest])
+            votes += self.prior * rates
+            scores[start : start + BLOCK_ROWS] = votes / (total + self.prior)
         return scores.clip(0, 1)
 
     def _against(self, x: FloatArray) -> Iterator[tuple[int, FloatArray]]:

@@ -3,7 +3,8 @@
 Boosters of different classes are trained in parallel, each on few threads, which is faster than
 many threads on one small tree. Each worker has its own copy of the binned matrix, one byte per
 number, because LightGBM stores the labels in it. A stream is binned block by block into one matrix
-for all threads. Fewer bins save no memory: where LightGBM packs them into four bits, it keeps the
+for all threads. A class is grown on the rows of which it is known, a copy of these where some are
+not. Fewer bins save no memory: where LightGBM packs them into four bits, it keeps the
 buffer from which it packed them (`buf_` of its `DenseBin`).
 """
 
@@ -30,6 +31,7 @@ from mmfeat.fit.heads.options import option
 from mmfeat.fit.heads.solvers.lightgbm_text import read_booster
 from mmfeat.fit.heads.space import Choice, Range, Space
 from mmfeat.fit.heads.streaming import BLOCK_ROWS
+from mmfeat.metrics.known import known_cells, known_rows
 from mmfeat.types import FloatArray, IntArray, Matrix, Stream, Targets
 
 SET_ASIDE = 10  # one row in ten is held out to decide when to stop
@@ -125,7 +127,7 @@ class LightGBM(Head):
             n_workers = min(self.threads or available_threads(), y.shape[1])  # each with a copy
             self._grow(x, y, rows, n_workers)
         else:
-            self._check_memory(x)
+            self._check_memory(x, copies=1 if known_cells(y) is None else 2)
             with large_blocks_mapped():  # the bins of the folds would leave gaps
                 self._grow(x, y, rows, 1)
 
@@ -175,9 +177,9 @@ class LightGBM(Head):
         self._counts[self.learnable_] = [booster.num_trees() for booster in self._boosters]
         self.rounds_ = max(1, round(float(np.nanmean(self._counts))))
 
-    def _check_memory(self, x: Stream) -> None:
+    def _check_memory(self, x: Stream, *, copies: int) -> None:
         """Raise `FitError` if the bins of all rows, which the refit needs, exceed the memory."""
-        n_bytes = 1 if self.bins < 256 else 2  # a number
+        n_bytes = copies * (1 if self.bins < 256 else 2)  # a number
         most = BUFFERS * x.buffer_rows // n_bytes
         if len(x) > most:
             raise FitError(
@@ -191,6 +193,10 @@ class LightGBM(Head):
     def _boost(
         self, data: Any, judge: Any, labels: Targets, judged: Targets, params: dict[str, Any]
     ) -> lightgbm.Booster:
+        data, labels = known_part(data, labels, params)
+        judge, judged = known_part(judge, judged, params)
+        if data is None:  # all its known rows were held out to stop by
+            data, labels, judge = judge, judged, None
         data.set_label(labels.astype(np.float32))
         positives = int(labels.sum())
         if self.weights == "balanced" and positives:
@@ -274,6 +280,14 @@ def copied(data: Any, params: dict[str, Any]) -> Any:
     if data is None:
         return None
     return data.subset(np.arange(data.num_data()), params=params).construct()
+
+
+def known_part(data: Any, labels: Targets, params: dict[str, Any]) -> tuple[Any, Targets]:
+    """A binned matrix and its labels in the rows of which they are known; None without any."""
+    rows = known_rows(labels)
+    if rows is None or data is None:
+        return data, labels
+    return (data.subset(rows, params=params).construct() if len(rows) else None), labels[rows]
 
 
 def available_threads() -> int:

@@ -27,6 +27,7 @@ from mmfeat.fit.heads.solvers.lbfgs import Problems, ProblemsInMemory, gram_matr
 from mmfeat.fit.heads.solvers.lbfgs_streamed import StreamedProblems, streamed_gram
 from mmfeat.fit.heads.space import Choice, Range, Space
 from mmfeat.fit.heads.torch.device import DEVICES, choose_device
+from mmfeat.metrics.known import rates
 from mmfeat.types import FloatArray, Fused, IntArray, Matrix, Stream, Targets
 
 log = logging.getLogger(__name__)
@@ -217,9 +218,9 @@ class Solver:
             self.gram = streamed_gram(self.x, device)
         self.max_steps = head.max_steps
         give_back_freed()
-        rates = y.mean(axis=0, dtype=np.float64).clip(1e-6, 1 - 1e-6)
+        known = rates(y).clip(1e-6, 1 - 1e-6)
         self.w = torch.zeros(x.shape[1] + 1, len(fold_of), device=device)
-        self.w[-1] = torch.from_numpy(np.log(rates / (1 - rates))[class_of])
+        self.w[-1] = torch.from_numpy(np.log(known / (1 - known))[class_of])
 
     def path(self) -> NDArray[np.float64]:
         """The values of C to try, adapted to the scale of the rows."""
@@ -248,7 +249,7 @@ class Solver:
         give_back_freed()  # logits
 
     def cost(self, criterion: str) -> NDArray[np.float64]:
-        """Log-loss (a sum), or minus the average precision, of each problem's left-out rows."""
+        """Log-loss (a sum), or minus average precision, of each problem's known left-out rows."""
         costs = []
         for part in torch.split(torch.arange(self.w.shape[1]), BLOCK_PROBLEMS):
             problems = self._problems(part)
@@ -256,8 +257,8 @@ class Solver:
                 costs.append(problems.left_out(self.w[:, part]))
             elif isinstance(problems, ProblemsInMemory):
                 z = logits(problems.x, self.w[:, part])
-                judged = z.masked_fill_(problems.m, -torch.inf)
-                costs.append(-average_precision(judged, (problems.y * ~problems.m).float()))
+                judged = z.masked_fill_(~problems.left, -torch.inf)
+                costs.append(-average_precision(judged, (problems.y * problems.left).float()))
             else:
                 raise FitError(
                     "average precision sorts all scores of a class",
@@ -272,8 +273,8 @@ class Solver:
             return StreamedProblems(
                 self.x, self.gram, self.y, self.inside, fold_of=fold_of, class_of=class_of
             )
-        y, m = self.y[:, self.class_of[part]], self.inside[:, self.fold_of[part]]
-        return ProblemsInMemory(self.x, self.gram, y, m)
+        y, inside = self.y[:, self.class_of[part]], self.inside[:, self.fold_of[part]]
+        return ProblemsInMemory(self.x, self.gram, y, inside & (y <= 1))
 
 
 def matrix(x: FloatArray, device: torch.device) -> Tensor:

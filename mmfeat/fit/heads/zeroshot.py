@@ -19,6 +19,7 @@ from safetensors.numpy import load_file, save_file
 from mmfeat.core.numeric import sigmoid
 from mmfeat.decide.calibration.logistic import logistic
 from mmfeat.fit.heads.base import Head
+from mmfeat.metrics.known import of_known
 from mmfeat.types import FloatArray, IntArray, Targets
 
 MOST_CELLS = 1 << 22  # rows × labels that the calibration is fitted on; more would only cost memory
@@ -40,7 +41,8 @@ class ZeroShot(Head):
             rows = np.random.default_rng(self.seed).choice(rows, n_rows, replace=False)
         parts = np.array_split(rows, -(-len(rows) // BLOCK_ROWS))
         cosines = np.vstack([self._cosines(x[part]) for part in parts]).astype(np.float64)
-        self._scale, self._offset = logistic(cosines.reshape(-1, 1), y[rows].ravel()).tolist()
+        scores, truth = of_known(cosines.ravel(), y[rows].ravel())
+        self._scale, self._offset = logistic(scores[:, None], truth).tolist()
 
     def _predict(self, x: FloatArray) -> FloatArray:
         probabilities = sigmoid(self._scale * self._cosines(x).astype(np.float64) + self._offset)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from mmfeat.fit.fusion.scores import float32_logits
+from mmfeat.metrics.known import known_rows
 from mmfeat.metrics.probability import SMALLEST
 from mmfeat.types import FloatArray, Targets
 
@@ -36,8 +37,12 @@ def _sigmoid(logits: NDArray[Any]) -> NDArray[Any]:
 def fit_weights(parts: FloatArray, targets: Targets, *, average: str) -> Weights:
     """Weights (runs,), non-negative with sum 1, that minimise the log-loss: a convex problem.
 
-    `parts` are probabilities of shape (runs, n) and `targets` of shape (n,).
+    `parts` are probabilities of shape (runs, n) and `targets` of shape (n,); unknown ones count
+    nowhere.
     """
+    known = known_rows(targets)
+    if known is not None:
+        parts, targets = parts[:, known], targets[known]
 
     def of_probabilities(weights: Weights) -> tuple[float, Weights]:
         mixed = weights @ told

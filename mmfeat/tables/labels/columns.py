@@ -92,6 +92,11 @@ def _is_bits(counts: Counter[str], texts: Sequence[str], name: str, source: str)
     )
 
 
+def is_mark(text: str) -> bool:
+    """Whether a cell of a column of yes or no may say that the label is unknown."""
+    return text.strip().lower() in EMPTY + MARKS
+
+
 def _is_number(text: str) -> bool:
     try:
         float(text)

@@ -65,7 +65,7 @@ class Problems(ABC):
 
     @abstractmethod
     def left_out(self, w: Tensor) -> Tensor:
-        """The summed log-loss of the rows that the masks leave out, (p,)."""
+        """The summed log-loss of the known rows that the masks leave out, (p,)."""
 
     def metric(self, ridge: Tensor) -> Tensor:
         """The Cholesky factor of the bound, for the smallest ridge of the problems."""
@@ -80,11 +80,17 @@ class Problems(ABC):
 class ProblemsInMemory(Problems):
     """Rows `x`, (n, d), with targets `y`, uint8, and masks `m`, bool, (n, p), a column per problem.
 
-    Two arrays of the size of the logits are held: at a point and at the end of a step.
+    A row whose target is unknown is outside the mask. Two arrays of the size of the logits are
+    held: at a point and at the end of a step.
     """
 
     def __init__(self, x: Tensor, gram: Tensor, y: Tensor, m: Tensor) -> None:
         self.x, self.gram, self.y, self.m = x, gram, y, m
+
+    @property
+    def left(self) -> Tensor:
+        """The known rows that the masks leave out, (n, p)."""
+        return ~self.m & (self.y <= 1)
 
     def part(self, columns: Tensor) -> ProblemsInMemory:
         """The chosen problems alone."""
@@ -101,10 +107,10 @@ class ProblemsInMemory(Problems):
 
     def left_out(self, w: Tensor) -> Tensor:
         """The log-loss of the rows that the masks leave out."""
-        total = torch.zeros_like(w[0])
+        total, left = torch.zeros_like(w[0]), self.left
         for rows in self._blocks():
             losses = log_loss(logits(self.x[rows], w), self.y[rows])
-            total += losses.mul_(~self.m[rows]).sum(dim=0)
+            total += losses.mul_(left[rows]).sum(dim=0)
         return total
 
     def value(self, z: Tensor, w: Tensor, ridge: Tensor) -> Tensor:

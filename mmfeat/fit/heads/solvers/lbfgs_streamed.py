@@ -20,7 +20,8 @@ from mmfeat.types import Stream
 class StreamedProblems(Problems):
     """Rows `x`, (n, d), with targets (n, k) and folds (n, f): problem j is (fold_of, class_of)[j].
 
-    `y` and `inside`, whether a row belongs to a fold's training rows, are uint8 and bool.
+    `y` and `inside`, whether a row belongs to a fold's training rows, are uint8 and bool. A row
+    whose target is unknown is neither fitted nor left out.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class StreamedProblems(Problems):
     def at(self, w: Tensor, ridge: Tensor) -> Point:
         """Value and slope at `w`, by one pass."""
         value, slope = torch.zeros(w.shape[1], dtype=torch.float64), torch.zeros_like(w)
-        for x, y, m in self._blocks():
+        for x, y, m, _ in self._blocks():
             z = logits(x, w)
             value += (log_loss(z, y) * m).sum(dim=0).double().cpu()
             rest = z.sigmoid_().sub_(y).mul_(m)
@@ -64,16 +65,18 @@ class StreamedProblems(Problems):
         return _StreamedLine(self, point, step, ridge)
 
     def left_out(self, w: Tensor) -> Tensor:
-        """The log-loss of the rows that the masks leave out, by one pass."""
+        """The log-loss of the known rows that the masks leave out, by one pass."""
         total = torch.zeros(w.shape[1], dtype=torch.float64)
-        for x, y, m in self._blocks():
-            total += (log_loss(logits(x, w), y) * (1 - m)).sum(dim=0).double().cpu()
+        for x, y, _, left in self._blocks():
+            total += (log_loss(logits(x, w), y) * left).sum(dim=0).double().cpu()
         return total
 
-    def _blocks(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    def _blocks(self) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+        """Rows, targets, and which of them are fitted, and left out."""
         for rows, x in in_order(self.x, np.arange(len(self.x))):
-            y, m = self.y[rows][:, self.class_of], self.inside[rows][:, self.fold_of]
-            yield torch.from_numpy(x).to(self.gram.device), y.float(), m.float()
+            y, inside = self.y[rows][:, self.class_of], self.inside[rows][:, self.fold_of]
+            m, left = inside & (y <= 1), ~inside & (y <= 1)
+            yield torch.from_numpy(x).to(self.gram.device), y.float(), m.float(), left.float()
 
 
 class _StreamedLine(Line):

@@ -11,15 +11,24 @@ import torch
 from torch import Tensor
 
 from mmfeat.fit.heads.streaming import in_memory, in_order, shuffled
+from mmfeat.metrics.known import known_cells, rates
 from mmfeat.types import FloatArray, IntArray, Matrix, Stream, Targets
 
 BLOCK_ROWS = 512  # that are standardised or scored at a time, which bounds the memory
 
-Batch = tuple[Tensor, Tensor]  # rows (b, d) and targets (b, k), float32
+Batch = tuple[Tensor, Tensor]  # rows (b, d) and targets (b, k), float32: 0, 1 or unknown
 
 
 class Batches(ABC):
-    """Chosen rows with their targets."""
+    """Chosen rows with their targets.
+
+    Attributes
+    ----------
+    masked
+        Whether a target of the fit may be unknown.
+    """
+
+    masked: bool
 
     @abstractmethod
     def __len__(self) -> int:
@@ -28,7 +37,7 @@ class Batches(ABC):
     @property
     @abstractmethod
     def rates(self) -> Tensor:
-        """The share of positives of each class, (k,)."""
+        """The share of positives among the known targets of each class, (k,)."""
 
     @abstractmethod
     def shuffled(self, n_batches: int, draws: torch.Generator) -> Iterator[Batch]:
@@ -44,6 +53,7 @@ class Source:
 
     def __init__(self, x: Matrix, y: Targets, device: torch.device) -> None:
         self._x, self._y, self._device = x, y, device
+        self._masked = known_cells(y) is not None
         if in_memory(x):
             self._values = _OnHost(x) if device.type == "cpu" else on_device(x, device)
             self._targets = torch.from_numpy(y.astype(np.float32)).to(device)
@@ -51,9 +61,10 @@ class Source:
     def chosen(self, rows: Tensor) -> Batches:
         """Batches of these rows, (m,) on the device."""
         if in_memory(self._x):
-            return _InMemory(self._values, self._targets, rows)
+            return _InMemory(self._masked, self._values, self._targets, rows)
         assert not isinstance(self._x, np.ndarray)
-        return _Streamed(self._x, self._y, np.sort(rows.cpu().numpy()), self._device)
+        chosen = np.sort(rows.cpu().numpy())
+        return _Streamed(self._masked, self._x, self._y, chosen, self._device)
 
 
 @dataclass(frozen=True)
@@ -76,6 +87,7 @@ def on_device(x: Matrix, device: torch.device) -> Tensor:
 
 @dataclass(frozen=True)
 class _InMemory(Batches):
+    masked: bool
     values: Tensor | _OnHost
     targets: Tensor
     rows: Tensor
@@ -85,7 +97,10 @@ class _InMemory(Batches):
 
     @property
     def rates(self) -> Tensor:
-        return self.targets[self.rows].mean(dim=0)
+        targets = self.targets[self.rows]
+        if not self.masked:
+            return targets.mean(dim=0)
+        return (targets == 1).sum(dim=0) / (targets <= 1).sum(dim=0).clamp(min=1)
 
     def shuffled(self, n_batches: int, draws: torch.Generator) -> Iterator[Batch]:
         order = torch.randperm(len(self.rows), device=self.rows.device, generator=draws)
@@ -99,6 +114,7 @@ class _InMemory(Batches):
 
 @dataclass(frozen=True)
 class _Streamed(Batches):
+    masked: bool
     values: Stream
     targets: Targets
     rows: IntArray
@@ -109,8 +125,7 @@ class _Streamed(Batches):
 
     @property
     def rates(self) -> Tensor:
-        rates = self.targets[self.rows].mean(axis=0, dtype=np.float64)
-        return torch.from_numpy(rates).float().to(self.device)
+        return torch.from_numpy(rates(self.targets[self.rows])).float().to(self.device)
 
     def shuffled(self, n_batches: int, draws: torch.Generator) -> Iterator[Batch]:
         def permute(n: int) -> IntArray:

@@ -157,7 +157,7 @@ class TorchHead(Head):
     def _train(self, train: Batches, validation: Batches, draws: torch.Generator) -> None:
         """Train `_network` on `train`; keep the epoch with the lowest loss on `validation`."""
         rates = train.rates.clamp(0.5 / len(train), 1 - 0.5 / len(train))
-        loss = make_loss(self.loss, rates=rates, smoothing=self.smoothing)
+        loss = make_loss(self.loss, rates=rates, smoothing=self.smoothing, masked=train.masked)
         network = self._network
         average = get_ema_multi_avg_fn(self.ema)  # type: ignore[no-untyped-call]
         averaged = (
