@@ -13,9 +13,9 @@ import numpy as np
 
 from mmfeat.core.workspace import Workspace
 from mmfeat.errors import FitError
-from mmfeat.near.between import warn_seen
 from mmfeat.metrics import name_classes
 from mmfeat.metrics.known import note_unknown, positives, rates
+from mmfeat.near.between import warn_seen
 from mmfeat.near.groups import link_groups
 from mmfeat.near.kept import load_links
 from mmfeat.near.links import Links

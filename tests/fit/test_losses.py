@@ -109,3 +109,38 @@ def test_smoothing_moves_the_targets() -> None:
 def test_an_unknown_loss_lists_the_known() -> None:
     with pytest.raises(PluginError, match="asymmetric"):
         make_loss("hinge", rates=torch.ones(1))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 1.0])
+def test_a_masked_loss_is_that_of_the_known_cells(name: str, smoothing: float) -> None:
+    rng = np.random.default_rng(0)
+    z, y = rng.normal(scale=3, size=(12, 3)), (rng.random((12, 3)) < 0.4).astype(np.float64)
+    hidden = rng.random((12, 3)) < 0.4
+    logits = torch.from_numpy(z).requires_grad_()
+    loss = make_loss(name, rates=torch.from_numpy(RATES), smoothing=smoothing, masked=True)
+    found = loss(logits, torch.from_numpy(np.where(hidden, 255.0, y)))
+    found.backward()  # type: ignore[no-untyped-call]
+    assert logits.grad is not None
+    assert (logits.grad.numpy()[hidden] == 0).all() and np.isfinite(logits.grad.numpy()).all()
+    other = torch.from_numpy(np.where(hidden, 7.0, z))
+    assert loss(other, torch.from_numpy(np.where(hidden, 255.0, y))).item() == pytest.approx(
+        found.item(), rel=1e-9
+    )
+    soft = y * (1 - smoothing) + smoothing / 2
+    whole = make_loss(name, rates=torch.from_numpy(RATES), smoothing=smoothing, masked=True)
+    assert whole(torch.from_numpy(z), torch.from_numpy(y)).item() == pytest.approx(
+        reference(name, z, soft), rel=1e-6
+    )
+    if name in ("bce", "focal", "asymmetric"):
+        cells = z[~hidden][:, None], soft[~hidden][:, None]
+        assert found.item() == pytest.approx(reference(name, *cells), rel=1e-6)
+
+
+def test_a_batch_of_which_nothing_is_known_changes_nothing() -> None:
+    logits = torch.ones(4, 3, requires_grad=True)
+    value = make_loss("bce", rates=torch.from_numpy(RATES), masked=True)(
+        logits, torch.full((4, 3), 255.0)
+    )
+    value.backward()  # type: ignore[no-untyped-call]
+    assert value.item() == 0 and logits.grad is not None and not logits.grad.any()

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from mmfeat.errors import FitError
 from mmfeat.fit.heads import HEADS
 from mmfeat.fit.heads.lightgbm import LightGBM
 from mmfeat.fit.heads.logreg import PATH, LogReg
-from mmfeat.fit.losses import LOSSES, make_loss
 from mmfeat.metrics.probability import class_log_loss, log_loss
 from mmfeat.metrics.ranking import class_ap
 from mmfeat.types import UNKNOWN, Fused, Targets
-from tests.fit.heads.test_heads import BLOCKS, TORCH, draw, fit, make
-from tests.fit.test_losses import RATES, reference
+from tests.support.heads import BLOCKS, TORCH, draw, fit, make
 from tests.support.streaming import Noted
 
 LEARNT = [name for name in HEADS if name != "zeroshot"]  # which compares with prompts
@@ -107,38 +104,3 @@ def test_trees_of_a_class_whose_known_rows_are_all_held_out() -> None:
     holes[held, 1] = UNKNOWN  # and one of which no held-out row is known
     scores = LightGBM(trees=5, min_rows=1, threads=1).fit(x, holes).predict_proba(x)
     assert np.isfinite(scores).all() and scores[held[15:], 0].mean() > scores[held[:15], 0].mean()
-
-
-@pytest.mark.parametrize("name", LOSSES)
-@pytest.mark.parametrize("smoothing", [0.0, 0.1, 1.0])
-def test_a_masked_loss_is_that_of_the_known_cells(name: str, smoothing: float) -> None:
-    rng = np.random.default_rng(0)
-    z, y = rng.normal(scale=3, size=(12, 3)), (rng.random((12, 3)) < 0.4).astype(np.float64)
-    hidden = rng.random((12, 3)) < 0.4
-    logits = torch.from_numpy(z).requires_grad_()
-    loss = make_loss(name, rates=torch.from_numpy(RATES), smoothing=smoothing, masked=True)
-    found = loss(logits, torch.from_numpy(np.where(hidden, 255.0, y)))
-    found.backward()  # type: ignore[no-untyped-call]
-    assert logits.grad is not None
-    assert (logits.grad.numpy()[hidden] == 0).all() and np.isfinite(logits.grad.numpy()).all()
-    other = torch.from_numpy(np.where(hidden, 7.0, z))
-    assert loss(other, torch.from_numpy(np.where(hidden, 255.0, y))).item() == pytest.approx(
-        found.item(), rel=1e-9
-    )
-    soft = y * (1 - smoothing) + smoothing / 2
-    whole = make_loss(name, rates=torch.from_numpy(RATES), smoothing=smoothing, masked=True)
-    assert whole(torch.from_numpy(z), torch.from_numpy(y)).item() == pytest.approx(
-        reference(name, z, soft), rel=1e-6
-    )
-    if name in ("bce", "focal", "asymmetric"):
-        cells = z[~hidden][:, None], soft[~hidden][:, None]
-        assert found.item() == pytest.approx(reference(name, *cells), rel=1e-6)
-
-
-def test_a_batch_of_which_nothing_is_known_changes_nothing() -> None:
-    logits = torch.ones(4, 3, requires_grad=True)
-    value = make_loss("bce", rates=torch.from_numpy(RATES), masked=True)(
-        logits, torch.full((4, 3), 255.0)
-    )
-    value.backward()  # type: ignore[no-untyped-call]
-    assert value.item() == 0 and logits.grad is not None and not logits.grad.any()
