@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from mmfeat_cli.tables import print_text
+
+if TYPE_CHECKING:
+    from mmfeat.runs.run import Run
 
 
 def print_nested(objective: str, value: float | None, interval: Sequence[float]) -> None:
@@ -14,6 +18,12 @@ def print_nested(objective: str, value: float | None, interval: Sequence[float])
         f"nested {objective} {found}"
         f" (95 % interval of this estimate: {interval[0]:.4f} to {interval[1]:.4f})"
     )
+
+
+def print_judges(run: Run) -> None:
+    """Print how rows were held out, unless each was by itself and at random."""
+    if run.judged_by != f"{run.config.folds} random folds":
+        print_text(f"judged by {run.judged_by}")
 
 
 def print_forecast(n_rows: int | None, interval: Sequence[float] | None) -> None:

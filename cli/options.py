@@ -137,6 +137,8 @@ ExcludeLabels = Annotated[
 MinPositives = Annotated[int | None, of(FitSettings, "min_positives", min=0)]
 NearCopies = Annotated[str | None, of(FitSettings, "near_copies")]
 Unknown = Annotated[str | None, of(FitSettings, "unknown")]
+FoldBy = Annotated[str | None, of(FitSettings, "fold_by")]
+Validation = Annotated[str | None, of(FitSettings, "validation")]
 RayAddress = Annotated[
     str | None,
     typer.Option(

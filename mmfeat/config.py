@@ -105,6 +105,14 @@ class FitSettings:
     fusion: str = key("concat", "how modalities are combined; see `mmfeat list fusions`")
     loss: str = key("bce", "training loss; see `mmfeat list losses`")
     folds: int = key(5, "number of cross-validation folds")
+    fold_by: str = one_of(
+        "auto",
+        "random",
+        "column",
+        "time",
+        help="how rows are held out: as the table says by --fold-col or --time-col, else at random",
+    )
+    validation: str | None = key(None, "split that judges heads fitted on --split alone")
     seed: int = key(0, "random seed of the folds and the head")
     max_memory: str | None = key(None, "memory for features, e.g. 2GiB; unlimited by default")
     exclude_labels: tuple[str, ...] = key((), "labels that are neither fitted nor predicted")

@@ -32,7 +32,7 @@ from mmfeat.fit.heads.torch.training import TorchHead
 from mmfeat.fit.models.head_model import HeadModel
 from mmfeat.fit.models.source import labelled
 from mmfeat.runs.config import RunConfig
-from mmfeat.runs.folds import make_folds
+from mmfeat.runs.folds.stratify import make_folds
 from mmfeat.runs.run import Run
 from mmfeat.store import read_features
 from mmfeat.tables import read_table

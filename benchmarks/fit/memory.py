@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from mmfeat.fit.models.head_model import HeadModel
-from mmfeat.runs.folds import make_folds
+from mmfeat.runs.folds import Folds
+from mmfeat.runs.folds.stratify import make_folds
 from mmfeat.types import Features, Targets
 
 N_LABELS = 18
@@ -55,7 +56,7 @@ def fit(head: str, features: Features, targets: Targets, n_folds: int) -> None:
     """What `mmfeat fit` does between the store and the run folder."""
     model = HeadModel.make(head=head, fusion="concat", settings=QUICK.get(head, {}))
     folds = make_folds(targets, n_folds=n_folds, seed=0)
-    for _ in model.cross_validate(features, folds):
+    for _ in model.cross_validate(features, Folds(folds)):
         pass
     model.fit(features)
 

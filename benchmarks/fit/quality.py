@@ -28,7 +28,8 @@ from mmfeat.fit.fusion import FUSIONS
 from mmfeat.fit.fusion.fuse import fuse
 from mmfeat.fit.models.head_model import HeadModel
 from mmfeat.fit.models.weights import Weights, fit_weights, mix
-from mmfeat.runs.folds import make_folds
+from mmfeat.runs.folds import Folds
+from mmfeat.runs.folds.stratify import make_folds
 from mmfeat.types import Features, FloatArray, IntArray, OutOfFold, Targets
 
 AVERAGE = "probability"
@@ -78,7 +79,7 @@ def fitted(head: str, train: Features, judge: Features, folds: IntArray, *, seed
     started = time.perf_counter()
     model = HeadModel.make(head=head, fusion="text", seed=seed)
     oof = np.empty((train.n_rows, len(train.labels)), dtype=np.float32)
-    for _, rows, values in model.cross_validate(train, folds):
+    for _, rows, values in model.cross_validate(train, Folds(folds)):
         oof[rows] = values
     judged = model.fit(train).predict_proba({(): judge})
     seconds = time.perf_counter() - started

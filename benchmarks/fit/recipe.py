@@ -23,7 +23,8 @@ from mmfeat.fit.heads.torch.training import TorchHead, has_bfloat16
 from mmfeat.fit.models.fitted_model import FittedModel
 from mmfeat.fit.models.stacked_model import StackedModel
 from mmfeat.fit.recipes import RECIPES
-from mmfeat.runs.folds import make_folds
+from mmfeat.runs.folds import Folds
+from mmfeat.runs.folds.stratify import make_folds
 
 WIDTH = 2 * 768
 SIDE_ON_CPU = 2048
@@ -69,7 +70,7 @@ def main() -> None:
     features, targets = make_features(options.rows, WIDTH)
     folds = make_folds(targets, n_folds=options.folds, seed=0)
     started = time.perf_counter()
-    for _ in model.cross_validate(features, folds):
+    for _ in model.cross_validate(features, Folds(folds)):
         pass
     validated = time.perf_counter() - started
     model.fit(features)

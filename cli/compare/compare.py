@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 from mmfeat.compare.run import ENGINES
 from mmfeat.config import CompareSettings, FitSettings, ThresholdSettings
 from mmfeat.decide.thresholds import OBJECTIVES
-from mmfeat_cli.answer import print_forecast, print_nested
+from mmfeat_cli.answer import print_forecast, print_judges, print_nested
 from mmfeat_cli.compare.board import show_cells
 from mmfeat_cli.messages import show_messages, without_folds
 from mmfeat_cli.options import (
     SPEED,
     ExcludeLabels,
     Features,
+    FoldBy,
     ForRowsOption,
     MaxMemoryOption,
     MinPositives,
@@ -24,6 +25,7 @@ from mmfeat_cli.options import (
     Split,
     TrackOption,
     Unknown,
+    Validation,
     WideOption,
     WorkspaceOption,
     names,
@@ -73,6 +75,8 @@ def compare(
     min_positives: MinPositives = None,
     near_copies: NearCopies = None,
     unknown: Unknown = None,
+    fold_by: FoldBy = None,
+    validation: Validation = None,
     max_memory: MaxMemoryOption = None,
     for_rows: ForRowsOption = None,
     track: TrackOption = None,
@@ -111,13 +115,16 @@ def compare(
         min_positives=min_positives,
         near_copies=near_copies,
         unknown=unknown,
+        fold_by=fold_by,
+        validation=validation,
         max_memory=max_memory,
     )
     for entry in board.entries:
         for name in entry.runs:
             tracker.track(Run(space.run(name)))
-    _print_board(board, wide=wide)
     best = board.entries[0].runs[0]
+    print_judges(Run(space.run(best)))
+    _print_board(board, wide=wide)
     if for_rows is not None:
         print_forecast(
             for_rows,

@@ -8,7 +8,7 @@ import typer
 
 from mmfeat.config import ThresholdSettings
 from mmfeat.decide.thresholds import OBJECTIVES
-from mmfeat_cli.answer import print_forecast, print_nested
+from mmfeat_cli.answer import print_forecast, print_judges, print_nested
 from mmfeat_cli.messages import show_messages
 from mmfeat_cli.options import (
     ForRowsOption,
@@ -88,6 +88,7 @@ def tune_thresholds(
         droppable=("spread", "f1_tuned"),
         wide=wide,
     )
+    print_judges(found)
     print_nested(
         decision.objective, decision.oof["nested"][_key(decision)], decision.intervals["nested"]
     )

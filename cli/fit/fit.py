@@ -8,10 +8,12 @@ from typing import Annotated
 import typer
 
 from mmfeat.config import FitSettings
+from mmfeat_cli.answer import print_judges
 from mmfeat_cli.messages import note, show_messages
 from mmfeat_cli.options import (
     ExcludeLabels,
     Features,
+    FoldBy,
     MaxMemoryOption,
     MinPositives,
     NearCopies,
@@ -20,6 +22,7 @@ from mmfeat_cli.options import (
     Split,
     TrackOption,
     Unknown,
+    Validation,
     WorkspaceOption,
     names,
     of,
@@ -47,6 +50,8 @@ def fit(
     min_positives: MinPositives = None,
     near_copies: NearCopies = None,
     unknown: Unknown = None,
+    fold_by: FoldBy = None,
+    validation: Validation = None,
     max_memory: MaxMemoryOption = None,
     name: Annotated[
         str | None, typer.Option("--name", help="Name of the run; by default made of its settings.")
@@ -78,10 +83,13 @@ def fit(
         min_positives=min_positives,
         near_copies=near_copies,
         unknown=unknown,
+        fold_by=fold_by,
+        validation=validation,
         max_memory=max_memory,
     )
     metrics = run.metrics
     note(f"run {run.name}: {sum(metrics['seconds'].values()):.1f} s, {metrics['bytes']:,} bytes")
     print_table(("out of fold, threshold 0.5", "value"), list(metrics["oof"]["at_0.5"].items()))
+    print_judges(run)
     tracker.track(run)
     note(f"next: mmfeat tune-thresholds {run.name}")

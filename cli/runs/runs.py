@@ -120,6 +120,7 @@ def _print_run(document: dict[str, Any], *, zero_division: float, wide: bool) ->
         " (`nested` of tune-thresholds is measured on held-out folds); a ratio 0/0 counts as"
         f" {zero_division:g}"
     )
+    note(f"judged by {document['judged_by']}")
     if others := document["decisions"][1:]:
         note(f"also tuned for {', '.join(others)}; choose one with predict --objective")
     for sentence in document["notes"]:

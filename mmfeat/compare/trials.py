@@ -30,12 +30,13 @@ from mmfeat.decide.nested import nested
 from mmfeat.decide.thresholds import OBJECTIVES, TuningData
 from mmfeat.errors import ConfigError, FitError
 from mmfeat.fit.heads.space import Space
+from mmfeat.fit.held_out import shared_folds
 from mmfeat.fit.models.model import build_model
 from mmfeat.fit.run_fit import fit_run
-from mmfeat.fit.training_data import Training, shared_folds
+from mmfeat.fit.training_data import Training
 from mmfeat.runs.config import RunConfig
+from mmfeat.runs.folds import Folds
 from mmfeat.runs.run import Run
-from mmfeat.types import IntArray
 
 log = logging.getLogger(__name__)
 
@@ -177,7 +178,7 @@ def optimism(trials: Sequence[Trial]) -> float | None:
 def _judge(
     plan: SearchPlan,
     training: Training,
-    folds: IntArray,
+    folds: Folds,
     *,
     settings: dict[str, str],
     report: Report,
@@ -185,7 +186,7 @@ def _judge(
     """The value of `settings` over all folds and in each; reported after each but the first."""
     model = build_model(plan.config(settings))
     oof = np.full(training.targets.shape, np.nan, dtype=np.float32)
-    seen = np.zeros(len(folds), dtype=bool)
+    seen = np.zeros(len(oof), dtype=bool)
     worth = math.nan, [math.nan]
     features = training.learned_by(plan.start)
     for fold, rows, probabilities in model.cross_validate(features, folds):
@@ -194,11 +195,11 @@ def _judge(
                 "scores must be finite", f"some of fold {fold + 1} are not", "choose another lr"
             )
         oof[rows], seen[rows] = probabilities, True
-        if seen.sum() > len(rows):
+        if len(np.unique(folds.held_out[seen])) > 1:
             data = TuningData(probabilities=oof[seen], targets=training.targets[seen])
-            found = nested(data, folds[seen], plan.objective)
+            found = nested(data, folds.held_out[seen], plan.objective)
             worth = found.value, list(found.by_fold)
-            if not seen.all():
+            if not seen[folds.judged].all():
                 report(fold + 1, worth[0])
     return worth
 

@@ -19,6 +19,8 @@ class FoldOptions(TypedDict, total=False):
     min_positives: int | None
     near_copies: str | None
     unknown: str | None
+    fold_by: str | None
+    validation: str | None
 
 
 class FitOptions(FoldOptions, total=False):

@@ -41,6 +41,9 @@ def plan_run(
     )
     if config.head in MODELS:  # an ensemble has the labels of its runs
         return replace(config, max_memory=max_memory)
+    check_choice("--fold-by", options.fold_by, choices_of(FitSettings, "fold_by"))
+    if options.validation is not None:  # it stays a judge, unless a refit on it is asked for
+        config = replace(config, settings={"final": "average", **config.settings})
     return replace(
         config,
         max_memory=max_memory,
@@ -48,4 +51,6 @@ def plan_run(
         min_positives=options.min_positives,
         near_copies=options.near_copies,
         unknown=options.unknown,
+        fold_by=options.fold_by,
+        validation=options.validation,
     )

@@ -29,13 +29,15 @@ from mmfeat.core.workspace import Workspace
 from mmfeat.errors import FitError, MmfeatError, RunError
 from mmfeat.fit.fusion.rows import count_missing
 from mmfeat.fit.heads.base import Head
+from mmfeat.fit.held_out import shared_folds, way_of_folds
 from mmfeat.fit.models.head_model import HeadModel
 from mmfeat.fit.models.model import Model, ReusedSource, build_model, load_model
-from mmfeat.fit.training_data import Training, shared_folds, warn_missing
+from mmfeat.fit.training_data import Training, warn_missing
 from mmfeat.runs.config import RunConfig
+from mmfeat.runs.folds import Folds
 from mmfeat.runs.run import Run
 from mmfeat.runs.scores import write_scores
-from mmfeat.types import FeatureRows, FloatArray, IntArray, OutOfFold
+from mmfeat.types import FeatureRows, FloatArray, OutOfFold
 
 CHECKPOINTS = "folds"  # heads of the folds, in the folder of a run that is being fitted
 
@@ -70,7 +72,8 @@ def fit_run(
                 return run
             log.info("run %s continues where it stopped", run.name)
         folds = shared_folds(workspace, config, training)
-        write_json(run.folder / "provenance.json", _provenance(training))
+        way = way_of_folds(config, training)
+        write_json(run.folder / "provenance.json", _provenance(training, way))
         write_json(run.folder / "config.json", asdict(config))  # last: it marks the run as begun
         model.reuse(partial(_finished_source, workspace, config, training))
         try:
@@ -86,7 +89,7 @@ def _fit(
     run: Run,
     model: Model,
     training: Training,
-    folds: IntArray,
+    folds: Folds,
     on_fit: Callable[[int, int], None] | None,
 ) -> None:
     """Fit the model across folds and on all rows, and write the run."""
@@ -95,13 +98,14 @@ def _fit(
     reset_peak()
     started = time.perf_counter()
     oof = _out_of_fold(run.folder / CHECKPOINTS, model, features, folds, on_fit)
+    judged = folds.judged
     scores = OutOfFold(
-        ids=features.ids,
+        ids=folds.ids_of_judged(features.ids),
         labels=features.labels,
         probabilities=oof,
-        targets=training.targets,
-        folds=folds,
-        groups=features.groups,
+        targets=training.targets[judged],
+        folds=folds.of_judged,
+        groups=None if features.groups is None else features.groups[judged],
     )
     seconds = {"cross_validation": time.perf_counter() - started}
     started = time.perf_counter()
@@ -138,12 +142,14 @@ def _finished_source(
     run = Run(workspace.run(alone.name(training.digest)))
     if not (run.is_done and _is_same(run, alone, training)):
         return None
-    fitted = load_model(run)
+    fitted, scores = load_model(run), run.oof.probabilities
+    if len(scores) < training.features.n_rows:  # some rows are only learned from
+        return None
     if not isinstance(fitted, HeadModel) or fitted.source.head != head:
         return None
     return ReusedSource(
         head=fitted.fitted[0],
-        scores=run.oof.probabilities,
+        scores=scores,
         seconds=sum(run.metrics["seconds"].values()),
     )
 
@@ -171,29 +177,45 @@ def _stored_digest(run: Run) -> str | None:
     return digest
 
 
-def _provenance(training: Training) -> dict[str, Any]:
+def _provenance(training: Training, way: str) -> dict[str, Any]:
     packages = ("mmfeat", "torch", "numpy", "scikit-learn", "lightgbm")
     return {
         "digest": training.digest,
         "stores": training.provenance,
+        "folds": way,
+        **({"related_rows": n_related} if (n_related := _n_related(training)) else {}),
+        **({"validation": training.judging_provenance} if training.judging_provenance else {}),
         "versions": {"python": platform.python_version(), **{p: version(p) for p in packages}},
     }
+
+
+def _n_related(training: Training) -> int:
+    """The rows that share a group with another."""
+    groups = training.features.groups
+    if groups is None:
+        return 0
+    sizes = np.unique(groups, return_counts=True)[1]
+    return int(sizes[sizes > 1].sum())
 
 
 def _out_of_fold(
     checkpoints: Path,
     model: Model,
     features: FeatureRows,
-    folds: IntArray,
+    folds: Folds,
     on_fit: Callable[[int, int], None] | None,
 ) -> FloatArray:
-    """Score every row by a model that never saw its fold; heads are kept in `checkpoints`."""
+    """Score every row that is held out by a model that never saw its fold, (m, k).
+
+    Heads are kept in `checkpoints`.
+    """
     oof = np.full((features.n_rows, len(features.labels)), np.nan, dtype=np.float32)
     for fold, rows, probabilities in model.cross_validate(
         features, folds, checkpoints=checkpoints, on_fit=on_fit
     ):
         oof[rows] = probabilities
-        fold_log.info("fold %d of %d is scored", fold + 1, int(folds.max()) + 1)
+        fold_log.info("fold %d of %d is scored", fold + 1, len(folds.for_heads()))
+    oof = oof[folds.judged]
     if not np.isfinite(oof).all():
         raise FitError(
             "a head must give finite scores to every row",

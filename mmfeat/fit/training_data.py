@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from typing import Any, cast
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from mmfeat.core.workspace import Workspace
 from mmfeat.errors import FitError
+from mmfeat.fit.validation import append_rows
 from mmfeat.metrics import name_classes
 from mmfeat.metrics.known import note_unknown, positives, rates
 from mmfeat.near.between import warn_seen
@@ -20,10 +21,8 @@ from mmfeat.near.groups import link_groups
 from mmfeat.near.kept import load_links
 from mmfeat.near.links import Links
 from mmfeat.runs.config import RunConfig
-from mmfeat.runs.folds import load_folds, make_folds, save_folds
-from mmfeat.store import StoredFeatures, open_features, read_features, read_provenance
-from mmfeat.texts import join_texts
-from mmfeat.types import BoolArray, Features, IntArray, Targets
+from mmfeat.store import FeatureStore, StoredFeatures, open_features, read_features, read_provenance
+from mmfeat.types import BoolArray, Features, Float64Array, Targets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,15 +35,38 @@ class Stores:
     exclude_labels: tuple[str, ...] = ()
     min_positives: int = 0
     near_copies: str = "on"
+    validation: str | None = None
 
     @classmethod
     def of(cls, config: RunConfig) -> Stores:
         """What a run reads."""
-        return cls(**{field.name: getattr(config, field.name) for field in fields(cls)})
+        return cls(**{known.name: getattr(config, known.name) for known in fields(cls)})
 
     def load(self, workspace: Workspace) -> Training:
-        """Read them, see `load_training`."""
-        return load_training(workspace, **vars(self))
+        """Read them, see `load_training`, and the split that judges."""
+        own = {name: value for name, value in vars(self).items() if name != "validation"}
+        training = load_training(workspace, **own)
+        return training if self.validation is None else self._judged(workspace, training)
+
+    def _judged(self, workspace: Workspace, training: Training) -> Training:
+        if self.validation == self.split or not isinstance(training.features, Features):
+            raise FitError(
+                "--validation takes another split, and both are read into memory",
+                f"it is {self.validation}, the split that is fitted is {self.split}",
+                "name another split, or leave out --max-memory",
+            )
+        judging = load_training(workspace, str(self.validation), self.features)
+        assert isinstance(judging.features, Features), "there is no max_memory"
+        rows = append_rows(training.features, judging.features, split=str(self.validation))
+        is_judge = np.arange(rows.n_rows) >= training.features.n_rows
+        return Training(
+            features=rows,
+            targets=cast("Targets", rows.targets),
+            digest=hashlib.sha256(f"{training.digest} {judging.digest}".encode()).hexdigest(),
+            provenance=training.provenance,
+            judging=is_judge,
+            judging_provenance=judging.provenance,
+        )
 
 
 # Libraries take some 700 MiB of --max-memory. Rows that are read slice by slice take a quarter.
@@ -56,12 +78,26 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """The features to fit on, read or opened once and shared by all cells of a comparison."""
+    """The features to fit on, read or opened once and shared by all cells of a comparison.
+
+    Attributes
+    ----------
+    provenance, judging_provenance
+        Of the stores that are fitted, and of those of `--validation`.
+    fold_names, times
+        Of shape (n,), as the table has them; see `mmfeat.types.Table`.
+    judging
+        Of shape (n,): the rows of `--validation`, which no head learns from; None without it.
+    """
 
     features: Features | StoredFeatures
     targets: Targets
     digest: str
     provenance: list[dict[str, Any]]
+    fold_names: Sequence[str] | None = None
+    times: Float64Array | None = None
+    judging: BoolArray | None = None
+    judging_provenance: list[dict[str, Any]] = field(default_factory=list)
 
     def learned_by(self, config: RunConfig) -> Features | StoredFeatures:
         """The features as a run learns from them: with unknown targets as 0 where it says so."""
@@ -106,11 +142,15 @@ def load_training(
     _tell_unknown(joined.labels, cast("Targets", joined.targets))
     origins = [read_provenance(path) for path in paths]
     digests = [origin["digest"] for origin in origins]
+    with FeatureStore.open(paths[0]) as store:
+        fold_names, times = store.folds, store.times
     training = Training(
         features=joined,
         targets=cast("Targets", joined.targets),
         digest=hashlib.sha256(" ".join(digests).encode()).hexdigest(),
         provenance=origins,
+        fold_names=fold_names,
+        times=times,
     )
     if near_copies == "off":
         return training
@@ -174,29 +214,6 @@ def _tell_unknown(labels: Sequence[str], targets: Targets) -> None:
         full = [label for label, share in zip(labels, rates(targets), strict=True) if share == 1]
         if full:
             log.warning("no negatives, predicted for every row: %s", name_classes(full))
-
-
-def shared_folds(workspace: Workspace, config: RunConfig, training: Training) -> IntArray:
-    """The folds of this table, number and seed: one file for all runs."""
-    table = hashlib.sha256()
-    for block in join_texts(training.features.ids, "\n"):
-        table.update(block)
-    table.update(np.ascontiguousarray(training.targets).tobytes())
-    groups = training.features.groups
-    if groups is not None:
-        table.update(np.ascontiguousarray(groups).tobytes())
-        log.info(
-            "%d rows share %d pictures: rows of one picture are kept in one fold",
-            len(groups),
-            len(np.unique(groups)),
-        )
-    name = f"{table.hexdigest()[:16]}-k{config.folds}-s{config.seed}.json"
-    path = workspace.folds / name
-    if path.exists():
-        return load_folds(path)
-    folds = make_folds(training.targets, n_folds=config.folds, seed=config.seed, groups=groups)
-    save_folds(path, folds)
-    return folds
 
 
 def warn_missing(missing: Mapping[str, int], n_rows: int) -> None:

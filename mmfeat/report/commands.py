@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable
+from dataclasses import fields
 
 from mmfeat.decide.decision import Decision
+from mmfeat.runs.config import ADDED
 from mmfeat.runs.run import Run
 
 STAYED = "thresholds stay at 0.5"  # the note of `tune` without a named method
@@ -29,6 +31,11 @@ def _fit_options(run: Run) -> Iterable[str]:
     if config.loss is not None:
         yield from ("--loss", config.loss)
     yield from ("--folds", str(config.folds), "--seed", str(config.seed))
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if field.name in ADDED and field.name != "max_memory" and value != field.default:
+            text = ",".join(value) if isinstance(value, tuple) else str(value)
+            yield from (f"--{field.name.replace('_', '-')}", text)
     for key, value in config.settings.items():
         yield from ("--set", f"{key}={value}")
     if run.name != config.name(str(run.provenance.get("digest"))):

@@ -38,6 +38,7 @@ class RunFacts:
 
     name: str
     config: RunConfig
+    judged_by: str
     metrics: dict[str, Any]
     thresholds: dict[str, Any] | None
     provenance: dict[str, Any]
@@ -62,6 +63,7 @@ class RunFacts:
         return cls(
             name=run.name,
             config=run.config,
+            judged_by=run.judged_by,
             metrics=metrics,
             thresholds=thresholds,
             provenance=run.provenance,

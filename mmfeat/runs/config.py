@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 
+# Settings that came later: a run that does not use them has the name that it had without them.
+ADDED = frozenset(
+    (
+        *("max_memory", "exclude_labels", "min_positives", "near_copies", "unknown", "fold_by"),
+        "validation",
+    )
+)
 FeatureSets = tuple[str, ...]  # that are joined; none: the unnamed one
 
 
@@ -26,13 +33,15 @@ class RunConfig:
     min_positives: int = 0  # of a label that is fitted
     near_copies: str = "on"  # whether they are kept in one fold
     unknown: str = "ignore"  # what is learned from unknown labels: nothing, or `negative`
+    fold_by: str = "auto"  # random, column or time; auto: as the stores have it
+    validation: str | None = None  # the split that judges; None: rows of `split` itself
 
     def name(self, digest: str) -> str:
         """The run's name unless the user gives one: what it is, and a hash of all of it."""
         document = asdict(self)
-        for name in ("max_memory", "exclude_labels", "min_positives", "near_copies", "unknown"):
-            if document[name] == getattr(RunConfig, name):
-                del document[name]  # runs from before there was such a setting keep their names
+        for added in fields(self):
+            if added.name in ADDED and document[added.name] == added.default:
+                del document[added.name]
         text = json.dumps([document, digest], sort_keys=True)
         parts = [self.head, self.fusion, self.loss, hashlib.sha256(text.encode()).hexdigest()[:8]]
         return "-".join(part for part in parts if part)

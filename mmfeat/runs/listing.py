@@ -84,6 +84,7 @@ def measure_run(run: Run, *, per_class: bool = True, zero_division: float = 0.0)
         "run": run.name,
         "decision": f"{decision.objective}, {decision.method}",
         "decisions": list(run.decisions.objectives),
+        "judged_by": run.judged_by,
         "metrics": metrics.summarise(
             scores.probabilities,
             predicted,

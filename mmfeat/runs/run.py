@@ -76,6 +76,26 @@ class Run:
         return document
 
     @property
+    def judged_by(self) -> str:
+        """How rows were held out, in words, e.g. ``5 random folds``."""
+        origin, n_folds = self.provenance, self.config.folds
+        words = {
+            "validation": f"the split {self.config.validation}",
+            "column": "the table's own folds",
+            "time": f"{n_folds} folds forward in time",
+        }.get(origin.get("folds", ""), f"{n_folds} random folds")
+        related = origin.get("related_rows")
+        return f"{words}; {related:,} related rows stay together" if related else words
+
+    @property
+    def validation(self) -> str | None:
+        """The split that judged, with what identifies its stores; None where rows were held out."""
+        stores = self.provenance.get("validation")
+        if not stores:
+            return None
+        return " ".join([str(self.config.validation), *(str(s.get("digest")) for s in stores)])
+
+    @property
     def table_format(self) -> TableFormat:
         """How the table was read that it was fitted on."""
         for store in self.provenance["stores"]:

@@ -15,6 +15,7 @@ from mmfeat.extract.importing import store_embeddings
 from mmfeat.fit.fusion import prompted_fusions
 from mmfeat.fit.fusion.fuse import fuse
 from mmfeat.fit.models.head_model import HeadModel
+from mmfeat.runs.folds import Folds
 from mmfeat.store import FeatureStore, read_features
 from mmfeat.store.inspect import inspect_store
 from mmfeat.store.prompts import Prompts
@@ -225,7 +226,7 @@ def test_rows_are_compared_with_prompts(fusion: str) -> None:
     model = zeroshot(fusion)
     folds = np.arange(90) % 3
     scores = np.empty((90, 3))
-    for _, rows, values in model.cross_validate(features, folds):
+    for _, rows, values in model.cross_validate(features, Folds(folds)):
         scores[rows] = values
     assert features.targets is not None
     assert ((scores > 0.5) == features.targets).mean() > 0.8
@@ -244,7 +245,7 @@ def test_rows_are_compared_with_prompts(fusion: str) -> None:
 def test_a_row_with_one_modality_is_compared_by_that_one() -> None:
     features = make_features()
     model = zeroshot("concat")
-    list(model.cross_validate(features, np.arange(90) % 3))
+    list(model.cross_validate(features, Folds(np.arange(90) % 3)))
     head = model.folds_[0]
     rows = np.eye(8, dtype=np.float32)[:1]
     whole = head.predict_proba(np.hstack([rows, rows]))
@@ -260,7 +261,7 @@ def test_fusions_without_sense_are_told(fusion: str) -> None:
 def test_missing_and_unequal_prompts_are_told() -> None:
     bare = make_features(prompts=False)
     with pytest.raises(FitError, match="--label-prompts"):
-        list(zeroshot("image").cross_validate(bare, np.arange(90) % 3))
+        list(zeroshot("image").cross_validate(bare, Folds(np.arange(90) % 3)))
     narrow = replace(bare, prompts=(np.eye(3, dtype=np.float32),))
     with pytest.raises(FitError, match="has 8 numbers, the prompts have 3"):
-        list(zeroshot("image").cross_validate(narrow, np.arange(90) % 3))
+        list(zeroshot("image").cross_validate(narrow, Folds(np.arange(90) % 3)))

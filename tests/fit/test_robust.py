@@ -23,6 +23,7 @@ from mmfeat.fit.models.stacked_model import StackedModel
 from mmfeat.fit.plan import plan_run
 from mmfeat.fit.run_fit import fit_run
 from mmfeat.fit.training_data import Training
+from mmfeat.runs.folds import Folds
 from mmfeat.types import Features
 from tests.support.stage_one.toy import features_of
 
@@ -135,7 +136,7 @@ def fitted(head: str, *, fusion: str = "late-mean") -> tuple[Model, Features]:
     training = make_training()
     kind = StackedModel if fusion.startswith("late") else HeadModel
     model: Model = kind.make(head=head, fusion=fusion, settings=QUICK.get(head, {}))
-    list(model.cross_validate(training.features, np.arange(N_ROWS) % 2))
+    list(model.cross_validate(training.features, Folds(np.arange(N_ROWS) % 2)))
     return model.fit(training.features), features_of(training)
 
 

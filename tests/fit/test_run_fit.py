@@ -21,6 +21,7 @@ from mmfeat.fit.plan import plan_run
 from mmfeat.fit.recipes import RECIPES
 from mmfeat.fit.run_fit import fit_run
 from mmfeat.fit.training_data import load_training
+from mmfeat.runs.folds import Folds
 from mmfeat.runs.listing import find_run
 from mmfeat.tables import read_table
 from tests.support.stage_one.toy import features_of
@@ -38,7 +39,7 @@ def test_out_of_fold_scores_come_from_models_that_never_saw_the_row(workspace: W
         inside, outside = np.flatnonzero(scores.folds != fold), np.flatnonzero(scores.folds == fold)
         model = HeadModel.make(head="knn", fusion="concat")
         again = features.take(inside)
-        list(model.cross_validate(again, np.arange(len(inside)) % 2))
+        list(model.cross_validate(again, Folds(np.arange(len(inside)) % 2)))
         expected = model.fit(again).predict_proba({(): features.take(outside)})
         np.testing.assert_allclose(scores.probabilities[outside], expected, atol=1e-6)
 

@@ -18,6 +18,7 @@ from mmfeat.fit.models.stacked_model import StackedModel
 from mmfeat.fit.plan import plan_run
 from mmfeat.fit.run_fit import fit_run
 from mmfeat.fit.training_data import load_training
+from mmfeat.runs.folds import Folds
 from mmfeat.store import StoredFeatures, read_features
 from mmfeat.types import Fused, Matrix
 from tests.support.streaming import LITTLE, N_ROWS, SETTINGS, WIDTH, Noted, load
@@ -81,7 +82,7 @@ def test_other_fusions_stream_as_well(many_rows: Workspace, fusion: str) -> None
         model = kind.make(head=head, fusion=fusion, settings=settings)
         training = load(many_rows, max_memory)
         scores = np.empty(training.targets.shape, np.float32)
-        for _, rows, part in model.cross_validate(training.features, np.arange(N_ROWS) % 3):
+        for _, rows, part in model.cross_validate(training.features, Folds(np.arange(N_ROWS) % 3)):
             scores[rows] = part
         model.fit(training.features)
         found.append(scores)

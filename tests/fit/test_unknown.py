@@ -13,13 +13,14 @@ from mmfeat.core.workspace import Workspace
 from mmfeat.errors import ConfigError
 from mmfeat.fit.fusion import FUSIONS
 from mmfeat.fit.heads import HEADS
+from mmfeat.fit.held_out import shared_folds
 from mmfeat.fit.models.weights import fit_weights
 from mmfeat.fit.plan import plan_run
 from mmfeat.fit.recipes import RECIPES
 from mmfeat.fit.run_fit import fit_run
-from mmfeat.fit.training_data import load_training, shared_folds
+from mmfeat.fit.training_data import load_training
 from mmfeat.runs.config import RunConfig
-from mmfeat.runs.folds import make_folds
+from mmfeat.runs.folds.stratify import make_folds
 from mmfeat.runs.run import Run
 from mmfeat.types import UNKNOWN, Features
 from tests.support.models import LATE, make_features, make_model, out_of_fold
@@ -149,7 +150,7 @@ def test_an_ensemble_of_runs_and_a_fit_within_memory(space: Workspace) -> None:
 
 def test_folds_balance_known_positives(space: Workspace) -> None:
     training = load_training(space, "train")
-    folds = shared_folds(space, plan(), training)
+    folds = shared_folds(space, plan(), training).held_out
     counts = np.array([(training.targets[folds == fold] == 1).sum(axis=0) for fold in range(3)])
     assert (np.ptp(counts, axis=0) <= 2).all()
     assert np.array_equal(

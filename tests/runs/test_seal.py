@@ -20,7 +20,8 @@ from mmfeat.fit.plan import plan_run
 from mmfeat.fit.run_fit import fit_run
 from mmfeat.fit.training_data import load_training
 from mmfeat.runs import seal
-from mmfeat.runs.folds import load_folds, make_folds, save_folds
+from mmfeat.runs.folds.file import load_folds, save_folds
+from mmfeat.runs.folds.stratify import make_folds
 from mmfeat.runs.listing import find_run, list_runs
 from mmfeat.runs.run import Run
 from mmfeat.types import Targets

@@ -11,7 +11,8 @@ from mmfeat.fit.fusion.fuse import fuse
 from mmfeat.fit.models.head_model import HeadModel
 from mmfeat.fit.models.model import Model
 from mmfeat.fit.models.stacked_model import StackedModel
-from mmfeat.runs.folds import make_folds
+from mmfeat.runs.folds import Folds
+from mmfeat.runs.folds.stratify import make_folds
 from mmfeat.types import Features
 
 N_ROWS, WIDTH, N_LABELS, N_FOLDS = 45, 6, 3, 3
@@ -67,7 +68,9 @@ def out_of_fold(model: Model, features: Features, checkpoints: Path | None = Non
     assert features.targets is not None
     folds = make_folds(features.targets, n_folds=N_FOLDS, seed=0)
     scores = np.full(features.targets.shape, np.nan, dtype=np.float32)
-    for fold, rows, probabilities in model.cross_validate(features, folds, checkpoints=checkpoints):
+    for fold, rows, probabilities in model.cross_validate(
+        features, Folds(folds), checkpoints=checkpoints
+    ):
         np.testing.assert_array_equal(rows, np.flatnonzero(folds == fold))
         assert np.isnan(scores[rows]).all()
         scores[rows] = probabilities

@@ -27,9 +27,10 @@ from mmfeat.fit.heads.options import Option, Rule, option, options_of
 from mmfeat.fit.heads.space import Space
 from mmfeat.fit.models.feature_model import not_cross_validated
 from mmfeat.fit.models.model import FILE, FindSource, Model, Reads, broken_model, load_model
-from mmfeat.fit.models.source import folds_of, labelled
+from mmfeat.fit.models.source import labelled
 from mmfeat.fit.models.weights import Weights, fit_weights, mix
 from mmfeat.runs.config import FeatureSets, RunConfig
+from mmfeat.runs.folds import Folds
 from mmfeat.runs.listing import find_run
 from mmfeat.runs.run import Run
 from mmfeat.types import FeatureRows, Features, FloatArray, IntArray, Targets
@@ -120,6 +121,8 @@ class Ensemble:
             exclude_labels=configs[0].exclude_labels,
             min_positives=configs[0].min_positives,
             near_copies=configs[0].near_copies,
+            fold_by=configs[0].fold_by,
+            validation=configs[0].validation,
         )
 
     @classmethod
@@ -160,7 +163,7 @@ class Ensemble:
     def cross_validate(
         self,
         features: FeatureRows,
-        folds: IntArray,
+        folds: Folds,
         *,
         checkpoints: Path | None = None,
         on_fit: Callable[[int, int], None] | None = None,
@@ -172,13 +175,13 @@ class Ensemble:
         """
         y = labelled(features)
         scores = np.stack([_scores(run, features, folds) for run in self.runs.values()])
-        parts = folds_of(folds)
+        parts = folds.for_stackers()
         for done, fold in enumerate(parts, start=1):
             weights = self._fit_weights(scores[:, fold.train], y[fold.train])
             if on_fit is not None:
                 on_fit(done, len(parts))
             yield fold.number, fold.judged, mix(scores[:, fold.judged], weights, self.average)
-        self.weights_ = self._fit_weights(scores, y)
+        self.weights_ = self._fit_weights(scores[:, folds.judged], y[folds.judged])
 
     def fit(self, features: FeatureRows) -> Self:
         """Keep the weights that `cross_validate` fitted on all rows."""
@@ -246,15 +249,17 @@ def _needed(workspace: Workspace | None) -> Workspace:
     return workspace
 
 
-def _scores(run: Run, features: FeatureRows, folds: IntArray) -> FloatArray:
-    """Out-of-fold probabilities of `run`; raise `RunError` unless they belong to `features`."""
-    scores = run.oof
+def _scores(run: Run, features: FeatureRows, folds: Folds) -> FloatArray:
+    """Out-of-fold probabilities (n, k) of `run`, 0 where a row is not judged.
+
+    Raises `RunError` unless they belong to `features`.
+    """
+    scores, judged, y = run.oof, folds.judged, labelled(features)
     shared = {
-        "ids": scores.ids == features.ids,
+        "ids": scores.ids == folds.ids_of_judged(features.ids),
         "labels": scores.labels == features.labels,
-        "targets": features.targets is not None
-        and np.array_equal(scores.targets, features.targets),
-        "folds": np.array_equal(scores.folds, folds),
+        "targets": np.array_equal(scores.targets, y[judged]),
+        "folds": np.array_equal(scores.folds, folds.of_judged),
     }
     for what, is_same in shared.items():
         if not is_same:
@@ -263,4 +268,6 @@ def _scores(run: Run, features: FeatureRows, folds: IntArray) -> FloatArray:
                 f"{run.name} has other {what} than the first",
                 "fit it with the same --split, --folds and --seed",
             )
-    return scores.probabilities
+    spread = np.zeros(y.shape, np.float32)
+    spread[judged] = scores.probabilities
+    return spread

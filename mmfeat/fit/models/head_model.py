@@ -13,8 +13,9 @@ import numpy as np
 from mmfeat.fit.heads.base import Head, History
 from mmfeat.fit.models.checkpoint import fold_checkpoints
 from mmfeat.fit.models.feature_model import FeatureModel, not_cross_validated
-from mmfeat.fit.models.source import Source, folds_of, labelled, twins_across
+from mmfeat.fit.models.source import Source, labelled, twins_across
 from mmfeat.runs.config import FeatureSets
+from mmfeat.runs.folds import Folds
 from mmfeat.types import FeatureRows, Features, FloatArray, IntArray
 
 log = logging.getLogger(__name__)
@@ -51,13 +52,13 @@ class HeadModel(FeatureModel):
     def cross_validate(
         self,
         features: FeatureRows,
-        folds: IntArray,
+        folds: Folds,
         *,
         checkpoints: Path | None = None,
         on_fit: Callable[[int, int], None] | None = None,
     ) -> Iterator[tuple[int, IntArray, FloatArray]]:
         """Yield (fold, rows, probabilities) for every fold; see `Model.cross_validate`."""
-        y, parts = labelled(features), folds_of(folds)
+        y, parts = labelled(features), folds.for_heads()
         if warning := twins_across(features, folds):
             log.warning(warning)
         fused = self.source.fused(features)
@@ -68,6 +69,7 @@ class HeadModel(FeatureModel):
             fused=fused,
             y=y,
             splits=[fold.train for fold in parts],
+            together=folds.kind == "crossed",
         )
         for done, (fold, fitted) in enumerate(zip(parts, fits, strict=True), start=1):
             if on_fit is not None:

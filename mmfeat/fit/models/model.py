@@ -21,6 +21,7 @@ from mmfeat.fit.heads import HEADS
 from mmfeat.fit.heads.base import Head, History
 from mmfeat.fit.heads.space import Space
 from mmfeat.runs.config import FeatureSets, RunConfig
+from mmfeat.runs.folds import Folds
 from mmfeat.runs.run import Run
 from mmfeat.types import FeatureRows, Features, FloatArray, IntArray
 
@@ -137,15 +138,16 @@ class Model(Protocol):
     def cross_validate(
         self,
         features: FeatureRows,
-        folds: IntArray,
+        folds: Folds,
         *,
         checkpoints: Path | None = None,
         on_fit: Callable[[int, int], None] | None = None,
     ) -> Iterator[tuple[int, IntArray, FloatArray]]:
         """Yield (fold, rows, probabilities) for every fold, by a model that never saw its rows.
 
-        `folds` is (n,) in [0, K). With `checkpoints`, each fold's heads are saved in that folder
-        and loaded from there when the same call is made again, which resumes the fit.
+        Rows that are never held out are only learned from. With `checkpoints`, each fold's heads
+        are saved in that folder and loaded from there when the same call is made again, which
+        resumes the fit.
         ``on_fit(done, total)`` is called after each fitted head.
         Raises `FitError` where the features have no labels or do not fit the model.
         """

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from mmfeat.errors import ConfigError, FitError
 from mmfeat.fit.fusion import get_fusion, prompted_fusions
 from mmfeat.fit.fusion.fuse import fuse, fuse_stream
 from mmfeat.fit.heads.base import Head
-from mmfeat.runs.folds import count_leaks
+from mmfeat.runs.folds import Folds
+from mmfeat.runs.folds.twins import count_leaks
 from mmfeat.store import StoredFeatures
-from mmfeat.types import FeatureRows, Features, FloatArray, Fused, IntArray, Matrix, Targets
+from mmfeat.types import FeatureRows, Features, FloatArray, Fused, Matrix, Targets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,23 +48,6 @@ class Source:
         return [head.predict_proba(values) for head in heads]
 
 
-@dataclass(frozen=True)
-class Fold:
-    """One fold: its number, the rows its model learns from, and the rows that judge it."""
-
-    number: int
-    train: IntArray
-    judged: IntArray
-
-
-def folds_of(folds: IntArray) -> list[Fold]:
-    """The folds of `folds`, (n,), in order."""
-    return [
-        Fold(int(fold), np.flatnonzero(folds != fold), np.flatnonzero(folds == fold))
-        for fold in np.unique(folds)
-    ]
-
-
 def labelled(features: FeatureRows) -> Targets:
     """The targets; raise `FitError` where there are none."""
     if features.targets is None:
@@ -73,9 +55,9 @@ def labelled(features: FeatureRows) -> Targets:
     return features.targets
 
 
-def twins_across(features: FeatureRows, folds: IntArray) -> str | None:
+def twins_across(features: FeatureRows, folds: Folds) -> str | None:
     """A warning about rows whose embeddings stand in another fold as well; None without any."""
-    leaks = count_leaks(features, folds)
+    leaks = count_leaks(features, folds.held_out)
     return f"{leaks} rows have a twin with equal embeddings in another fold" if leaks else None
 
 

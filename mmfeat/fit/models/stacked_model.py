@@ -22,9 +22,10 @@ from mmfeat.fit.models.feature_model import FeatureModel, not_cross_validated
 from mmfeat.fit.models.fitted_model import FittedModel
 from mmfeat.fit.models.model import FindSource, ReusedSource
 from mmfeat.fit.models.settings import ModelSettings
-from mmfeat.fit.models.source import Fold, folds_of, labelled, twins_across
+from mmfeat.fit.models.source import labelled, twins_across
 from mmfeat.fit.models.stacking import Stacker, fill_missing_modality
 from mmfeat.runs.config import FeatureSets
+from mmfeat.runs.folds import Folds
 from mmfeat.types import FeatureRows, Features, FloatArray, IntArray
 
 log = logging.getLogger(__name__)
@@ -44,9 +45,9 @@ class StackedModel(FeatureModel):
         Sources that finished runs have fitted on the same rows and folds.
     fitted
         The final models, whose mean is predicted: one, or those of the folds.
-    folds_, scores_
-        After `cross_validate`: the model of each fold, and the out-of-fold scores (n, k) of each
-        source.
+    folds_, scores_, scored_
+        After `cross_validate`: the model of each fold, the out-of-fold scores (n, k) of each
+        source, and the rows (m,) that have them.
     """
 
     kind: ClassVar[str] = "stacked"
@@ -57,6 +58,7 @@ class StackedModel(FeatureModel):
     fitted: list[FittedModel] = field(default_factory=list)
     folds_: list[FittedModel] = field(default_factory=list)
     scores_: dict[str, FloatArray] = field(default_factory=dict)
+    scored_: IntArray = field(default_factory=lambda: np.empty(0, np.int64))
 
     @classmethod
     def extra_parts(cls) -> set[str]:
@@ -110,13 +112,13 @@ class StackedModel(FeatureModel):
     def cross_validate(
         self,
         features: FeatureRows,
-        folds: IntArray,
+        folds: Folds,
         *,
         checkpoints: Path | None = None,
         on_fit: Callable[[int, int], None] | None = None,
     ) -> Iterator[tuple[int, IntArray, FloatArray]]:
         """Yield (fold, rows, probabilities) for every fold; see `Model.cross_validate`."""
-        y, parts = labelled(features), folds_of(folds)
+        y, parts = labelled(features), folds.for_heads()
         if warning := twins_across(features, folds):
             log.warning(warning)
         if self.in_sample:
@@ -129,16 +131,20 @@ class StackedModel(FeatureModel):
                 self.scores_[name] = self.reused[name].scores
                 continue
             fitted = self._fit_source(
-                name, features, parts, inside, checkpoints, first=number * len(parts), on_fit=on_fit
+                name, features, folds, inside, checkpoints, first=number * len(parts), on_fit=on_fit
             )
             for fold_heads, head in zip(heads, fitted, strict=True):
                 fold_heads[name] = head
         self.scores_ = fill_missing_modality(self.scores_, features)
-        for fold, fold_heads, scores in zip(parts, heads, inside, strict=True):
-            learned = {name: values[fold.train] for name, values in self.scores_.items()}
+        self.scored_ = np.flatnonzero(folds.judged)
+        for at, fold in enumerate(folds.for_stackers()):
+            own = min(at, len(parts) - 1)  # one head may judge all folds
+            fold_heads, train = heads[own], fold.train
+            learned = {name: values[train] for name, values in self.scores_.items()}
             if self.in_sample:
-                learned = fill_missing_modality(scores, features, fold.train)
-            stacker = self.stacker.copy().fit(learned, y[fold.train])
+                train = parts[own].train
+                learned = fill_missing_modality(inside[own], features, train)
+            stacker = self.stacker.copy().fit(learned, y[train])
             self.folds_.append(FittedModel(fold_heads, stacker))
             judged = {name: values[fold.judged] for name, values in self.scores_.items()}
             yield fold.number, fold.judged, stacker.predict(judged)
@@ -147,7 +153,7 @@ class StackedModel(FeatureModel):
         self,
         name: str,
         features: FeatureRows,
-        parts: list[Fold],
+        folds: Folds,
         inside: list[dict[str, FloatArray]],
         checkpoints: Path | None,
         *,
@@ -155,15 +161,16 @@ class StackedModel(FeatureModel):
         on_fit: Callable[[int, int], None] | None,
     ) -> list[Head]:
         """Fit the head of a source on every fold; fill `scores_`, and `inside` if in sample."""
-        source, y = self.sources[name], labelled(features)
+        source, y, parts = self.sources[name], labelled(features), folds.for_heads()
         fused = source.fused(features)
-        scores = np.empty(y.shape, dtype=np.float32)
+        scores = np.zeros(y.shape, dtype=np.float32)
         fits = fold_checkpoints(
             source.head,
             checkpoints and checkpoints / name,
             fused=fused,
             y=y,
             splits=[fold.train for fold in parts],
+            together=folds.kind == "crossed",
         )
         heads = []
         for number, (fold, head) in enumerate(zip(parts, fits, strict=True)):
@@ -194,8 +201,12 @@ class StackedModel(FeatureModel):
             heads[name] = source.refit(fused, y, [fold.heads[name] for fold in self.folds_])
             if self.in_sample:
                 inside[name] = heads[name].predict_rows(fused.values, np.arange(len(y)))
-        learned = fill_missing_modality(inside, features) if self.in_sample else self.scores_
-        stacker = self.stacker.for_refit([fold.stacker for fold in self.folds_]).fit(learned, y)
+        learned = {name: scores[self.scored_] for name, scores in self.scores_.items()}
+        if self.in_sample:
+            learned = fill_missing_modality(inside, features)
+        truth = y if self.in_sample else y[self.scored_]
+        stacker = self.stacker.for_refit([fold.stacker for fold in self.folds_])
+        stacker = stacker.fit(learned, truth)
         self.fitted = [FittedModel(heads, stacker)]
         return self
 

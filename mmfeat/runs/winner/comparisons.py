@@ -30,6 +30,8 @@ class Question:
     digest: str  # of the stores
     folds: int
     objective: str
+    fold_by: str = "auto"
+    validation: str | None = None  # the split that judges, and the digest of its stores
 
     @classmethod
     def of(cls, run: Run, objective: str) -> Self:
@@ -41,12 +43,18 @@ class Question:
             digest=_joined(str(store.get("digest")) for store in run.provenance["stores"]),
             folds=config.folds,
             objective=objective,
+            fold_by=config.fold_by,
+            validation=run.validation,
         )
 
     @property
     def name(self) -> str:
         """What its file is called."""
-        text = json.dumps(asdict(self), sort_keys=True)
+        document = asdict(self)
+        for added in ("fold_by", "validation"):  # files from before there was such a thing stay
+            if document[added] == getattr(Question, added):
+                del document[added]
+        text = json.dumps(document, sort_keys=True)
         parts = [self.split, *self.features, self.objective]
         return "-".join([*parts, hashlib.sha256(text.encode()).hexdigest()[:8]])
 

@@ -9,7 +9,8 @@ import pytest
 
 from mmfeat.core.plugins import resolve
 from mmfeat.fit.heads import HEADS
-from mmfeat.runs.folds import make_folds
+from mmfeat.runs.folds import Folds
+from mmfeat.runs.folds.stratify import make_folds
 from tests.support.models import (
     N_FOLDS,
     make_features,
@@ -30,7 +31,7 @@ def test_an_interrupted_fit_goes_on_to_the_same_numbers(
     folds = make_folds(features.targets, n_folds=N_FOLDS, seed=0)
     whole = make_model(head, fusion)
     expected = out_of_fold(whole, features)
-    cut = make_model(head, fusion).cross_validate(features, folds, checkpoints=tmp_path)
+    cut = make_model(head, fusion).cross_validate(features, Folds(folds), checkpoints=tmp_path)
     for _ in range(n_kept):
         next(cut)
     cut.close()  # type: ignore[attr-defined]

@@ -22,6 +22,7 @@ from mmfeat.fit.plan import plan_run
 from mmfeat.fit.run_fit import fit_run
 from mmfeat.fit.training_data import load_training
 from mmfeat.predict.scores import predict_scores, read_statuses
+from mmfeat.runs.folds import Folds
 from mmfeat.runs.listing import find_run
 from mmfeat.runs.run import Run
 from mmfeat.runs.scores import write_scores
@@ -120,7 +121,7 @@ def test_the_weights_of_a_fold_do_not_see_its_labels(
                 run.finish()
         ensemble = Ensemble.find(workspace, {"runs": "a,b,c"})
         features = replace(training.features, targets=targets)
-        folds = ensemble.cross_validate(features, scores.folds)
+        folds = ensemble.cross_validate(features, Folds(scores.folds))
         answers.append({fold: values for fold, _, values in folds})
     np.testing.assert_array_equal(answers[0][1], answers[1][1])
     assert (answers[0][0] != answers[1][0]).any()

@@ -16,6 +16,7 @@ from mmfeat.fit.fusion import FUSIONS, prompted_fusions, sources_of
 from mmfeat.fit.heads import HEADS
 from mmfeat.fit.losses import LOSSES
 from mmfeat.fit.models.model import read_model
+from mmfeat.runs.folds import Folds
 from tests.support.models import (
     LATE,
     N_FOLDS,
@@ -93,12 +94,12 @@ def test_a_fold_is_scored_without_its_labels(head: str, fusion: str) -> None:
         again = replace(features, targets=targets)
         if fusion == "concat":
             single = make_single(head, fusion, **settings)
-            list(single.cross_validate(again, folds))
+            list(single.cross_validate(again, Folds(folds)))
             rows = np.flatnonzero(folds == 1)
             answers.append({"concat": single.folds_[1].predict_proba(fuse_rows(again, rows))})
         else:
             stacked = make_stacked(head, fusion, **settings)
-            list(stacked.cross_validate(again, folds))
+            list(stacked.cross_validate(again, Folds(folds)))
             answers.append(dict(stacked.scores_))
     for source, scores in answers[0].items():
         mask = slice(None) if fusion == "concat" else folds == 1
@@ -150,7 +151,7 @@ def test_features_without_labels_are_told() -> None:
     features = make_features()
     bare = replace(features, targets=None)
     with pytest.raises(FitError, match="labels"):
-        next(make_model("knn", "image").cross_validate(bare, np.arange(N_ROWS) % 2))
+        next(make_model("knn", "image").cross_validate(bare, Folds(np.arange(N_ROWS) % 2)))
     with pytest.raises(FitError, match="cross-validation"):
         make_model("knn", "image").fit(features)
 

@@ -17,7 +17,9 @@ from mmfeat.extract.importing import store_embeddings
 from mmfeat.fit.plan import plan_run
 from mmfeat.fit.run_fit import fit_run
 from mmfeat.fit.training_data import load_training
-from mmfeat.runs.folds import count_leaks, load_folds, make_folds, save_folds
+from mmfeat.runs.folds.file import load_folds, save_folds
+from mmfeat.runs.folds.stratify import make_folds
+from mmfeat.runs.folds.twins import count_leaks
 from mmfeat.tables import read_table
 from mmfeat.types import Features
 
@@ -147,7 +149,10 @@ def test_rows_of_one_picture_are_fitted_in_one_fold(
     store_embeddings(table, arrays, out=workspace.store("five"), encoder_name="x")
     config = plan_run(FitSettings(split="five", head="knn", fusion="text", folds=3))
     run = fit_run(workspace, config, load_training(workspace, "five"))
-    assert "60 rows share 12 pictures: rows of one picture are kept in one fold" in caplog.messages
+    assert (
+        "60 of 60 rows are related: the rows of each of 12 groups are kept in one fold"
+        in caplog.messages
+    )
     assert run.oof.groups is not None
     for picture in range(12):
         assert len(set(run.oof.folds[5 * picture : 5 * picture + 5])) == 1

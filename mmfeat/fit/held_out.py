@@ -1,0 +1,118 @@
+"""How rows are held out: by another split, the table's folds, forward in time, or at random."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+
+import numpy as np
+
+from mmfeat.core.workspace import Workspace
+from mmfeat.errors import FitError
+from mmfeat.fit.training_data import Training
+from mmfeat.runs.config import RunConfig
+from mmfeat.runs.folds import Folds
+from mmfeat.runs.folds.file import load_folds, save_folds
+from mmfeat.runs.folds.stratify import make_folds
+from mmfeat.runs.folds.ways import folds_in_time, folds_of_names, folds_of_validation
+from mmfeat.texts import join_texts
+from mmfeat.types import IntArray
+
+N_TOLD = 3  # labels in a message
+
+log = logging.getLogger(__name__)
+
+
+def way_of_folds(config: RunConfig, training: Training) -> str:
+    """How rows are held out: ``validation``, ``column``, ``time`` or ``random``.
+
+    Raises `FitError` where the table does not have what was asked for.
+    """
+    if training.judging is not None:
+        return "validation"
+    has = {"column": training.fold_names is not None, "time": training.times is not None}
+    asked = config.fold_by
+    if asked == "auto":
+        return next((way for way, is_there in has.items() if is_there), "random")
+    if not has.get(asked, True):
+        option = {"column": "--fold-col", "time": "--time-col"}[asked]
+        raise FitError(
+            f"--fold-by {asked} needs a column of the table",
+            f"{config.split} was made without {option}",
+            f"make it again with `mmfeat extract` or `mmfeat import` and {option}",
+        )
+    return asked
+
+
+def shared_folds(workspace: Workspace, config: RunConfig, training: Training) -> Folds:
+    """The folds of this table, number and seed; those made at random are a file of all runs."""
+    way, groups = way_of_folds(config, training), training.features.groups
+    if way == "column":
+        assert training.fold_names is not None
+        folds = folds_of_names(training.fold_names)
+        if groups is not None and (n_cut := _n_cut(groups, folds.held_out)):
+            log.warning("%d groups of related rows lie in several of the table's folds", n_cut)
+        return folds
+    if way == "time":
+        assert training.times is not None
+        return folds_in_time(training.times, n_folds=config.folds, groups=groups)
+    if way == "validation":
+        assert training.judging is not None
+        return folds_of_validation(
+            training.targets,
+            training.judging,
+            n_folds=config.folds,
+            seed=config.seed,
+            groups=groups,
+        )
+    return Folds(_random_folds(workspace, config, training))
+
+
+def _random_folds(workspace: Workspace, config: RunConfig, training: Training) -> IntArray:
+    table = hashlib.sha256()
+    for block in join_texts(training.features.ids, "\n"):
+        table.update(block)
+    table.update(np.ascontiguousarray(training.targets).tobytes())
+    groups = training.features.groups
+    if groups is not None:
+        table.update(np.ascontiguousarray(groups).tobytes())
+        _tell_groups(groups, training, config.folds)
+    name = f"{table.hexdigest()[:16]}-k{config.folds}-s{config.seed}.json"
+    path = workspace.folds / name
+    if path.exists():
+        return load_folds(path)
+    folds = make_folds(training.targets, n_folds=config.folds, seed=config.seed, groups=groups)
+    save_folds(path, folds)
+    return folds
+
+
+def _n_cut(groups: IntArray, folds: IntArray) -> int:
+    """The number of groups whose rows are in several folds; both (n,)."""
+    pairs = np.unique(np.stack([groups, folds], axis=1), axis=0)
+    return int((np.unique(pairs[:, 0], return_counts=True)[1] > 1).sum())
+
+
+def _tell_groups(groups: IntArray, training: Training, n_folds: int) -> None:
+    """Say how many rows are related, and which classes live in fewer groups than folds."""
+    _, member, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    log.info(
+        "%d of %d rows are related: the rows of each of %d groups are kept in one fold",
+        sizes[sizes > 1].sum(),
+        len(groups),
+        (sizes > 1).sum(),
+    )
+    n_groups = {
+        label: len(np.unique(member[positives == 1]))
+        for label, positives in zip(training.features.labels, training.targets.T, strict=True)
+    }
+    few = sorted((n, label) for label, n in n_groups.items() if 0 < n < n_folds)
+    if few:
+        told = ", ".join(f"{label} ({n})" for n, label in few[:N_TOLD])
+        more = f" and {len(few) - N_TOLD} more" if len(few) > N_TOLD else ""
+        log.warning(
+            "%d labels live in fewer groups than the %d folds, so some folds lack them: %s%s",
+            len(few),
+            n_folds,
+            told,
+            more,
+        )

@@ -1,0 +1,136 @@
+"""No head learns from the rows that judge it, however they are held out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import mmfeat
+from mmfeat.core.workspace import Workspace
+from mmfeat.errors import FitError
+from mmfeat.runs.run import Run
+from mmfeat.types import FloatArray
+
+N_ROWS, CHANGED = 60, 30  # the labels of the last rows change
+
+
+def make_split(
+    root: Path, split: str = "train", *, seed: int = 0, changed: int = N_ROWS, **columns: Any
+) -> None:
+    """A table whose labels follow from its embeddings, but for those of rows from `changed`."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(N_ROWS, 6)).astype(np.float32)
+    y = x[:, :2] + 0.3 * rng.normal(size=(N_ROWS, 2)) > 0
+    y[changed:] = ~y[changed:]
+    np.save(root / "x.npy", x)
+    lines = ["ImageID,a,b,fold,day,kin"]
+    for row, (a, b) in enumerate(y.astype(int).tolist()):
+        lines.append(f"{split}{row},{a},{b},f{row % 3},2024-01-{1 + row // 4:02},k{row // 2}")
+    (root / f"{split}.csv").write_text("\n".join(lines) + "\n")
+    mmfeat.import_embeddings(
+        root / f"{split}.csv",
+        image=root / "x.npy",
+        text=root / "x.npy",
+        workspace=root,
+        label_cols=["a", "b"],
+        **columns,
+    )
+
+
+def fit(root: Path, **options: Any) -> Run:
+    return mmfeat.fit(workspace=root, **{"fusion": "image", "folds": 3, **options})
+
+
+def predicted(root: Path, run: Run) -> FloatArray:
+    return mmfeat.predict(run, split="val", workspace=root).predictions.probabilities
+
+
+def test_the_table_names_the_folds(tmp_path: Path) -> None:
+    make_split(tmp_path, fold_col="fold")
+    run = fit(tmp_path, head="logreg")
+    assert run.oof.folds.tolist() == [row % 3 for row in range(N_ROWS)]
+    assert run.judged_by == "the table's own folds"
+    assert fit(tmp_path, head="logreg", fold_by="random").judged_by == "3 random folds"
+
+
+@pytest.mark.parametrize("head", ["logreg", "mlp", "knn", "lightgbm"])
+def test_in_time_no_score_depends_on_later_labels(tmp_path: Path, head: str) -> None:
+    scores = {}
+    for changed in (N_ROWS, CHANGED):
+        root = tmp_path / str(changed)
+        root.mkdir()
+        make_split(root, time_col="day", changed=changed)
+        run = fit(root, head=head)
+        assert run.judged_by == "3 folds forward in time"
+        scores[changed] = dict(zip(run.oof.ids, run.oof.probabilities, strict=True))
+    before, after = scores.values()
+    assert len(before) == 48  # the first block is only learned from
+    for name in before:
+        if int(name.removeprefix("train")) < CHANGED:
+            np.testing.assert_array_equal(before[name], after[name])
+    assert any((before[name] != after[name]).any() for name in before)
+
+
+def test_another_split_judges_and_is_not_learned_from(tmp_path: Path) -> None:
+    scores = {}
+    for changed in (N_ROWS, 0):
+        root = tmp_path / str(changed)
+        root.mkdir()
+        make_split(root)
+        make_split(root, "val", seed=1, changed=changed)
+        run = fit(root, head="logreg", validation="val")
+        assert run.oof.ids == tuple(f"val{row}" for row in range(N_ROWS))
+        assert run.judged_by == "the split val"
+        scores[changed] = run.oof.probabilities
+        answer = predicted(root, run)  # by the head that was judged
+        np.testing.assert_allclose(answer, scores[changed], atol=1e-6)
+    first, second = scores.values()
+    np.testing.assert_array_equal(first, second)
+
+
+def test_a_refit_on_the_split_that_judges_is_made_where_it_is_asked_for(tmp_path: Path) -> None:
+    make_split(tmp_path)
+    make_split(tmp_path, "val", seed=1)
+    kept = fit(tmp_path, head="knn", validation="val")
+    refitted = fit(tmp_path, head="knn", validation="val", settings={"final": "refit"})
+    assert not np.array_equal(predicted(tmp_path, kept), predicted(tmp_path, refitted))
+
+
+@pytest.mark.parametrize("way", [{"time_col": "day"}, {"fold_col": "fold"}, {}])
+def test_late_fusions_ensembles_and_decisions_work_with_each(
+    tmp_path: Path, way: dict[str, Any]
+) -> None:
+    make_split(tmp_path, **way)
+    make_split(tmp_path, "val", seed=1)
+    options = {} if way else {"validation": "val"}
+    runs = [
+        fit(tmp_path, head="logreg", **options),
+        fit(tmp_path, head="knn", **options),
+        fit(tmp_path, head="knn", fusion="late-stack", **options),
+    ]
+    names = ",".join(run.name for run in runs[:2])
+    ensemble = fit(tmp_path, head="ensemble", settings={"runs": names}, **options)
+    for run in (runs[2], ensemble):
+        assert run.oof.ids == runs[0].oof.ids
+        decision = mmfeat.tune(run, workspace=tmp_path)
+        worth = decision.oof["nested"]["macro_f1"]
+        assert worth is not None and worth > 0.5
+
+
+def test_groups_stay_together(tmp_path: Path) -> None:
+    make_split(tmp_path, group_cols=["kin"])
+    oof = fit(tmp_path, head="knn").oof
+    assert (oof.folds[::2] == oof.folds[1::2]).all()
+    assert oof.groups is not None and len(set(oof.groups.tolist())) == N_ROWS // 2
+
+
+def test_what_the_table_does_not_have_is_refused(tmp_path: Path) -> None:
+    make_split(tmp_path)
+    with pytest.raises(FitError, match="made without --time-col"):
+        fit(tmp_path, head="knn", fold_by="time")
+    with pytest.raises(FitError, match="takes another split"):
+        fit(tmp_path, head="knn", validation="train")
+    assert not list(Workspace(tmp_path).runs.glob("*/config.json"))
