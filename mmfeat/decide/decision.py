@@ -21,7 +21,7 @@ from mmfeat.decide.expected_f1 import DECODES, decode_expected_f1, fill_empty
 from mmfeat.errors import RunError
 from mmfeat.types import FloatArray, Targets
 
-SLICE_ROWS = 2**14  # rows per thread at a time, which bounds the memory
+SLICE_CELLS = 2**20  # per thread at a time, which bounds the memory
 
 HALVES = "none"  # the objective of 0.5 for every label
 
@@ -81,7 +81,7 @@ class Decision:
         *,
         empty: str = "blank",
         decode: str | None = None,
-        slice_rows: int = SLICE_ROWS,
+        slice_cells: int = SLICE_CELLS,
     ) -> Targets:
         """Turn probabilities of shape (n, k) into label sets of shape (n, k), 0 or 1.
 
@@ -105,6 +105,7 @@ class Decision:
         how = self.decode if decode is None else decode
         check_choice("--decode", how, DECODES)
         predicted = np.empty(probabilities.shape, dtype=np.uint8)
+        slice_rows = max(1, slice_cells // max(1, len(self.labels)))
 
         def decide_part(start: int) -> None:
             part = probabilities[start : start + slice_rows]

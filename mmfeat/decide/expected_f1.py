@@ -32,6 +32,7 @@ EMPTIES: tuple[str, ...] = get_args(Empty)
 
 DECODED_ROWS = 2**10  # rows at a time: their values at all nodes stay in the cache
 EXACT = 1e-14  # greatest error of an expected F1
+FAINT, TERMS = 2.0**-7, 8  # of a series for faint labels: the first term left out is FAINT⁹ / 9
 TIE = 1e-12  # sets whose values differ by less count as equal
 
 
@@ -85,8 +86,10 @@ def _best_sizes(p: Float64Array, most: int) -> IntArray:
     t = places[:, None]
     # of shape (nodes, rows)
     product = np.ones((len(t), p.shape[1]))
-    for label in p:
+    n_clear = int(np.count_nonzero(p.max(axis=1) > FAINT))
+    for label in p[:n_clear]:
         product *= 1 - (1 - t) * label
+    product *= np.exp(_log_product(1 - t, p[n_clear:]))
     product *= 2 * weights[:, None]
     ratios = np.zeros_like(product)
     expected = np.zeros((most + 1, p.shape[1]))
@@ -96,6 +99,18 @@ def _best_sizes(p: Float64Array, most: int) -> IntArray:
         expected[size] = np.einsum("ij,ij->j", product, ratios)
     best: IntArray = np.argmax(expected >= expected.max(axis=0) - TIE, axis=0)
     return best
+
+
+def _log_product(t: Float64Array, p: Float64Array) -> Float64Array:
+    """The logarithm of Π (1 − t·pj) for t of shape (nodes, 1) and p, (m, rows), up to `FAINT`.
+
+    By the series −Σ (t·pj)^i / i, which needs only the sums of the powers of pj.
+    """
+    powers, total = np.ones_like(p), np.zeros((len(t), p.shape[1]))
+    for i in range(1, TERMS + 1):
+        powers *= p
+        total -= t**i * powers.sum(axis=0) / i
+    return total
 
 
 def _nodes(n_labels: int, most: int, labels_per_row: float) -> tuple[Float64Array, Float64Array]:

@@ -11,6 +11,7 @@ from mmfeat.decide.per_class import can_spread
 from mmfeat.decide.thresholds import SAMPLED, TuningData
 from mmfeat.decide.thresholds.evaluate import unmet
 from mmfeat.decide.thresholds.samples import rows_used
+from mmfeat.decide.thresholds.separable import FEWER_RESAMPLES, N_RESAMPLES
 from mmfeat.metrics import n_empty_rows, name_classes
 from mmfeat.metrics.known import note_unknown
 from mmfeat.metrics.sets import labels_per_row
@@ -45,8 +46,8 @@ def remarks(decision: Decision, data: TuningData, tuned: Targets) -> list[str]:
     if decision.method in SAMPLED and rows_used(data) < n_rows:
         notes += [
             f"thresholds are chosen on {rows_used(data):,} of {n_rows:,} rows drawn at random:"
-            " samples-f1 couples the labels of a row, and more than"
-            f" {data.limits.sampled_cells:,} scores take minutes"
+            " samples-f1 couples the labels of a row, so that at most"
+            f" {data.limits.sampled_cells:,} scores are used"
         ]
     if not can_spread(data, decision.objective):
         notes += [
@@ -54,14 +55,12 @@ def remarks(decision: Decision, data: TuningData, tuned: Targets) -> list[str]:
             f" ({n_rows:,} rows of {data.n_labels:,} classes) only macro-f1 and f-beta have one"
         ]
     if data.has_many_classes:
-        notes += [
-            f"with {data.n_labels:,} classes, "
-            + (
-                "calibration tries Platt's map alone, on binned scores"
-                if decision.reliability
-                else "only samples-f1 calibrates the probabilities"
-            )
-        ]
+        simpler = "only samples-f1 calibrates the probabilities"
+        if decision.reliability:
+            simpler = "calibration tries Platt's map alone, on binned scores"
+        if decision.method == "bootstrap":
+            simpler += f", and {FEWER_RESAMPLES} resamples instead of {N_RESAMPLES} choose a cut"
+        notes += [f"with {data.n_labels:,} classes, {simpler}"]
     if empty := n_empty_rows(data.targets):
         notes += [
             f"{empty:,} of {n_rows:,} rows have no labels: in samples-f1 each counts as 0, even if"

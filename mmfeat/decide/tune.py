@@ -76,7 +76,11 @@ def tune(
     calibration = None
     if is_decoding or not data.has_many_classes:
         calibration = fit_calibration(
-            data.probabilities, targets, folds, nested=is_decoding, coarse=data.has_many_classes
+            data.by_class[0].T,
+            data.by_class[1].T,
+            folds,
+            nested=is_decoding,
+            coarse=data.has_many_classes,
         )
     decision = Decision(
         labels=scores.labels,

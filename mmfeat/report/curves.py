@@ -25,6 +25,7 @@ Losses = dict[str, list[dict[str, Float64Array]]]
 
 N_POINTS = 61
 N_BINS = 15  # of reliability, as in the calibration error
+BINNED_ROWS = 2**10  # at a time
 BAND = (0.05, 0.95)  # of the best cut over resamples of the rows, as `spread` in thresholds.json
 MAX_CLASSES = 100  # that the page shows one by one; thousands would take minutes
 GRID: Float64Array = np.linspace(0.0, 1.0, N_POINTS)
@@ -185,12 +186,14 @@ def _at(cuts: Cuts, thresholds: Float64Array) -> NDArray[np.int64]:
 
 
 def _bins(probabilities: RealArray, targets: Targets) -> Float64Array:
-    p, truth = of_known(probabilities.astype(np.float64).ravel(), targets.ravel())
-    bins = np.minimum((p * N_BINS).astype(np.int64), N_BINS - 1)
-    counts = np.bincount(bins, minlength=N_BINS)
-    filled = counts > 0
-    sums = [np.bincount(bins, weights=w, minlength=N_BINS) for w in (p, truth)]
-    return np.column_stack([*(total[filled] / counts[filled] for total in sums), counts[filled]])
+    totals = np.zeros((3, N_BINS))
+    for start in range(0, len(targets), BINNED_ROWS):
+        rows = slice(start, start + BINNED_ROWS)
+        p, truth = of_known(probabilities[rows].ravel().astype(np.float64), targets[rows].ravel())
+        bins = np.minimum((p * N_BINS).astype(np.int64), N_BINS - 1)
+        totals += [np.bincount(bins, weights=w, minlength=N_BINS) for w in (p, truth, None)]
+    filled = totals[:, totals[2] > 0]
+    return np.vstack([filled[:2] / filled[2], filled[2]]).T
 
 
 def _together(sets: Targets) -> Float64Array:

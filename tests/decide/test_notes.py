@@ -68,6 +68,12 @@ def test_long_lists_of_classes_are_cut() -> None:
 
 def test_many_classes_leave_out_what_takes_long_and_say_so() -> None:
     scores, limits = rare_scores(signal=3.0), Limits(many_cells=100, many_classes=10)
+    for method in ("exact", "micromacro"):
+        usual = tune(scores, objective="macro-f1", method=method)
+        many = tune(scores, objective="macro-f1", method=method, limits=limits)
+        assert many.thresholds == usual.thresholds and many.oof == usual.oof
+    drawn = tune(scores, objective="macro-f1", limits=limits)
+    assert any("50 resamples instead of 100" in note for note in drawn.notes)
     usual = tune(scores, objective="micro-f1", method="global")
     many = tune(scores, objective="micro-f1", method="global", limits=limits)
     assert many.thresholds == usual.thresholds and many.oof == usual.oof

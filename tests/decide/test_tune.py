@@ -197,7 +197,7 @@ def test_slices_are_decided_as_the_whole(decode: str) -> None:
     given = scores(n=100, bias=-1)
     decision = tune(given, objective="samples-f1")
     whole = decision.decide(given.probabilities, decode=decode, empty="top1")
-    sliced = decision.decide(given.probabilities, decode=decode, empty="top1", slice_rows=7)
+    sliced = decision.decide(given.probabilities, decode=decode, empty="top1", slice_cells=30)
     np.testing.assert_array_equal(sliced, whole)
 
 

@@ -46,7 +46,16 @@ class Calibrator:
 
 def calibrate(maps: tuple[Calibrator, ...], probabilities: RealArray) -> Float64Array:
     """Apply one map per class to `probabilities` of shape (n, k)."""
-    return np.column_stack([f(p) for f, p in zip(maps, probabilities.T, strict=True)])
+    mapped = probabilities.astype(np.float64)
+    platt = [j for j, f in enumerate(maps) if f.kind == "platt"]
+    if platt:  # all at once: there may be thousands
+        slope, offset = np.array([maps[j].parameters for j in platt]).T
+        logits = logit(mapped[:, platt], smallest=SMALLEST)
+        mapped[:, platt] = sigmoid(logits * slope + offset)
+    for j, f in enumerate(maps):
+        if f.kind not in ("platt", "identity"):
+            mapped[:, j] = f(probabilities[:, j])
+    return mapped
 
 
 def platt_features(p: RealArray) -> Float64Array:

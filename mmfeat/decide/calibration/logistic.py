@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from mmfeat.core.numeric import sigmoid
@@ -14,19 +16,26 @@ PRODUCT_ROWS = 2**11  # of a matrix product: too few for BLAS to start threads
 
 
 def logistic(
-    features: Float64Array, truth: Targets, weights: Float64Array | None = None
+    features: Float64Array,
+    truth: Targets,
+    weights: Float64Array | None = None,
+    *,
+    start: Sequence[float] = (),
 ) -> Float64Array:
     """Fit coefficients and offset, (d + 1,), on `features` (n, d) and `truth` (n,), 0 or 1.
 
     The targets are Platt's, which are never 0 or 1. `weights` (n,) count the rows that each row
-    represents; None: 1.
+    represents; None: 1. `start` are coefficients and offset that are nearly right; empty: those of
+    the identity.
     """
     counts = np.ones(len(truth)) if weights is None else weights
     rows, positives = float(counts.sum()), float((counts * truth).sum())
     high, low = (positives + 1) / (positives + 2), 1 / (rows - positives + 2)
     wanted = np.where(truth, high, low)
     x = np.column_stack([features, np.ones(len(features))])
-    found: Float64Array = np.append(np.ones(features.shape[1]), 0.0)  # the identity
+    found: Float64Array = np.append(np.ones(features.shape[1]), 0.0)
+    if len(start):
+        found = np.array(start)
     loss, gradient, hessian = _cross_entropy(x, wanted, counts, found)
     for _ in range(MAX_STEPS):
         step = np.linalg.solve(hessian + RIDGE * np.eye(x.shape[1]), gradient)

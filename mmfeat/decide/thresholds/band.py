@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mmfeat.types import FloatArray, Targets
+from mmfeat.types import FloatArray, IntArray, Targets
 
 FEW = 2**23  # cells up to which sorting is as fast
 CHUNK = 2**20  # cells binned at a time
@@ -41,8 +41,7 @@ def find_band(scores: FloatArray, truth: Targets, *, few: int = FEW, chunk: int 
         return Band()
     cells, positives = np.zeros((2, N_BINS), dtype=np.int64)
     for start in range(0, len(scores), chunk):
-        part = scores[start : start + chunk] + np.float32(0)  # −0.0 becomes 0.0
-        bins = (part.view(np.uint32) >> HALF_WORD).astype(np.int64)
+        bins = bin_of(scores[start : start + chunk])
         cells += np.bincount(bins, minlength=N_BINS)
         true = truth[start : start + chunk].astype(bool)
         positives += np.bincount(bins[true], minlength=N_BINS)
@@ -61,7 +60,18 @@ def find_band(scores: FloatArray, truth: Targets, *, few: int = FEW, chunk: int 
     )
 
 
+def bin_of(scores: FloatArray) -> IntArray:
+    """The bin of each score of 32 bits, of the shape of `scores`."""
+    positive = scores + np.float32(0)  # −0.0 becomes 0.0
+    return (positive.view(np.uint32) >> HALF_WORD).astype(np.int64)
+
+
 def edge_of(number: np.int64) -> float:
     """The lowest score of a bin."""
     edge: NDArray[np.float32] = np.array(number << HALF_WORD, dtype=np.uint32).view(np.float32)
     return float(edge)
+
+
+def just_below(edge: float) -> float:
+    """The next lower score of 32 bits."""
+    return float(np.nextafter(np.float32(edge), np.float32(-np.inf)))

@@ -47,8 +47,8 @@ def choose_thresholds(data: TuningData, *, objective: str, method: str | None = 
         return half
     chosen: Thresholds = resolve(name, METHODS, "method")(data)
     if name != "fixed":
-        for j in np.flatnonzero(data.support == 0):
-            chosen[j] = above(highest[j])
+        absent = data.support == 0
+        chosen[absent] = [above(each) for each in highest[absent]]
     loss = value_of(objective, data, data.predict(half)) - value_of(
         objective, data, data.predict(chosen)
     )

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmfeat.core.parallel import thread_map
-from mmfeat.decide.thresholds.band import FEW, HALF_WORD, N_BINS, edge_of
+from mmfeat.decide.thresholds.band import FEW, N_BINS, bin_of, edge_of, just_below
 from mmfeat.decide.thresholds.cuts import HALF
 from mmfeat.decide.thresholds.pooled import (
     SORTED_CELLS,
@@ -65,7 +65,7 @@ def best_common(
 
 
 def _steps(data: TuningData, j: int, low: float, high: float) -> _Scores:
-    scores, truth = data.probabilities[:, j], data.targets[:, j]
+    scores, truth = data.of_class(j)
     above = scores > high
     within = scores > low
     within &= ~above
@@ -89,14 +89,17 @@ def _find_band(
     if data.probabilities.size <= few or data.probabilities.dtype != np.float32:
         return -np.inf, np.inf
 
+    lowest = bin_of(data.probabilities.min(keepdims=True)).item()
+    n_bins = N_BINS - lowest
+
     def add_up(start: int) -> tuple[Float64Array, Float64Array, IntArray]:
-        reached, bound = np.zeros((2, N_BINS))
-        cells = np.zeros(N_BINS, dtype=np.int64)
+        reached, bound = np.zeros((2, n_bins))
+        cells = np.zeros(n_bins, dtype=np.int64)
         for j in present[start : start + classes]:
-            scores = data.probabilities[:, j] + np.float32(0)  # −0.0 becomes 0.0
-            bins = (scores.view(np.uint32) >> HALF_WORD).astype(np.int64)
-            binned = np.bincount(bins, minlength=N_BINS)
-            positives = np.bincount(bins[data.targets[:, j].astype(bool)], minlength=N_BINS)
+            scores, truth = data.of_class(j)
+            bins = bin_of(scores) - lowest
+            binned = np.bincount(bins, minlength=n_bins)
+            positives = np.bincount(bins[truth.astype(bool)], minlength=n_bins)
             chosen, hits = (np.cumsum(each[::-1])[::-1] for each in (binned, positives))
             support = int(data.support[j])
             reached += _f_beta(data, support, hits=hits, chosen=chosen)
@@ -109,8 +112,8 @@ def _find_band(
     kept = np.flatnonzero((cells > 0) & (bound >= reached.max() * (1 - 1e-9)))
     below = np.flatnonzero(cells[: kept[0]])  # a threshold is the midpoint to the next lower score
     return (
-        _just_below(edge_of(below[-1])) if len(below) else -np.inf,
-        _just_below(edge_of(kept[-1] + 1)) if cells[kept[-1] + 1 :].any() else np.inf,
+        just_below(edge_of(lowest + below[-1])) if len(below) else -np.inf,
+        just_below(edge_of(lowest + kept[-1] + 1)) if cells[kept[-1] + 1 :].any() else np.inf,
     )
 
 
@@ -118,7 +121,3 @@ def _f_beta(data: TuningData, support: int, *, hits: IntArray, chosen: IntArray)
     squared = data.beta**2
     values: Float64Array = (1 + squared) * hits / np.maximum(squared * support + chosen, 1e-300)
     return values
-
-
-def _just_below(edge: float) -> float:
-    return float(np.nextafter(np.float32(edge), np.float32(-np.inf)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import pairwise
 
 import numpy as np
 
@@ -26,12 +26,10 @@ from mmfeat.decide.thresholds.cuts import (
     rank,
 )
 from mmfeat.decide.thresholds.tuning_data import TuningData
-from mmfeat.metrics.ranked import score_of, sorted_keys
 from mmfeat.metrics.sets import micro_f1
-from mmfeat.types import Float64Array, FloatArray, IntArray, RealArray, Targets
+from mmfeat.types import Float64Array, FloatArray, IntArray, RealArray
 
 SORTED_CELLS = 2**23  # cells sorted with their steps at a time, which bounds the memory
-RANKED_ROWS = 2**13  # rows whose labels a thread ranks at a time
 MAX_ROUNDS = 50  # of Dinkelbach's method; it takes three to six
 
 
@@ -75,39 +73,6 @@ def dinkelbach(data: TuningData) -> Thresholds:
             break
         thresholds, reached = proposal, value
     return thresholds
-
-
-def best_common_of_rows(
-    data: TuningData, *, sorted_cells: int = SORTED_CELLS, ranked_rows: int = RANKED_ROWS
-) -> float:
-    """The common threshold of the greatest samples-F1."""
-    scores = np.empty_like(data.probabilities)
-    steps = np.empty(scores.shape, dtype=np.int64)
-
-    def add_steps(start: int) -> None:
-        rows = slice(start, start + ranked_rows)
-        part = _row_steps(data.probabilities[rows], data.targets[rows])
-        scores[rows], steps[rows] = part
-
-    thread_map(add_steps, range(0, len(steps), ranked_rows))
-    bounds = list(ranges_of(scores, max(1, sorted_cells // 8)))  # several are in memory at a time
-
-    def range_of(number: int) -> list[Range]:
-        high, low = bounds[number]
-        within = scores <= high
-        within &= scores > low
-        return sum_range(scores[within], steps[within])
-
-    return best_of_ranges(chain.from_iterable(thread_map(range_of, range(len(bounds)))))
-
-
-def _row_steps(scores: FloatArray, targets: Targets) -> tuple[FloatArray, IntArray]:
-    """Each row's scores, falling, and the step of the row's F1 at each, both of shape (n, k)."""
-    keys = sorted_keys(scores, targets)[:, ::-1]
-    hits = np.cumsum(keys & 1, axis=1, dtype=np.float64)
-    size = np.arange(1, keys.shape[1] + 1) + hits[:, -1:]
-    steps: IntArray = np.diff(whole(2 * hits / size), axis=1, prepend=0)
-    return score_of(keys, scores.dtype), steps
 
 
 def whole(values: Float64Array) -> IntArray:

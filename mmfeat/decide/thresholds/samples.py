@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmfeat.core.parallel import thread_map
+from mmfeat.decide.thresholds.common_of_rows import best_common_of_rows
 from mmfeat.decide.thresholds.cuts import Thresholds, best_around, rank
-from mmfeat.decide.thresholds.pooled import best_common_of_rows, whole
+from mmfeat.decide.thresholds.pooled import whole
 from mmfeat.decide.thresholds.tuning_data import TuningData
 from mmfeat.types import Float64Array, FloatArray, IntArray
 
@@ -28,8 +29,8 @@ def coordinate(data: TuningData) -> Thresholds:
     thresholds = np.full(data.n_labels, common)
     own = np.flatnonzero(~data.rare).tolist()
     # class by class, (k, n)
-    scores = np.ascontiguousarray(data.probabilities.T)
-    truth = np.ascontiguousarray(data.targets.T)
+    scores = np.ascontiguousarray(data.by_class[0])
+    truth = np.ascontiguousarray(data.by_class[1])
     predicted = (scores >= common).view(np.uint8)
     ranks = dict(zip(own, thread_map(lambda j: _rank(scores[j]), own), strict=True))
     n_true = truth.sum(axis=0, dtype=np.float64)

@@ -21,7 +21,7 @@ from mmfeat.types import IntArray
 
 N_RESAMPLES = 100
 MOST_PLACES = 2**12  # candidate cuts of a class, evenly spaced among the positives
-FEWER_PLACES = 2**8  # with many classes
+FEWER_PLACES, FEWER_RESAMPLES = 2**6, 50  # with many classes
 CHUNK = 2**20  # draws in memory at a time
 IN_CACHE = 2**16  # numbers processed at a time
 
@@ -67,9 +67,14 @@ def bootstrap(data: TuningData) -> Thresholds:
 def drawn(data: TuningData, j: int) -> Thresholds:
     """The result of `resampled` for one class, drawn once per `TuningData`."""
     if j not in data.resampled:
-        seed = (data.seed, j)
-        most = FEWER_PLACES if data.has_many_classes else MOST_PLACES
-        data.resampled[j] = resampled(data.corners(j), beta=data.beta, seed=seed, most_places=most)
+        is_many = data.has_many_classes
+        data.resampled[j] = resampled(
+            data.corners(j),
+            beta=data.beta,
+            seed=(data.seed, j),
+            n_resamples=FEWER_RESAMPLES if is_many else N_RESAMPLES,
+            most_places=FEWER_PLACES if is_many else MOST_PLACES,
+        )
     return data.resampled[j]
 
 
@@ -215,8 +220,9 @@ def _not_below_half(data: TuningData, j: int, threshold: float) -> float:
 
 def _f(data: TuningData, j: int, threshold: float) -> float:
     """F-beta of one class at a threshold."""
-    chosen = data.probabilities[:, j] >= np.float64(threshold)
-    hits = int(np.count_nonzero(data.targets[chosen, j]))
+    scores, truth = data.of_class(j)
+    chosen = scores >= np.float64(threshold)
+    hits = int(np.count_nonzero(truth[chosen]))
     squared = data.beta**2
     total = squared * int(data.support[j]) + int(np.count_nonzero(chosen))
     return (1 + squared) * hits / total if total else 0.0

@@ -109,9 +109,13 @@ class Tally:
 
 def _sparse_sums(weights: NDArray[np.float32], sets: Targets) -> NDArray[np.float32]:
     """Same as `weights @ sets`, of shape (r, k)."""
-    from scipy.sparse import csr_array  # noqa: PLC0415 - loads slowly
+    from scipy.sparse import csc_array  # noqa: PLC0415 - loads slowly
 
-    sums: NDArray[np.float32] = csr_array(sets.T, dtype=np.float32) @ weights.T
+    n_rows, n_labels = sets.shape
+    rows, labels = np.divmod(np.flatnonzero(sets.view(bool)), n_labels)
+    starts = np.searchsorted(rows, np.arange(n_rows + 1))
+    ones = np.ones(len(labels), dtype=np.float32)
+    sums: NDArray[np.float32] = csc_array((ones, labels, starts), (n_labels, n_rows)) @ weights.T
     return sums.T
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from mmfeat.decide.thresholds import METHODS, OBJECTIVES, TuningData
 from mmfeat.decide.thresholds.choose import choose_thresholds
 from mmfeat.decide.thresholds.common import best_common
+from mmfeat.decide.thresholds.common_of_rows import best_common_of_rows
 from mmfeat.decide.thresholds.evaluate import value_of
-from mmfeat.decide.thresholds.pooled import best_common_of_rows
 from mmfeat.errors import ConfigError, PluginError
 from tests.support.tuning import larger, tuning_data
 

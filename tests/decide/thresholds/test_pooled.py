@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from mmfeat.decide.thresholds import TuningData
 from mmfeat.decide.thresholds.choose import choose_thresholds
 from mmfeat.decide.thresholds.common import best_common
+from mmfeat.decide.thresholds.common_of_rows import best_common_of_rows
 from mmfeat.decide.thresholds.evaluate import value_of
-from mmfeat.decide.thresholds.pooled import best_common_of_rows, best_global
+from mmfeat.decide.thresholds.pooled import best_global
 from mmfeat.types import Targets
 from tests.support.tuning import every_cut, micro, tuning_data
 
@@ -64,6 +65,6 @@ def test_the_common_threshold_is_that_of_all_scores_at_once(data: TuningData, so
     expected = best_common(data), best_common_of_rows(data)
     in_parts = (
         best_common(data, sorted_cells=4 * some, few=0, classes=some),
-        best_common_of_rows(data, sorted_cells=4 * some, ranked_rows=some),
+        best_common_of_rows(data, sorted_cells=4 * some, ranked_cells=4 * some, few=0),
     )
     assert in_parts == expected
