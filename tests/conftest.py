@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 # The files and tests that `make check` leaves out, and why; the others take half a minute.
 SLOW = {
     "cli/test_cli.py": "whole pipelines",
+    "cli/test_unknown.py": "whole pipelines, several processes",
     "cli/test_compare.py": "many fits",
     "cli/test_errors.py": "many fits",
     "cli/test_stage_one.py": "whole pipelines",
@@ -52,6 +53,8 @@ SLOW = {
     "extract/test_update.py": "extractions, also interrupted ones",
     "fit/heads/test_estimators.py": "the checks of scikit-learn for every head",
     "fit/heads/test_heads.py": "the contract of every head",
+    "fit/heads/test_known.py": "the contract of every head",
+    "fit/test_unknown.py": "many fits",
     "fit/heads/test_logreg.py": "the optimum of scikit-learn, many times",
     "fit/heads/torch/test_threads.py": "processes with one to several threads",
     "fit/models/test_checkpoint.py": "every head, interrupted at every fold",

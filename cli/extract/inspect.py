@@ -31,7 +31,9 @@ def inspect(
     if known and min(known.values()) < 1:
         least = min(known, key=known.__getitem__)
         unknown = [100 * (1 - share) for share in (sum(known.values()) / len(known), known[least])]
-        print_text(f"{unknown[0]:.1f} % of the labels are unknown, of {least} {unknown[1]:.1f} %")
+        print_text(
+            f"{unknown[0]:.1f} % of the labels are unknown, most often {least} ({unknown[1]:.1f} %)"
+        )
     print_table(
         ("modality", "width", "status", "rows"),
         [

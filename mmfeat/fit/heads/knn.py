@@ -2,12 +2,13 @@
 
 As in Tip-Adapter (Zhang et al., arXiv:2111.03930, eq. 4) a neighbour at cosine s weighs
 exp(−sharpness (1 − s)); a class's share of the weights is its probability, shrunk towards
-the class's rate by `prior` pseudo-neighbours. A neighbour does not vote on a class that is unknown
-of it.
+the class's rate by `prior` pseudo-neighbours. On a class the nearest rows vote of which it is
+known.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,11 +23,13 @@ from mmfeat.fit.heads.base import Head
 from mmfeat.fit.heads.options import option
 from mmfeat.fit.heads.space import Range, Space
 from mmfeat.metrics.known import known_cells, positives
-from mmfeat.types import FloatArray, Fused, IntArray, Matrix, Targets
+from mmfeat.types import BoolArray, FloatArray, Fused, IntArray, Matrix, Targets
 
 BLOCK_ROWS = 64  # whose votes are counted at a time
 QUERY_BLOCK_ROWS = 512  # whose cosines to the whole cache are held at a time
 CACHE_BLOCK_ROWS = 1024  # of the cache, converted to float32 at a time
+
+FARTHEST = 8  # times as many rows as neighbours are sought for a class of which little is known
 
 Cache = NDArray[np.float16]
 
@@ -84,20 +87,33 @@ class KNN(Head):
     def _predict(self, x: FloatArray) -> FloatArray:
         assert self._cache is not None, "it was fitted"
         targets, known = positives(self._targets).astype(np.float32), known_cells(self._targets)
+        n_nearest = self._n_nearest(known)
         rates = self.rates_[self.learnable_].astype(np.float32)
         n_votes = min(self.neighbours, len(targets))
         scores = np.empty((len(x), targets.shape[1]), dtype=np.float32)
         for start, against in self._against(x):
-            nearest = np.argpartition(against, n_votes - 1, axis=1)[:, :n_votes]
+            nearest = np.argpartition(against, n_nearest - 1, axis=1)[:, :n_nearest]
+            if known is not None:
+                rank = np.take_along_axis(against, nearest, axis=1).argsort(axis=1)
+                nearest = np.take_along_axis(nearest, rank, axis=1)
             found = -np.take_along_axis(against, nearest, axis=1)
             weights = np.exp(self.sharpness * (found - found.max(axis=1, keepdims=True)))
-            votes = np.einsum("bn,bnk->bk", weights, targets[nearest])
             total = weights.sum(axis=1, keepdims=True)
+            cast_votes = targets[nearest]
             if known is not None:
-                total = np.einsum("bn,bnk->bk", weights, known[nearest])
+                voting = known[nearest]
+                voting &= voting.cumsum(axis=1) <= n_votes
+                total = np.einsum("bn,bnk->bk", weights, voting)
+                cast_votes *= voting
+            votes = np.einsum("bn,bnk->bk", weights, cast_votes)
             votes += self.prior * rates
             scores[start : start + BLOCK_ROWS] = votes / (total + self.prior)
         return scores.clip(0, 1)
+
+    def _n_nearest(self, known: BoolArray | None) -> int:
+        """How many of the nearest rows hold the neighbours of each class, in the mean."""
+        share = 1.0 if known is None else max(float(known.mean(axis=0).min()), 1 / FARTHEST)
+        return min(math.ceil(self.neighbours / share), len(self._targets))
 
     def _against(self, x: FloatArray) -> Iterator[tuple[int, FloatArray]]:
         """Yield the first row of each block of `x`, and its negated cosines to the cache."""

@@ -7,6 +7,7 @@ import pytest
 
 from mmfeat.errors import FitError
 from mmfeat.fit.heads import HEADS
+from mmfeat.fit.heads.knn import KNN
 from mmfeat.fit.heads.lightgbm import LightGBM
 from mmfeat.fit.heads.logreg import PATH, LogReg
 from mmfeat.metrics.probability import class_log_loss, log_loss
@@ -93,6 +94,17 @@ def test_a_streamed_logistic_regression_is_that_in_memory() -> None:
         folds = list(LogReg().fit_folds(given, holes, splits))
         scores.append(np.stack([head.predict_proba(x) for head in folds]))
     np.testing.assert_allclose(scores[0], scores[1], atol=5e-3)
+
+
+def test_the_nearest_known_neighbours_vote() -> None:
+    x, y = draw(200)
+    y[::2, 0] = UNKNOWN  # so that the nearest 4 rows hold 2 known ones in the mean
+    known = y[:, 0] != UNKNOWN
+    scores = KNN(neighbours=2, prior=1e-6, sharpness=0.0).fit(x, y).predict_proba(x)
+    alone = KNN(neighbours=2, prior=1e-6, sharpness=0.0).fit(x[known], y[known]).predict_proba(x)
+    assert (scores[:, 0] == alone[:, 0]).mean() > 0.6  # of the rest fewer vote
+    whole = KNN(neighbours=2, prior=1e-6, sharpness=0.0).fit(x, draw(200)[1]).predict_proba(x)
+    np.testing.assert_allclose(scores[:, 1:], whole[:, 1:])
 
 
 def test_trees_of_a_class_whose_known_rows_are_all_held_out() -> None:
