@@ -23,7 +23,8 @@ from mmfeat import metrics
 from mmfeat.decide.tune import tune
 from mmfeat.fit.models.head_model import HeadModel
 from mmfeat.metrics.known import positives
-from mmfeat.runs.folds import make_folds
+from mmfeat.runs.folds import Folds
+from mmfeat.runs.folds.stratify import make_folds
 from mmfeat.types import UNKNOWN, Features, IntArray, OutOfFold, Targets
 
 
@@ -33,7 +34,7 @@ def macro_f1(head: str, train: Features, judge: Features, folds: IntArray) -> tu
     assert judge.targets is not None
     model = HeadModel.make(head=head, fusion="text")
     oof = np.empty(train.targets.shape, dtype=np.float32)
-    for _, rows, values in model.cross_validate(train, folds):
+    for _, rows, values in model.cross_validate(train, Folds(folds)):
         oof[rows] = values
     judged = model.fit(train).predict_proba({(): judge})
     scores = OutOfFold(
