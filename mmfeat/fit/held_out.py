@@ -110,8 +110,8 @@ def _tell_groups(groups: IntArray, training: Training, n_folds: int) -> None:
         told = ", ".join(f"{label} ({n})" for n, label in few[:N_TOLD])
         more = f" and {len(few) - N_TOLD} more" if len(few) > N_TOLD else ""
         log.warning(
-            "%d labels live in fewer groups than the %d folds, so some folds lack them: %s%s",
-            len(few),
+            "%s in fewer groups than the %d folds, so some folds lack them: %s%s",
+            "1 label lives" if len(few) == 1 else f"{len(few)} labels live",
             n_folds,
             told,
             more,

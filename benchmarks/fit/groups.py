@@ -1,0 +1,146 @@
+"""Are estimates honest where rows are related? Groups are held out, and the estimate is judged.
+
+    python -m benchmarks.fit.groups --data FOLDER [--draws 20] [--heads logreg,mlp,knn]
+
+FOLDER has `items.csv` (ImageID, Labels separated by |, Group) and `image.npy`, whose rows belong
+together. Each draw holds out a quarter of the groups; the others are fitted and tuned, with the
+column of groups and without it, and `nested` is compared with the value on the held-out groups.
+Near-copies are kept together in both, as by default. Macro-F1 is of the classes that occur on both
+sides.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+import mmfeat
+from benchmarks.paths import existing
+from benchmarks.results import machine, write_section
+from mmfeat import metrics
+from mmfeat.types import FloatArray
+
+SHARE = 0.25  # of the groups that are held out
+OBJECTIVES = ("macro-f1", "samples-f1")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run said of itself, and what came true."""
+
+    head: str
+    objective: str
+    grouped: bool
+    said: float
+    interval: tuple[float, float]
+    true: float
+
+    @property
+    def is_covered(self) -> bool:
+        """Whether the interval holds the truth."""
+        return self.interval[0] <= self.true <= self.interval[1]
+
+
+def main() -> None:
+    """Draw, fit, judge, and write the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", type=existing, required=True)
+    parser.add_argument("--draws", type=int, default=20)
+    parser.add_argument("--heads", default="logreg,mlp,knn")
+    options = parser.parse_args()
+    items = pd.read_csv(options.data / "items.csv", dtype=str)
+    images = np.load(options.data / "image.npy")
+    found = [
+        estimate
+        for draw in range(options.draws)
+        for estimate in judge(items, images, heads=options.heads.split(","), seed=draw)
+    ]
+    lines = [
+        f"## Estimates where rows are related: {options.data.name}",
+        "",
+        f"`python -m benchmarks.fit.groups`; {machine()}",
+        "",
+        f"{options.draws} draws, each with a quarter of the groups held out. Said minus true: mean"
+        " over the draws.",
+        "",
+        "| head | objective | folds | said | true | said minus true | covered |",
+        "|---|---|---|---:|---:|---:|---:|",
+    ]
+    frame = pd.DataFrame([{**vars(e), "covered": e.is_covered} for e in found])
+    for (head, objective, grouped), part in frame.groupby(["head", "objective", "grouped"]):
+        said, true = part.said.mean(), part.true.mean()
+        lines.append(
+            f"| {head} | {objective} | {'of groups' if grouped else 'of rows'} | {said:.3f}"
+            f" | {true:.3f} | {said - true:+.3f} | {part.covered.mean():.0%} |"
+        )
+    write_section(f"groups-{options.data.name}", "\n".join(lines))
+
+
+def judge(
+    items: pd.DataFrame, images: FloatArray, *, heads: list[str], seed: int
+) -> list[Estimate]:
+    """Fit one draw with and without the column of groups."""
+    rng = np.random.default_rng(seed)
+    groups = items.Group.unique()
+    chosen = rng.choice(groups, round(SHARE * len(groups)), replace=False)
+    is_test = items.Group.isin(chosen).to_numpy()
+    found = []
+    with tempfile.TemporaryDirectory(prefix="mmfeat-groups-") as name:
+        for grouped in (True, False):
+            root = Path(name) / str(grouped)
+            root.mkdir()
+            for split, rows in (("train", ~is_test), ("test", is_test)):
+                items[rows].to_csv(root / f"{split}.csv", index=False)
+                np.save(root / f"{split}.npy", images[rows])
+                mmfeat.import_embeddings(
+                    root / f"{split}.csv",
+                    image=root / f"{split}.npy",
+                    workspace=root,
+                    label_sep="|",
+                    group_cols=["Group"] if grouped else None,
+                )
+            found += [
+                estimate for head in heads for estimate in estimates_of(root, head, grouped=grouped)
+            ]
+    return found
+
+
+def estimates_of(root: Path, head: str, *, grouped: bool) -> list[Estimate]:
+    """Fit a head, tune it for each objective, and judge it on the test."""
+    run = mmfeat.fit(head=head, fusion="image", workspace=root)
+    found = []
+    for objective in OBJECTIVES:
+        decision = mmfeat.tune(run, objective=objective, workspace=root)
+        answer = mmfeat.predict(run, split="test", objective=objective, workspace=root)
+        with mmfeat.open_store(root / "features" / "test.h5") as store:
+            assert store.targets is not None
+            place = {label: column for column, label in enumerate(store.labels)}
+            shared = [label for label in run.labels if label in place]
+            truth = store.targets[:, [place[label] for label in shared]]
+        sets = answer.label_sets[:, [run.labels.index(label) for label in shared]]
+        occurs = truth.any(axis=0) if objective == "macro-f1" else slice(None)
+        measure = objective.replace("-", "_")
+        said = decision.oof["nested"][measure]
+        true = metrics.summarise(None, sets[:, occurs], truth[:, occurs], names=(measure,))[measure]
+        assert said is not None and true is not None
+        low, high = decision.intervals["nested"]
+        found.append(
+            Estimate(
+                head=head,
+                objective=objective,
+                grouped=grouped,
+                said=said,
+                interval=(low, high),
+                true=true,
+            )
+        )
+    return found
+
+
+if __name__ == "__main__":
+    main()
