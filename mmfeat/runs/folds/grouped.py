@@ -5,7 +5,8 @@ Iterative stratification shares out rows; here whole groups are, by what they ho
 1. groups are taken by the rarity of their rarest class, large ones first, and each goes to the fold
    that it brings nearest to an equal share of all its classes and of the rows;
 2. then groups are moved, one at a time and in random order, as long as a move lowers the sum over
-   folds and classes of the squared difference to an equal share, in units of that share.
+   folds and classes of the squared difference to an equal share, in units of that share;
+3. at last groups are moved so that every fold has a positive wherever a class is in enough groups.
 
 Rare classes weigh most, because the share of a class is the unit of its difference.
 """
@@ -52,8 +53,31 @@ def share_groups(targets: Targets, groups: IntArray, *, n_folds: int, seed: int)
             fold_of[group], is_moved = best, True
         if not is_moved:
             break
+    _complete(fold_of, content, n_folds)
     folds: IntArray = fold_of[member]
     return folds
+
+
+def _complete(fold_of: IntArray, content: _Content, n_folds: int) -> None:
+    """Move small groups, rarest class first, until no class in enough groups misses a fold."""
+    group_of = np.repeat(np.arange(content.n_groups), np.diff(content.starts))
+    in_groups = np.bincount(content.classes, minlength=len(content.total))
+    has = np.zeros((n_folds, len(in_groups)), np.int64)  # groups of each fold with a class
+    np.add.at(has, (fold_of[group_of], content.classes), 1)
+    n_rows = content.counts[content.starts[1:] - 1]
+    for label in np.argsort(in_groups, kind="stable"):
+        if in_groups[label] < n_folds:
+            continue
+        holders = group_of[content.classes == label]
+        for fold in np.flatnonzero(has[:, label] == 0):
+            for group in holders[np.argsort(n_rows[holders], kind="stable")]:
+                classes, _ = content.of_group(group)
+                needed = classes[in_groups[classes] >= n_folds]
+                if (has[fold_of[group], needed] >= 2).all():
+                    has[fold_of[group], classes] -= 1
+                    has[fold, classes] += 1
+                    fold_of[group] = fold
+                    break
 
 
 @dataclass(frozen=True)
