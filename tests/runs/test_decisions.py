@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from mmfeat.core.files import replacing
 from mmfeat.core.workspace import Workspace
 from mmfeat.decide.tune import tune
 from mmfeat.demo.made_up import make_run
 from mmfeat.errors import RunError
 from mmfeat.runs import seal
 from mmfeat.runs.run import Run
+from tests.support.files import killed_at
 
 
 @pytest.fixture
@@ -98,44 +96,15 @@ def test_a_flipped_bit_of_any_decision_names_the_command_that_mends_it(run: Run)
     assert run.decision.objective == run.decision_for("macro-f1").objective == "macro-f1"
 
 
-class Killed(Exception):  # noqa: N818 - no error: it stands for SIGKILL
-    """The process dies here."""
-
-
 @pytest.mark.parametrize("first", ["macro-f1", None])
 @pytest.mark.parametrize("step", range(1, 24))
-def test_a_kill_at_any_step_loses_no_decision(
-    run: Run, first: str | None, step: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_kill_at_any_step_loses_no_decision(run: Run, first: str | None, step: int) -> None:
     if first is not None:
         write(run, first, asked_for=True)
     before = run.decision.to_json()
     second = tune(run.oof, objective="samples-f1")
-    done = 0
-
-    def count() -> None:
-        nonlocal done
-        done += 1
-        if done == step:
-            raise Killed
-
-    @contextmanager
-    def dying(path: Path) -> Iterator[Path]:
-        count()
-        with replacing(path) as partial:
-            yield partial
-            count()
-        count()
-
-    with monkeypatch.context() as patch:
-        patch.setattr("mmfeat.runs.files.replacing", dying)
-        patch.setattr("mmfeat.core.files.replacing", dying)
-        try:
-            run.write_decision(second)
-        except Killed:
-            pass
-        else:
-            assert done < step
+    with killed_at(step):
+        run.write_decision(second)
     assert run.decision.to_json() in (before, second.to_json())
     if first is not None:
         assert run.decision_for(first).to_json() == before

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mmfeat.config import FitSettings
-from mmfeat.core.files import file_sha256, replacing
+from mmfeat.core.files import file_sha256
 from mmfeat.core.workspace import Workspace
 from mmfeat.decide.tune import tune
 from mmfeat.errors import RunError
@@ -25,6 +23,7 @@ from mmfeat.runs.folds.stratify import make_folds
 from mmfeat.runs.listing import find_run, list_runs
 from mmfeat.runs.run import Run
 from mmfeat.types import Targets
+from tests.support.files import killed_at
 
 
 @pytest.fixture
@@ -86,43 +85,16 @@ def bytes_of(sets: Targets | None) -> bytes:
     return sets.tobytes()
 
 
-class Killed(Exception):  # noqa: N818 - no error: it stands for SIGKILL
-    """The process dies here."""
-
-
 @pytest.mark.parametrize("step", range(1, 12))
 def test_a_kill_between_any_two_steps_of_a_decision_leaves_one_that_is_whole(
-    run: Run, step: int, monkeypatch: pytest.MonkeyPatch
+    run: Run, step: int
 ) -> None:
     scores = run.oof
     first = tune(scores, objective="macro-f1", method="exact")
     second = tune(scores, objective="micro-f1", method="global")
     run.write_decision(first)
-    done = 0
-
-    def count() -> None:
-        nonlocal done
-        done += 1
-        if done == step:
-            raise Killed
-
-    @contextmanager
-    def dying(path: Path) -> Iterator[Path]:
-        count()
-        with replacing(path) as partial:
-            yield partial
-            count()
-        count()
-
-    monkeypatch.setattr("mmfeat.runs.files.replacing", dying)
-    monkeypatch.setattr("mmfeat.core.files.replacing", dying)
-    try:
+    with killed_at(step):
         run.write_decision(second)
-    except Killed:
-        pass
-    else:
-        assert done < step
-    monkeypatch.undo()
     found = run.decision
     assert found.to_json() in (first.to_json(), second.to_json())
     held_out = run.held_out
