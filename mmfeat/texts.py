@@ -75,7 +75,7 @@ class Texts(Sequence[str]):
         data = np.empty(offsets[-1], np.uint8)
         for start in range(0, len(begins), BLOCK_TEXTS):
             part = slice(start, start + BLOCK_TEXTS)
-            first, last = offsets[start], offsets[: start + BLOCK_TEXTS + 1][-1]
+            first, last = offsets[start], offsets[min(start + BLOCK_TEXTS, len(begins))]
             moved = np.repeat(begins[part] - offsets[:-1][part], ends[part] - begins[part])
             data[first:last] = self._data[moved + np.arange(first, last)]
         return _trusted(data, offsets)
@@ -92,7 +92,8 @@ class Texts(Sequence[str]):
         for part in cut_offsets(self._offsets, len(self._data)):
             texts = str(self._data[part[0] : part[-1]].data, "utf-8").split(END)
             if len(texts) == len(part):
-                yield texts[:-1]  # nothing is behind the last end
+                texts.pop()  # nothing is behind the last end
+                yield texts
             else:  # a text holds a NUL itself
                 yield [str(self._data[a : b - 1].data, "utf-8") for a, b in pairwise(part.tolist())]
 
