@@ -134,9 +134,18 @@ class ThresholdSettings:
     """``[thresholds]``: the objective of the per-class thresholds."""
 
     objective: str = key("macro-f1", "objective of the thresholds; see `mmfeat list objectives`")
-    method: str | None = key(None, "threshold method; see `mmfeat list methods`")
+    method: str | None = key(None, "method of tune-thresholds; see `mmfeat list methods`")
     beta: float = key(2.0, "beta of f-beta; above 1, recall weighs more than precision")
     floor: float = key(0.9, "lower bound of precision-at-least and recall-at-least")
+
+    def options(self) -> dict[str, float]:
+        """What the objective depends on: `beta` of f-beta, `floor` of the two lower bounds."""
+        if self.objective == "f-beta":
+            return {"beta": self.beta}
+        return {"floor": self.floor} if self.objective.endswith("at-least") else {}
+
+
+USUAL_THRESHOLDS = ThresholdSettings()
 
 
 @dataclass(frozen=True, kw_only=True)

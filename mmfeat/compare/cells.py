@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from mmfeat.compare.board.judged import kept_decision
+from mmfeat.compare.board.judged import kept_decision, tune_for
+from mmfeat.config import ThresholdSettings
 from mmfeat.core.workspace import Workspace
-from mmfeat.decide.tune import tune
 from mmfeat.errors import MmfeatError
 from mmfeat.fit.run_fit import fit_run
 from mmfeat.fit.training_data import Training
@@ -54,14 +54,14 @@ def run_cell(
     cell: RunConfig,
     training: Training,
     *,
-    objective: str,
+    aim: ThresholdSettings,
     deadline: float,
     report: Callable[[Event], None],
 ) -> Event:
     """Fit and tune one cell; call `report` after every fitted head, and return the last event.
 
     A finished run of the same config and stores is reused, and so are its thresholds if they are
-    for this objective. `deadline`, by `time.monotonic`, is checked after every head.
+    for this `aim`. `deadline`, by `time.monotonic`, is checked after every head.
     """
 
     def on_fit(done: int, total: int) -> None:
@@ -71,7 +71,7 @@ def run_cell(
 
     try:
         run = fit_run(workspace, cell, training, on_fit=on_fit)
-        worth = _decide(run, objective)
+        worth = _decide(run, aim)
     except OutOfTimeError:
         return Event(cell=cell, state="stopped", reason="the budget was spent")
     except MmfeatError as error:
@@ -86,17 +86,17 @@ def run_cell(
     )
 
 
-def _decide(run: Run, objective: str) -> dict[str, float]:
+def _decide(run: Run, aim: ThresholdSettings) -> dict[str, float]:
     """Tune the run unless it is tuned; give its objective at 0.5 and on held-out folds.
 
     The decision is used from now on, unless the run has one that was asked for.
     """
-    decision = kept_decision(run, objective)
+    decision = kept_decision(run, aim)
     if decision is None:
-        decision = tune(run.oof, objective=objective, method=None)
+        decision = tune_for(run.oof, aim)
         run.write_decision(decision, asked_for=False)
     else:
-        run.use_decision(objective)
-    key = objective.replace("-", "_")
+        run.use_decision(aim.objective)
+    key = aim.objective.replace("-", "_")
     worth = {name: decision.oof[name][key] for name in ("at_0.5", "nested")}
     return {name: math.nan if value is None else value for name, value in worth.items()}

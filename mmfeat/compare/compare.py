@@ -107,6 +107,7 @@ def compare(
             space,
             plan.cells,
             objective=target,
+            thresholds=settings.thresholds,
             engine=asked.engine,
             jobs=asked.jobs,
             ray_address=asked.ray_address,
@@ -119,6 +120,6 @@ def compare(
         raise FitError(
             "a comparison needs a finished cell", "all cells were skipped", "see the reasons above"
         )
-    board = keep_leaderboard(space, outcome.runs, objective=target)
+    board = keep_leaderboard(space, outcome.runs, objective=target, thresholds=settings.thresholds)
     log.info("leaderboard: %s", space.leaderboard)
     return board

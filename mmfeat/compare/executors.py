@@ -12,6 +12,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Protocol
 
 from mmfeat.compare.cells import Event, run_cell
+from mmfeat.config import ThresholdSettings
 from mmfeat.core.parallel import end_with_parent, spawning
 from mmfeat.core.workspace import Workspace
 from mmfeat.errors import FitError
@@ -47,10 +48,10 @@ class SerialExecutor:
         workspace: Workspace,
         stores: Stores,
         *,
-        objective: str,
+        aim: ThresholdSettings,
         report: Callable[[Event], None],
     ) -> None:
-        self._workspace, self._objective, self._report = workspace, objective, report
+        self._workspace, self._aim, self._report = workspace, aim, report
         self._training = stores.load(workspace)
         self._next: tuple[RunConfig, float] | None = None
 
@@ -72,7 +73,7 @@ class SerialExecutor:
             self._workspace,
             cell,
             self._training,
-            objective=self._objective,
+            aim=self._aim,
             deadline=deadline,
             report=self._report,
         )
@@ -123,7 +124,7 @@ def make_local(
     workspace: Workspace,
     stores: Stores,
     *,
-    objective: str,
+    aim: ThresholdSettings,
     jobs: int,
     report: Callable[[Event], None],
     address: str | None = None,
@@ -137,7 +138,7 @@ def make_local(
         log.warning("only %d cells run at a time, one per core, instead of %d", n_cores, jobs)
     jobs = min(jobs, n_cores)
     if jobs <= 1:
-        yield SerialExecutor(workspace, stores, objective=objective, report=report)
+        yield SerialExecutor(workspace, stores, aim=aim, report=report)
         return
     stores.load(workspace)  # raises an error in the stores before any process starts
     members: list[tuple[SpawnProcess, Connection]] = []
@@ -146,7 +147,7 @@ def make_local(
             for _ in range(jobs):
                 ours, theirs = context.Pipe()
                 process = context.Process(
-                    target=_work, args=(theirs, workspace, stores, objective), daemon=True
+                    target=_work, args=(theirs, workspace, stores, aim), daemon=True
                 )
                 process.start()
                 theirs.close()
@@ -163,7 +164,7 @@ def _work(
     connection: Connection,
     workspace: Workspace,
     stores: Stores,
-    objective: str,
+    aim: ThresholdSettings,
 ) -> None:
     """Run cells received from the connection and send events, until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process decides
@@ -177,7 +178,7 @@ def _work(
                     workspace,
                     cell,
                     training,
-                    objective=objective,
+                    aim=aim,
                     deadline=deadline,
                     report=connection.send,
                 )

@@ -14,6 +14,7 @@ import ray
 from ray.exceptions import RayError
 
 from mmfeat.compare.cells import Event, run_cell
+from mmfeat.config import ThresholdSettings
 from mmfeat.core.cluster import join_cluster, plain_errors
 from mmfeat.core.workspace import Workspace
 from mmfeat.fit.training_data import Stores, Training
@@ -27,9 +28,15 @@ class Tasks:
     """Runs cells as tasks of the cluster, at most `jobs` at a time."""
 
     def __init__(
-        self, workspace: Workspace, training: Training, *, objective: str, jobs: int, cpus: int
+        self,
+        workspace: Workspace,
+        training: Training,
+        *,
+        aim: ThresholdSettings,
+        jobs: int,
+        cpus: int,
     ) -> None:
-        self._fixed = (Workspace(workspace.root.resolve()), ray.put(training), objective)
+        self._fixed = (Workspace(workspace.root.resolve()), ray.put(training), aim)
         self._task: Any = ray.remote(num_cpus=cpus, max_retries=RETRIES)(_run)
         self._jobs = jobs
         self._busy: dict[Any, RunConfig] = {}
@@ -63,14 +70,14 @@ class Tasks:
 
 
 def _run(
-    cell: RunConfig, workspace: Workspace, training: Training, objective: str, ends: float
+    cell: RunConfig, workspace: Workspace, training: Training, aim: ThresholdSettings, ends: float
 ) -> Event:
     left = ends - time.time()
     return run_cell(
         workspace,
         cell,
         training,
-        objective=objective,
+        aim=aim,
         deadline=time.monotonic() + left if math.isfinite(left) else math.inf,
         report=lambda event: None,
     )
@@ -81,7 +88,7 @@ def make_tasks(
     workspace: Workspace,
     stores: Stores,
     *,
-    objective: str,
+    aim: ThresholdSettings,
     jobs: int,
     report: Callable[[Event], None],
     address: str | None = None,
@@ -101,7 +108,7 @@ def make_tasks(
         executor = Tasks(
             workspace,
             training,
-            objective=objective,
+            aim=aim,
             jobs=jobs,
             cpus=max(min(n_cpus // jobs, fewest), 1),
         )

@@ -6,10 +6,11 @@ import math
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mmfeat.compare.cells import Event
 from mmfeat.compare.order import Order
+from mmfeat.config import USUAL_THRESHOLDS, ThresholdSettings
 from mmfeat.core.plugins import Plugin, resolve
 from mmfeat.core.workspace import Workspace
 from mmfeat.decide.thresholds.choose import method_of
@@ -38,6 +39,7 @@ def run_cells(
     cells: Sequence[RunConfig],
     *,
     objective: str,
+    thresholds: ThresholdSettings = USUAL_THRESHOLDS,
     engine: str = "local",
     jobs: int = 0,
     ray_address: str | None = None,
@@ -48,9 +50,10 @@ def run_cells(
 
     Each process or machine reads the stores once. `jobs` cells run in parallel; 0: one on this
     machine, one per CPU on a cluster. Finished runs of the same config and stores are reused.
-    `budget` is in seconds: a cell that would not end in time is not started, and a cell that takes
-    longer than estimated is stopped after the current head. Calling again continues. A cell that
-    cannot be fitted is left out with its reason.
+    `thresholds` have the beta and floor of the objective. `budget` is in seconds: a cell that would
+    not end in time is not started, and a cell that takes longer than estimated is stopped after
+    the current head. Calling again continues. A cell that cannot be fitted is left out with its
+    reason.
     """
     method_of(objective, None)  # raises for an unknown objective before anything is fitted
     deadline = time.monotonic() + budget
@@ -62,7 +65,12 @@ def run_cells(
     stores = Stores.of(cells[0])
     make_executor = resolve(engine, ENGINES, "engine")
     with make_executor(
-        workspace, stores, objective=objective, jobs=jobs, report=report, address=ray_address
+        workspace,
+        stores,
+        aim=replace(thresholds, objective=objective),
+        jobs=jobs,
+        report=report,
+        address=ray_address,
     ) as executor:
         while True:
             while executor.is_free:

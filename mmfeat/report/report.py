@@ -10,7 +10,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from mmfeat.compare.board.leaderboard import make_leaderboard
-from mmfeat.config import Settings, ThresholdSettings
+from mmfeat.config import USUAL_THRESHOLDS, Settings, ThresholdSettings
 from mmfeat.core.checks import check_arguments
 from mmfeat.core.files import check_output, writing
 from mmfeat.core.workspace import Workspace, inputs_of, open_project
@@ -43,7 +43,7 @@ class ReportOptions:
     """
 
     objective: str | None = None  # None: that of the last comparison
-    usual_objective: str = ThresholdSettings.objective  # where nothing was compared
+    thresholds: ThresholdSettings = USUAL_THRESHOLDS  # its objective where nothing was compared
     plots: int = 10
     max_thumbnails: int = 150
     images: Path | str | None = None
@@ -99,7 +99,7 @@ def report(
     settings, space = open_project(workspace)
     options = ReportOptions(
         objective=objective,
-        usual_objective=settings.thresholds.objective,
+        thresholds=settings.thresholds,
         plots=plots,
         max_thumbnails=max_thumbnails,
         images=images or settings.data.images,
@@ -131,10 +131,10 @@ def write_report(
         log.warning("left out: %s", reason)
     if len(left_out) > MOST_REASONS:
         log.warning("… and %d more runs; the page has them all", len(left_out) - MOST_REASONS)
-    objective = options.objective or selected.objective or options.usual_objective
+    objective = options.objective or selected.objective or options.thresholds.objective
     found = {run.name: run for run in runs}
     facts = {run.name: RunFacts.read(run) for run in runs}
-    board = make_leaderboard(runs, objective=objective)
+    board = make_leaderboard(runs, objective=objective, thresholds=options.thresholds)
     entries = []
     for rank, entry in enumerate(board.entries, start=1):
         drawn = _drawings(found[entry.runs[0]], rank, options) if rank <= options.plots else ()

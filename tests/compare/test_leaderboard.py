@@ -3,10 +3,12 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
+import mmfeat
 from mmfeat.compare import plan_comparison, run_cells
 from mmfeat.compare.board.leaderboard import (
     Leaderboard,
@@ -23,6 +25,8 @@ from mmfeat.fit.run_fit import fit_run
 from mmfeat.fit.training_data import load_training
 from mmfeat.runs.run import Run
 from mmfeat.runs.scores import write_scores
+from mmfeat.runs.winner.comparisons import read_comparisons
+from tests.support.files import put
 from tests.support.workspaces import import_split
 
 
@@ -149,3 +153,27 @@ def test_a_run_has_the_same_interval_when_it_is_tuned_and_when_it_is_compared(
         told[run.name] = tuple(run.decision.intervals["nested"])
     board = make_leaderboard(runs, objective="samples-f1")
     assert {entry.runs[0]: entry.interval for entry in board.entries} == told
+
+
+@pytest.mark.parametrize(
+    ("objective", "key", "value"), [("f-beta", "beta", 0.5), ("recall-at-least", "floor", 0.7)]
+)
+def test_beta_and_floor_of_the_file_are_those_of_every_verb_that_decides(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, objective: str, key: str, value: float
+) -> None:
+    monkeypatch.chdir(workspace.root)
+    text = f'[thresholds]\nobjective = "{objective}"\n{key} = {value}\n[fit]\nfolds = 3\n'
+    put(workspace.root / "mmfeat.toml", text)
+    where: Any = {"workspace": workspace.root}
+    mmfeat.compare("train", heads=["knn", "logreg"], fusions=["image"], **where)
+    (kept,) = read_comparisons(workspace)
+    assert kept.question.level == value
+    first, second = (Run(workspace.run(name)) for name in kept.runs)
+    compared = first.decision
+    assert compared.options[key] == second.decision.options[key] == value
+    assert mmfeat.tune(first, **where) == compared
+    assert mmfeat.compare_runs(first, second, **where).nested[0] == kept.places[0].nested
+    usual = make_leaderboard([first, second], objective=objective)
+    assert {entry.nested for entry in usual.entries} != {place.nested for place in kept.places}
+    page = mmfeat.report(plots=0, **where).path.read_text()
+    assert all(f"{place.nested:.4f}" in page for place in kept.places)

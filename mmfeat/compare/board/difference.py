@@ -6,7 +6,7 @@ the same resamples of folds and rows (`mmfeat.decide.resampling`).
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +96,8 @@ def compare_runs(
     known = runs[0].decisions.objectives
     target = objective or (known[0] if known else settings.thresholds.objective)
     scores = runs[0].oof
-    one, other = (judge(run, target, scores) for run in runs)
+    aim = replace(settings.thresholds, objective=target)
+    one, other = (judge(run, aim, scores) for run in runs)
     data = judging_data(scores, one.decision)
     folds = {judged.way: judged.folds for judged in (one, other)}
     values = resampled_values(

@@ -39,8 +39,8 @@ class Judged:
         return value
 
 
-def judge(run: Run, objective: str, first: OutOfFold) -> Judged:
-    """Decide a run for an objective without changing it.
+def judge(run: Run, aim: ThresholdSettings, first: OutOfFold) -> Judged:
+    """Decide a run for an objective, with its beta or floor, without changing it.
 
     Raises `RunError` where its rows, labels or targets are not those of `first`.
     """
@@ -52,7 +52,7 @@ def judge(run: Run, objective: str, first: OutOfFold) -> Judged:
             f"{run.name} differs from the first of them",
             "compare runs of the same table",
         )
-    decision = kept_decision(run, objective) or tune(scores, objective=objective, method=None)
+    decision = kept_decision(run, aim) or tune_for(scores, aim)
     assert decision.held_out is not None, "tune gives them"
     return Judged(
         name=run.name,
@@ -64,16 +64,20 @@ def judge(run: Run, objective: str, first: OutOfFold) -> Judged:
     )
 
 
-def kept_decision(run: Run, objective: str) -> Decision | None:
+def tune_for(scores: OutOfFold, aim: ThresholdSettings) -> Decision:
+    """Tune as comparisons do: by the method that serves the objective best."""
+    return tune(scores, objective=aim.objective, beta=aim.beta, floor=aim.floor)
+
+
+def kept_decision(run: Run, aim: ThresholdSettings) -> Decision | None:
     """The decision that a run keeps for an objective, if any, as comparisons make it.
 
     One with another beta or floor is worth something else, and is not compared.
     """
-    found = run.decisions.read(objective)
+    found = run.decisions.read(aim.objective)
     if found is None:
         return None
-    usual = {"beta": ThresholdSettings.beta, "floor": ThresholdSettings.floor}
-    if any(found.options.get(name, value) != value for name, value in usual.items()):
+    if any(found.options.get(name) != value for name, value in aim.options().items()):
         return None
-    held_out = run.decisions.held_out(objective)
+    held_out = run.decisions.held_out(aim.objective)
     return None if held_out is None else replace(found, held_out=held_out)

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Sequence
 
 from mmfeat.compare.board.leaderboard import Leaderboard, make_leaderboard, write_leaderboard
+from mmfeat.config import USUAL_THRESHOLDS, ThresholdSettings
 from mmfeat.core.lock import locked
 from mmfeat.core.workspace import Workspace
 from mmfeat.errors import RunError
@@ -21,12 +22,18 @@ from mmfeat.runs.winner.comparisons import (
 log = logging.getLogger(__name__)
 
 
-def keep_leaderboard(workspace: Workspace, runs: Sequence[Run], *, objective: str) -> Leaderboard:
+def keep_leaderboard(
+    workspace: Workspace,
+    runs: Sequence[Run],
+    *,
+    objective: str,
+    thresholds: ThresholdSettings = USUAL_THRESHOLDS,
+) -> Leaderboard:
     """Add finished runs of one question to its leaderboard, write that, and return it.
 
     `leaderboard.csv` is that of the last comparison. Raises `RunError` where a run is damaged.
     """
-    question = Question.of(runs[0], objective)
+    question = Question.of(runs[0], objective, thresholds)
     with locked(
         workspace.comparisons / ".lock",
         on_wait=lambda holder: log.info("waiting for process %s", holder),
@@ -34,7 +41,7 @@ def keep_leaderboard(workspace: Workspace, runs: Sequence[Run], *, objective: st
         earlier = list(_earlier(workspace, question, {run.name for run in runs}))
         if earlier:
             log.info("%d runs of earlier comparisons of the same question are added", len(earlier))
-        board = make_leaderboard([*earlier, *runs], objective=objective)
+        board = make_leaderboard([*earlier, *runs], objective=objective, thresholds=thresholds)
         places = [
             Place(runs=entry.runs, nested=entry.nested, tied=entry.tied) for entry in board.entries
         ]

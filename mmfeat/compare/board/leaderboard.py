@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mmfeat.compare.board.judged import Judged, judge
+from mmfeat.config import USUAL_THRESHOLDS, ThresholdSettings
 from mmfeat.core.files import write_text
 from mmfeat.decide.forecast import judging_data
 from mmfeat.decide.resampling import interval, resampled_values
@@ -107,18 +108,22 @@ class Leaderboard:
         )
 
 
-def make_leaderboard(runs: Sequence[Run], *, objective: str) -> Leaderboard:
+def make_leaderboard(
+    runs: Sequence[Run], *, objective: str, thresholds: ThresholdSettings = USUAL_THRESHOLDS
+) -> Leaderboard:
     """Compare finished runs of the same rows and labels.
+
+    `thresholds` have the beta and floor of the objective.
 
     Runs that are not tuned for `objective` are tuned here, without changing them. Raises
     `RunError` if the runs have different rows, labels or targets.
     """
     if not runs:
         return Leaderboard(objective=objective, entries=())
-    first = runs[0].oof
+    first, aim = runs[0].oof, replace(thresholds, objective=objective)
     cells: dict[str, list[Judged]] = {}
     for run in runs:
-        one = judge(run, objective, first)
+        one = judge(run, aim, first)
         cells.setdefault(repr(replace(one.config, seed=0)), []).append(one)
     groups = {name: sorted(cell, key=lambda one: one.config.seed) for name, cell in cells.items()}
     entries = {name: _entry(group) for name, group in groups.items()}

@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+from mmfeat.config import USUAL_THRESHOLDS, ThresholdSettings
 from mmfeat.core.files import read_json, write_json
 from mmfeat.core.workspace import Workspace
 from mmfeat.errors import RunError, StoreError
@@ -32,10 +33,14 @@ class Question:
     objective: str
     fold_by: str = "auto"
     validation: str | None = None  # the split that judges, and the digest of its stores
+    level: float | None = None  # the beta or floor of the objective, where it is not the usual one
 
     @classmethod
-    def of(cls, run: Run, objective: str) -> Self:
+    def of(cls, run: Run, objective: str, thresholds: ThresholdSettings = USUAL_THRESHOLDS) -> Self:
         """The question that a run is an answer to; raise `RunError` where it is damaged."""
+        options, usual = (
+            replace(each, objective=objective).options() for each in (thresholds, USUAL_THRESHOLDS)
+        )
         config = run.config
         return cls(
             split=config.split,
@@ -45,13 +50,15 @@ class Question:
             objective=objective,
             fold_by=config.fold_by,
             validation=run.validation,
+            level=None if options == usual else next(iter(options.values())),
         )
 
     @property
     def name(self) -> str:
         """What its file is called."""
         document = asdict(self)
-        for added in ("fold_by", "validation"):  # files from before there was such a thing stay
+        # files from before there was such a thing stay
+        for added in ("fold_by", "validation", "level"):
             if document[added] == getattr(Question, added):
                 del document[added]
         text = json.dumps(document, sort_keys=True)
