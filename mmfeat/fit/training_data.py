@@ -210,7 +210,7 @@ def _left_out(
 def _tell_unknown(labels: Sequence[str], targets: Targets) -> None:
     """Tell how much is unknown, and of which labels no row is known not to have them."""
     for sentence in note_unknown(targets):
-        log.warning(sentence)
+        log.info(sentence)
         full = [label for label, share in zip(labels, rates(targets), strict=True) if share == 1]
         if full:
             log.warning("no negatives, predicted for every row: %s", name_classes(full))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mmfeat.errors import ConfigError
 from mmfeat.fit.heads.options import options_of
-from mmfeat.types import FloatArray, Targets
+from mmfeat.types import UNKNOWN, FloatArray, Targets
 
 if TYPE_CHECKING:
     from sklearn.utils import Tags
@@ -42,8 +42,12 @@ class Estimator(ABC):
         return sets
 
     def score(self, X: FloatArray, Y: Targets) -> float:
-        """Return the share of rows whose label set is predicted exactly, as scikit-learn does."""
-        return float((self.predict(X) == np.asarray(Y)).all(axis=1).mean())
+        """Return the share of rows whose label set is predicted exactly, as scikit-learn does.
+
+        An unknown label cannot be wrong.
+        """
+        truth = np.asarray(Y)
+        return float(((self.predict(X) == truth) | (truth == UNKNOWN)).all(axis=1).mean())
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the options by name."""

@@ -116,3 +116,11 @@ def test_trees_of_a_class_whose_known_rows_are_all_held_out() -> None:
     holes[held, 1] = UNKNOWN  # and one of which no held-out row is known
     scores = LightGBM(trees=5, min_rows=1, threads=1).fit(x, holes).predict_proba(x)
     assert np.isfinite(scores).all() and scores[held[15:], 0].mean() > scores[held[:15], 0].mean()
+
+
+def test_an_unknown_label_cannot_be_wrong() -> None:
+    x, y = draw(60)
+    head = fit(make("logreg"), x, y)
+    right = head.predict(x)
+    holes = np.where(right == y, y, UNKNOWN).astype(np.uint8)
+    assert head.score(x, holes) == 1 > head.score(x, 1 - right)
