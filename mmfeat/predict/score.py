@@ -74,11 +74,13 @@ def score(
         for name, given in ((data.known_col, known_col), (data.uncertain_col, uncertain_col))
         if name and (given or name in wanted.header)
     }
+    doubts = [listed.get(data.uncertain_col or ""), read_unknown(wanted, columns)]
+    doubted = [rows for rows in doubts if rows is not None]
     targets, left_out = mark_unknown(
         _matrix(true_sets, order, names, str(truth)),
         names,
         known=listed.get(data.known_col or ""),
-        uncertain=listed.get(data.uncertain_col or "", read_unknown(wanted, columns)),
+        uncertain=[sum(row, ()) for row in zip(*doubted, strict=True)] if doubted else None,
         source=str(truth),
     )
     predicted = _matrix(sets, order, names, str(submission))

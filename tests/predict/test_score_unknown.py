@@ -26,6 +26,10 @@ def scored(tmp_path: Path, truth: str, **options: Any) -> dict[str, Any]:
     [
         ("ImageID,a,b\n0,1,?\n1,,1\n2,0,0\n3,1,-1\n", {}),
         ("ImageID,a,b,caption\n0,1,?,x\n1,?,1,\n2,0,0,?\n3,1,?,y\n", SHORT),
+        (
+            "ImageID,a,b,perhaps\n0,1,0,b\n1,?,1,\n2,0,0,\n3,1,?,b\n",
+            {"uncertain_col": "perhaps", **SHORT},
+        ),
         ("ImageID,Labels,seen\n0,a,\n1,b,\n2,,a b\n3,a,a\n", {"known_col": "seen"}),
         ("ImageID,Labels,perhaps\n0,a,b\n1,b,a\n2,,\n3,a b,b\n", {"uncertain_col": "perhaps"}),
     ],
