@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
-
-from mmfeat.texts import Texts
 
 FloatArray = NDArray[np.float32]  # probabilities, logits, fused features
 Float64Array = NDArray[np.float64]  # metrics, thresholds, sums
@@ -180,9 +178,7 @@ class Features:
         """Give the chosen rows, in that order."""
         return replace(
             self,
-            ids=self.ids.take(rows)
-            if isinstance(self.ids, Texts)
-            else tuple(self.ids[row] for row in rows),
+            ids=_take_texts(self.ids, rows),
             embeddings={
                 modality: tuple(part[rows] for part in parts)
                 for modality, parts in self.embeddings.items()
@@ -212,6 +208,12 @@ class Features:
             targets=None if self.targets is None else self.targets[rows],
             groups=None if self.groups is None else self.groups[rows],
         )
+
+
+def _take_texts(texts: Sequence[str], rows: IntArray) -> Sequence[str]:
+    """Those of the chosen rows; texts of a store know how, and make no strings for it."""
+    take = getattr(texts, "take", None)
+    return tuple(texts[row] for row in rows) if take is None else cast("Sequence[str]", take(rows))
 
 
 class Stream(Protocol):

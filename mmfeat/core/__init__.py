@@ -9,7 +9,7 @@ room imports itself and rooms of earlier layers only; rooms of one layer do not 
 from __future__ import annotations
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "texts"),
+    ("errors",),
     ("types", "config"),
     ("core",),
     ("tables", "store", "metrics"),

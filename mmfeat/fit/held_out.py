@@ -15,7 +15,7 @@ from mmfeat.runs.folds import Folds
 from mmfeat.runs.folds.file import load_folds, save_folds
 from mmfeat.runs.folds.stratify import make_folds
 from mmfeat.runs.folds.ways import folds_in_time, folds_of_names, folds_of_validation
-from mmfeat.texts import join_texts
+from mmfeat.store.texts import join_texts
 from mmfeat.types import IntArray
 
 N_TOLD = 3  # labels in a message

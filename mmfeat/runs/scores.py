@@ -19,7 +19,7 @@ from mmfeat.runs.seal import damaged
 from mmfeat.store.hdf5.guard import BROKEN, plain_dataset
 from mmfeat.store.hdf5.new_file import NewFile, create_hdf5
 from mmfeat.store.layout import BLOCK_ROWS
-from mmfeat.texts import Texts, encode_texts
+from mmfeat.store.texts import Texts, encode_texts
 from mmfeat.types import OutOfFold
 
 

@@ -27,7 +27,7 @@ from mmfeat.errors import StoreError
 from mmfeat.store.hdf5.file import StoreFile
 from mmfeat.store.hdf5.guard import LARGEST_JSON, check_schema, plain_errors
 from mmfeat.store.layout import SCHEMA, FailedRow, store_digest
-from mmfeat.texts import Texts
+from mmfeat.store.texts import Texts
 
 INDEX = "index.json"
 SUFFIX = ".h5"

@@ -18,7 +18,7 @@ from mmfeat.store.hdf5.guard import plain_errors
 from mmfeat.store.layout import BLOCK_ROWS, OPTIONAL, Block, FailedRow, Status, store_digest
 from mmfeat.store.parts import Parts, find_store, open_files, whole_provenance
 from mmfeat.store.prompts import Prompts
-from mmfeat.texts import BLOCK_BYTES, Texts
+from mmfeat.store.texts import BLOCK_BYTES, Texts
 from mmfeat.types import Embeddings, Features, Float64Array, Targets
 
 

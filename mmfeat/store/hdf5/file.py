@@ -34,7 +34,7 @@ from mmfeat.store.layout import (
     store_digest,
     text_sha256,
 )
-from mmfeat.texts import BLOCK_BYTES, BLOCK_TEXTS, Bytes, Texts, cut_offsets
+from mmfeat.store.texts import BLOCK_BYTES, BLOCK_TEXTS, Bytes, Texts, cut_offsets
 from mmfeat.types import IntArray
 
 ALL = slice(None)

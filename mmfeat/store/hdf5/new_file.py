@@ -28,7 +28,7 @@ from mmfeat.store.layout import (
     store_digest,
     text_sha256,
 )
-from mmfeat.texts import encode_texts
+from mmfeat.store.texts import encode_texts
 
 LARGEST_ATTRIBUTE = 60_000  # bytes; HDF5 has room for 64 KiB
 ROOM = 1 << 15  # bytes for what HDF5 writes besides numbers

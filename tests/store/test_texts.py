@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmfeat.store import FeatureStore
-from mmfeat.texts import BLOCK_TEXTS, Texts, cut_offsets, encode_texts, join_texts
+from mmfeat.store.texts import BLOCK_TEXTS, Texts, cut_offsets, encode_texts, join_texts
 from mmfeat.types import IntArray
 from tests.support.stage_one.stores import make_store
 
