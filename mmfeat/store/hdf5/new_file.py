@@ -11,7 +11,7 @@ import errno
 import math
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +129,8 @@ def create_hdf5(path: Path) -> Iterator[NewFile]:
             hdf5.flush()
             size = hdf5.id.get_filesize()
         except BaseException:
-            os.truncate(path, 0)  # room for what HDF5 writes when it closes
+            with suppress(FileNotFoundError):  # an interrupt may have had it removed before
+                os.truncate(path, 0)  # room for what HDF5 writes when it closes
             raise
     os.truncate(path, size)  # what was reserved and not used
     _read_back(path, new)
