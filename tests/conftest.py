@@ -27,6 +27,7 @@ SLOW = {
     "cli/test_unknown.py": "whole pipelines, several processes",
     "cli/test_compare.py": "many fits",
     "cli/test_errors.py": "many fits",
+    "cli/test_hostile_folder.py": "every command, each in a process",
     "cli/test_stage_one.py": "whole pipelines",
     "cli/test_wrong_uses.py": "hundreds of uses",
     "compare/test_compare.py": "many fits, in several processes",

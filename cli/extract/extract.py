@@ -116,8 +116,10 @@ def extract(
     quiet: QuietOption = False,
 ) -> None:
     """Run the encoder once and cache the embeddings of images and captions."""
+    from mmfeat.extract.engines.torchrun import is_helper
     from mmfeat.extract.extract import extract as verb
 
+    quiet = quiet or is_helper()
     show_messages(quiet=quiet)
     verb(
         table,

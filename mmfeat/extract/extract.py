@@ -86,7 +86,8 @@ def extract(
             "name a TABLE, or a --split of mmfeat.toml",
         )
     tables = read_tables(paths, data=data, given=options, unlabelled=settings.submit.split)
-    for rows in tables.values():
+    helps = is_helping(encoding)
+    for rows in () if helps else tables.values():
         on_table(summarise_table(rows))
     encoder = load_encoder_for(encoding)
     summaries = {}
@@ -94,7 +95,7 @@ def extract(
         if rows.targets is not None and name == settings.submit.split:
             log.info("%s: its labels are kept in the store; predict and submit ignore them", name)
         store = Path(out) if out is not None else space.store(name, features)
-        if is_helping(encoding):
+        if helps:
             help_extract(rows, images=data.images, encoder=encoder, out=store, settings=encoding)
             continue
         with progress() as hear:

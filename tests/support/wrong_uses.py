@@ -31,6 +31,7 @@ SOUND: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     "import": (("few.csv",), {"--text": "few.npy", "--split": "few"}),
     "inspect": (("artifacts/features/train.h5",), {}),
     "verify": (("artifacts/features/train.h5",), {}),
+    "duplicates": ((), {}),
     "fit": ((), {"--head": "knn", "--fusion": "image", "--folds": "2"}),
     "tune-thresholds": (("one",), {}),
     "predict": (("one",), {"--split": "test", "--out": "out.csv"}),

@@ -1,0 +1,137 @@
+"""No command runs code of the folder that a user stands in, whatever the modules there are called.
+
+The folder holds a module and a package of every name of the standard library and of every
+installed distribution. Each of them leaves a trace as soon as it is executed.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+from mmfeat.demo.data import write_demo_data
+from mmfeat.tracking import TRACKERS
+from mmfeat_cli.main import COMMANDS
+from tests.support.wrong_uses import SOUND, prepare
+
+SCRIPT = Path(sysconfig.get_path("scripts"), "mmfeat")
+NAMES = sorted(
+    name
+    for name in {
+        *sys.stdlib_module_names,
+        *importlib.metadata.packages_distributions(),
+        *("mmfeat", "mmfeat_cli", "tests", "sitecustomize", "usercustomize"),
+    }
+    if name.isidentifier()
+)
+TRACE = """
+import sys
+with open({trace!r}, "a") as file:
+    print({name!r}, "in", sys.orig_argv, file=file)
+"""
+IMAGES = ("few.csv", "--images", "data")
+EXTRACT = ("extract", *IMAGES, "--shard-rows", "3", "--batch-size", "2", "--split", "new")
+COMPARE = ("compare", "--heads", "knn", "--folds", "2", "--fusions")
+FIT = ("fit", "--head", "knn", "--fusion", "text", "--folds", "2", "--track")
+TORCHRUN = (sys.executable, "-P", "-m", "torch.distributed.run", "--standalone", "--no-python")
+# Uses that start processes or load more than the sound use of their command.
+MORE: dict[str, tuple[object, ...]] = {
+    "scenes": (SCRIPT, "demo-data", "scenes", "--train", "100", "--test", "3"),
+    "decoders": (SCRIPT, *EXTRACT, "--workers", "2"),
+    "decoders of predict": (SCRIPT, "predict", "one", "--table", *IMAGES, "--out", "new.csv"),
+    "torchrun": (*TORCHRUN, "--nproc-per-node", "2", SCRIPT, *EXTRACT, "--engine", "torchrun"),
+    "actors": (SCRIPT, *EXTRACT, "--engine", "ray", "--workers", "1"),
+    "jobs": (SCRIPT, *COMPARE, "image,text", "--jobs", "2"),
+    "tasks": (SCRIPT, *COMPARE, "image,text", "--engine", "ray"),
+    "plots": (SCRIPT, "report"),
+    **{tracker: (SCRIPT, *FIT, tracker) for tracker in TRACKERS},
+}
+SMALL_DEMO = """
+from mmfeat.demo import job
+job.N_TRAIN, job.N_TEST, job.HEADS, job.FUSIONS = 60, 20, ("logreg",), ("image",)
+from mmfeat_cli.main import main
+main()
+"""
+
+
+def set_traps(folder: Path, trace: Path) -> None:
+    """Put a module and a package of every name into a folder."""
+    for name in NAMES:
+        text = TRACE.format(trace=str(trace), name=name)
+        package = folder / name
+        package.mkdir(exist_ok=True)
+        for path in (folder / f"{name}.py", package / "__init__.py"):
+            path.write_text(text)
+
+
+def run(*line: object, folder: Path) -> None:
+    """Run a program in a folder, in an environment that knows nothing of safe paths."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
+    command = [str(part) for part in line]
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, (command, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="module")
+def trace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file in which hostile modules leave their traces."""
+    return tmp_path_factory.mktemp("trace") / "trace"
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory, trace: Path) -> Path:
+    """A small project with a tuned run `one`, in a folder of hostile modules."""
+    folder = tmp_path_factory.mktemp("prepared")
+    write_demo_data(folder, n_train=40, n_test=10, seed=5)
+    prepare(folder)
+    set_traps(folder, trace)
+    (folder / "demo").mkdir()
+    set_traps(folder / "demo", trace)
+    fit = ("fit", "--head", "knn", "--fusion", "image", "--folds", "2", "--name", "one")
+    for line in (("extract", "--quiet"), fit, ("tune-thresholds", "one")):
+        run(SCRIPT, *line, folder=folder)
+    assert not trace.exists()
+    return folder
+
+
+@pytest.fixture
+def hostile(prepared: Path, trace: Path, tmp_path: Path) -> Path:
+    """A copy of the project, before anything left a trace."""
+    trace.unlink(missing_ok=True)
+    folder = tmp_path / "hostile"
+    ignore = shutil.ignore_patterns("pipe")
+    shutil.copytree(prepared, folder, symlinks=True, copy_function=os.link, ignore=ignore)
+    return folder
+
+
+def test_the_traps_catch_a_process_that_looks_in_the_folder(hostile: Path, trace: Path) -> None:
+    run(sys.executable, "-c", "import json", folder=hostile)
+    assert "json" in trace.read_text()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_command_runs_code_of_its_folder(command: str, hostile: Path, trace: Path) -> None:
+    arguments, options = SOUND[command]
+    line = (SCRIPT, command, *arguments, *chain(*options.items()))
+    if command == "demo":
+        line = (sys.executable, "-P", "-c", SMALL_DEMO, "demo", "demo")
+    run(*line, folder=hostile)
+    assert not trace.exists(), trace.read_text()
+
+
+@pytest.mark.parametrize("use", MORE)
+def test_no_process_of_a_command_runs_code_of_its_folder(
+    use: str, hostile: Path, trace: Path
+) -> None:
+    run(*MORE[use], folder=hostile)
+    assert not trace.exists(), trace.read_text()
