@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,7 +14,11 @@ from mmfeat_cli.tables import print_json
 
 def clean(
     unfinished: Annotated[
-        bool, typer.Option("--unfinished", help="Also remove unfinished runs.")
+        bool,
+        typer.Option(
+            "--unfinished",
+            help="Also remove unfinished runs and extractions; their work is then done again.",
+        ),
     ] = False,
     as_json: JsonOption = False,
     workspace: WorkspaceOption = None,
@@ -24,8 +29,17 @@ def clean(
     show_messages(quiet=False)
     result = verb(unfinished=unfinished, workspace=workspace)
     if as_json:
-        print_json({"removed": {str(path): size for path, size in result.removed.items()}})
+        print_json({"removed": by_name(result.removed), "unfinished": by_name(result.unfinished)})
         return
     for path, size in result.removed.items():
         print(f"{path}: {size:,} bytes")
     note(f"removed {len(result.removed)} files or folders, {result.n_bytes:,} bytes")
+    if result.unfinished:
+        n_bytes = sum(result.unfinished.values())
+        note(f"kept {len(result.unfinished)} unfinished runs or extractions, {n_bytes:,} bytes")
+        note("the same command continues them; clean --unfinished removes them")
+
+
+def by_name(sizes: dict[Path, int]) -> dict[str, int]:
+    """The sizes of paths, by their names."""
+    return {str(path): size for path, size in sizes.items()}

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from mmfeat.core.files import HOST
+from mmfeat.core.lock import locked
 from mmfeat.core.workspace import Workspace
 from mmfeat.demo.made_up import make_run
+from mmfeat.extract.lock import sole_writer
 from mmfeat.runs.upkeep.clean import clean
 from tests.support.workspaces import Mmfeat
 
@@ -66,6 +68,32 @@ def test_unfinished_runs_are_removed_on_request_alone(workspace: Workspace, mmfe
     assert (workspace.runs / "half").exists()
     assert "runs/half" in mmfeat("clean", "--unfinished", "-w", workspace.root).stdout
     assert {path.name for path in workspace.runs.iterdir()} == {"whole"}
+
+
+def test_interrupted_extractions_are_removed_on_request_alone(
+    tmp_path: Path, mmfeat: Mmfeat
+) -> None:
+    features = tmp_path / "features"
+    shards = {
+        features / "train.h5.parts/00000.h5",
+        features / "siglip/test.h5.parts/00000.h5",
+        features / ".old.new-image.h5.parts/00000.h5",
+        features / ".old.new-text.h5",
+    }
+    stores = {features / "train.h5", features / "old.h5", features / "parts.h5"}
+    for path in shards | stores:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("0123456789")
+    result = clean(workspace=tmp_path)
+    assert not result.removed and len(result.unfinished) == len(shards)
+    said = mmfeat("clean", "-w", tmp_path).stderr
+    assert "kept 4 unfinished runs or extractions" in said and "--unfinished" in said
+    with sole_writer(features / "train.h5"), locked(features / "siglip/test.h5.parts/00000.claim"):
+        result = clean(unfinished=True, workspace=tmp_path)
+    living = {features / "train.h5.parts/00000.h5", features / "siglip/test.h5.parts/00000.h5"}
+    assert {path for path in shards if path.exists()} == living
+    assert len(clean(unfinished=True, workspace=tmp_path).removed) == len(living)
+    assert {path for path in features.rglob("*") if path.is_file()} == stores
 
 
 def test_an_empty_workspace_is_clean(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """The verb `clean`: what killed processes left in a workspace, and its caches, are removed.
 
-Stores, finished runs, folds, searches, comparisons, submissions and reports stay. A process that
-is alive keeps its files, whatever they are.
+Stores, finished runs, folds, searches, comparisons, submissions and reports stay. Unfinished runs
+and extractions go on request alone, for the same command would continue them. A process that is
+alive keeps its files, whatever they are.
 """
 
 from __future__ import annotations
@@ -16,15 +17,17 @@ from mmfeat.core.files import HOST, is_alive
 from mmfeat.core.lock import LockHeld, locked
 from mmfeat.core.workspace import Workspace, open_project
 from mmfeat.errors import RunError
+from mmfeat.extract.lock import unfinished as unfinished_extractions
 from mmfeat.runs.listing import list_runs
-from mmfeat.runs.run import UNSEALED
+from mmfeat.runs.run import UNSEALED, Run
 
 
 @dataclass(frozen=True, kw_only=True)
 class CleanResult:
-    """What was removed: each path, with its size in bytes."""
+    """What was removed, and what is unfinished and was kept: paths with their sizes in bytes."""
 
     removed: dict[Path, int]
+    unfinished: dict[Path, int]
 
     @property
     def n_bytes(self) -> int:
@@ -39,7 +42,8 @@ def clean(*, unfinished: bool = False, workspace: Path | str | None = None) -> C
     Parameters
     ----------
     unfinished
-        Remove runs that are not finished, as well; without it they can be taken up again.
+        Remove runs and extractions that are not finished, as well; without it the same command
+        continues them, and with it everything they have made so far is made again.
 
     Raises
     ------
@@ -48,6 +52,7 @@ def clean(*, unfinished: bool = False, workspace: Path | str | None = None) -> C
     """
     space = open_project(workspace)[1]
     removed: dict[Path, int] = {}
+    kept: dict[Path, int] = {}
 
     def remove(path: Path) -> None:
         removed[path] = _size(path)
@@ -58,12 +63,17 @@ def clean(*, unfinished: bool = False, workspace: Path | str | None = None) -> C
             remove(path)
     for path in space.cache.iterdir() if _is_folder(space.cache) else ():
         remove(path)
-    for path in _of_runs(space, unfinished=unfinished):
+    for path in _unneeded(space):
         remove(path)
+    for path in _unfinished(space):
+        if unfinished:
+            remove(path)
+        else:
+            kept[path] = _size(path)
     for folder in _folders(space):
         for path in list(folder.rglob("*.lock")):
             _remove_lock(path)
-    return CleanResult(removed=removed)
+    return CleanResult(removed=removed, unfinished=kept)
 
 
 def _folders(workspace: Workspace) -> list[Path]:
@@ -81,15 +91,25 @@ def _left_by_dead(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _of_runs(workspace: Workspace, *, unfinished: bool) -> Iterator[Path]:
-    """Checkpoints of finished runs, and unfinished runs; not while a process writes the run."""
+def _unneeded(workspace: Workspace) -> Iterator[Path]:
+    """Checkpoints of finished runs."""
+    for run in _runs(workspace, done=True):
+        yield from (path for path in (run.folder / n for n in UNSEALED) if _is_folder(path))
+
+
+def _unfinished(workspace: Workspace) -> Iterator[Path]:
+    """Folders of unfinished runs, and what interrupted extractions have made so far."""
+    yield from (run.folder for run in _runs(workspace, done=False) if _is_folder(run.folder))
+    yield from unfinished_extractions(workspace.root / "features")
+
+
+def _runs(workspace: Workspace, *, done: bool) -> Iterator[Run]:
+    """Runs that are finished or not, each while it is locked; not those that a process writes."""
     for run in list_runs(workspace):
-        unneeded = [run.folder / name for name in UNSEALED] if run.is_done else [run.folder]
-        if not run.is_done and not unfinished:
-            continue
         try:
             with run.locked():
-                yield from (path for path in unneeded if _is_folder(path))
+                if run.is_done == done:
+                    yield run
         except RunError:
             continue
 
