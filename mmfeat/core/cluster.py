@@ -5,18 +5,16 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import chdir, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import ray
 from ray.exceptions import RayError, RayTaskError
 
+from mmfeat.core.files import away_from_data
 from mmfeat.errors import ClusterError, MmfeatError
 
 MIN_CPUS = 0.5  # per worker
-# Workers look for modules in the folder in which their driver joined the cluster, before any other
-# folder. A folder of data may hold a `json.py`; nobody but the system's owner writes into this one.
-SAFE_FOLDER = "/"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +40,8 @@ def join_cluster(address: str | None) -> None:
     address = address or os.environ.get("RAY_ADDRESS")
     begin = {} if address else {"include_dashboard": False}
     try:
-        with _silent(), chdir(SAFE_FOLDER):
+        # workers look for modules first in the folder in which their driver stood now
+        with _silent(), away_from_data():
             ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL, **begin)
     except (RayError, OSError, ValueError, RuntimeError) as error:
         raise ClusterError(

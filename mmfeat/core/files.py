@@ -13,13 +13,14 @@ import stat
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, chdir, contextmanager
 from io import BufferedReader, BufferedWriter
 from pathlib import Path
 from typing import Any
 
 from mmfeat.errors import ConfigError
 
+SYSTEM_FOLDER = "/"
 READER_SECONDS = 2.0  # that a pipe without a reader is waited for
 HOST = socket.gethostname().replace("/", "-")
 
@@ -100,6 +101,15 @@ def remove_leftovers(path: Path) -> None:
         process = partial.name.split(".")[-2]
         if process.isdecimal() and not is_alive(int(process)):
             partial.unlink(missing_ok=True)
+
+
+def away_from_data() -> AbstractContextManager[None]:
+    """Stand in a folder that only the owner of the system writes into.
+
+    For libraries that take modules or settings from the current folder, which may be a folder of
+    data that comes from anybody.
+    """
+    return chdir(SYSTEM_FOLDER)
 
 
 def is_alive(process: int) -> bool:

@@ -50,7 +50,9 @@ def styled(*, salt: str = "mmfeat") -> Iterator[None]:
     Warnings about glyphs missing in the font for measuring are silenced: browsers have others.
     """
     style = {**STYLE, "svg.hashsalt": salt}
-    with warnings.catch_warnings(action="ignore"), mpl.rc_context(style):
+    with warnings.catch_warnings(action="ignore"), mpl.rc_context():
+        mpl.rcdefaults()  # whatever a `matplotlibrc` says
+        mpl.rcParams.update(style)
         yield
 
 

@@ -11,6 +11,7 @@ os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # it sends reports when
 
 import wandb
 
+from mmfeat.core.files import away_from_data
 from mmfeat.tracking.record import Record
 
 PROJECT = "mmfeat"
@@ -23,6 +24,8 @@ def send(record: Record, folder: Path) -> str:
     mode = os.environ.get("WANDB_MODE", "offline")
     for old in place.glob(f"wandb/offline-run-*-{record.key}"):
         shutil.rmtree(old)
+    with away_from_data():  # its `wandb/settings` could have keys sent to another server
+        wandb.setup()
     settings = wandb.Settings(
         silent=True, console="off", disable_git=True, x_disable_stats=True, save_code=False
     )

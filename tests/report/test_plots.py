@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
+import matplotlib as mpl
 import pytest
 from PIL import Image
 
@@ -55,6 +56,13 @@ def test_the_same_run_gives_the_same_bytes(workspace: Workspace, tmp_path: Path)
         assert one.read_bytes() == two.read_bytes()
     with Image.open(tmp_path / "one" / "reliability.png") as picture:
         assert picture.width > 800
+
+
+def test_settings_of_matplotlib_change_nothing(workspace: Workspace) -> None:
+    curves = read_curves(make_run(workspace, "r"))
+    plain = inline(draw_all(curves)["reliability"], title="", name="x")
+    with mpl.rc_context({"font.size": 40, "text.usetex": True, "svg.fonttype": "path"}):
+        assert inline(draw_all(curves)["reliability"], title="", name="x") == plain
 
 
 def test_what_a_run_lacks_is_not_drawn(workspace: Workspace) -> None:

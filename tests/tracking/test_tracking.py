@@ -263,6 +263,25 @@ def test_wandb_goes_where_its_own_variable_says(
     assert not workspace.tracking.exists()
 
 
+@pytest.mark.parametrize("name", [client_of("wandb")])
+def test_wandb_takes_no_settings_from_the_current_folder(
+    name: str, run: Run, workspace: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    client: Any = pytest.importorskip(name)
+    write_text(tmp_path / "wandb/settings", "[default]\nbase_url = http://127.0.0.1:1\n")
+    monkeypatch.chdir(tmp_path)
+    init, addresses = client.init, []
+
+    def noted(**options: Any) -> Any:
+        started = init(**options)
+        addresses.append(started.settings.base_url)
+        return started
+
+    monkeypatch.setattr(client, "init", noted)
+    Tracker(name, workspace).track(run)
+    assert addresses and "127.0.0.1" not in addresses[0]
+
+
 @pytest.mark.parametrize("name", [client_of("tensorboard")])
 def test_search_sends_its_best_run_with_the_values_of_the_trials(
     name: str, mmfeat: Mmfeat, workspace: Workspace
