@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -30,6 +31,12 @@ def test_a_failure_leaves_the_old_file(tmp_path: Path) -> None:
         raise RuntimeError
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_failed_write_names_its_file(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space left") as failed, replacing(tmp_path / "file"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert failed.value.filename == str(tmp_path / "file")
 
 
 def test_json_is_strict(tmp_path: Path) -> None:
