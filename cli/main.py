@@ -50,6 +50,7 @@ COMMANDS = {
     "verify": "mmfeat_cli.extract.verify:verify",
     "duplicates": "mmfeat_cli.extract.duplicates:duplicates",
     "fit": "mmfeat_cli.fit.fit:fit",
+    "sensitivity": "mmfeat_cli.fit.sensitivity:sensitivity",
     "tune-thresholds": "mmfeat_cli.decide.tune_thresholds:tune_thresholds",
     "predict": "mmfeat_cli.predict.predict:predict",
     "submit": "mmfeat_cli.predict.submit:submit",

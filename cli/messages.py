@@ -74,14 +74,14 @@ def without_folds() -> None:
 
 
 def without_repeats() -> None:
-    """Show a warning once, where many models meet the same thing in the same data."""
+    """Show a message once, where many models meet the same thing in the same data."""
     shown: set[str] = set()
 
     def is_new(record: logging.LogRecord) -> bool:
         message = record.getMessage()
-        repeated = record.levelno >= logging.WARNING and message in shown
+        is_repeated = message in shown
         shown.add(message)
-        return not repeated
+        return not is_repeated
 
     for handler in logging.getLogger("mmfeat").handlers:
         handler.addFilter(is_new)

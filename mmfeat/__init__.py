@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from mmfeat.runs.upkeep.clean import clean
     from mmfeat.runs.upkeep.remove import remove_run
     from mmfeat.runs.winner.ranking import rank_runs
+    from mmfeat.sensitivity.sensitivity import sensitivity
     from mmfeat.store.reader import FeatureStore
     from mmfeat.tables.check import check
 
@@ -48,6 +49,7 @@ PUBLIC = {
     "fit": "mmfeat.fit.fit",
     "compare": "mmfeat.compare.compare",
     "search": "mmfeat.compare.search",
+    "sensitivity": "mmfeat.sensitivity.sensitivity",
     "tune": "mmfeat.runs.tune",
     "predict": "mmfeat.predict.predict",
     "submit": "mmfeat.predict.submit",
@@ -86,6 +88,7 @@ __all__ = [
     "report",
     "score",
     "search",
+    "sensitivity",
     "submit",
     "tune",
 ]

@@ -10,7 +10,7 @@ from mmfeat.config import CompareSettings, FitSettings, ThresholdSettings
 from mmfeat.decide.thresholds import OBJECTIVES
 from mmfeat_cli.answer import print_forecast, print_judges, print_nested
 from mmfeat_cli.compare.board import show_cells
-from mmfeat_cli.messages import show_messages, without_folds
+from mmfeat_cli.messages import show_messages, without_folds, without_repeats
 from mmfeat_cli.options import (
     SPEED,
     ExcludeLabels,
@@ -95,6 +95,7 @@ def compare(
     space = open_project(workspace)[1]
     tracker = Tracker(track, space)
     without_folds()
+    without_repeats()
     board = verb(
         split,
         heads=names(heads) or None,

@@ -19,7 +19,8 @@ from mmfeat.core.settings import override_all
 from mmfeat.core.workspace import open_project
 from mmfeat.errors import FitError
 from mmfeat.fit.options import FoldOptions
-from mmfeat.fit.training_data import warn_seen_by
+from mmfeat.fit.related import warn_of_neighbours, warn_seen_by
+from mmfeat.fit.training_data import Stores
 
 log = logging.getLogger(__name__)
 
@@ -99,8 +100,9 @@ def compare(
     )
     for cell, reason in plan.skipped:
         log.info("skipped: %s: %s", cell, reason)
-    if plan.cells:
-        warn_seen_by(space, plan.cells[0], settings.submit.split)
+    for config in plan.cells[:1]:
+        for judge in filter(None, (config.validation, settings.submit.split)):
+            warn_seen_by(space, config, judge)
     shown = nullcontext() if show is None else show(len(plan.cells), target)
     with shown as report:
         outcome = run_cells(
@@ -122,4 +124,5 @@ def compare(
         )
     board = keep_leaderboard(space, outcome.runs, objective=target, thresholds=settings.thresholds)
     log.info("leaderboard: %s", space.leaderboard)
+    warn_of_neighbours(space, plan.cells[0], Stores.of(plan.cells[0]).load(space))
     return board

@@ -15,6 +15,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("tables", "store", "metrics"),
     ("extract", "decide", "near"),
     ("runs",),
+    ("sensitivity",),
     ("fit",),
     ("compare", "predict"),
     ("tracking",),

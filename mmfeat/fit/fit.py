@@ -13,8 +13,9 @@ from mmfeat.core.workspace import open_project
 from mmfeat.fit.heads.space import setting_of
 from mmfeat.fit.options import FitOptions
 from mmfeat.fit.plan import plan_run
+from mmfeat.fit.related import warn_of_neighbours, warn_seen_by
 from mmfeat.fit.run_fit import fit_run
-from mmfeat.fit.training_data import Stores, warn_seen_by
+from mmfeat.fit.training_data import Stores
 from mmfeat.runs.run import Run
 
 log = logging.getLogger(__name__)
@@ -72,5 +73,8 @@ def fit(
     if options.get("loss") is not None and config.loss is None:
         log.warning("%s has no loss to choose; the loss %s is ignored", config.head, fitting.loss)
     training = Stores.of(config).load(space)
-    warn_seen_by(space, config, project.submit.split)
-    return fit_run(space, config, training, name=name, on_fit=on_fit)
+    for judge in filter(None, (config.validation, project.submit.split)):
+        warn_seen_by(space, config, judge)
+    run = fit_run(space, config, training, name=name, on_fit=on_fit)
+    warn_of_neighbours(space, config, training)
+    return run

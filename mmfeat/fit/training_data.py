@@ -16,7 +16,6 @@ from mmfeat.errors import FitError
 from mmfeat.fit.validation import append_rows
 from mmfeat.metrics import name_classes
 from mmfeat.metrics.known import note_unknown, positives, rates
-from mmfeat.near.between import warn_seen
 from mmfeat.near.groups import link_groups
 from mmfeat.near.kept import load_links
 from mmfeat.near.links import Links
@@ -55,7 +54,9 @@ class Stores:
                 f"it is {self.validation}, the split that is fitted is {self.split}",
                 "name another split, or leave out --max-memory",
             )
-        judging = load_training(workspace, str(self.validation), self.features)
+        judging = load_training(
+            workspace, str(self.validation), self.features, near_copies=self.near_copies
+        )
         assert isinstance(judging.features, Features), "there is no max_memory"
         rows = append_rows(training.features, judging.features, split=str(self.validation))
         is_judge = np.arange(rows.n_rows) >= training.features.n_rows
@@ -226,17 +227,3 @@ def warn_missing(missing: Mapping[str, int], n_rows: int) -> None:
                 n_rows,
                 modality,
             )
-
-
-def warn_seen_by(
-    workspace: Workspace, config: RunConfig, split: str, *, place: Workspace | None = None
-) -> None:
-    """Warn of rows of `split` that have a near-copy among those that a run is fitted on.
-
-    `place` is the workspace of the store of `split`, if it is another one.
-    """
-    rows = (place or workspace).stores(split, config.features)
-    fitted = workspace.stores(config.split, config.features)
-    if config.near_copies == "on" and rows != fitted:
-        name = split if place in (None, workspace) else "the table"
-        warn_seen(workspace, rows, fitted, names=(name, config.split))

@@ -13,7 +13,7 @@ from mmfeat.core.files import check_output
 from mmfeat.core.settings import override, override_all
 from mmfeat.core.workspace import inputs_of, open_project
 from mmfeat.extract.extract import ShowProgress
-from mmfeat.fit.training_data import warn_seen_by
+from mmfeat.fit.related import warn_seen_by
 from mmfeat.predict.new_rows import ROWS, extract_for
 from mmfeat.predict.scores import predict_scores, read_statuses
 from mmfeat.predict.write import write_predictions

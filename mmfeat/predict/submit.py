@@ -11,7 +11,7 @@ from mmfeat.core.files import check_output
 from mmfeat.core.settings import override_all
 from mmfeat.core.workspace import inputs_of, open_project
 from mmfeat.decide.decision import HALVES
-from mmfeat.fit.training_data import warn_seen_by
+from mmfeat.fit.related import warn_seen_by
 from mmfeat.predict.check import check_submission
 from mmfeat.predict.kaggle import to_kaggle
 from mmfeat.predict.scores import predict_scores

@@ -32,6 +32,7 @@ class Question:
     folds: int
     objective: str
     fold_by: str = "auto"
+    near_copies: str = "on"
     validation: str | None = None  # the split that judges, and the digest of its stores
     level: float | None = None  # the beta or floor of the objective, where it is not the usual one
 
@@ -49,6 +50,7 @@ class Question:
             folds=config.folds,
             objective=objective,
             fold_by=config.fold_by,
+            near_copies=config.near_copies,
             validation=run.validation,
             level=None if options == usual else next(iter(options.values())),
         )
@@ -58,7 +60,7 @@ class Question:
         """What its file is called."""
         document = asdict(self)
         # files from before there was such a thing stay
-        for added in ("fold_by", "validation", "level"):
+        for added in ("fold_by", "near_copies", "validation", "level"):
             if document[added] == getattr(Question, added):
                 del document[added]
         text = json.dumps(document, sort_keys=True)
