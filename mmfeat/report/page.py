@@ -18,6 +18,7 @@ from markupsafe import Markup
 from mmfeat.compare.board.leaderboard import Leaderboard, name_of
 from mmfeat.report.facts import EntryFacts, as_data
 from mmfeat.report.gallery import KINDS, Gallery
+from mmfeat.report.relatives.section import Relatives
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,7 @@ class Page:
     entries: tuple[EntryFacts, ...]
     overview: tuple[tuple[str, str], ...]
     gallery: Gallery | None
+    relatives: Relatives | None
     stores: tuple[dict[str, Any], ...]
     versions: tuple[dict[str, str], ...]
     left_out: tuple[str, ...]

@@ -75,7 +75,7 @@ def f1_over_threshold(curves: RunCurves) -> Figure | None:
 
 def reliability(curves: RunCurves) -> Figure:
     """Share of positives over the predicted probability, all cells pooled."""
-    figure, axes = _axes("mean predicted probability", "share of positives")
+    figure, axes = make_axes("mean predicted probability", "share of positives")
     mean, share, count = curves.bins.T
     error = 1.96 * np.sqrt(share * (1 - share) / count)
     axes.plot([0, 1], [0, 1], color=SOFT, linewidth=0.8, linestyle=DASHED)
@@ -89,7 +89,7 @@ def support_f1(curves: RunCurves) -> Figure | None:
     """F1 over the number of positives, a dot per class."""
     if not curves.classes:
         return None
-    figure, axes = _axes("positives (logarithmic)", "F1")
+    figure, axes = make_axes("positives (logarithmic)", "F1")
     _over_support(axes, curves.classes, [_honest(curve) for curve in curves.classes])
     axes.set_ylim(-0.03, 1.03)
     return figure
@@ -104,7 +104,7 @@ def nested_tuned(curves: RunCurves) -> Figure | None:
     ]
     if not pairs:
         return None
-    figure, axes = _axes("positives (logarithmic)", "F1 nested − F1 tuned")
+    figure, axes = make_axes("positives (logarithmic)", "F1 nested − F1 tuned")
     axes.axhline(0, color=SOFT, linewidth=0.8, linestyle=DASHED)
     _over_support(axes, *zip(*pairs, strict=True))
     return figure
@@ -138,7 +138,7 @@ def together(curves: RunCurves) -> Figure | None:
 
 def label_counts(curves: RunCurves) -> Figure:
     """Rows by their number of labels, true and predicted."""
-    figure, axes = _axes("labels in a row", "rows")
+    figure, axes = make_axes("labels in a row", "rows")
     sizes = np.arange(len(curves.sizes_true))
     axes.bar(sizes - 0.2, curves.sizes_true, width=0.38, color=SOFT, label="true")
     axes.bar(sizes + 0.2, curves.sizes_predicted, width=0.38, color=ACCENT, label="predicted")
@@ -220,7 +220,8 @@ PLOTS: dict[str, Plot] = {
 }
 
 
-def _axes(x: str, y: str) -> tuple[Figure, Axes]:
+def make_axes(x: str, y: str) -> tuple[Figure, Axes]:
+    """A figure with one pair of axes, and what they show."""
     figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72))
     axes = figure.add_axes(FRAME)
     axes.set_xlabel(x)

@@ -22,6 +22,7 @@ from mmfeat.report.facts import Drawing, EntryFacts, RunFacts
 from mmfeat.report.gallery import make_gallery
 from mmfeat.report.page import Page, distinct, render
 from mmfeat.report.plots import PLOTS, draw_all
+from mmfeat.report.relatives.section import find_relatives
 from mmfeat.report.select import select_runs
 from mmfeat.report.svg import inline, write_figure
 from mmfeat.runs.run import Run
@@ -148,6 +149,9 @@ def write_report(
         entries=tuple(entries),
         overview=_overview(best.oof, n_entries=len(entries), n_runs=len(runs)),
         gallery=make_gallery(
+            best, workspace, images=options.images, max_thumbnails=options.max_thumbnails
+        ),
+        relatives=find_relatives(
             best, workspace, images=options.images, max_thumbnails=options.max_thumbnails
         ),
         stores=distinct(store for document in provenances for store in document["stores"]),

@@ -76,7 +76,7 @@
     );
   });
   if (byId("kind")) {
-    const cards = [...document.querySelectorAll(".card")];
+    const cards = [...document.querySelectorAll("#rows .card")];
     watch([byId("kind"), byId("class")], () => {
       const [kind, column] = [byId("kind").value, byId("class").value];
       const fits = (tag) => (!kind || tag.startsWith(`${kind}:`)) && (!column || tag.endsWith(`:${column}`));
