@@ -43,6 +43,11 @@ class Pairs:
         cosines = [np.zeros(0, np.float32), *(part.cosines for part in parts)]
         return cls(np.concatenate(rows), np.concatenate(cosines))
 
+    def distinct(self) -> Pairs:
+        """Give every pair once: the index finds one from both of its rows."""
+        rows, first = np.unique(self.rows, axis=0, return_index=True)
+        return Pairs(rows, self.cosines[first])
+
     def best_first(self) -> Pairs:
         """Order them by falling cosine, equal ones by row."""
         order = np.lexsort((self.rows[:, 1], self.rows[:, 0], -self.cosines))
@@ -63,8 +68,8 @@ def find_pairs(
     for places in find(left, right, projection, bound):
         found.append(_checked(left, left if right is None else right, places, bound))
         if sum(map(len, found)) > 2 * MOST_PAIRS:
-            found = [spanning(Pairs.join(found), len(left), len(right or ()))]
-    pairs = Pairs.join(found)
+            found = [spanning(Pairs.join(found).distinct(), len(left), len(right or ()))]
+    pairs = Pairs.join(found).distinct()
     if len(pairs) > MOST_PAIRS:
         pairs = spanning(pairs, len(left), len(right or ()))
     return pairs

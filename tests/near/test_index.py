@@ -25,7 +25,9 @@ def test_the_index_finds_nearly_all() -> None:
     first = vectors(2000)
     rows = rows_of(first, nearly(first[:100]))
     projection = choose_projection(all_of(rows), 0.99)
-    found = {tuple(pair) for pair in find_pairs(rows, None, projection, 0.99).rows.tolist()}
+    pairs = [tuple(pair) for pair in find_pairs(rows, None, projection, 0.99).rows.tolist()]
+    found = set(pairs)
+    assert len(pairs) == len(found)
     assert len(found & {(at, 2000 + at) for at in range(100)}) >= 95
     between = find_pairs(rows_of(nearly(first[:50])), rows_of(first), projection, 0.99)
     assert len({tuple(pair) for pair in between.rows.tolist()} & {(n, n) for n in range(50)}) >= 47
