@@ -113,8 +113,8 @@ if __name__ == "__main__":
     docs = Path(__file__).parent.parent / "docs"
     with tempfile.TemporaryDirectory() as folder, open_browser(Path(folder)) as browser:
         browser.open(Path(sys.argv[1]), width=1280, height=1120)
-        browser.save(docs / "report-light.png")
+        browser.save(docs / "pictures" / "report-light.png")
         browser.open(Path(sys.argv[1]), width=375, height=1120, dark=True)
         browser.run("location.hash = '#entry-2'")
         browser.run("document.querySelector('#entry-2 .plots').scrollIntoView()")
-        browser.save(docs / "report-dark.png")
+        browser.save(docs / "pictures" / "report-dark.png")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -176,9 +176,10 @@ class Features:
 
     def take(self, rows: IntArray) -> Features:
         """Give the chosen rows, in that order."""
+        take = getattr(self.ids, "take", None)  # of texts of a store, which make no strings
         return replace(
             self,
-            ids=_take_texts(self.ids, rows),
+            ids=tuple(self.ids[row] for row in rows) if take is None else take(rows),
             embeddings={
                 modality: tuple(part[rows] for part in parts)
                 for modality, parts in self.embeddings.items()
@@ -208,12 +209,6 @@ class Features:
             targets=None if self.targets is None else self.targets[rows],
             groups=None if self.groups is None else self.groups[rows],
         )
-
-
-def _take_texts(texts: Sequence[str], rows: IntArray) -> Sequence[str]:
-    """Those of the chosen rows; texts of a store know how, and make no strings for it."""
-    take = getattr(texts, "take", None)
-    return tuple(texts[row] for row in rows) if take is None else cast("Sequence[str]", take(rows))
 
 
 class Stream(Protocol):

@@ -62,8 +62,10 @@ def read_statuses(run: Run, workspace: Workspace, split: str) -> dict[str, list[
     found = {}
     for prefix, path in zip(prefixes, workspace.stores(split, features), strict=True):
         with FeatureStore.open(path) as store:
-            for modality, codes in store.statuses.items():
-                found[f"{prefix}{modality}_status"] = [Status(code).label for code in codes]
+            for modality in store.modalities:
+                found[f"{prefix}{modality}_status"] = [
+                    Status(code).label for code in store.status(modality)
+                ]
     return found
 
 

@@ -54,9 +54,10 @@ class StoredFeatures:
             store.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Another process opens the same files."""
+        """Another process opens the same files; groups may know more than they do."""
         paths = [store.path.resolve() for store in self.stores]
-        return partial(_open_kept, memory=self.memory, kept=self.kept), (paths,)
+        opened = partial(_open_kept, memory=self.memory, kept=self.kept, groups=self.groups)
+        return opened, (paths,)
 
     @property
     def n_rows(self) -> int:
@@ -125,9 +126,13 @@ def open_features(paths: Sequence[Path], *, memory: int = 1 << 28) -> StoredFeat
 
 
 def _open_kept(
-    paths: Sequence[Path], *, memory: int, kept: tuple[int, ...] | None
+    paths: Sequence[Path],
+    *,
+    memory: int,
+    kept: tuple[int, ...] | None,
+    groups: IntArray | None,
 ) -> StoredFeatures:
-    opened = open_features(paths, memory=memory)
+    opened = replace(open_features(paths, memory=memory), groups=groups)
     return opened if kept is None else opened.with_labels(np.array(kept, np.int64))
 
 

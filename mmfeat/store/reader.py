@@ -182,16 +182,11 @@ class FeatureStore:
         return self.numbers(f"{modality}/status")
 
     @property
-    def statuses(self) -> dict[str, NDArray[np.uint8]]:
-        """The `Status` codes (n,) of every modality."""
-        return {m: self.status(m) for m in self.modalities}
-
-    @property
     def counts(self) -> dict[str, dict[str, int]]:
         """Rows by status and modality, e.g. ``{"image": {"ok": 10, "missing": 2}}``."""
         found = {}
-        for modality, status in self.statuses.items():
-            codes = zip(*np.unique(status, return_counts=True), strict=True)
+        for modality in self.modalities:
+            codes = zip(*np.unique(self.status(modality), return_counts=True), strict=True)
             with plain_errors(self.path):
                 found[modality] = {Status(int(code)).label: int(n) for code, n in codes}
         return found

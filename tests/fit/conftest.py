@@ -8,7 +8,7 @@ import pytest
 
 from mmfeat.core.workspace import Workspace
 from mmfeat.store import StoredFeatures, open_features
-from tests.support.streaming import LITTLE, import_many_rows
+from tests.support.fits.streaming import LITTLE, import_many_rows
 
 
 @pytest.fixture(scope="session")

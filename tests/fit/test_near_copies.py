@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from mmfeat.errors import ConfigError
 from mmfeat.fit.plan import plan_run
 from mmfeat.fit.run_fit import fit_run
 from mmfeat.fit.training_data import Stores, load_training
+from mmfeat.store import StoredFeatures
 from tests.support.near import nearly, store_vectors, vectors
 from tests.support.workspaces import Mmfeat
 
@@ -71,6 +73,13 @@ def test_feature_sets_of_one_split_share_folds(copies: Workspace) -> None:
     second = load_training(copies, "copies", ("b",)).features.groups
     assert first is not None and second is not None
     np.testing.assert_array_equal(first, second)
+
+
+def test_another_process_keeps_the_groups(copies: Workspace) -> None:
+    own = load_training(copies, "copies", max_memory=1).features
+    other = pickle.loads(pickle.dumps(own))
+    assert isinstance(own, StoredFeatures) and own.groups is not None
+    np.testing.assert_array_equal(other.groups, own.groups)
 
 
 def test_the_choice_is_checked() -> None:

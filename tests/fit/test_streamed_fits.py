@@ -21,7 +21,7 @@ from mmfeat.fit.training_data import load_training
 from mmfeat.runs.folds import Folds
 from mmfeat.store import StoredFeatures, read_features
 from mmfeat.types import Fused, Matrix
-from tests.support.streaming import LITTLE, N_ROWS, SETTINGS, WIDTH, Noted, load
+from tests.support.fits.streaming import LITTLE, N_ROWS, SETTINGS, WIDTH, Noted, load
 
 READ_PARTS = [name for name in HEADS if resolve(name, HEADS, "head").reads_parts]
 # What streaming may move a probability by: nothing but rounding where no order is drawn.

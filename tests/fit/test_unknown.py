@@ -23,7 +23,7 @@ from mmfeat.runs.config import RunConfig
 from mmfeat.runs.folds.stratify import make_folds
 from mmfeat.runs.run import Run
 from mmfeat.types import UNKNOWN, Features
-from tests.support.models import LATE, make_features, make_model, out_of_fold
+from tests.support.fits.models import LATE, make_features, make_model, out_of_fold
 from tests.support.workspaces import import_split
 
 SETTINGS = {"mlp": {"epochs": "20", "hidden": "16"}, "lightgbm": {"trees": "10", "min_rows": "2"}}

@@ -26,7 +26,7 @@ def test_a_store_gives_back_what_was_written(tmp_path: Path) -> None:
         assert store.labels == ("1", "2", "19") and store.modalities == ("image", "text")
         assert store.embeddings("image").dtype == np.float16
         assert np.isnan(store.embeddings("text")[3]).all()
-        assert store.statuses["image"].tolist() == [1] * 3 + [3] + [1] * 8
+        assert store.status("image").tolist() == [1] * 3 + [3] + [1] * 8
         assert [(f.id, f.reason) for f in store.failed] == [("3.jpg", "broken")] * 2
         features = store.features()
     assert features.embeddings["image"][0].shape == (N, WIDTH) and features.targets is not None

@@ -26,7 +26,7 @@ def everything(path: Path) -> dict[str, Any]:
             "labels": store.labels,
             "targets": store.targets.tolist() if store.targets is not None else None,
             "embeddings": {m: store.embeddings(m).tobytes() for m in store.modalities},
-            "statuses": {m: codes.tolist() for m, codes in store.statuses.items()},
+            "statuses": {m: store.status(m).tolist() for m in store.modalities},
             "truncated": {m: flags.tolist() for m, flags in store.truncations().items()},
             "failed": store.failed,
             "n_failed": store.n_failed,

@@ -11,7 +11,7 @@ from mmfeat.core.workspace import Workspace
 from mmfeat.fit.fusion import FUSIONS
 from mmfeat.fit.fusion.fuse import fuse, fuse_stream
 from mmfeat.store import StoredFeatures, open_features, read_features
-from tests.support.streaming import LITTLE
+from tests.support.fits.streaming import LITTLE
 
 
 @pytest.mark.parametrize("fusion", [f for f in FUSIONS if FUSIONS[f].kind != "late"])

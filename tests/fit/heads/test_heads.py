@@ -15,7 +15,7 @@ from mmfeat.fit.heads import HEADS
 from mmfeat.fit.heads.options import parse_option
 from mmfeat.fit.losses import LOSSES
 from mmfeat.types import Fused
-from tests.support.heads import BLOCKS, N_LABELS, N_ROWS, TORCH, draw, fit, make, prompts_of
+from tests.support.fits.heads import BLOCKS, N_LABELS, N_ROWS, TORCH, draw, fit, make, prompts_of
 
 
 @pytest.mark.parametrize("name", HEADS)

@@ -13,8 +13,8 @@ from mmfeat.fit.heads.logreg import PATH, LogReg
 from mmfeat.metrics.probability import class_log_loss, log_loss
 from mmfeat.metrics.ranking import class_ap
 from mmfeat.types import UNKNOWN, Fused, Targets
-from tests.support.heads import BLOCKS, TORCH, draw, fit, make
-from tests.support.streaming import Noted
+from tests.support.fits.heads import BLOCKS, TORCH, draw, fit, make
+from tests.support.fits.streaming import Noted
 
 LEARNT = [name for name in HEADS if name != "zeroshot"]  # which compares with prompts
 

@@ -9,7 +9,7 @@ import pytest
 from mmfeat.errors import FitError
 from mmfeat.fit.heads.lightgbm import BIN_ROWS, ChosenRows, LightGBM
 from mmfeat.types import Fused
-from tests.support.streaming import Noted
+from tests.support.fits.streaming import Noted
 
 
 @pytest.mark.parametrize("seed", [0, 7])

@@ -9,7 +9,7 @@ import torch
 from mmfeat.fit.heads.streaming import BLOCK_ROWS, PASS_ROWS, in_order, shuffled
 from mmfeat.fit.heads.torch.batches import Source, on_device
 from mmfeat.types import IntArray
-from tests.support.streaming import Noted
+from tests.support.fits.streaming import Noted
 
 
 def permute(n: int) -> IntArray:

@@ -11,7 +11,7 @@ from mmfeat.core.plugins import resolve
 from mmfeat.fit.heads import HEADS
 from mmfeat.runs.folds import Folds
 from mmfeat.runs.folds.stratify import make_folds
-from tests.support.models import (
+from tests.support.fits.models import (
     N_FOLDS,
     make_features,
     make_model,

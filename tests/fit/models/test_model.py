@@ -17,7 +17,7 @@ from mmfeat.fit.heads import HEADS
 from mmfeat.fit.losses import LOSSES
 from mmfeat.fit.models.model import read_model
 from mmfeat.runs.folds import Folds
-from tests.support.models import (
+from tests.support.fits.models import (
     LATE,
     N_FOLDS,
     N_ROWS,

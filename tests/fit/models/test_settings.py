@@ -13,7 +13,7 @@ from mmfeat.fit.heads import HEADS
 from mmfeat.fit.models.head_model import HeadModel
 from mmfeat.fit.models.stacked_model import StackedModel
 from mmfeat.fit.recipes import RECIPES
-from tests.support.models import (
+from tests.support.fits.models import (
     LATE,
     make_model,
 )
