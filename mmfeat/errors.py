@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-CREDENTIALS = re.compile(r"(?<=://)[^\s'\"]*@")  # user and password of an address
+# User and password of an address, which has one slash where it was taken for a path.
+CREDENTIALS = re.compile(r"(\w\w:/+)[^\s'\"]*@")
 LONGEST_WORD = 300  # characters of a word that a message shows
 LONGEST_TEXT = 1000  # characters of a rule, of what was found, and of a remedy
 LONG_WORD = re.compile(rf"\S{{{LONGEST_WORD + 1},}}")
@@ -18,7 +19,7 @@ def short(text: str) -> str:
 
 def without_credentials(text: str) -> str:
     """Leave user names and passwords out of the addresses in a text."""
-    return CREDENTIALS.sub("…@", text)
+    return CREDENTIALS.sub(r"\1…@", text)
 
 
 class MmfeatError(Exception):

@@ -20,6 +20,12 @@ def test_very_long_lists_are_cut_in_the_middle() -> None:
     assert "c0, c1" in text and "c2999; name one" in text
 
 
+def test_a_password_is_not_told_where_an_address_was_taken_for_a_path() -> None:
+    for address in ("ftp://me:secret@host/t.csv", "http:/me:secret@host/t.csv"):
+        assert "secret" not in str(ConfigError("a file", address, "another"))
+    assert "C:/a@b.jpg" in str(ConfigError("a file", "C:/a@b.jpg", "another"))
+
+
 def test_the_password_of_an_address_is_left_out() -> None:
     text = str(ConfigError("an address", f"s3://me:secret@{'h' * 400}/x", "another"))
     assert "secret" not in text

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,7 +43,7 @@ def join_cluster(address: str | None) -> None:
     begin = {} if address else {"include_dashboard": False}
     try:
         # workers look for modules first in the folder in which their driver stood now
-        with _silent(), away_from_data():
+        with _silent(), _own_sigterm(), away_from_data():
             ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL, **begin)
     except (RayError, OSError, ValueError, RuntimeError) as error:
         raise ClusterError(
@@ -99,6 +101,15 @@ def _silent() -> Iterator[None]:
         os.dup2(before, 2)
         os.close(before)
         os.close(nowhere)
+
+
+@contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Let SIGTERM end this process as before: with Ray's handler it prints a stack and aborts."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    if before is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

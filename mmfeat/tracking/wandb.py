@@ -24,11 +24,11 @@ def send(record: Record, folder: Path) -> str:
     mode = os.environ.get("WANDB_MODE", "offline")
     for old in place.glob(f"wandb/offline-run-*-{record.key}"):
         shutil.rmtree(old)
-    with away_from_data():  # its `wandb/settings` could have keys sent to another server
-        wandb.setup()
     settings = wandb.Settings(
         silent=True, console="off", disable_git=True, x_disable_stats=True, save_code=False
     )
+    with away_from_data():  # its `wandb/settings` could have keys sent to another server
+        wandb.setup(settings)  # silent from the beginning: it would tell a password in an address
     with wandb.init(
         project=os.environ.get("WANDB_PROJECT", PROJECT),
         name=record.name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -130,18 +131,26 @@ def test_a_shard_that_always_fails_is_told_with_its_rows_and_the_others_are_kept
     assert extract(table, tmp_path / "a.h5", encoder).n_rows == 20
 
 
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_a_killed_driver_goes_on(
-    cluster: str, tmp_path: Path, mmfeat: Mmfeat, monkeypatch: pytest.MonkeyPatch
+    how: signal.Signals,
+    cluster: str,
+    tmp_path: Path,
+    mmfeat: Mmfeat,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     slow_table(tmp_path)
     monkeypatch.chdir(tmp_path)
     line = ["extract", "table.csv", "--images", "images", "--model", "tiny-demo", "--out", "a.h5"]
     line += ["--engine", "ray", "--ray-address", cluster, "--actors", "1", "--shard-rows", "5"]
     parts = tmp_path / "a.h5.parts"
-    with subprocess.Popen([sys.executable, "-m", "mmfeat_cli", *line]) as driver:
+    command = [sys.executable, "-m", "mmfeat_cli", *line]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as driver:
         while driver.poll() is None and not list(parts.glob("0*.h5")):
             time.sleep(0.01)
-        driver.kill()
+        driver.send_signal(how)
+        told = driver.communicate()[1]
+    assert driver.returncode == -how and "SIGTERM" not in told, told
     made = {path: path.stat().st_mtime_ns for path in parts.glob("0*.h5")}
     assert made and not (tmp_path / "a.h5").exists()
     done = mmfeat(*line)
