@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from mmfeat.errors import counted
 from mmfeat_cli.tables import print_text
 
 if TYPE_CHECKING:
@@ -30,6 +31,6 @@ def print_forecast(n_rows: int | None, interval: Sequence[float] | None) -> None
     """Print where the score on a new test is expected; nothing where none was asked for."""
     if n_rows is not None and interval is not None:
         print_text(
-            f"on a new test of {n_rows:,} rows: {interval[0]:.4f} to {interval[1]:.4f}"
+            f"on a new test of {counted(n_rows, 'row')}: {interval[0]:.4f} to {interval[1]:.4f}"
             " (95 % of such tests)"
         )

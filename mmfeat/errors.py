@@ -88,3 +88,8 @@ class RunError(MmfeatError):
 
 class SubmissionError(MmfeatError):
     """A submission, its sample or its solution is invalid."""
+
+
+def counted(n: int, one: str, many: str | None = None) -> str:
+    """A number with what it counts: "1 row", "2,000 rows"; `many` where an s is not enough."""
+    return f"{n:,} {one if n == 1 else many or f'{one}s'}"

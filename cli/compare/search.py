@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from mmfeat.config import FitSettings, ThresholdSettings
+from mmfeat.errors import counted
 from mmfeat_cli.messages import (
     note,
     show_messages,
@@ -105,7 +106,7 @@ def search(
             near_copies=near_copies,
         )
     finished = found.finished
-    note(f"{len(finished)} trials finished, {len(found.trials) - len(finished)} dropped")
+    note(f"{counted(len(finished), 'trial')} finished, {len(found.trials) - len(finished)} dropped")
     print_table(
         ("trial", f"nested {found.objective}", *finished[0].settings),
         [(trial.number, trial.value, *trial.settings.values()) for trial in finished[:N_SHOWN]],

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mmfeat.errors import counted
 from mmfeat_cli.messages import note, show_messages
 from mmfeat_cli.options import Features, JsonOption, WorkspaceOption, names
 from mmfeat_cli.tables import print_json, print_table, print_text
@@ -50,12 +51,13 @@ def duplicates(
 
 
 def _print_summary(found: Duplicates, place: str) -> None:
+    rows = f"{found.n_rows:,} rows of {found.split}"
     print_text(
-        f"{found.n_copied:,} of {found.n_rows:,} rows of {found.split} have a near-copy {place}"
+        f"{counted(found.n_copied, f'of {rows} has', f'of {rows} have')} a near-copy {place}"
     )
     for modality, bound in found.bounds.items():
         kind = "equal rows alone" if bound is None else f"a cosine of {bound:.4f} or more"
         print_text(f"near-copies by {modality}: {kind}")
     for modality, shared in found.shared.items():
         for id_, count in shared:
-            note(f"left out: {count:,} rows have the {modality} of {id_}")
+            note(f"left out: {counted(count, 'row has', 'rows have')} the {modality} of {id_}")

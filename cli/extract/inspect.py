@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mmfeat.errors import counted
 from mmfeat_cli.messages import show_messages
 from mmfeat_cli.options import JsonOption
 from mmfeat_cli.tables import print_json, print_table, print_text
@@ -26,7 +27,8 @@ def inspect(
         print_json(document)
         return
     files = f" in {document['files']} files" if document["files"] > 1 else ""
-    print(f"{document['path']}: {document['rows']} rows{files}, {document['labels']} labels")
+    labels = counted(document["labels"], "label")
+    print(f"{document['path']}: {counted(document['rows'], 'row')}{files}, {labels}")
     known = document["known_labels"]
     if known and min(known.values()) < 1:
         least = min(known, key=known.__getitem__)
@@ -43,11 +45,10 @@ def inspect(
         ],
     )
     if document["truncated"]:
-        print(
-            f"{document['truncated']} captions were truncated to the context length of the encoder"
-        )
+        told = counted(document["truncated"], "caption was", "captions were")
+        print(f"{told} truncated to the context length of the encoder")
     if document["prompts"]:
-        print(f"{document['prompts']} label prompts")
+        print(counted(document["prompts"], "label prompt"))
     for problem in document["problems"]:
         print(f"row {problem['row']} ({problem['id']}): {problem['modality']}: {problem['reason']}")
     if document["n_problems"] > len(document["problems"]):

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from mmfeat.errors import counted
 from mmfeat_cli.messages import note, show_messages
 from mmfeat_cli.options import (
     IdCol,
@@ -91,7 +92,7 @@ def score(
         f"{name.replace('_', '-')} {'n/a' if result[name] is None else format(result[name], '.4f')}"
         for name in ("macro_f1", "micro_f1", "samples_f1")
     )
-    print_text(f"{', '.join(found)} on {result['rows']:,} rows")
+    print_text(f"{', '.join(found)} on {counted(result['rows'], 'row')}")
 
 
 def _short(labels: Sequence[str]) -> str:

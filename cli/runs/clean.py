@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from mmfeat.errors import counted
 from mmfeat_cli.messages import note, show_messages
 from mmfeat_cli.options import JsonOption, WorkspaceOption
 from mmfeat_cli.tables import print_json
@@ -33,10 +34,12 @@ def clean(
         return
     for path, size in result.removed.items():
         print(f"{path}: {size:,} bytes")
-    note(f"removed {len(result.removed)} files or folders, {result.n_bytes:,} bytes")
+    told = counted(len(result.removed), "file or folder", "files or folders")
+    note(f"removed {told}, {result.n_bytes:,} bytes")
     if result.unfinished:
         n_bytes = sum(result.unfinished.values())
-        note(f"kept {len(result.unfinished)} unfinished runs or extractions, {n_bytes:,} bytes")
+        one, many = "unfinished run or extraction", "unfinished runs or extractions"
+        note(f"kept {counted(len(result.unfinished), one, many)}, {n_bytes:,} bytes")
         note("the same command continues them; clean --unfinished removes them")
 
 

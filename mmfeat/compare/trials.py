@@ -28,7 +28,7 @@ from mmfeat.core.plugins import check_name
 from mmfeat.core.workspace import Workspace
 from mmfeat.decide.nested import nested
 from mmfeat.decide.thresholds import OBJECTIVES, TuningData
-from mmfeat.errors import ConfigError, FitError
+from mmfeat.errors import ConfigError, FitError, counted
 from mmfeat.fit.heads.space import Space
 from mmfeat.fit.held_out import shared_folds
 from mmfeat.fit.models.model import build_model
@@ -112,7 +112,7 @@ def run_trials(
     folds = shared_folds(workspace, plan.start, training)
     wanted = min(trials, n_possible(plan.space))
     if wanted < trials:
-        log.info("there are only %d different settings", wanted)
+        log.info("only %s", counted(int(wanted), "different setting"))
 
     def judge(settings: dict[str, str], report: Report) -> tuple[float, list[float]]:
         return _judge(plan, training, folds, settings=settings, report=report)
@@ -121,7 +121,7 @@ def run_trials(
     with open_study(path, plan.identity(training.digest)) as study:
         made = trials_of(study)
         if made:
-            log.info("search %s continues after %d trials", path.stem, len(made))
+            log.info("search %s continues after %s", path.stem, counted(len(made), "trial"))
         while len(made) < wanted and time.monotonic() < end and not stopped():
             number = len(made) + 1
             made += [

@@ -18,7 +18,7 @@ from mmfeat.core.checks import check_choice
 from mmfeat.core.parallel import thread_map
 from mmfeat.decide.calibration.calibrator import Calibrator, calibrate
 from mmfeat.decide.expected_f1 import DECODES, decode_expected_f1, fill_empty
-from mmfeat.errors import RunError
+from mmfeat.errors import RunError, counted
 from mmfeat.types import FloatArray, Targets
 
 SLICE_CELLS = 2**20  # per thread at a time, which bounds the memory
@@ -91,7 +91,7 @@ class Decision:
         """
         if probabilities.ndim != 2 or probabilities.shape[1] != len(self.labels):
             raise RunError(
-                f"these thresholds are for {len(self.labels)} labels",
+                f"these thresholds are for {counted(len(self.labels), 'label')}",
                 f"the scores are of shape {probabilities.shape}",
                 "tune the thresholds of the run that gave the scores",
             )

@@ -12,6 +12,7 @@ from mmfeat.decide.thresholds import SAMPLED, TuningData
 from mmfeat.decide.thresholds.evaluate import unmet
 from mmfeat.decide.thresholds.samples import rows_used
 from mmfeat.decide.thresholds.separable import FEWER_RESAMPLES, N_RESAMPLES
+from mmfeat.errors import counted
 from mmfeat.metrics import n_empty_rows, name_classes
 from mmfeat.metrics.known import note_unknown
 from mmfeat.metrics.sets import labels_per_row
@@ -62,8 +63,9 @@ def remarks(decision: Decision, data: TuningData, tuned: Targets) -> list[str]:
             simpler += f", and {FEWER_RESAMPLES} resamples instead of {N_RESAMPLES} choose a cut"
         notes += [f"with {data.n_labels:,} classes, {simpler}"]
     if empty := n_empty_rows(data.targets):
+        told = counted(empty, f"of {n_rows:,} rows has", f"of {n_rows:,} rows have")
         notes += [
-            f"{empty:,} of {n_rows:,} rows have no labels: in samples-f1 each counts as 0, even if"
+            f"{told} no labels: in samples-f1 each counts as 0, even if"
             " nothing is predicted; `mmfeat runs RUN --zero-division 1` counts that as 1"
         ]
     failing = unmet(decision.objective, data, tuned)

@@ -31,7 +31,7 @@ from mmfeat.decide.thresholds import HALF, OBJECTIVES, TuningData
 from mmfeat.decide.thresholds.choose import choose_thresholds, method_of
 from mmfeat.decide.thresholds.evaluate import value_of
 from mmfeat.decide.thresholds.tuning_data import LIMITS, Limits
-from mmfeat.errors import ConfigError, RunError
+from mmfeat.errors import ConfigError, RunError, counted
 from mmfeat.types import IntArray, OutOfFold, Targets
 
 OF_SETS = (*metrics.HEADLINE, "predicted_per_row")
@@ -239,7 +239,8 @@ def _check(scores: OutOfFold) -> None:
     if p.shape != targets.shape or p.shape[1:] != (len(scores.labels),) or len(p) < 2:
         raise RunError(
             "scores and targets have a row per id, a column per label, and at least two rows",
-            f"they are of shape {p.shape} and {targets.shape} for {len(scores.labels)} labels",
+            f"they are of shape {p.shape} and {targets.shape},"
+            f" for {counted(len(scores.labels), 'label')}",
             remedy,
         )
     if p.size and not (p.min() >= 0 and p.max() <= 1):  # NaN is neither

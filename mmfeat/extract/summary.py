@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mmfeat.errors import ExtractError
+from mmfeat.errors import ExtractError, counted
 from mmfeat.extract.guard import refuse_name
 from mmfeat.extract.images.missing import ALLOW, too_many_missing
 from mmfeat.extract.plan import Plan
@@ -50,15 +50,15 @@ class ExtractSummary:
 
     def __str__(self) -> str:
         """One line per modality, and the first failed rows."""
-        lines = [
-            f"{self.path}: {self.n_rows} rows" + (", already complete" * self.already_complete)
-        ]
+        complete = ", already complete" if self.already_complete else ""
+        lines = [f"{self.path}: {counted(self.n_rows, 'row')}{complete}"]
         for modality, counts in self.counts.items():
             told = ", ".join(f"{count} {status}" for status, count in counts.items())
             lines.append(f"  {modality} ({self.widths[modality]} numbers): {told}")
         for modality, n_cut in self.truncated.items():
             if n_cut:
-                lines.append(f"  {modality}: {n_cut} rows were truncated to the context length")
+                told = counted(n_cut, "row was", "rows were")
+                lines.append(f"  {modality}: {told} truncated to the context length")
         lines += [f"  row {f.row} ({f.id}): {f.modality}: {f.reason}" for f in self.failed[:5]]
         if len(self.failed) > 5:
             lines.append(f"  and {len(self.failed) - 5} more: see `mmfeat inspect`")
@@ -137,7 +137,7 @@ class CheckedRows:
         failed = self.first[modality]
         raise ExtractError(
             f"at least one row must have an {modality} embedding",
-            f"all {table.n_rows} rows of {table.source} failed, e.g. row {failed.row}"
+            f"all of {counted(table.n_rows, 'row')} of {table.source} failed, e.g. row {failed.row}"
             f" ({table.ids[failed.row]}): {failed.reason}",
             _remedy(failed),
         )

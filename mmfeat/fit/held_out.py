@@ -8,7 +8,7 @@ import logging
 import numpy as np
 
 from mmfeat.core.workspace import Workspace
-from mmfeat.errors import FitError
+from mmfeat.errors import FitError, counted
 from mmfeat.fit.training_data import Training
 from mmfeat.runs.config import RunConfig
 from mmfeat.runs.folds import Folds
@@ -51,7 +51,8 @@ def shared_folds(workspace: Workspace, config: RunConfig, training: Training) ->
         assert training.fold_names is not None
         folds = folds_of_names(training.fold_names)
         if groups is not None and (n_cut := _n_cut(groups, folds.held_out)):
-            log.warning("%d groups of related rows lie in several of the table's folds", n_cut)
+            told = counted(n_cut, "group of related rows lies", "groups of related rows lie")
+            log.warning("%s in several of the table's folds", told)
         return folds
     if way == "time":
         assert training.times is not None
@@ -111,7 +112,7 @@ def _tell_groups(groups: IntArray, training: Training, n_folds: int) -> None:
         more = f" and {len(few) - N_TOLD} more" if len(few) > N_TOLD else ""
         log.warning(
             "%s in fewer groups than the %d folds, so some folds lack them: %s%s",
-            "1 label lives" if len(few) == 1 else f"{len(few)} labels live",
+            counted(len(few), "label lives", "labels live"),
             n_folds,
             told,
             more,

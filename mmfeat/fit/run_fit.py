@@ -26,7 +26,7 @@ from mmfeat import metrics
 from mmfeat.core.files import write_json
 from mmfeat.core.memory import peak_memory, reset_peak
 from mmfeat.core.workspace import Workspace
-from mmfeat.errors import FitError, MmfeatError, RunError
+from mmfeat.errors import FitError, MmfeatError, RunError, counted
 from mmfeat.fit.fusion.rows import count_missing
 from mmfeat.fit.heads.base import Head
 from mmfeat.fit.held_out import shared_folds, way_of_folds
@@ -216,10 +216,10 @@ def _out_of_fold(
         oof[rows] = probabilities
         fold_log.info("fold %d of %d is scored", fold + 1, len(folds.for_heads()))
     oof = oof[folds.judged]
-    if not np.isfinite(oof).all():
+    if n_broken := int((~np.isfinite(oof)).any(axis=1).sum()):
         raise FitError(
             "a head must give finite scores to every row",
-            f"{int((~np.isfinite(oof)).any(axis=1).sum())} rows have NaN or infinity",
+            f"{counted(n_broken, 'row has', 'rows have')} NaN or infinity",
             "lower the learning rate or the decay, and check the scale of the features",
         )
     return oof

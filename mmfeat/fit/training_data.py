@@ -12,7 +12,7 @@ from typing import Any, cast
 import numpy as np
 
 from mmfeat.core.workspace import Workspace
-from mmfeat.errors import FitError
+from mmfeat.errors import FitError, counted
 from mmfeat.fit.validation import append_rows
 from mmfeat.metrics import name_classes
 from mmfeat.metrics.known import note_unknown, positives, rates
@@ -222,8 +222,7 @@ def warn_missing(missing: Mapping[str, int], n_rows: int) -> None:
     for modality, count in missing.items():
         if count:
             log.warning(
-                "%d of %d rows have no %s embedding; they are fitted and predicted without it",
-                count,
-                n_rows,
+                "%s no %s embedding; they are fitted and predicted without it",
+                counted(count, f"of {n_rows:,} rows has", f"of {n_rows:,} rows have"),
                 modality,
             )

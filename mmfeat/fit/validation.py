@@ -6,7 +6,7 @@ import logging
 
 import numpy as np
 
-from mmfeat.errors import FitError
+from mmfeat.errors import FitError, counted
 from mmfeat.types import UNKNOWN, Features, IntArray, Targets
 
 log = logging.getLogger(__name__)
@@ -57,12 +57,16 @@ def _in_columns_of(train: Features, judging: Features, split: str) -> Targets:
         if label in own:
             targets[:, column] = judging.targets[:, own[label]]
     for names, what in (
-        (set(train.labels) - set(own), "are not known of"),
-        (set(own) - set(train.labels), "are not fitted and left out of"),
+        (set(train.labels) - set(own), "not known of"),
+        (set(own) - set(train.labels), "not fitted and left out of"),
     ):
         if names:
             log.warning(
-                "%d labels %s %s, e.g. %s", len(names), what, split, ", ".join(sorted(names)[:3])
+                "%s %s %s, e.g. %s",
+                counted(len(names), "label is", "labels are"),
+                what,
+                split,
+                ", ".join(sorted(names)[:3]),
             )
     return targets
 

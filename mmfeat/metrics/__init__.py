@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from mmfeat.core.plugins import Plugin, resolve
+from mmfeat.errors import counted
 from mmfeat.metrics import probability, ranking, sets
 from mmfeat.metrics.known import known_cells, positives
 from mmfeat.types import Float64Array, FloatArray, Targets
@@ -163,8 +164,9 @@ def note_empty_rows(targets: Targets, *, zero_division: float) -> list[str]:
     empty = n_empty_rows(targets)
     if not empty:
         return []
+    told = counted(empty, f"of {len(targets):,} rows has", f"of {len(targets):,} rows have")
     return [
-        f"{empty:,} of {len(targets):,} rows have no labels: samples-f1 counts each as"
+        f"{told} no labels: samples-f1 counts each as"
         f" {zero_division:g} where nothing is predicted, as it should be, and as 0 elsewhere;"
         " --zero-division changes the former"
     ]

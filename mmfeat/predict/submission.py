@@ -13,7 +13,7 @@ import numpy as np
 
 from mmfeat.core.checks import check_choice
 from mmfeat.core.files import writing
-from mmfeat.errors import SubmissionError, TableError
+from mmfeat.errors import SubmissionError, TableError, counted
 from mmfeat.predict.sheets import check_same_ids, name_some, submission_errors
 from mmfeat.tables.label_sets import FORMATS, read_sets
 from mmfeat.tables.sheet import FileRows, Sheet, SheetColumns, read_sheet
@@ -48,7 +48,7 @@ class SubmissionReport:
 
     def __str__(self) -> str:
         parts = [
-            f"{self.path}: {self.rows} rows, {self.labels_per_row:.2f} labels per row,"
+            f"{self.path}: {counted(self.rows, 'row')}, {self.labels_per_row:.2f} labels per row,"
             f" {self.empty} without a label",
             self.changes,
             *self.notes,
@@ -223,9 +223,9 @@ def _changes(path: Path, new: Sheet, columns: SheetColumns) -> str:
     added = sum((after[name] & ~before[name]).bit_count() for name in common)
     removed = sum((before[name] & ~after[name]).bit_count() for name in common)
     changed = sum(after[name] != before[name] for name in common)
-    text = f"{changed} rows changed, {added} labels added, {removed} removed"
+    text = f"{counted(changed, 'row')} changed, {counted(added, 'label')} added, {removed} removed"
     if new_rows := len(after) - len(common):
-        text += f", {new_rows} rows are new"
+        text += f", {counted(new_rows, 'row is', 'rows are')} new"
     if gone := len(before) - len(common):
-        text += f", {gone} rows are gone"
+        text += f", {counted(gone, 'row is', 'rows are')} gone"
     return text

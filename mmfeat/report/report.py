@@ -128,10 +128,15 @@ def write_report(
     """
     selected = select_runs(workspace, names, objective=options.objective)
     runs, left_out = selected.runs, selected.left_out
-    for reason in left_out[:MOST_REASONS]:
-        log.warning("left out: %s", reason)
-    if len(left_out) > MOST_REASONS:
-        log.warning("… and %d more runs; the page has them all", len(left_out) - MOST_REASONS)
+    by_reason: dict[str, list[str]] = {}
+    for told in left_out:
+        name, _, reason = told.partition(": ")
+        by_reason.setdefault(reason, []).append(name)
+    for reason, alike in list(by_reason.items())[:MOST_REASONS]:
+        which = alike[0] if len(alike) == 1 else f"{len(alike)} runs, e.g. {alike[0]}"
+        log.warning("left out: %s: %s", which, reason)
+    if len(by_reason) > MOST_REASONS:
+        log.warning("the page lists every run that is left out, with its reason")
     objective = options.objective or selected.objective or options.thresholds.objective
     found = {run.name: run for run in runs}
     facts = {run.name: RunFacts.read(run) for run in runs}

@@ -62,11 +62,7 @@ def select_runs(
         if rows != sound[first][1]:
             left_out.append(f"{run.name}: its rows, labels or targets differ from those of {first}")
         elif (other := Question.of(run, "")) != question:
-            differ = [
-                key for key, value in asdict(other).items() if value != getattr(question, key)
-            ]
-            told = ", ".join("embeddings" if key == "digest" else key for key in differ)
-            left_out.append(f"{run.name}: it has other {told} than {first}")
+            left_out.append(f"{run.name}: it has other {_differing(other, question)} than {first}")
         else:
             runs.append(run)
     places = {name: at for at, name in enumerate(last.runs if last else ())}

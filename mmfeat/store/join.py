@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from mmfeat.core.groups import joined_groups
-from mmfeat.errors import StoreError
+from mmfeat.errors import StoreError, counted
 from mmfeat.store.layout import in_order
 from mmfeat.store.reader import FeatureStore
 from mmfeat.types import Embeddings, Features, FloatArray, IntArray, Targets
@@ -178,7 +178,8 @@ def _align(part: Features, path: Path, first: Features, first_path: Path) -> Fea
         if differing:
             raise StoreError(
                 "feature sets that are joined must hold the same ids",
-                f"{len(differing)} ids are not in both {first_path} and {path},"
+                f"{counted(len(differing), 'id is', 'ids are')} not in both {first_path} and"
+                f" {path},"
                 f" e.g. {', '.join(map(repr, differing[:3]))}",
                 "extract both from the same table",
             )

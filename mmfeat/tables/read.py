@@ -11,7 +11,7 @@ from pathlib import Path
 from mmfeat.config import DataSettings
 from mmfeat.core.files import why_no_file
 from mmfeat.core.plugins import Plugin, resolve
-from mmfeat.errors import TableError
+from mmfeat.errors import TableError, counted
 from mmfeat.tables.find_columns import find_columns
 from mmfeat.tables.labels.read import read_labels
 from mmfeat.tables.labels.rename import rename_labels
@@ -167,4 +167,6 @@ def _case_note(ids: Sequence[str]) -> tuple[str, ...]:
     clashes = len(ids) - len({value.lower() for value in ids})
     if not clashes:
         return ()
-    return (f"{clashes} ids differ from another only by case; they are kept apart",)
+    return (
+        f"{counted(clashes, 'id differs', 'ids differ')} from another only by case; kept apart",
+    )

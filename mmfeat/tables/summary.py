@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from mmfeat.errors import counted
 from mmfeat.tables.labels.separator import spelt
 from mmfeat.types import UNKNOWN, Table, TableFormat
 
@@ -59,7 +60,7 @@ class TableSummary:
 
     def __str__(self) -> str:
         """A few lines of at most `WIDTH` columns."""
-        lines = [f"{Path(self.source).name}: {self.n_rows} rows", f"  {self._columns()}"]
+        lines = [f"{Path(self.source).name}: {counted(self.n_rows, 'row')}", f"  {self._columns()}"]
         if self.label_rows is None:
             lines.append("  labels: none")
         else:
@@ -82,7 +83,7 @@ class TableSummary:
         if self.n_captions is None:
             told.append("captions: none")
         else:
-            told.append(f"captions: {self.format.text_col} ({self.n_captions} rows)")
+            told.append(f"captions: {self.format.text_col} ({counted(self.n_captions, 'row')})")
         return "; ".join(told)
 
     def _related(self) -> str:
@@ -106,8 +107,7 @@ class TableSummary:
         else:
             where = f"of {self.format.label_col}, separated by {spelt(self.format.label_sep)}"
         mean, least, most = self.labels_per_row
-        n_rows = "1 row" if self.n_unlabelled == 1 else f"{self.n_unlabelled} rows"
-        without = f", {n_rows} without" if self.n_unlabelled else ""
+        without = f", {counted(self.n_unlabelled, 'row')} without" if self.n_unlabelled else ""
         return (
             f"labels: {len(self.label_rows)} {where}; {mean:.1f} per row ({least} to {most})"
             + without
@@ -168,28 +168,28 @@ def _oddities(table: Table, label_rows: dict[str, int]) -> list[str]:
     told = []
     for rows, where in ((0, "no row"), (1, "one row only")):
         if names := [label for label, n in label_rows.items() if n == rows]:
-            told.append(f"{_counted(len(names), 'label')} in {where}: {_shortened(names)}")
+            told.append(
+                f"{counted(len(names), 'label is', 'labels are')} in {where}: {_shortened(names)}"
+            )
     if table.n_rows > 1 and (
         names := [label for label, n in label_rows.items() if n == table.n_rows]
     ):
-        told.append(f"{_counted(len(names), 'label')} in every row: {_shortened(names)}")
+        told.append(
+            f"{counted(len(names), 'label is', 'labels are')} in every row: {_shortened(names)}"
+        )
     if table.format.image_col is not None:
         n_pictures = len(set(table.image_paths))
         if n_pictures < table.n_rows:
-            told.append(f"{table.n_rows} rows show {n_pictures} pictures")
+            told.append(f"{table.n_rows:,} rows show {counted(n_pictures, 'picture')}")
     repeated = Counter(text for text in table.captions or () if text.strip())
     if n_repeated := sum(n for n in repeated.values() if n > 1):
-        told.append(f"{n_repeated} rows have the caption of another row")
+        told.append(f"{n_repeated:,} rows have the caption of another row")
     return told
 
 
 def _group_sizes(names: Sequence[str]) -> tuple[int, ...]:
     sizes = Counter(name for name in names if name).values()
     return tuple(sorted((n for n in sizes if n > 1), reverse=True))
-
-
-def _counted(n: int, what: str) -> str:
-    return f"1 {what} is" if n == 1 else f"{n} {what}s are"
 
 
 def _shortened(names: Sequence[str]) -> str:

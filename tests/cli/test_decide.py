@@ -76,7 +76,7 @@ def test_rows_without_labels_count_as_zero_division_says(mmfeat: Mmfeat, run: st
     """Seen: samples-F1 of perfect predictions is 0.667 where a third of the rows has no labels."""
     Path("truth.csv").write_text("ImageID,Labels\n1,a\n2,b a\n3,\n")
     found = mmfeat("score", "truth.csv", "truth.csv")
-    assert "1 of 3 rows have no labels: samples-f1 counts each as 0" in found.stderr
+    assert "1 of 3 rows has no labels: samples-f1 counts each as 0" in found.stderr
     assert "--zero-division" in found.stderr
     assert found.stdout.splitlines()[-1].endswith("samples-f1 0.6667 on 3 rows")
     as_one = mmfeat("score", "truth.csv", "truth.csv", "--zero-division", "1")

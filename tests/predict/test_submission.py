@@ -174,7 +174,7 @@ def test_a_second_run_says_what_changed(tmp_path: Path) -> None:
     other[0, :] = (0, 1, 1)
     assert write(out, predicted=other).changes == "2 rows changed, 2 labels added, 1 removed"
     report = write(out, ids=("a.jpg", "b.jpg", "z.jpg"))
-    assert "1 rows are new, 1 rows are gone" in report.changes
+    assert "1 row is new, 1 row is gone" in report.changes
     put(out, "not a submission\n")
     assert "no submission" in write(out).changes
 

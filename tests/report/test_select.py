@@ -61,11 +61,11 @@ def test_equal_runs_stay_in_the_order_of_the_comparison(workspace: Workspace) ->
 
 
 def test_many_reasons_are_cut(workspace: Workspace, caplog: pytest.LogCaptureFixture) -> None:
-    for number in range(6):
-        edit(make_run(workspace, f"r{number}"), "config.json", folds=10 + number)
+    for number in range(8):
+        edit(make_run(workspace, f"r{number}"), "config.json", folds=10)
     write_report(workspace.report, workspace, names=(), options=ReportOptions(plots=0))
-    assert sum(message.startswith("left out: ") for message in caplog.messages) == 5
-    assert any("… and 3 more" in message for message in caplog.messages)
+    told = [message for message in caplog.messages if message.startswith("left out: ")]
+    assert len(told) < 5 and any("left out: 2 runs, e.g. " in message for message in told)
 
 
 def test_a_report_changes_no_decision(workspace: Workspace) -> None:

@@ -9,7 +9,7 @@ from mmfeat.compare.board.leaderboard import Leaderboard, make_leaderboard, writ
 from mmfeat.config import USUAL_THRESHOLDS, ThresholdSettings
 from mmfeat.core.lock import locked
 from mmfeat.core.workspace import Workspace
-from mmfeat.errors import RunError
+from mmfeat.errors import RunError, counted
 from mmfeat.runs.run import Run
 from mmfeat.runs.winner.comparisons import (
     Place,
@@ -40,7 +40,8 @@ def keep_leaderboard(
     ):
         earlier = list(_earlier(workspace, question, {run.name for run in runs}))
         if earlier:
-            log.info("%d runs of earlier comparisons of the same question are added", len(earlier))
+            of = "of earlier comparisons of the same question"
+            log.info("%s added", counted(len(earlier), f"run {of} is", f"runs {of} are"))
         board = make_leaderboard([*earlier, *runs], objective=objective, thresholds=thresholds)
         places = [
             Place(runs=entry.runs, nested=entry.nested, tied=entry.tied) for entry in board.entries

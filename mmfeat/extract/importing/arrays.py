@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mmfeat.core.files import why_no_file
-from mmfeat.errors import ExtractError
+from mmfeat.errors import ExtractError, counted
 from mmfeat.types import Embeddings
 
 ID_KEYS = ("ids", "id", "keys", "key", "ImageID", "image_path", "filename", "names")
@@ -60,7 +60,9 @@ def read_array(path: Path, *, modality: str) -> NamedArray:
 
 def _check_ids(ids: tuple[str, ...], n_rows: int, path: Path) -> None:
     if len(ids) != n_rows:
-        raise _broken(path, f"{len(ids)} ids stand beside {n_rows} rows")
+        raise _broken(
+            path, f"{counted(len(ids), 'id stands', 'ids stand')} beside {counted(n_rows, 'row')}"
+        )
     first: dict[str, int] = {}
     for row, name in enumerate(ids):
         if first.setdefault(name, row) != row:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from mmfeat.config import is_utf8
-from mmfeat.errors import ConfigError, DamagedStoreError, ExtractError
+from mmfeat.errors import ConfigError, DamagedStoreError, ExtractError, counted
 from mmfeat.extract.importing.arrays import NamedArray, read_array
 from mmfeat.extract.importing.matching import match_rows
 from mmfeat.extract.lock import sole_writer
@@ -154,7 +154,7 @@ def _aligned(
     if not _has_a_finite_row(aligned):
         raise ExtractError(
             f"at least one row must have its {modality} embedding",
-            f"each of the {table.n_rows} rows of {path} has NaN or infinity",
+            f"{path} has NaN or infinity in each of {counted(table.n_rows, 'row')}",
             "make the embeddings again, e.g. in another precision",
         )
     return aligned, hint
@@ -174,7 +174,8 @@ def _prompts(path: Path, table: Table) -> Prompts | None:
     if not named or (source.ids is None and len(source.values) != len(table.labels)):
         raise ExtractError(
             "embeddings of prompts must be one per label of the table",
-            f"{path} has {len(source.values)}, {table.source} has {len(table.labels)} labels",
+            f"{path} has {len(source.values)},"
+            f" {table.source} has {counted(len(table.labels), 'label')}",
             "bring them into the order of the labels, or name their rows",
         )
     at = range(len(table.labels)) if source.ids is None else map(source.ids.index, table.labels)

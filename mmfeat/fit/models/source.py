@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mmfeat.errors import ConfigError, FitError
+from mmfeat.errors import ConfigError, FitError, counted
 from mmfeat.fit.fusion import get_fusion, prompted_fusions
 from mmfeat.fit.fusion.fuse import fuse, fuse_stream
 from mmfeat.fit.heads.base import Head
@@ -58,7 +58,8 @@ def labelled(features: FeatureRows) -> Targets:
 def twins_across(features: FeatureRows, folds: Folds) -> str | None:
     """A warning about rows whose embeddings stand in another fold as well; None without any."""
     leaks = count_leaks(features, folds.held_out)
-    return f"{leaks} rows have a twin with equal embeddings in another fold" if leaks else None
+    told = counted(leaks, "row has", "rows have")
+    return f"{told} a twin with equal embeddings in another fold" if leaks else None
 
 
 def check_pair(head: type[Head], fusion: str, sources: Sequence[str]) -> None:

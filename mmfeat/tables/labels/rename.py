@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 import numpy as np
 
-from mmfeat.errors import ConfigError, TableError
+from mmfeat.errors import ConfigError, TableError, counted
 from mmfeat.tables.labels.read import Labels
 from mmfeat.tables.labels.targets import sorted_labels
 
@@ -39,7 +39,8 @@ def rename_labels(read: Labels, pairs: Sequence[str], source: str) -> Labels:
         column, other = targets[:, place[name]], read.targets[:, at]
         targets[:, place[name]] = np.where((column == 1) | (other == 1), 1, column | other)
     n_renamed = sum(new != old for old, new in zip(read.labels, names, strict=True))
-    note = f"{n_renamed} labels are renamed, {len(read.labels) - len(labels)} joined to others"
+    told = counted(n_renamed, "label is", "labels are")
+    note = f"{told} renamed, {len(read.labels) - len(labels)} joined to others"
     return replace(read, targets=targets, labels=labels, notes=(*read.notes, note))
 
 

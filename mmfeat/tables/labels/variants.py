@@ -10,6 +10,8 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from mmfeat.errors import counted
+
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
 WHOLE = re.compile(r"(-?\d+)\.0+")
 Rows = list[tuple[str, ...]]
@@ -49,7 +51,7 @@ def join_variants(
     if not joined:
         return (renamed(rows, spelling) if wanted else rows), ()
     told = " and ".join(f"{_told(label, joined[0])} ({counts[label]})" for label in joined[0])
-    n = "1 label has" if len(joined) == 1 else f"{len(joined)} labels have"
+    n = counted(len(joined), "label has", "labels have")
     what = f"{n} variants in case, spaces or Unicode form, e.g. {told}"
     if join:
         return renamed(rows, spelling), (f"{what}: merged",)

@@ -12,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
-from mmfeat.errors import TableError
+from mmfeat.errors import TableError, counted
 from mmfeat.tables.readers.columns import Columns
 from mmfeat.tables.readers.encoding import decode
 
@@ -214,5 +214,5 @@ def _note(repaired: list[int]) -> tuple[str, ...]:
         return ()
     rows = ", ".join(map(str, repaired[:MAX_LISTED]))
     more = ", …" if len(repaired) > MAX_LISTED else ""
-    n = "1 row was" if len(repaired) == 1 else f"{len(repaired)} rows were"
+    n = counted(len(repaired), "row was", "rows were")
     return (f"{n} repaired because quotes in the caption were not doubled (rows {rows}{more})",)
