@@ -62,3 +62,5 @@ def test_where_nothing_was_looked_for_there_is_no_section(copies: Workspace) -> 
     on = fitted(copies)
     copies.store("s").unlink()
     assert find_relatives(on, copies, images=None, max_thumbnails=0) is None
+    store_vectors(copies, "s", vectors(N_ROWS + N_COPIES, seed=5))  # the same ids, other rows
+    assert find_relatives(on, copies, images=None, max_thumbnails=0) is None

@@ -21,7 +21,7 @@ from mmfeat.report.thumbnails import Thumbnails
 from mmfeat.runs.run import Run
 from mmfeat.sensitivity.curve import Curve
 from mmfeat.sensitivity.kept import load_curve
-from mmfeat.store import FeatureStore, StoredFeatures, open_features
+from mmfeat.store import FeatureStore, StoredFeatures, open_features, read_provenance
 
 MOST_PAIRS = 12
 TITLE = "Neighbours kept together"
@@ -76,12 +76,15 @@ def find_relatives(
     """
     config, scores = run.config, run.oof
     paths = workspace.stores(config.split, config.features)
+    digests = [str(store.get("digest")) for store in run.provenance["stores"]]
     try:
+        if config.near_copies == "off" or digests != [read_provenance(p)["digest"] for p in paths]:
+            return None
         with open_features(paths) as rows:
-            if config.near_copies == "off" or tuple(rows.ids) != tuple(scores.ids):
+            if tuple(rows.ids) != tuple(scores.ids):  # some rows are never held out
                 return None
             links = load_links(workspace, rows, config.split, config.features)
-            curve = _curve(run, workspace, rows)
+            curve = _curve(run, workspace, rows, digests)
         with FeatureStore.open(paths[0]) as store:
             captions, names = store.captions, store.image_paths
     except StoreError as error:
@@ -113,12 +116,15 @@ def find_relatives(
     )
 
 
-def _curve(run: Run, workspace: Workspace, rows: StoredFeatures) -> Curve | None:
-    """The curve that the fit measured."""
-    scores = run.oof
+def _curve(
+    run: Run, workspace: Workspace, rows: StoredFeatures, digests: list[str]
+) -> Curve | None:
+    """The curve that the fit measured: of random folds, where no groups are named."""
+    table, scores = run.table_format, run.oof
+    if table.group_cols or table.group_regex or run.provenance.get("folds", "random") != "random":
+        return None
     place = {label: at for at, label in enumerate(rows.labels)}
     kept = rows.with_labels(np.array([place[label] for label in scores.labels], np.int64))
-    digests = [str(store["digest"]) for store in run.provenance["stores"]]
     return load_curve(workspace, replace(kept, groups=scores.groups), scores.targets, digests)
 
 
