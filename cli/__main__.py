@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 
+INTERRUPTED = "interrupted; run the same command again to continue"
 RESEND_SECONDS = 0.01
 
 
@@ -19,8 +20,12 @@ def main() -> None:
 
         run()
     except KeyboardInterrupt:
-        print("interrupted; run the same command again to continue", file=sys.stderr)
+        print(INTERRUPTED, file=sys.stderr)
         sys.exit(130)
+    except SystemExit as end:
+        if isinstance(getattr(end.__context__, "__cause__", None), KeyboardInterrupt):
+            print(INTERRUPTED, file=sys.stderr)  # typer says nothing about one beside the command
+        raise
 
 
 def never_lose_interrupts() -> None:

@@ -14,6 +14,7 @@ from typing import Any, NoReturn, TypeVar
 import typer
 
 from mmfeat.errors import MmfeatError, short
+from mmfeat_cli.__main__ import INTERRUPTED
 from mmfeat_cli.flags import declare, for_command, running
 from mmfeat_cli.terminal import visible, visible_output
 
@@ -45,7 +46,7 @@ def ending_well(name: str, command: Command) -> Command:
                 " check the path, the permissions and the free space"
             )
         except KeyboardInterrupt:
-            print("interrupted; run the same command again to continue", file=sys.stderr)
+            print(INTERRUPTED, file=sys.stderr)
             raise typer.Exit(130) from None
 
     return run  # type: ignore[return-value]

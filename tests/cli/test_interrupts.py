@@ -17,7 +17,8 @@ import pytest
 from mmfeat.runs.scores import read_scores, write_scores
 from mmfeat.store.hdf5.new_file import NewFile
 from mmfeat.types import OutOfFold
-from mmfeat_cli.__main__ import never_lose_interrupts
+from mmfeat_cli.__main__ import INTERRUPTED, main, never_lose_interrupts
+from mmfeat_cli.main import app
 
 N_INTERRUPTS = 100
 SCORES = OutOfFold(
@@ -52,6 +53,22 @@ def test_an_interrupt_while_an_object_is_cleared_away_arrives() -> None:
     with pytest.raises(KeyboardInterrupt):
         del thing
         time.sleep(20)
+
+
+@pytest.mark.usefixtures("never_lost")
+def test_an_interrupt_beside_the_command_is_told_as_well(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    for name in ("PYTHONSAFEPATH", "OMP_WAIT_POLICY"):  # which a command sets
+        monkeypatch.setenv(name, "")
+    monkeypatch.setattr(app.registered_callback, "callback", interrupted)
+    monkeypatch.setattr(sys, "argv", ["mmfeat", "list", "heads"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert (end.value.code, capsys.readouterr().err) == (130, f"{INTERRUPTED}\n")
 
 
 @pytest.mark.usefixtures("never_lost")
