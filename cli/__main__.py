@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 
-INTERRUPTED = "interrupted; run the same command again to continue"
 RESEND_SECONDS = 0.01
 
 

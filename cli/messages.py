@@ -14,9 +14,8 @@ from typing import Any, NoReturn, TypeVar
 import typer
 
 from mmfeat.errors import MmfeatError, short
-from mmfeat_cli.__main__ import INTERRUPTED
 from mmfeat_cli.flags import declare, for_command, running
-from mmfeat_cli.terminal import visible, visible_output
+from mmfeat_cli.terminal import INTERRUPTED, visible, visible_output
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

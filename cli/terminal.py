@@ -47,3 +47,6 @@ def never_fail_to_encode() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+
+
+INTERRUPTED = "interrupted; run the same command again to continue"

@@ -33,6 +33,7 @@ SOUND: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     "verify": (("artifacts/features/train.h5",), {}),
     "duplicates": ((), {}),
     "fit": ((), {"--head": "knn", "--fusion": "image", "--folds": "2"}),
+    "sensitivity": ((), {}),
     "tune-thresholds": (("one",), {}),
     "predict": (("one",), {"--split": "test", "--out": "out.csv"}),
     "submit": (("one",), {"--out": "out.csv"}),
