@@ -8,6 +8,8 @@ import sys
 import threading
 import time
 
+from mmfeat_cli.terminal import INTERRUPTED
+
 RESEND_SECONDS = 0.01
 
 

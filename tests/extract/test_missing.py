@@ -125,7 +125,7 @@ def test_images_that_are_there_now_are_encoded_by_the_next_call(tmp_path: Path) 
     broken = {name: (tmp_path / "images" / name) for name in table.image_paths}
     for path in broken.values():
         path.write_bytes(b"<html>")
-    with pytest.raises(ExtractError, match="all (of )?12 rows"):
+    with pytest.raises(ExtractError, match=r"all (of )?12 rows"):
         extract(table, tmp_path, tmp_path / "a.h5")
     assert (tmp_path / "a.h5.parts" / "00000.h5").exists()  # what was done is kept
     for row, path in enumerate(broken.values()):
