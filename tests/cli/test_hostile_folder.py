@@ -92,7 +92,7 @@ def trace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def prepared(tmp_path_factory: pytest.TempPathFactory, trace: Path) -> Path:
     """A small project with a tuned run `one`, in a folder of hostile modules."""
     folder = tmp_path_factory.mktemp("prepared")
-    write_demo_data(folder, n_train=40, n_test=10, seed=5)
+    write_demo_data(folder, n_train=200, n_test=10, seed=5)
     prepare(folder)
     set_traps(folder, trace)
     (folder / "wandb").mkdir(exist_ok=True)
