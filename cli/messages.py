@@ -15,7 +15,7 @@ import typer
 
 from mmfeat.errors import MmfeatError, short
 from mmfeat_cli.flags import declare, for_command, running
-from mmfeat_cli.terminal import INTERRUPTED, visible, visible_output
+from mmfeat_cli.terminal import INTERRUPTED, fitting, has_width, visible, visible_output
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -120,7 +120,8 @@ class _Messages(logging.Handler):
 class _Plain(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         message = visible(" ".join(for_command(record.getMessage()).split()))
-        return f"warning: {message}" if record.levelno >= logging.WARNING else message
+        told = f"warning: {message}" if record.levelno >= logging.WARNING else message
+        return fitting(told) if has_width(sys.stderr) else told  # whole lines for a file
 
 
 def note(message: str) -> None:

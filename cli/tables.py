@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mmfeat_cli.messages import note
+from mmfeat_cli.terminal import fitting, has_width
 
 BETWEEN = 2  # blanks between columns
 N_WORST = 5  # classes that are named
@@ -24,11 +23,7 @@ def print_json(document: Any) -> None:
 
 def print_text(sentence: str) -> None:
     """Print a sentence in lines as wide as the terminal; 80 columns where there is none."""
-    width = shutil.get_terminal_size().columns
-    lines = textwrap.wrap(
-        sentence, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
-    )
-    print("\n".join(lines))
+    print(fitting(sentence))
 
 
 def print_classes(
@@ -80,7 +75,7 @@ def print_table(
             break
         kept.remove(header.index(name))
         left_out.append(name)
-    bounded = not wide and (sys.stdout.isatty() or "COLUMNS" in os.environ)
+    bounded = not wide and has_width(sys.stdout)
     _print_cells(
         [header[at] for at in kept],
         [[row[at] for at in kept] for row in cells],

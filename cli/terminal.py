@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
@@ -15,6 +18,21 @@ CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 def visible(text: str) -> str:
     r"""Show control characters as escapes, e.g. ``\x1b``."""
     return CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def has_width(stream: TextIO) -> bool:
+    """Whether a stream has a width to keep to: that of a terminal, or `COLUMNS`."""
+    return stream.isatty() or "COLUMNS" in os.environ
+
+
+def fitting(sentence: str) -> str:
+    """A sentence in lines as wide as the terminal; 80 columns where there is none."""
+    width = shutil.get_terminal_size().columns
+    return "\n".join(
+        textwrap.wrap(
+            sentence, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+        )
+    )
 
 
 class VisibleStream:

@@ -12,7 +12,7 @@ import typer
 
 from mmfeat_cli.messages import fail, note, show_messages, without_folds
 from mmfeat_cli.options import QuietOption
-from mmfeat_cli.tables import print_table
+from mmfeat_cli.tables import print_table, print_text
 
 
 def demo(
@@ -35,7 +35,8 @@ def demo(
         tuple(rows[0]),
         [[*{**row, "seconds": f"{row['seconds']:.1f}"}.values()] for row in rows],
     )
-    print(f"\non the training rows, out of fold: {board.verdict()}")
+    print()
+    print_text(f"on the training rows, out of fold: {board.verdict()}")
     print(f"submission: {submission_of(folder)}")
     run_command(folder, quiet=quiet)(("report",))
     print(f"report: {report_of(folder)}")

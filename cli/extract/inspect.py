@@ -46,11 +46,13 @@ def inspect(
     )
     if document["truncated"]:
         told = counted(document["truncated"], "caption was", "captions were")
-        print(f"{told} truncated to the context length of the encoder")
+        print_text(f"{told} truncated to the context length of the encoder")
     if document["prompts"]:
         print(counted(document["prompts"], "label prompt"))
     for problem in document["problems"]:
-        print(f"row {problem['row']} ({problem['id']}): {problem['modality']}: {problem['reason']}")
+        print_text(
+            f"row {problem['row']} ({problem['id']}): {problem['modality']}: {problem['reason']}"
+        )
     if document["n_problems"] > len(document["problems"]):
         print(f"and {document['n_problems'] - len(document['problems'])} more")
     spreads = {f"norm of {m}": spread for m, spread in document["norms"].items()}
@@ -62,7 +64,9 @@ def inspect(
         [(name, *spread.values()) for name, spread in spreads.items() if spread],
     )
     if document["rows_looked_at"] < document["rows"]:
-        print(f"norms and cosines are measured on {document['rows_looked_at']} evenly spaced rows")
+        print_text(
+            f"norms and cosines are measured on {document['rows_looked_at']} evenly spaced rows"
+        )
     for name, value in _flat(document["provenance"]):
         print(f"{name}: {value}")
     print(f"digest: {document['digest']}")

@@ -18,7 +18,7 @@ from mmfeat_cli.options import (
     ZeroDivisionOption,
     of,
 )
-from mmfeat_cli.tables import print_classes, print_json, print_table
+from mmfeat_cli.tables import print_classes, print_json, print_table, print_text
 
 if TYPE_CHECKING:
     from mmfeat.compare.board.difference import RunDifference
@@ -167,4 +167,4 @@ def _print_difference(difference: RunDifference, *, per_class: bool) -> None:
         print(f"… and {left} more labels with smaller differences; --per-class shows them")
     first, second = difference.nested
     print(f"nested {difference.objective}: {first:.4f} and {second:.4f}")
-    print(difference.verdict())
+    print_text(difference.verdict())

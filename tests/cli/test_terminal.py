@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmfeat.core.workspace import Workspace
+from mmfeat.demo.made_up import make_run
 from mmfeat_cli.terminal import visible
 from tests.support.workspaces import Mmfeat
 
@@ -63,3 +65,15 @@ def test_a_terminal_of_few_characters_is_written_to(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0 and r"caf\xe9" in done.stdout, done.stderr
+
+
+def test_messages_keep_to_the_width_that_is_told(
+    mmfeat: Mmfeat, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_run(workspace, "one-of-a-name-that-is-rather-long")
+    where = ("runs", "one-of-a-name-that-is-rather-long", "-w", workspace.root)
+    whole = mmfeat(*where).stderr
+    assert max(map(len, whole.splitlines())) > 80  # a file has whole sentences
+    monkeypatch.setenv("COLUMNS", "80")
+    cut = mmfeat(*where).stderr
+    assert max(map(len, cut.splitlines())) <= 80 and cut.split() == whole.split()

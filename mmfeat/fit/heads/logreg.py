@@ -20,7 +20,7 @@ from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
 from mmfeat.core.memory import give_back_freed
-from mmfeat.errors import FitError
+from mmfeat.errors import FitError, counted
 from mmfeat.fit.heads.base import Head
 from mmfeat.fit.heads.options import option
 from mmfeat.fit.heads.solvers.lbfgs import Problems, ProblemsInMemory, gram_matrix, logits, minimise
@@ -241,10 +241,13 @@ class Solver:
                 max_steps=self.max_steps,
             )
             if not bool(done.all()):
+                n_left = int((~done).sum())
                 log.warning(
-                    "%d logistic regressions did not reach the tolerance in %d steps",
-                    int((~done).sum()),
+                    "%s not at the optimum after %d steps, so scores may be a little worse;"
+                    " `--set max_steps=%d` of logreg takes more",
+                    counted(n_left, "logistic regression is", "logistic regressions are"),
                     self.max_steps,
+                    10 * self.max_steps,
                 )
         give_back_freed()  # logits
 

@@ -109,3 +109,14 @@ def test_a_single_split_chooses_by_folds_of_its_own() -> None:
     (fold,) = LogReg().fit_folds(Fused(values=x, blocks=(WIDTH,)), y, [rows])
     alone = LogReg().fit(x[rows], y[rows], blocks=(WIDTH,))
     np.testing.assert_array_equal(fold.predict_proba(x), alone.predict_proba(x))
+
+
+def test_only_fits_far_from_the_optimum_are_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(120, 60)).astype(np.float32)
+    y = (x[:, :2] > 0).astype(np.uint8)  # separable, so that float32 is the limit
+    LogReg(C=1e4).fit(x, y)
+    assert not caplog.messages
+    LogReg(C=1e4, max_steps=1).fit(x, y)
+    (told,) = caplog.messages
+    assert "2 logistic regressions are not at the optimum" in told and "max_steps=10" in told

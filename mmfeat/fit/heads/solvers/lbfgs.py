@@ -21,6 +21,7 @@ from torch import Tensor
 HISTORY = 10
 ARMIJO = 1e-4
 NOISE = 3e-7  # of a float32 sum, relative
+NEAR = 1e-4  # of the objective: more steps change probabilities in the fourth digit, if at all
 BLOCK_NUMBERS = 1 << 18  # rows × problems of a block, so that its arrays stay in the cache
 
 
@@ -189,7 +190,8 @@ def minimise(
     """Minimise from `start`, (d + 1, p), with `ridge` = 1/C, (p,).
 
     Returns the weights and, per problem, whether half its Newton decrement fell below
-    `tolerance` times the objective.
+    `tolerance` times the objective, or below `NEAR` times: separable classes at a large C stop
+    there, as float32 rounds, and no number of steps takes them further.
     """
     factor = problems.metric(ridge)
     point = problems.at(start.clone(), ridge)
@@ -233,7 +235,8 @@ def minimise(
         # A problem that did not move, or whose curvature is lost in rounding, adds no pair.
         inverse = torch.where(active & (bend > 1e-12), 1 / bend.clamp(min=1e-12), 0.0)
         pairs = [*pairs[-(HISTORY - 1) :], (change, turn, inverse)]
-    return point.w, ~active
+    near = decrement <= 2 * NEAR * point.value.clamp(min=1e-6)
+    return point.w, ~active | near
 
 
 def direction(slope: Tensor, pairs: list[tuple[Tensor, Tensor, Tensor]], factor: Tensor) -> Tensor:
