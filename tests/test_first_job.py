@@ -151,7 +151,7 @@ def test_a_first_job(tmp_path: Path) -> None:
     check_one_picture(job)
 
     updated = job.to("mmfeat extract")
-    assert "0 of 1,200 image rows and 0 of 1,200 text rows are new" in updated.printed
+    assert "0 of 1,200 image rows and 0 of 1,200 text rows are new" in plain(updated.printed)
     new_labels, kept = job.store()
     assert kept == embeddings
     assert set(new_labels) == set(labels) - {"Key", "Ladder"} | {"Tool"}
