@@ -110,7 +110,9 @@ def _print_estimates(decision: Decision, *, wide: bool) -> None:
                 name,
                 *(row[c] for c in columns),
                 f"{row['predicted_per_row']:.1f}",
-                "{:.4f} to {:.4f}".format(*decision.intervals[name]),
+                "{:.4f} to {:.4f}".format(*decision.intervals[name])
+                if name in decision.intervals
+                else "optimistic",
             )
             for name, row in decision.oof.items()
         ],
@@ -119,7 +121,9 @@ def _print_estimates(decision: Decision, *, wide: bool) -> None:
     )
     print_text(
         f"The interval is a confidence interval of {key} on the whole population of rows. It is"
-        " not a forecast for a test set of a given size; --for-rows N gives one."
+        " not a forecast for a test set of a given size; --for-rows N gives one. Heads of folds"
+        " learn from fewer rows than the final head and are less sure: at_0.5 is lower than what"
+        " it will reach, most of all with few rows."
     )
     print(f"optimism (tuned - nested): {decision.optimism:+.4f}")
 

@@ -46,8 +46,8 @@ class Decision:
     optimism
         Tuned minus nested, of the objective.
     intervals
-        95 % intervals of the objective: `at_0.5`, `tuned`, `nested`, and `gain`, which is
-        `nested` minus `at_0.5`.
+        95 % intervals of the objective: `at_0.5`, `nested`, and `gain`, which is `nested` minus
+        `at_0.5`. `tuned` has none: it is optimistic.
     reliability
         Log-loss and calibration error `before` and `after` calibration, out of fold.
     per_class

@@ -6,8 +6,10 @@ of few rows varies by itself, so its score lies in a wider interval, which is gi
 
 from __future__ import annotations
 
+import numpy as np
+
 from mmfeat.decide.decision import Decision
-from mmfeat.decide.resampling import interval, resampled_values
+from mmfeat.decide.resampling import TAILS, resampled_values
 from mmfeat.decide.thresholds import TuningData
 from mmfeat.types import OutOfFold, Targets
 
@@ -41,4 +43,5 @@ def forecast(
         seed=int(decision.options.get("seed", 0)),
         for_rows=n_rows,
     )
-    return interval(values["nested"])
+    low, high = np.quantile(values["nested"], TAILS).tolist()
+    return low, high

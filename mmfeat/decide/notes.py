@@ -113,5 +113,5 @@ def verdict(objective: str, worth: dict[str, float], gain: list[float]) -> str:
     if gain[0] > 0:
         return f"tuning pays: {found}"
     if difference > 0:
-        return f"tuning may pay, but the gain is within chance: {found}"
+        return f"tuning probably pays, though the gain may be chance: {found}"
     return f"tuning does not pay: {found}"

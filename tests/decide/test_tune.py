@@ -94,13 +94,23 @@ def test_tuning_helps_shifted_scores_on_new_rows(objective: str) -> None:
 
 
 def test_default_stays_at_half_where_tuning_loses() -> None:
-    given = scores(seed=6, n=120)
+    given = scores(seed=0, n=200)
     asked = tune(given, objective="micro-f1", method="global")
     assert any("does not pay" in note for note in asked.notes)
     assert asked.thresholds != (0.5,) * 4
     kept = tune(given, objective="micro-f1")
     assert kept.thresholds == (0.5,) * 4 and any("stay at 0.5" in note for note in kept.notes)
     assert kept.oof["nested"] == kept.oof["at_0.5"] == kept.oof["tuned"]
+
+
+def test_default_leaves_half_where_nested_is_above_it_even_by_chance() -> None:
+    decisions = [tune(scores(seed=seed, n=120), objective="micro-f1") for seed in (0, 3, 5, 7)]
+    by_chance = [
+        found for found in decisions if any("probably pays" in note for note in found.notes)
+    ]
+    assert by_chance
+    for found in by_chance:
+        assert found.intervals["gain"][0] <= 0 and found.thresholds != (0.5,) * 4
 
 
 def test_micro_f1_has_a_threshold_per_class_where_one_for_all_is_worse() -> None:
@@ -129,10 +139,9 @@ def test_samples_f1_decodes_sets_and_falls_back_where_it_must() -> None:
     assert (found.decode == "thresholds") == bool(told)
 
 
-def test_untrusted_probabilities_are_not_decoded() -> None:
-    found = tune(scores(), objective="samples-f1", trusted_error=0.0)
-    assert found.decode == "thresholds"
-    assert any("calibration error" in note for note in found.notes)
+def test_calibrated_scores_of_few_rows_are_decoded() -> None:
+    decoded = [tune(scores(seed=s, n=300), objective="samples-f1").decode for s in range(4)]
+    assert decoded.count("expected-f1") >= 3
 
 
 def test_notes_name_rare_absent_and_unreachable_classes() -> None:
@@ -186,10 +195,14 @@ def test_targets_without_any_positive_work() -> None:
 def test_intervals_are_those_of_the_one_resampler() -> None:
     given = scores(n=300)
     decision = tune(given, objective="macro-f1", method="exact", seed=3)
+    assert list(decision.intervals) == ["at_0.5", "nested", "gain"]
     data = TuningData(probabilities=given.probabilities, targets=truth(given))
-    sets = {"x": {"y": decision.decide(given.probabilities)}}
+    assert decision.held_out is not None
+    sets = {"x": {"y": decision.held_out}}
     values = resampled_values("macro-f1", data, {"y": given.folds}, sets, seed=3)["x"]
-    assert decision.intervals["tuned"] == list(interval(values))
+    nested = decision.oof["nested"]["macro_f1"]
+    assert nested is not None
+    assert decision.intervals["nested"] == list(interval(values, nested))
 
 
 @pytest.mark.parametrize("decode", ["thresholds", "expected-f1"])

@@ -103,12 +103,13 @@ def compare_runs(
     values = resampled_values(
         target, data, folds, {str(at): {j.way: j.held_out} for at, j in enumerate((one, other))}
     )
+    difference = one.worth("nested") - other.worth("nested")
     return RunDifference(
         runs=(one.name, other.name),
         objective=target,
         nested=(one.worth("nested"), other.worth("nested")),
-        difference=one.worth("nested") - other.worth("nested"),
-        interval=interval(values["0"] - values["1"]),
+        difference=difference,
+        interval=interval(values["0"] - values["1"], difference),
         settings=_settings(one.config, other.config),
         per_class=_per_class(scores.labels, data, one, other),
     )
@@ -132,6 +133,7 @@ def _per_class(
     labels: tuple[str, ...], data: TuningData, one: Judged, other: Judged
 ) -> tuple[dict[str, Any], ...]:
     pair = [_class_f1(tally(data, judged.held_out))[0] for judged in (one, other)]
+    differences = (pair[0] - pair[1]).tolist()
     parts: list[Float64Array] = []
     for block in draw_counts(
         {judged.way: judged.folds for judged in (one, other)},
@@ -151,8 +153,8 @@ def _per_class(
             "label": label,
             "support": int(data.support[j]),
             "f1": [float(pair[0][j]), float(pair[1][j])],
-            "difference": float(pair[0][j] - pair[1][j]),
-            "interval": list(interval(values[:, j])),
+            "difference": differences[j],
+            "interval": list(interval(values[:, j], differences[j])),
         }
         if data.support[j]
         else {"label": label, "support": 0, "f1": None, "difference": None, "interval": None}

@@ -216,10 +216,10 @@ def _entry(group: Sequence[Judged]) -> Entry:
 
 
 def _compare(entry: Entry, best: Entry, values: Float64Array, best_values: Float64Array) -> Entry:
-    below, above = interval(values - best_values)
+    below, above = interval(values - best_values, entry.nested - best.nested)
     return replace(
         entry,
-        interval=interval(values),
+        interval=interval(values, entry.nested),
         difference=entry.nested - best.nested,
         difference_interval=(below, above),
         tied=below <= 0 <= above,

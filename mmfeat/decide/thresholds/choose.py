@@ -42,13 +42,12 @@ def choose_thresholds(data: TuningData, *, objective: str, method: str | None = 
     """
     name = method_of(objective, method)
     highest, data = data.probabilities.max(axis=0), data.of_known
-    half = fixed(data)
-    if not data.support.any():
+    half, has_positives = fixed(data), data.support > 0
+    if name == "fixed" or not has_positives.any():
         return half
-    chosen: Thresholds = resolve(name, METHODS, "method")(data)
-    if name != "fixed":
-        absent = data.support == 0
-        chosen[absent] = [above(each) for each in highest[absent]]
+    chosen: Thresholds = np.array([above(score) for score in highest])
+    # what a method takes from a class without positives would count against the others
+    chosen[has_positives] = resolve(name, METHODS, "method")(data.classes(has_positives))
     loss = value_of(objective, data, data.predict(half)) - value_of(
         objective, data, data.predict(chosen)
     )

@@ -54,9 +54,10 @@ def best_global(data: TuningData, *, few: int = FEW, chunk: int = CHUNK) -> Thre
 
 
 def dinkelbach(data: TuningData) -> Thresholds:
-    """A threshold per class; together they reach the greatest micro-F1 of any thresholds.
+    """A threshold per class; together they reach a great micro-F1.
 
-    For a given λ the sum of 2TP − λ·predicted separates by class. With λ set to the F1 reached so
+    It is the greatest of any thresholds where every class has enough positives for its own. For a
+    given λ the sum of 2TP − λ·predicted separates by class. With λ set to the F1 reached so
     far, F1 grows every round until it is optimal (Dinkelbach 1967; Koyejo et al. 2015). Classes
     with too few positives keep the best common threshold.
     """

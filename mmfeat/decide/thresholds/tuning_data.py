@@ -143,6 +143,14 @@ class TuningData:
             groups=None if self.groups is None else self.groups.take(listed),
         )
 
+    def classes(self, chosen: BoolArray) -> TuningData:
+        """The data of some classes, given by a mask of shape (k,); of all classes: the same."""
+        if chosen.all():
+            return self
+        return replace(
+            self, probabilities=self.probabilities[:, chosen], targets=self.targets[:, chosen]
+        )
+
     def predict(self, thresholds: Thresholds) -> Targets:
         """The labels at or above their thresholds, of shape (n, k)."""
         return (self.probabilities >= thresholds).view(np.uint8)

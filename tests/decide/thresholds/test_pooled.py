@@ -59,6 +59,23 @@ def test_dinkelbach_is_the_best_of_all_thresholds(data: TuningData) -> None:
     assert found == pytest.approx(all_thresholds(data, micro))
 
 
+def test_a_class_without_positives_costs_the_others_nothing() -> None:
+    # its scores lie so high that any common threshold would take them
+    rng = np.random.default_rng(0)
+    targets = np.zeros((60, 3), dtype=np.uint8)
+    targets[:, :2] = rng.random((60, 2)) < 0.4
+    p = np.clip(0.5 * targets + rng.random((60, 3)) / 2, 0.01, 0.99).astype(np.float32)
+    p[:, 2] = 0.95
+    data = TuningData(probabilities=p, targets=targets)
+    present = TuningData(probabilities=p[:, :2].copy(), targets=targets[:, :2].copy())
+    for method in ("global", "dinkelbach"):
+        chosen = choose_thresholds(data, objective="micro-f1", method=method)
+        alone = choose_thresholds(present, objective="micro-f1", method=method)
+        assert chosen[:2].tolist() == alone.tolist()
+        assert not data.predict(chosen)[:, 2].any()
+    assert micro(targets, data.predict(chosen)) == pytest.approx(all_thresholds(data, micro))
+
+
 @settings(max_examples=100, deadline=None)
 @given(tuning_data(), st.integers(1, 9))
 def test_the_common_threshold_is_that_of_all_scores_at_once(data: TuningData, some: int) -> None:
