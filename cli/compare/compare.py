@@ -179,6 +179,8 @@ def _print_board(board: Leaderboard, *, wide: bool) -> None:
     best = board.entries[0]
     print(f"best: {best.runs[0]}" + (f", of {len(best.runs)} seeds" if best.runs[1:] else ""))
     print_nested(board.objective, best.nested, best.interval)
+    if board.choice is not None:
+        print_text(board.choice.describe(board.objective))
 
 
 def _with_deviation(value: float, deviation: float | None) -> str:

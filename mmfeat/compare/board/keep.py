@@ -48,7 +48,8 @@ def keep_leaderboard(
         ]
         write_leaderboard(comparison_path(workspace, question, "csv"), board)
         write_leaderboard(workspace.leaderboard, board)
-        write_comparison(workspace, question, places)
+        choice = board.choice.describe(objective) if board.choice else ""
+        write_comparison(workspace, question, places, choice=choice)
     return board
 
 

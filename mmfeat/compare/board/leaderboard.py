@@ -3,7 +3,8 @@
 Runs that differ only in their seed are one entry. Entries are ranked by `nested`, the objective on
 held-out folds. Each is compared with the best on the same resamples of folds and rows
 (`mmfeat.decide.resampling`), and is `tied` with it if the interval of the difference contains
-zero.
+zero. These intervals hold for all entries at once, and the estimate of the best is told together
+with what it was chosen from (`mmfeat.compare.board.choice`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mmfeat.compare.board.choice import Choice, choose_elsewhere, judge_choice, n_deviations
 from mmfeat.compare.board.judged import Judged, judge
 from mmfeat.config import USUAL_THRESHOLDS, ThresholdSettings
 from mmfeat.core.files import write_text
@@ -27,6 +29,8 @@ from mmfeat.types import Float64Array
 
 if TYPE_CHECKING:
     import pandas as pd
+
+CHOSEN = ""  # the prediction of the choice among resampled cells, whose names are never empty
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +49,8 @@ class Entry:
     deviation
         Standard deviation of `nested` over the seeds; None for one seed.
     difference, difference_interval
-        `nested` minus that of the best entry, and its 95 % interval, paired.
+        `nested` minus that of the best entry, and its interval, paired: in 95 % of comparisons
+        all of them hold at once.
     tied
         Whether it is not distinguishable from the best entry.
     seconds, bytes, peak_memory
@@ -74,10 +79,14 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Leaderboard:
-    """Entries, best first, by one objective."""
+    """Entries, best first, by one objective; and what the best one is expected to reach.
+
+    `choice` is None for fewer than two entries.
+    """
 
     objective: str
     entries: tuple[Entry, ...]
+    choice: Choice | None = None
 
     @property
     def tied(self) -> tuple[Entry, ...]:
@@ -96,7 +105,7 @@ class Leaderboard:
         if len(self.tied) > 1:
             return (
                 f"these {len(self.tied)} are not distinguishable by {self.objective}"
-                f" (95 %, paired over folds and rows): {_some(map(name_of, self.tied))}"
+                f" (95 %, all at once): {_some(map(name_of, self.tied))}"
             )
         if len(self.entries) == 1:
             return (
@@ -104,7 +113,7 @@ class Leaderboard:
             )
         return (
             f"{name_of(best)} is best by {self.objective}; every other entry is significantly worse"
-            " (95 %, paired over folds and rows)"
+            " (95 %, all at once)"
         )
 
 
@@ -121,25 +130,32 @@ def make_leaderboard(
     if not runs:
         return Leaderboard(objective=objective, entries=())
     first, aim = runs[0].oof, replace(thresholds, objective=objective)
-    cells: dict[str, list[Judged]] = {}
+    judged: dict[str, list[Judged]] = {}
     for run in runs:
         one = judge(run, aim, first)
-        cells.setdefault(repr(replace(one.config, seed=0)), []).append(one)
-    groups = {name: sorted(cell, key=lambda one: one.config.seed) for name, cell in cells.items()}
+        judged.setdefault(repr(replace(one.config, seed=0)), []).append(one)
+    groups = {name: sorted(each, key=lambda one: one.config.seed) for name, each in judged.items()}
     entries = {name: _entry(group) for name, group in groups.items()}
-    values = resampled_values(
-        objective,
-        judging_data(first, next(iter(groups.values()))[0].decision),
-        {one.way: one.folds for group in groups.values() for one in group},
-        {name: {one.way: one.held_out for one in group} for name, group in groups.items()},
-    )
+    data = judging_data(first, next(iter(groups.values()))[0].decision)
+    folds = {one.way: one.folds for group in groups.values() for one in group}
+    cells = {name: {one.way: one.held_out for one in group} for name, group in groups.items()}
+    chosen = choose_elsewhere(objective, data, folds, cells)
+    values = resampled_values(objective, data, folds, {**cells, CHOSEN: chosen})
+    of_choice = values.pop(CHOSEN)
     best = max(entries, key=lambda name: entries[name].nested)
+    width = n_deviations(np.stack(list(values.values())))
     compared = [
-        _compare(entry, entries[best], values[name], values[best])
+        _compare(entry, entries[best], values[name], values[best], width=width)
         for name, entry in entries.items()
     ]
     return Leaderboard(
-        objective=objective, entries=tuple(sorted(compared, key=lambda entry: -entry.nested))
+        objective=objective,
+        entries=tuple(sorted(compared, key=lambda entry: -entry.nested)),
+        choice=judge_choice(
+            objective, data, chosen, of_choice, n_cells=len(cells), best=entries[best].nested
+        )
+        if len(cells) > 1
+        else None,
     )
 
 
@@ -215,12 +231,16 @@ def _entry(group: Sequence[Judged]) -> Entry:
     )
 
 
-def _compare(entry: Entry, best: Entry, values: Float64Array, best_values: Float64Array) -> Entry:
-    below, above = interval(values - best_values, entry.nested - best.nested)
+def _compare(
+    entry: Entry, best: Entry, values: Float64Array, best_values: Float64Array, *, width: float
+) -> Entry:
+    """Compare with the best: the interval reaches `width` standard deviations to both sides."""
+    difference = entry.nested - best.nested
+    reach = width * float((values - best_values).std())
     return replace(
         entry,
         interval=interval(values, entry.nested),
-        difference=entry.nested - best.nested,
-        difference_interval=(below, above),
-        tied=below <= 0 <= above,
+        difference=difference,
+        difference_interval=(difference - reach, difference + reach),
+        tied=difference + reach >= 0,
     )

@@ -86,6 +86,8 @@ def _best(workspace: Workspace, kept: KeptComparison, names: set[str]) -> Run:
         place.nested,
         f", not distinguishable from {ties} other{'s' * (ties > 1)}" if ties else "",
     )
+    if kept.choice:
+        log.info("%s", kept.choice)
     return run
 
 

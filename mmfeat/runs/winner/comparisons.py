@@ -92,6 +92,7 @@ class KeptComparison:
     question: Question
     places: tuple[Place, ...]
     number: int
+    choice: str = ""  # a sentence on what the best is expected to reach
 
     @property
     def runs(self) -> tuple[str, ...]:
@@ -105,13 +106,16 @@ def read_comparisons(workspace: Workspace) -> list[KeptComparison]:
     return sorted(map(_read, paths), key=lambda kept: kept.number, reverse=True)
 
 
-def write_comparison(workspace: Workspace, question: Question, places: Sequence[Place]) -> None:
+def write_comparison(
+    workspace: Workspace, question: Question, places: Sequence[Place], *, choice: str = ""
+) -> None:
     """Replace the answer to a question; it is the last comparison from now on."""
     numbers = [kept.number for kept in read_comparisons(workspace)]
     document = {
         "number": max(numbers, default=0) + 1,
         "question": asdict(question),
         "places": [asdict(place) for place in places],
+        "choice": choice,
     }
     path = comparison_path(workspace, question, "json")
     write_json(path, {**document, "sha256": _sha256(document)})
@@ -135,6 +139,7 @@ def _read(path: Path) -> KeptComparison:
                 Place(**{**place, "runs": tuple(place["runs"])}) for place in document["places"]
             ),
             number=int(document["number"]),
+            choice=str(document.get("choice", "")),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(
