@@ -1,0 +1,336 @@
+"""Whether intervals and rules are right: simulations in which the truth is known.
+
+    python -m benchmarks.decide.coverage [--quick]
+
+Scores: the score of a label is that of a calibrated head that sees a normal number, one higher by
+1.2 to 2.8 where the label is true, so that the F1 of every threshold is known; two heads see
+numbers that correlate by 0.9. Rows come alone, or in groups of five of which seven in ten rows
+are copies. Heads: logistic regressions with a chosen C, and with C = 0.1, on 64 normal features,
+whose refit is judged on new rows. Board: cells that are equal in truth. Every table is drawn anew,
+with new folds; errors of a coverage of 95 % over 100 draws are 2.2 points.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import norm
+
+from benchmarks.results import machine, write_section
+from mmfeat.compare.board.choice import Way, choose_elsewhere, judge_choice, n_deviations
+from mmfeat.decide.nested import Nested, nested
+from mmfeat.decide.resampling import interval, resampled_values
+from mmfeat.decide.thresholds import HALF, Thresholds, TuningData
+from mmfeat.decide.thresholds.choose import choose_thresholds
+from mmfeat.decide.thresholds.evaluate import value_of
+from mmfeat.decide.tune import intervals
+from mmfeat.fit.heads.logreg import LogReg
+from mmfeat.runs.folds.stratify import make_folds
+from mmfeat.types import Float64Array, FloatArray, Fused, IntArray, Targets
+
+OBJECTIVE = "macro-f1"
+N_FOLDS = 5
+GROUP, FRESH = 5, 0.3  # rows of a group, and the share of them that are no copies
+CORRELATION = 0.9
+N_FEATURES, N_STRONG = 64, 8
+N_JUDGED = 30_000
+NAMES = ("at_0.5", "nested", "gain", "pair")
+DRAWS = {300: 100, 1_000: 60, 3_000: 40, 30_000: 20}  # tables by their number of rows
+HEAD_DRAWS = 25
+FEW_LABELS, MANY_ROWS = 5, 30_000  # the largest tables have few labels
+RULES = ("always", "nested above", "interval above", "never")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One kind of table."""
+
+    n_rows: int
+    n_labels: int
+    rare: bool
+    grouped: bool
+
+    @property
+    def rates(self) -> Float64Array:
+        """How frequent each label is."""
+        return np.geomspace(0.02 if self.rare else 0.15, 0.5, self.n_labels)
+
+    @property
+    def row(self) -> str:
+        """The first columns of its line."""
+        of = ["yes" if each else "no" for each in (self.rare, self.grouped)]
+        return f"{self.n_rows:,} | {self.n_labels} | {of[0]} | {of[1]}"
+
+    def sources(self, rng: np.random.Generator) -> tuple[IntArray, IntArray | None]:
+        """For each row the draw it shows, and its group."""
+        if not self.grouped:
+            return np.arange(self.n_rows), None
+        groups = np.arange(self.n_rows) // GROUP
+        fresh = rng.random(self.n_rows) < FRESH
+        return np.where(fresh, np.arange(self.n_rows), groups * GROUP), groups
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One table: estimates, their intervals and the truth by `NAMES`."""
+
+    estimates: tuple[float, ...]
+    intervals: tuple[tuple[float, float], ...]
+    truth: tuple[float, ...]
+
+    @property
+    def reached(self) -> tuple[float, ...]:
+        """What each of `RULES` reaches on new rows."""
+        at_half, tuned = self.truth[:2]
+        picks = (True, self.estimates[2] > 0, self.intervals[2][0] > 0, False)
+        return tuple(tuned if pick else at_half for pick in picks)
+
+
+def separations(n_labels: int) -> Float64Array:
+    """By how much the number that a head sees is higher where a label is true."""
+    order = np.random.default_rng(0).permutation(n_labels)
+    return np.linspace(1.2, 2.8, n_labels)[order]
+
+
+def draw_scores(
+    case: Case, rng: np.random.Generator, n_heads: int, correlation: float
+) -> tuple[list[FloatArray], Targets, IntArray | None]:
+    """Calibrated scores of several heads, (n, k) each, targets, and groups."""
+    shape, means = (case.n_rows, case.n_labels), separations(case.n_labels)
+    targets = (rng.random(shape) < case.rates).astype(np.uint8)
+    common = means * targets + np.sqrt(correlation) * rng.normal(size=shape)
+    shown, groups = case.sources(rng)
+    scores = []
+    for _ in range(n_heads):
+        seen = common + np.sqrt(1 - correlation) * rng.normal(size=shape)
+        logits = np.log(case.rates / (1 - case.rates)) + means * seen - means**2 / 2
+        scores.append((1 / (1 + np.exp(-logits[shown]))).astype(np.float32))
+    return scores, targets[shown], groups
+
+
+def true_value(case: Case, thresholds: Thresholds) -> float:
+    """Macro-F1 of thresholds on infinitely many rows of `draw_scores`."""
+    inside, means = np.clip(thresholds, 1e-9, 1 - 1e-9), separations(case.n_labels)
+    logits = np.log(inside / (1 - inside)) - np.log(case.rates / (1 - case.rates))
+    at = logits / means + means / 2
+    right, wrong = case.rates * norm.sf(at - means), (1 - case.rates) * norm.sf(at)
+    return float(np.mean(2 * right / (case.rates + right + wrong)))
+
+
+def judge(
+    data: tuple[TuningData, TuningData], folds: IntArray, truth: tuple[float, float, float]
+) -> Trial:
+    """Estimates and intervals of two heads; the truth is at 0.5, tuned, and of the other."""
+    one, other = (nested(each, folds, OBJECTIVE) for each in data)
+    half = data[0].predict(np.full(data[0].n_labels, HALF))
+    found = intervals(OBJECTIVE, data[0], folds, half=half, held_out=one.sets)
+    at_half, difference = value_of(OBJECTIVE, data[0], half), one.value - other.value
+    return Trial(
+        estimates=(at_half, one.value, one.value - at_half, difference),
+        intervals=(
+            *((low, high) for low, high in found.values()),
+            _paired(data[0], folds, one, other),
+        ),
+        truth=(truth[0], truth[1], truth[1] - truth[0], truth[1] - truth[2]),
+    )
+
+
+def _paired(data: TuningData, folds: IntArray, one: Nested, other: Nested) -> tuple[float, float]:
+    sets = {"one": {0: one.sets}, "other": {0: other.sets}}
+    values = resampled_values(OBJECTIVE, data, {0: folds}, sets)
+    return interval(values["one"] - values["other"], one.value - other.value)
+
+
+def trials_of_scores(case: Case, draws: int) -> Iterator[Trial]:
+    """Tables of scores alone."""
+    for draw in range(draws):
+        rng = np.random.default_rng([draw, case.n_rows, case.n_labels])
+        scores, targets, groups = draw_scores(case, rng, 2, CORRELATION)
+        folds = deal(case.n_rows, groups, rng)
+        one, other = (
+            TuningData(probabilities=each, targets=targets, groups=groups) for each in scores
+        )
+        tuned = [
+            true_value(case, choose_thresholds(each, objective=OBJECTIVE)) for each in (one, other)
+        ]
+        at_half = true_value(case, np.full(case.n_labels, HALF))
+        yield judge((one, other), folds, (at_half, tuned[0], tuned[1]))
+
+
+def deal(n_rows: int, groups: IntArray | None, rng: np.random.Generator) -> IntArray:
+    """Folds of about equal size that keep groups whole."""
+    member = np.arange(n_rows) if groups is None else groups
+    return (rng.permutation(int(member.max()) + 1) % N_FOLDS)[member]
+
+
+class Features:
+    """A distribution of features and labels, of which all heads of a case learn."""
+
+    def __init__(self, case: Case) -> None:
+        rng = np.random.default_rng(1)
+        strength = np.where(np.arange(N_FEATURES) < N_STRONG, 1.0, 0.1)
+        weights = rng.normal(size=(N_FEATURES, case.n_labels)) * strength[:, None]
+        self.case, self.weights = case, weights * 2.5 / np.linalg.norm(weights, axis=0)
+        logits = rng.normal(size=(20_000, N_FEATURES)) @ self.weights
+        self.offsets = -np.quantile(
+            logits + rng.logistic(size=logits.shape), 1 - case.rates, axis=0
+        )
+        self.offsets = self.offsets.diagonal().copy()
+        judged = Case(N_JUDGED, case.n_labels, case.rare, grouped=False)
+        self.x, self.y, _ = self.draw(judged, np.random.default_rng(99))
+
+    def draw(
+        self, case: Case, rng: np.random.Generator
+    ) -> tuple[FloatArray, Targets, IntArray | None]:
+        """Features (n, 64), targets (n, k), and groups."""
+        x = rng.normal(size=(case.n_rows, N_FEATURES)).astype(np.float32)
+        noise = rng.logistic(size=(case.n_rows, case.n_labels))
+        targets = (x @ self.weights + noise > -self.offsets).astype(np.uint8)
+        shown, groups = case.sources(rng)
+        return x[shown], targets[shown], groups
+
+
+def trials_of_heads(case: Case, draws: int) -> Iterator[Trial]:
+    """Tables on which heads learn; the refit is judged on `N_JUDGED` new rows."""
+    world = Features(case)
+    for draw in range(draws):
+        rng = np.random.default_rng([draw, case.n_rows, case.n_labels])
+        x, targets, groups = world.draw(case, rng)
+        folds = make_folds(targets, n_folds=N_FOLDS, seed=draw, groups=groups)
+        splits = [np.flatnonzero(folds != fold) for fold in range(N_FOLDS)]
+        data, truth = [], []
+        for head in (LogReg(), LogReg(C=0.1)):
+            oof = np.zeros(targets.shape, dtype=np.float32)
+            fused = Fused(values=x, blocks=(N_FEATURES,))
+            fits = list(head.fit_folds(fused, targets, splits))
+            for fold, fitted in enumerate(fits):
+                oof[folds == fold] = fitted.predict_proba(x[folds == fold])
+            data.append(TuningData(probabilities=oof, targets=targets, groups=groups))
+            new = TuningData(
+                probabilities=head.for_refit(fits).fit(x, targets).predict_proba(world.x),
+                targets=world.y,
+            )
+            chosen = choose_thresholds(data[-1], objective=OBJECTIVE)
+            halves = np.full(case.n_labels, HALF)
+            truth.append([value_of(OBJECTIVE, new, new.predict(t)) for t in (halves, chosen)])
+        yield judge((data[0], data[1]), folds, (truth[0][0], truth[0][1], truth[1][1]))
+
+
+def coverage_table(trials: dict[Case, list[Trial]]) -> str:
+    """Bias and coverage of each interval."""
+    lines = [
+        "| rows | labels | rare | groups | "
+        + " | ".join(f"{name}: bias | covers" for name in NAMES)
+        + " |",
+        "|---:|---:|---|---|" + "---:|" * (2 * len(NAMES)),
+    ]
+    for case, found in trials.items():
+        cells = []
+        for at in range(len(NAMES)):
+            bias = np.mean([each.estimates[at] - each.truth[at] for each in found])
+            held = [
+                each.intervals[at][0] <= each.truth[at] <= each.intervals[at][1] for each in found
+            ]
+            cells += [f"{bias:+.4f}", f"{100 * np.mean(held):.0f} %"]
+        lines.append(f"| {case.row} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def regret_table(trials: dict[Case, list[Trial]]) -> str:
+    """What each rule loses against the better of `always` and `never`, on average."""
+    lines = [
+        f"| rows | labels | rare | groups | {' | '.join(RULES)} |",
+        "|---:|---:|---|---|" + "---:|" * len(RULES),
+    ]
+    for case, found in trials.items():
+        reached = np.mean([each.reached for each in found], axis=0)
+        lost = np.max(reached[[0, 3]]) - reached
+        lines.append(f"| {case.row} | {' | '.join(f'{value:.4f}' for value in lost)} |")
+    return "\n".join(lines)
+
+
+def board_table(sizes: list[tuple[int, int, int]], draws: int) -> str:
+    """Boards of cells that are equal in truth: (rows, labels, cells)."""
+    lines = [
+        "| rows | labels | cells | best is too good by | said to be | left | all tied |",
+        "|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for n_rows, n_labels, n_cells in sizes:
+        case, found = Case(n_rows, n_labels, rare=False, grouped=False), []
+        for draw in range(draws):
+            found.append(_equal_board(case, n_cells, np.random.default_rng([draw, n_rows])))
+        too_good, told, tied = np.mean(found, axis=0)
+        lines.append(
+            f"| {n_rows:,} | {n_labels} | {n_cells} | {too_good:+.4f} | {told:+.4f} |"
+            f" {too_good - told:+.4f} | {100 * tied:.0f} % |"
+        )
+    return "\n".join(lines)
+
+
+def _equal_board(case: Case, n_cells: int, rng: np.random.Generator) -> tuple[float, float, bool]:
+    """By how much the best is too good, what is said of it, and whether all cells are tied."""
+    scores, targets, _ = draw_scores(case, rng, n_cells, CORRELATION)
+    folds, way = deal(case.n_rows, None, rng), (N_FOLDS, 0)
+    tables = [TuningData(probabilities=each, targets=targets) for each in scores]
+    found = [nested(each, folds, OBJECTIVE) for each in tables]
+    truth = [true_value(case, choose_thresholds(each, objective=OBJECTIVE)) for each in tables]
+    cells: dict[str, dict[Way, Targets]] = {
+        str(at): {way: each.sets} for at, each in enumerate(found)
+    }
+    chosen = choose_elsewhere(OBJECTIVE, tables[0], {way: folds}, cells)
+    values = resampled_values(OBJECTIVE, tables[0], {way: folds}, {**cells, "": chosen})
+    of_choice, best = values.pop(""), int(np.argmax([each.value for each in found]))
+    choice = judge_choice(
+        OBJECTIVE, tables[0], chosen, of_choice, n_cells=n_cells, best=found[best].value
+    )
+    matrix = np.stack(list(values.values()))
+    apart = n_deviations(matrix) * (matrix - matrix[best]).std(axis=1)
+    is_tied = all(found[best].value - each.value <= apart[at] for at, each in enumerate(found))
+    return choice.best - truth[best], choice.optimism, is_tied
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="few draws of small tables")
+    quick = parser.parse_args().quick
+    rows = (300,) if quick else (300, 1_000, 3_000, 30_000)
+    kinds = [
+        (k, rare, grouped)
+        for k in (FEW_LABELS, 20)
+        for rare in (False, True)
+        for grouped in (False, True)
+    ]
+    cases = [
+        Case(n, *kind) for n in rows for kind in kinds if n < MANY_ROWS or kind[0] == FEW_LABELS
+    ]
+    of_scores = {
+        case: list(trials_of_scores(case, 10 if quick else DRAWS[case.n_rows])) for case in cases
+    }
+    learnt = [case for case in cases if case.n_rows <= 1_000]
+    of_heads = {case: list(trials_of_heads(case, 5 if quick else HEAD_DRAWS)) for case in learnt}
+    sizes = (
+        [(300, 5, 12)]
+        if quick
+        else [(n, k, c) for n in (300, 1_000) for k in (5, 20) for c in (12, 24)]
+    )
+    parts = [
+        f"## Coverage\n\n{machine()}",
+        "Scores alone: bias of estimates of macro-F1, and how often 95 % intervals hold the truth:",
+        coverage_table(of_scores),
+        "Logistic regressions, judged as they were refitted on all rows:",
+        coverage_table(of_heads),
+        "What a rule to leave 0.5 loses against the better of always and never, scores alone:",
+        regret_table(of_scores),
+        "The same of logistic regressions:",
+        regret_table(of_heads),
+        "Boards of cells that are equal in truth:",
+        board_table(sizes, 10 if quick else DRAWS[300]),
+    ]
+    write_section("coverage", "\n\n".join(parts))
+
+
+if __name__ == "__main__":
+    main()
