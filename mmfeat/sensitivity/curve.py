@@ -163,7 +163,7 @@ class _Judged:
     @property
     def interval(self) -> tuple[float, float]:
         values = resampled_values(OBJECTIVE, self.data, self.folds, {"": self.sets})
-        return interval(values[""])
+        return interval(values[""], self.point.value)
 
     @property
     def standard_error(self) -> float:
