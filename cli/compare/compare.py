@@ -176,11 +176,11 @@ def _print_board(board: Leaderboard, *, wide: bool) -> None:
     ]
     print_table(COLUMNS, rows, droppable=DROPPABLE, wide=wide)
     print_text(board.verdict())
+    if board.choice is not None:
+        print_text(board.choice.describe(board.objective))
     best = board.entries[0]
     print(f"best: {best.runs[0]}" + (f", of {len(best.runs)} seeds" if best.runs[1:] else ""))
     print_nested(board.objective, best.nested, best.interval)
-    if board.choice is not None:
-        print_text(board.choice.describe(board.objective))
 
 
 def _with_deviation(value: float, deviation: float | None) -> str:
