@@ -1,6 +1,8 @@
 """Whether intervals and rules are right: simulations in which the truth is known.
 
-    python -m benchmarks.decide.coverage [--quick]
+    python -m benchmarks.decide.coverage [--quick] [--only scores,heads,boards]
+
+Each of the three parts has a section of its own in RESULTS.md.
 
 Scores: the score of a label is that of a calibrated head that sees a normal number, one higher by
 1.2 to 2.8 where the label is true, so that the F1 of every threshold is known; two heads see
@@ -38,8 +40,8 @@ CORRELATION = 0.9
 N_FEATURES, N_STRONG = 64, 8
 N_JUDGED = 30_000
 NAMES = ("at_0.5", "nested", "gain", "pair")
-DRAWS = {300: 100, 1_000: 60, 3_000: 40, 30_000: 20}  # tables by their number of rows
-HEAD_DRAWS = 25
+DRAWS = {300: 100, 1_000: 60, 3_000: 30, 30_000: 12}  # tables by their number of rows
+HEAD_DRAWS, MOST_LEARNT = 20, 1_000  # tables, and their rows
 FEW_LABELS, MANY_ROWS = 5, 30_000  # the largest tables have few labels
 RULES = ("always", "nested above", "interval above", "never")
 
@@ -292,11 +294,56 @@ def _equal_board(case: Case, n_cells: int, rng: np.random.Generator) -> tuple[fl
     return choice.best - truth[best], choice.optimism, is_tied
 
 
+def measure_scores(cases: list[Case], *, quick: bool) -> list[str]:
+    """Tables of scores alone."""
+    found = {
+        case: list(trials_of_scores(case, 10 if quick else DRAWS[case.n_rows])) for case in cases
+    }
+    return [
+        "Scores alone: bias of estimates of macro-F1, and how often 95 % intervals hold the truth:",
+        coverage_table(found),
+        "What a rule to leave 0.5 loses against the better of always and never:",
+        regret_table(found),
+    ]
+
+
+def measure_heads(cases: list[Case], *, quick: bool) -> list[str]:
+    """Tables on which heads learn."""
+    found = {
+        case: list(trials_of_heads(case, 5 if quick else HEAD_DRAWS))
+        for case in cases
+        if case.n_rows <= MOST_LEARNT
+    }
+    return [
+        "Logistic regressions of 64 features, judged as they were refitted on all rows:",
+        coverage_table(found),
+        "What a rule to leave 0.5 loses against the better of always and never:",
+        regret_table(found),
+    ]
+
+
+def measure_boards(cases: list[Case], *, quick: bool) -> list[str]:
+    """Boards of 12 and 24 equal cells."""
+    sizes = [
+        (case.n_rows, case.n_labels, n_cells)
+        for case in cases
+        if case.n_rows <= MOST_LEARNT and not case.rare and not case.grouped
+        for n_cells in (12, 24)
+    ]
+    return [
+        "Boards of cells that are equal in truth:",
+        board_table(sizes, 10 if quick else DRAWS[300]),
+    ]
+
+
+PARTS = {"scores": measure_scores, "heads": measure_heads, "boards": measure_boards}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few draws of small tables")
-    quick = parser.parse_args().quick
-    rows = (300,) if quick else (300, 1_000, 3_000, 30_000)
+    parser.add_argument("--only", default=",".join(PARTS), help="parts to measure")
+    options = parser.parse_args()
     kinds = [
         (k, rare, grouped)
         for k in (FEW_LABELS, 20)
@@ -304,32 +351,15 @@ def main() -> None:
         for grouped in (False, True)
     ]
     cases = [
-        Case(n, *kind) for n in rows for kind in kinds if n < MANY_ROWS or kind[0] == FEW_LABELS
+        Case(n, *kind)
+        for n in ((300,) if options.quick else DRAWS)
+        for kind in kinds
+        if n < MANY_ROWS or kind[0] == FEW_LABELS
     ]
-    of_scores = {
-        case: list(trials_of_scores(case, 10 if quick else DRAWS[case.n_rows])) for case in cases
-    }
-    learnt = [case for case in cases if case.n_rows <= 1_000]
-    of_heads = {case: list(trials_of_heads(case, 5 if quick else HEAD_DRAWS)) for case in learnt}
-    sizes = (
-        [(300, 5, 12)]
-        if quick
-        else [(n, k, c) for n in (300, 1_000) for k in (5, 20) for c in (12, 24)]
-    )
-    parts = [
-        f"## Coverage\n\n{machine()}",
-        "Scores alone: bias of estimates of macro-F1, and how often 95 % intervals hold the truth:",
-        coverage_table(of_scores),
-        "Logistic regressions, judged as they were refitted on all rows:",
-        coverage_table(of_heads),
-        "What a rule to leave 0.5 loses against the better of always and never, scores alone:",
-        regret_table(of_scores),
-        "The same of logistic regressions:",
-        regret_table(of_heads),
-        "Boards of cells that are equal in truth:",
-        board_table(sizes, 10 if quick else DRAWS[300]),
-    ]
-    write_section("coverage", "\n\n".join(parts))
+    for name in options.only.split(","):
+        told = PARTS[name](cases, quick=options.quick)
+        head = f"## Coverage: {name}\n\n{machine()}"
+        write_section(f"coverage-{name}", "\n\n".join([head, *told]))
 
 
 if __name__ == "__main__":
