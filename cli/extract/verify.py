@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from mmfeat.errors import counted
 from mmfeat_cli.messages import fail, show_messages
 from mmfeat_cli.options import JsonOption
 from mmfeat_cli.tables import print_json
@@ -29,6 +30,7 @@ def verify(
         print(f"{store}: {'NOT whole' if findings else 'whole'}")
     if findings:
         fail(
-            f"a feature store must match its own checksums and shapes; {store}: {findings[0]}"
-            f" ({len(findings)} findings); make it again"
+            f"a feature store must match its own checksums and shapes; {store} has"
+            f" {counted(len(findings), 'fault')}: {findings[0]}{' …' * (len(findings) > 1)};"
+            " make it again with `mmfeat extract` or `mmfeat import`"
         )

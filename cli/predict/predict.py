@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mmfeat.config import DataSettings, SubmitSettings
+from mmfeat.config import DataSettings, ExtractSettings, SubmitSettings
 from mmfeat.decide.expected_f1 import DECODES, EMPTIES
 from mmfeat_cli.extract.progress import show_progress
 from mmfeat_cli.messages import show_messages
@@ -40,6 +40,7 @@ def predict(
     id_col: IdCol = None,
     image_col: ImageCol = None,
     text_col: TextCol = None,
+    on_bad_image: Annotated[str | None, of(ExtractSettings, "on_bad_image")] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -73,6 +74,7 @@ def predict(
         id_col=id_col,
         image_col=image_col,
         text_col=text_col,
+        on_bad_image=on_bad_image,
         out=out,
         objective=objective,
         decode=decode,

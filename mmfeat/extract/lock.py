@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mmfeat.core.lock import LockHeld, locked
 from mmfeat.errors import ConfigError, ExtractError
-from mmfeat.store.parts import finish
+from mmfeat.store.parts import finish, move_whole
 
 # Shards, a store of many files, and what is new in an update, each beside the store of some name.
 LEFT = re.compile(r"\.(?P<updated>.+)\.new-.+\.h5(\.parts)?|(?P<made>.+)\.h5\.(parts|new)")
@@ -65,7 +65,7 @@ def unfinished(folder: Path) -> Iterator[Path]:
             with ExitStack() as stack:
                 for lock in (_lock_of(out), *path.glob("*.claim")):
                     stack.enter_context(locked(lock))
-                finish(out)
+                move_whole(out)
                 if path.exists():
                     yield path
         except LockHeld:

@@ -67,6 +67,7 @@ def predict(
     id_col: str | None = None,
     image_col: str | None = None,
     text_col: str | None = None,
+    on_bad_image: str | None = None,
     out: Path | str | None = None,
     objective: str | None = None,
     decode: str | None = None,
@@ -87,6 +88,8 @@ def predict(
         images, and the weights of the run's encoder. No store is kept by the table's name.
     id_col, image_col, text_col
         Columns of `table`; None: as in the table that the run was fitted on.
+    on_bad_image
+        What is done with unreadable images of `table`; see `mmfeat.config.ExtractSettings`.
     out
         csv, tsv, jsonl or parquet.
     objective
@@ -122,7 +125,7 @@ def predict(
                 read_table(path, data=override(found.table_format, **columns), named=named),
                 images=override(settings.data, images=images).images,
                 cache=space.cache,
-                settings=settings.extract,
+                settings=override(settings.extract, on_bad_image=on_bad_image),
                 pretrained=pretrained,
                 progress=hear,
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from mmfeat.errors import RunError
 from mmfeat.metrics.known import note_unknown
 from mmfeat.runs.run import Run
 from mmfeat.runs.winner.choose import choose_run
+from mmfeat.tables import READERS
 from mmfeat.types import OutOfFold, Targets
 
 MOST_NAMES = 5  # of runs that an error lists, the nearest ones
@@ -49,7 +51,7 @@ def find_run(
             kind = "finished run with thresholds" if tuned else "finished run"
             raise RunError(f"a {kind} is needed", f"{workspace.runs} holds none", remedy)
         return choose_run(workspace, fitting, objective=objective)
-    run = wanted if isinstance(wanted, Run) else Run(workspace.run(wanted))
+    run = wanted if isinstance(wanted, Run) else _named(workspace, wanted)
     if not run.folder.is_dir():
         names = [found.name for found in list_runs(workspace)]
         listed = get_close_matches(run.name, names, n=MOST_NAMES) or names[:MOST_NAMES]
@@ -124,6 +126,32 @@ def _measure_classes(
             scores.probabilities, scores.targets, folds=scores.folds, groups=scores.groups
         ),
     )
+
+
+def _named(workspace: Workspace, name: str) -> Run:
+    """The run of a name, which need not exist; raise `RunError` for a path to something."""
+    path = Path(name)
+    try:
+        is_path = path.exists() and not (path.name == name and workspace.run(name).is_dir())
+    except (OSError, ValueError):  # too long for a path, or with a NUL
+        is_path = False
+    if not is_path:
+        return Run(workspace.run(name))
+    rule = "a run is given by its name"
+    if path.is_dir() and _is_run(path):
+        raise RunError(rule, f"{name} is its folder", f"name it: {path.resolve().name}")
+    quoted = shlex.quote(name)
+    if path.suffix.lower() in READERS:
+        remedy = f"predict a table with `mmfeat predict --table {quoted}`"
+    elif path.suffix == ".h5":
+        remedy = f"predict a store by its split, `mmfeat predict --split {shlex.quote(path.stem)}`"
+    else:
+        folder = quoted if path.is_dir() else shlex.quote(str(path.parent))
+        remedy = (
+            "name pictures in a table with the columns of the run's table, a row each, and use"
+            f" `mmfeat predict --table TABLE --images {folder}`"
+        )
+    raise RunError(rule, f"{name} is a {'folder' if path.is_dir() else 'file'}", remedy)
 
 
 def _is_run(folder: Path) -> bool:

@@ -197,6 +197,12 @@ def replacing_files(path: Path) -> Iterator[Path]:
 
 def finish(path: Path) -> None:
     """Move the files of a store that is whole to their place; remove those of one that is not."""
+    move_whole(path)
+    shutil.rmtree(_new(path), ignore_errors=True)
+
+
+def move_whole(path: Path) -> None:
+    """Move the files of a store that is whole to their place, if that is still to be done."""
     new, folder = _new(path), _folder(path)
     if (new / INDEX).is_file():
         folder.mkdir(exist_ok=True)
@@ -220,7 +226,7 @@ def finish(path: Path) -> None:
         sync(folder)
         (new / INDEX).replace(folder / INDEX)
         sync(folder)
-    shutil.rmtree(new, ignore_errors=True)
+        shutil.rmtree(new, ignore_errors=True)
 
 
 def _is_part(path: Path) -> bool:

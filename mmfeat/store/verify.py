@@ -49,7 +49,7 @@ def verify_store(
     except StoreError as error:
         if found is None:
             raise
-        return [str(error)]
+        return [_said(error)]
     with store:
         digests = np.empty(store.n_rows, np.int64)
         findings: list[str] = []
@@ -101,7 +101,7 @@ class _Check:
             ]
             return [*findings, *differing, *numbers]
         except StoreError as error:
-            return [str(error)]
+            return [_said(error)]
 
     def _counts(self) -> Iterator[str]:
         counted, n_rows = self.store.provenance.get("n_rows"), self.store.n_rows
@@ -175,6 +175,11 @@ class _Check:
         """Read a dataset with one entry per row in blocks."""
         for start in range(0, self.store.n_rows, self.block_rows):
             yield self.store.numbers(name, slice(start, start + self.block_rows))
+
+
+def _said(error: StoreError) -> str:
+    """What is wrong, without the remedy: the whole store has one."""
+    return f"{error.rule}: {error.found}"
 
 
 def _rows(

@@ -49,11 +49,12 @@ def read_table(
     """
     path = Path(path)
     suffix = path.suffix.lower()
-    if suffix not in READERS:
+    if suffix not in READERS and (path.is_file() or not path.exists()):
         raise TableError(
             f"a table is one of {', '.join(READERS)}",
             f"{path} ends in {path.suffix!r}",
-            "convert it, or rename it if only the suffix is wrong",
+            "convert it, or rename it if only the suffix is wrong; pictures are named in a table,"
+            " a row each",
         )
     if not path.is_file():
         raise TableError(

@@ -55,3 +55,24 @@ def test_columns_may_be_named(fitted: Path, mmfeat: Mmfeat) -> None:
     named = predict(mmfeat, "one", "--id-col", "file", "--text-col", "words", table="named.csv")
     as_fitted = predict(mmfeat, "one")
     assert named.drop(columns="told").equals(as_fitted.drop(columns="told"))
+
+
+def test_pictures_that_are_not_there(fitted: Path, mmfeat: Mmfeat) -> None:
+    for path in sorted((fitted / "one").iterdir())[:3]:
+        path.unlink()
+    line = error_line(mmfeat, "predict", "--table", "day.csv", "--images", "one")
+    assert "3 of 4 images" in line and "use --on-bad-image allow" in line
+    allowed = predict(mmfeat, "one", "--on-bad-image", "allow")
+    assert sorted(allowed.image_status) == ["missing"] * 3 + ["ok"]
+
+
+def test_what_is_no_run_is_told_for_what_it_is(fitted: Path, mmfeat: Mmfeat) -> None:
+    picture = next((fitted / "one").iterdir())
+    (run,) = (fitted / "artifacts" / "runs").iterdir()
+    for given, remedy in (
+        (f"one/{picture.name}", "`mmfeat predict --table TABLE --images one`"),
+        ("day.csv", "`mmfeat predict --table day.csv`"),
+        ("artifacts/features/test.h5", "`mmfeat predict --split test`"),
+        (run, f"name it: {run.name}"),
+    ):
+        assert error_line(mmfeat, "predict", given).endswith(remedy)

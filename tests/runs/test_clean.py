@@ -79,6 +79,7 @@ def test_interrupted_extractions_are_removed_on_request_alone(
         features / "siglip/test.h5.parts/00000.h5",
         features / ".old.new-image.h5.parts/00000.h5",
         features / ".old.new-text.h5",
+        features / "many.h5.new/part-00000.h5",
     }
     stores = {features / "train.h5", features / "old.h5", features / "parts.h5"}
     for path in shards | stores:
@@ -87,7 +88,7 @@ def test_interrupted_extractions_are_removed_on_request_alone(
     result = clean(workspace=tmp_path)
     assert not result.removed and len(result.unfinished) == len(shards)
     said = mmfeat("clean", "-w", tmp_path).stderr
-    assert "kept 4 unfinished runs or extractions" in said and "--unfinished" in said
+    assert "kept 5 unfinished runs or extractions" in said and "--unfinished" in said
     with sole_writer(features / "train.h5"), locked(features / "siglip/test.h5.parts/00000.claim"):
         result = clean(unfinished=True, workspace=tmp_path)
     living = {features / "train.h5.parts/00000.h5", features / "siglip/test.h5.parts/00000.h5"}

@@ -53,7 +53,7 @@ def test_every_second_row_of_many_is_repaired() -> None:
     columns = read_csv(text.encode(), "t.csv", "Caption")
     assert columns.n_rows == 10_000
     assert list(columns.values["Caption"]) == ['say "hi"', "c"] * 5000
-    assert columns.notes[0].startswith("5,000 rows were repaired")
+    assert columns.notes[0].startswith("5,000 rows were mended")
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,7 @@ def test_quotes_that_were_not_doubled_are_mended_and_counted(tmp_path: Path) -> 
         'odd "one',
     )
     assert table.notes == (
-        "2 rows were repaired because quotes in the caption were not doubled (rows 0, 3)",
+        "2 rows were mended: commas or quotes in the caption were not quoted (rows 0, 3)",
     )
 
 
@@ -184,7 +184,7 @@ def test_too_few_and_too_many_cells(tmp_path: Path) -> None:
     with pytest.raises(TableError, match=r"row 1 \(line 3\)"):
         read_table(text_table(tmp_path, "ImageID,Caption\na,b\nc\n"), data=DATA)
     table = read_table(text_table(tmp_path, "ImageID,Caption\na,b, c\n"), data=DATA)
-    assert table.captions == ("b, c",) and "1 row was repaired" in table.notes[0]
+    assert table.captions == ("b, c",) and "1 row was mended" in table.notes[0]
 
 
 def test_labels_that_no_store_can_hold_are_refused(tmp_path: Path) -> None:

@@ -116,7 +116,8 @@ def _all_modalities(features: Features, fusion: str, *, most: int | None) -> tup
         raise FitError(
             f"the fusion {fusion} joins two {'modalities' if most == 2 else 'or more modalities'}",
             f"the store has {', '.join(found) or 'none'}",
-            "use the fusion of one modality, or extract or import another modality"
+            "use a fusion or a run of one modality, or give the table the column of the other;"
+            " cells of it may be empty"
             if len(found) < 2
             else "use concat or add a fusion that names its modalities",
         )

@@ -213,6 +213,7 @@ def _note(repaired: list[int]) -> tuple[str, ...]:
     if not repaired:
         return ()
     rows = ", ".join(map(str, repaired[:MAX_LISTED]))
+    which = "row" if len(repaired) == 1 else "rows"
     more = ", …" if len(repaired) > MAX_LISTED else ""
     n = counted(len(repaired), "row was", "rows were")
-    return (f"{n} repaired because quotes in the caption were not doubled (rows {rows}{more})",)
+    return (f"{n} mended: commas or quotes in the caption were not quoted ({which} {rows}{more})",)
