@@ -251,11 +251,14 @@ class Fused(Generic[Values_co]):
         blocks (768, 768), every other feature-level fusion of them has one block of 768.
     prompts
         Of shape (k, d): what a row of each label would look like; None where nobody asked.
+    groups
+        Of shape (n,): related rows have the same number; None: no row is related to another.
     """
 
     values: Values_co
     blocks: tuple[int, ...]
     prompts: FloatArray | None = None
+    groups: IntArray | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 
 from mmfeat.core.files import read_json, write_json
 from mmfeat.errors import ConfigError, FitError
-from mmfeat.fit.heads.estimator import Estimator
+from mmfeat.fit.heads.estimator import Estimator, checked_groups, checked_matrix, checked_targets
 from mmfeat.fit.heads.options import (
     check_none_is_ignored,
     check_options,
@@ -32,7 +32,7 @@ from mmfeat.fit.heads.options import (
 from mmfeat.fit.heads.space import Space
 from mmfeat.fit.heads.streaming import in_order
 from mmfeat.metrics.known import rates
-from mmfeat.types import UNKNOWN, FloatArray, Fused, IntArray, Matrix, Targets
+from mmfeat.types import FloatArray, Fused, IntArray, Matrix, Targets
 
 History = dict[str, list[float | None]]
 
@@ -78,12 +78,12 @@ class Head(Estimator):
     history_ = cast("History", {})
 
     @abstractmethod
-    def _fit(self, x: Any, y: Targets, rows: IntArray, blocks: tuple[int, ...]) -> None:
-        """Learn from the chosen `rows`, ascending, of `x`, (n, d), and of `y`, (n, k).
+    def _fit(self, fused: Fused[Any], y: Targets, rows: IntArray) -> None:
+        """Learn from the chosen `rows`, ascending, of `fused`, (n, d), and of `y`, (n, k).
 
         All classes have both values among these rows; where `y` is unknown there is nothing to
-        learn. A head copies as few of them as possible.
-        `x` is a `FloatArray`; that of a head that `streams` or `reads_parts` is any `Matrix`.
+        learn. A head copies as few rows as possible, and keeps groups whole where it splits them.
+        The values are a `FloatArray`, of a head that `streams` or `reads_parts` any `Matrix`.
         """
 
     @abstractmethod
@@ -105,18 +105,21 @@ class Head(Estimator):
         *,
         blocks: tuple[int, ...] | None = None,
         prompts: FloatArray | None = None,
+        groups: IntArray | None = None,
     ) -> Self:
         """Learn from `X` of shape (n, d), finite, and `Y` of shape (n, k), 0, 1 or 255: unknown.
 
-        `blocks` are the widths of the parts of a row (one block of all columns unless given) and
-        `prompts`, (k, d), those of the labels (see `mmfeat.types.Fused`); a head that
-        `uses_prompts` needs them. A class without positives, or with only positives, is predicted
-        at its constant rate. Raises `ConfigError` for an option of a wrong type or value, and
-        `FitError` for arrays of other shapes or values, and if training fails.
+        `blocks` are the widths of the parts of a row (one block of all columns unless given);
+        `prompts`, (k, d), and `groups`, (n,), are those of `mmfeat.types.Fused`: a head that
+        `uses_prompts` needs the prompts, and one that holds rows out keeps groups whole. A class
+        without positives, or with only positives, is predicted at its constant rate. Raises
+        `ConfigError` for an option of a wrong type or value, and `FitError` for arrays of other
+        shapes or values, and if training fails.
         """
         x, y = checked_matrix(X), checked_targets(Y)
         self._dtype = np.asarray(Y).dtype
-        fused = Fused(values=x, blocks=blocks or (x.shape[1],), prompts=prompts)
+        kept_whole = None if groups is None else checked_groups(groups, len(x))
+        fused = Fused(values=x, blocks=blocks or (x.shape[1],), prompts=prompts, groups=kept_whole)
         return self._learn(fused, y, np.arange(len(x)))
 
     def predict_proba(self, X: FloatArray) -> FloatArray:
@@ -180,7 +183,7 @@ class Head(Estimator):
                 )
             self.prompts_ = fused.prompts
         if self.learnable_.any():
-            self._fit(fused.values, y[:, self.learnable_], rows, self.blocks_)
+            self._fit(fused, y[:, self.learnable_], rows)
         return self
 
     def _describe(self, fused: Fused[Matrix], y: Targets, rows: IntArray) -> None:
@@ -254,46 +257,3 @@ class Head(Estimator):
     def check(self) -> None:
         """Raise `ConfigError` for options of a wrong type or value, or that exclude each other."""
         check_options(self)
-
-
-def checked_matrix(X: Any) -> Any:
-    """Return `X` unchanged if it is read in parts, else as an array (n, d) of finite numbers."""
-    if hasattr(X, "buffer_rows"):
-        return X
-    if hasattr(X, "toarray") or np.iscomplexobj(X):
-        kind = "sparse" if hasattr(X, "toarray") else "complex"
-        raise FitError(
-            "features are a dense array of real numbers",
-            f"{kind.capitalize()} data not supported",
-            "convert it first",
-        )
-    try:
-        x = np.asarray(X, dtype=np.float32)
-    except (TypeError, ValueError) as error:
-        raise FitError(
-            "features are an array of numbers, one row each", str(error), "give such an array"
-        ) from error
-    if x.ndim != 2:
-        raise FitError(
-            "features must have the shape (n, d)", f"theirs is {x.shape}", "reshape them"
-        )
-    if not np.isfinite(x.sum(dtype=np.float64)):  # of finite float32 numbers it always is
-        raise FitError(
-            "features must be finite", "some are NaN or infinite", "replace or remove them"
-        )
-    return x
-
-
-def checked_targets(Y: Any) -> Targets:
-    """Return `Y` as uint8 of shape (n, k); raise `FitError` for other shapes or values."""
-    y = np.asarray(Y)
-    if y.ndim != 2:
-        raise FitError(
-            "targets have one row per row of the features and one column per class",
-            f"their shape is {y.shape}",
-            "give an indicator matrix, e.g. of MultiLabelBinarizer",
-        )
-    if not np.isin(y, (0, 1, UNKNOWN)).all():
-        known = f"targets are 0 or 1, or {UNKNOWN} where they are unknown"
-        raise FitError(known, "some are not", "give an indicator matrix")
-    return y.astype(np.uint8, copy=False)

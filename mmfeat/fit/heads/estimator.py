@@ -1,4 +1,4 @@
-"""The scikit-learn interface of a head, without importing scikit-learn.
+"""The scikit-learn interface of a head and its checks of arrays, without importing scikit-learn.
 
 A head works wherever an estimator of multilabel indicator targets does: `clone`, `Pipeline`,
 `cross_val_predict`, `GridSearchCV`. See "Developing scikit-learn estimators" in its user guide.
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from mmfeat.errors import ConfigError
+from mmfeat.errors import ConfigError, FitError
 from mmfeat.fit.heads.options import options_of
-from mmfeat.types import UNKNOWN, FloatArray, Targets
+from mmfeat.types import UNKNOWN, FloatArray, IntArray, Targets
 
 if TYPE_CHECKING:
     from sklearn.utils import Tags
@@ -94,3 +94,62 @@ class Estimator(ABC):
 
     def __sklearn_is_fitted__(self) -> bool:
         return bool(self.blocks_)
+
+
+def checked_matrix(X: Any) -> Any:
+    """Return `X` unchanged if it is read in parts, else as an array (n, d) of finite numbers."""
+    if hasattr(X, "buffer_rows"):
+        return X
+    if hasattr(X, "toarray") or np.iscomplexobj(X):
+        kind = "sparse" if hasattr(X, "toarray") else "complex"
+        raise FitError(
+            "features are a dense array of real numbers",
+            f"{kind.capitalize()} data not supported",
+            "convert it first",
+        )
+    try:
+        x = np.asarray(X, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise FitError(
+            "features are an array of numbers, one row each", str(error), "give such an array"
+        ) from error
+    if x.ndim != 2:
+        raise FitError(
+            "features must have the shape (n, d)", f"theirs is {x.shape}", "reshape them"
+        )
+    if not np.isfinite(x.sum(dtype=np.float64)):  # of finite float32 numbers it always is
+        raise FitError(
+            "features must be finite", "some are NaN or infinite", "replace or remove them"
+        )
+    return x
+
+
+def checked_targets(Y: Any) -> Targets:
+    """Return `Y` as uint8 of shape (n, k); raise `FitError` for other shapes or values."""
+    y = np.asarray(Y)
+    if y.ndim != 2:
+        raise FitError(
+            "targets have one row per row of the features and one column per class",
+            f"their shape is {y.shape}",
+            "give an indicator matrix, e.g. of MultiLabelBinarizer",
+        )
+    if not np.isin(y, (0, 1, UNKNOWN)).all():
+        known = f"targets are 0 or 1, or {UNKNOWN} where they are unknown"
+        raise FitError(known, "some are not", "give an indicator matrix")
+    return y.astype(np.uint8, copy=False)
+
+
+def checked_groups(groups: Any, n_rows: int) -> IntArray:
+    """Return the number of each row's group, (n,); raise `FitError` for another shape.
+
+    Groups may have names of any kind.
+    """
+    names = np.asarray(groups)
+    if names.shape != (n_rows,):
+        raise FitError(
+            f"groups of {n_rows} rows are a name or number for each",
+            f"their shape is {names.shape}",
+            "give one per row",
+        )
+    numbers: IntArray = np.unique(names, return_inverse=True)[1]
+    return numbers

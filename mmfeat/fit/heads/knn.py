@@ -65,10 +65,11 @@ class KNN(Head):
         *,
         blocks: tuple[int, ...] | None = None,
         prompts: FloatArray | None = None,
+        groups: IntArray | None = None,
     ) -> Self:
         """Store the rows; see `Head.fit`."""
         self._cache = None
-        return super().fit(X, Y, blocks=blocks, prompts=prompts)
+        return super().fit(X, Y, blocks=blocks, prompts=prompts, groups=groups)
 
     def fit_folds(
         self, fused: Fused[Matrix], y: Targets, splits: Sequence[IntArray]
@@ -80,8 +81,8 @@ class KNN(Head):
             head._cache = cache
             yield head._learn(fused, y, rows)
 
-    def _fit(self, x: Matrix, y: Targets, rows: IntArray, blocks: tuple[int, ...]) -> None:
-        self._cache = make_cache(x) if self._cache is None else self._cache
+    def _fit(self, fused: Fused[Matrix], y: Targets, rows: IntArray) -> None:
+        self._cache = make_cache(fused.values) if self._cache is None else self._cache
         self._chosen, self._targets = rows, y[rows]
 
     def _predict(self, x: FloatArray) -> FloatArray:

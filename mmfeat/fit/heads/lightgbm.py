@@ -32,10 +32,9 @@ from mmfeat.fit.heads.solvers.lightgbm_text import read_booster
 from mmfeat.fit.heads.space import Choice, Range, Space
 from mmfeat.fit.heads.streaming import BLOCK_ROWS
 from mmfeat.metrics.known import known_cells, known_rows
-from mmfeat.types import FloatArray, IntArray, Matrix, Stream, Targets
+from mmfeat.runs.folds.inside import hold_out
+from mmfeat.types import FloatArray, Fused, IntArray, Matrix, Stream, Targets
 
-SET_ASIDE = 10  # one row in ten is held out to decide when to stop
-MIN_SET_ASIDE = 20
 MAX_WEIGHT = 20.0
 BUFFERS = 32  # rows of one-byte bins per buffered row of a stream: half of --max-memory
 BIN_ROWS = 5000  # rows that bins are found on; LightGBM copies them, 12 bytes per number
@@ -122,38 +121,33 @@ class LightGBM(Head):
         return head
 
     @plain_errors()
-    def _fit(self, x: Matrix, y: Targets, rows: IntArray, blocks: tuple[int, ...]) -> None:
+    def _fit(self, fused: Fused[Matrix], y: Targets, rows: IntArray) -> None:
+        x = fused.values
         if isinstance(x, np.ndarray) or x.in_memory:
             n_workers = min(self.threads or available_threads(), y.shape[1])  # each with a copy
-            self._grow(x, y, rows, n_workers)
+            self._grow(fused, y, rows, n_workers)
         else:
             self._check_memory(x, copies=1 if known_cells(y) is None else 2)
             with large_blocks_mapped():  # the bins of the folds would leave gaps
-                self._grow(x, y, rows, 1)
+                self._grow(fused, y, rows, 1)
 
-    def _grow(self, x: Matrix, y: Targets, rows: IntArray, n_workers: int) -> None:
-        planned = np.full(y.shape[1], float(self.rounds or self.trees))
+    def _grow(self, fused: Fused[Matrix], y: Targets, rows: IntArray, n_workers: int) -> None:
+        x, planned = fused.values, np.full(y.shape[1], float(self.rounds or self.trees))
         if self._planned is not None:
             planned = self._planned[self.learnable_]
-        n_validation = len(rows) // SET_ASIDE
-        if (
-            self.rounds
-            or self._planned is not None
-            or not self.patience
-            or n_validation < MIN_SET_ASIDE
-        ):
-            n_validation = 0
-        order = np.random.default_rng(self.seed).permutation(rows)
-        train, validation = np.sort(order[n_validation:]), np.sort(order[:n_validation])
+        train, validation = rows, rows[:0]
+        if self.patience and not self.rounds and self._planned is None:
+            order = np.random.default_rng(self.seed).permutation(rows)
+            validation, train = map(np.sort, hold_out(order, fused.groups))
         params = self._params((self.threads or available_threads()) // n_workers)
         data = lightgbm.Dataset(
             ChosenRows(x, train), label=np.zeros(len(train)), params=params
         ).construct()
         give_back_freed()  # the sample that bins were found on
         judge = None
-        if n_validation:
+        if len(validation):
             judge = data.create_valid(
-                ChosenRows(x, validation), label=np.zeros(n_validation), params=params
+                ChosenRows(x, validation), label=np.zeros(len(validation)), params=params
             ).construct()
 
         def boost(worker: int) -> list[lightgbm.Booster]:

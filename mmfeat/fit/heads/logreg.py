@@ -28,7 +28,8 @@ from mmfeat.fit.heads.solvers.lbfgs_streamed import StreamedProblems, streamed_g
 from mmfeat.fit.heads.space import Choice, Range, Space
 from mmfeat.fit.heads.torch.device import DEVICES, choose_device
 from mmfeat.metrics.known import rates
-from mmfeat.types import FloatArray, Fused, IntArray, Matrix, Stream, Targets
+from mmfeat.runs.folds.inside import share_out
+from mmfeat.types import UNKNOWN, FloatArray, Fused, IntArray, Matrix, Stream, Targets
 
 log = logging.getLogger(__name__)
 
@@ -143,29 +144,36 @@ class LogReg(Head):
         best: NDArray[np.int64] = total.argmin(axis=1)
         return best
 
-    def _fit(self, x: Matrix, y: Targets, rows: IntArray, blocks: tuple[int, ...]) -> None:
-        if isinstance(x, np.ndarray) and len(rows) < len(x):
-            x, y, rows = x[rows], y[rows], np.arange(len(rows))
+    def _fit(self, fused: Fused[Matrix], y: Targets, rows: IntArray) -> None:
+        x, groups = fused.values, fused.groups
         inside = np.zeros((len(x), 1), dtype=bool)
         inside[rows] = True
+        if isinstance(x, np.ndarray) and len(rows) < len(x):
+            x, y, groups = x[rows], y[rows], None if groups is None else groups[rows]
+            fused, inside = replace(fused, values=x, groups=groups), inside[rows]
+            rows = np.arange(len(rows))
+        elif len(rows) < len(x):
+            y = np.where(inside, y, np.uint8(UNKNOWN))  # C is not chosen by other rows either
         classes = np.arange(y.shape[1])
         solver = Solver(x, y, inside, fold_of=np.zeros_like(classes), class_of=classes, head=self)
-        solver.solve(self._chosen(solver, x, y, blocks), self.tolerance)
+        solver.solve(self._chosen(solver, fused, y, rows), self.tolerance)
         self._take(solver.w)
 
     def _chosen(
-        self, solver: Solver, x: Matrix, y: Targets, blocks: tuple[int, ...]
+        self, solver: Solver, fused: Fused[Matrix], y: Targets, rows: IntArray
     ) -> NDArray[np.float64]:
         """C for each learnable class."""
         if self.C is not None:
             return np.full(y.shape[1], self.C)
         path = solver.path()
         if not self._costs.size:
-            if len(x) < 2 * INNER_FOLDS:
+            groups = None if fused.groups is None else fused.groups[rows]
+            n_units = len(rows) if groups is None else len(np.unique(groups))
+            if n_units < 2 * INNER_FOLDS:
                 return np.full(y.shape[1], path[len(path) // 2])
-            parts = np.random.default_rng(self.seed).permutation(len(x)) % INNER_FOLDS
-            splits = [np.flatnonzero(parts != part) for part in range(INNER_FOLDS)]
-            inner = self.fit_folds(Fused(values=x, blocks=blocks), y, splits)
+            parts = share_out(len(rows), groups, n_parts=INNER_FOLDS, seed=self.seed)
+            splits = [rows[parts != part] for part in range(INNER_FOLDS)]
+            inner = self.fit_folds(fused, y, splits)
             chosen = self._choice(np.stack([head._costs for head in inner]))
         else:
             chosen = self._choice(self._costs[None])[self.learnable_]

@@ -20,7 +20,7 @@ from mmfeat.core.numeric import sigmoid
 from mmfeat.decide.calibration.logistic import logistic
 from mmfeat.fit.heads.base import Head
 from mmfeat.metrics.known import of_known
-from mmfeat.types import FloatArray, IntArray, Targets
+from mmfeat.types import FloatArray, Fused, IntArray, Targets
 
 MOST_CELLS = 1 << 22  # rows × labels that the calibration is fitted on; more would only cost memory
 BLOCK_ROWS = 1024  # whose cosines are computed at a time
@@ -35,8 +35,8 @@ class ZeroShot(Head):
 
     _scale = _offset = 0.0
 
-    def _fit(self, x: FloatArray, y: Targets, rows: IntArray, blocks: tuple[int, ...]) -> None:
-        n_rows = max(1, MOST_CELLS // y.shape[1])
+    def _fit(self, fused: Fused[FloatArray], y: Targets, rows: IntArray) -> None:
+        x, n_rows = fused.values, max(1, MOST_CELLS // y.shape[1])
         if len(rows) > n_rows:
             rows = np.random.default_rng(self.seed).choice(rows, n_rows, replace=False)
         parts = np.array_split(rows, -(-len(rows) // BLOCK_ROWS))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from mmfeat.errors import ConfigError, FitError, counted
 from mmfeat.fit.fusion import get_fusion, prompted_fusions
@@ -26,21 +27,26 @@ class Source:
     def fused(self, features: FeatureRows) -> Fused[Matrix]:
         """The input of the head; raise `FitError` if it needs rows in memory that do not fit."""
         assert isinstance(features, Features | StoredFeatures), "in memory or in their stores"
-        prompts = self.head.uses_prompts
-        if isinstance(features, Features) and not self.head.reads_parts:
-            return fuse(features, self.fusion, normalise=self.normalise, prompts=prompts)
         if isinstance(features, StoredFeatures) and not self.head.streams:
             raise FitError(
                 f"the head {self.head.name} holds all rows in memory",
                 "they are more than --max-memory allows",
                 "use logreg, mlp, gmlp or lightgbm, or raise --max-memory",
             )
-        return fuse_stream(features, self.fusion, normalise=self.normalise, prompts=prompts)
+        how: Any = {"normalise": self.normalise, "prompts": self.head.uses_prompts}
+        fused: Fused[Any]
+        if isinstance(features, Features) and not self.head.reads_parts:
+            fused = fuse(features, self.fusion, **how)
+        else:
+            fused = fuse_stream(features, self.fusion, **how)
+        return replace(fused, groups=features.groups)
 
     def refit(self, fused: Fused[Matrix], y: Targets, folds: Sequence[Head]) -> Head:
         """Fit the head on all rows, with what the heads of the folds found."""
         head = self.head.for_refit(folds)
-        return head.fit(fused.values, y, blocks=fused.blocks, prompts=fused.prompts)
+        return head.fit(
+            fused.values, y, blocks=fused.blocks, prompts=fused.prompts, groups=fused.groups
+        )
 
     def predict_proba(self, features: Features, heads: Sequence[Head]) -> list[FloatArray]:
         """Return the probabilities (n, k) of each of `heads`, which read the same fusion."""

@@ -144,7 +144,7 @@ class StackedModel(FeatureModel):
             if self.in_sample:
                 train = parts[own].train
                 learned = fill_missing_modality(inside[own], features, train)
-            stacker = self.stacker.copy().fit(learned, y[train])
+            stacker = self.stacker.copy().fit(learned, y[train], groups=_of(features, train))
             self.folds_.append(FittedModel(fold_heads, stacker))
             judged = {name: values[fold.judged] for name, values in self.scores_.items()}
             yield fold.number, fold.judged, stacker.predict(judged)
@@ -204,9 +204,9 @@ class StackedModel(FeatureModel):
         learned = {name: scores[self.scored_] for name, scores in self.scores_.items()}
         if self.in_sample:
             learned = fill_missing_modality(inside, features)
-        truth = y if self.in_sample else y[self.scored_]
+        rows = np.arange(len(y)) if self.in_sample else self.scored_
         stacker = self.stacker.for_refit([fold.stacker for fold in self.folds_])
-        stacker = stacker.fit(learned, truth)
+        stacker = stacker.fit(learned, y[rows], groups=_of(features, rows))
         self.fitted = [FittedModel(heads, stacker)]
         return self
 
@@ -235,3 +235,8 @@ class StackedModel(FeatureModel):
         self.fitted = [
             FittedModel.load(folder / str(number), heads, self.stacker) for number in range(n_parts)
         ]
+
+
+def _of(features: FeatureRows, rows: IntArray) -> IntArray | None:
+    """The groups of these rows, (m,)."""
+    return None if features.groups is None else features.groups[rows]

@@ -55,11 +55,15 @@ class Stacker:
         """Whether the loss changes its meta-learner."""
         return self.meta_learner is not None and self.meta_learner.uses_loss
 
-    def fit(self, scores: Mapping[str, FloatArray], y: Targets) -> Self:
-        """Learn from each source's probabilities, (n, k), and the targets, (n, k)."""
+    def fit(
+        self, scores: Mapping[str, FloatArray], y: Targets, *, groups: IntArray | None = None
+    ) -> Self:
+        """Learn from each source's probabilities and the targets, (n, k) both; see `Head.fit`."""
         if self.meta_learner is not None:
             x = self._inputs(scores)
-            self.meta_learner = replace(self.meta_learner).fit(x, y, blocks=(x.shape[1],))
+            self.meta_learner = replace(self.meta_learner).fit(
+                x, y, blocks=(x.shape[1],), groups=groups
+            )
         return self
 
     def predict(self, scores: Mapping[str, FloatArray]) -> FloatArray:

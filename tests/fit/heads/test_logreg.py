@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from mmfeat.errors import ConfigError
 from mmfeat.fit.heads.logreg import LogReg, average_precision
 from mmfeat.types import Fused
+from tests.support.fits.streaming import Noted
 
 N_ROWS, WIDTH, N_LABELS = 300, 10, 3
 
@@ -120,3 +121,17 @@ def test_only_fits_far_from_the_optimum_are_told_of(caplog: pytest.LogCaptureFix
     LogReg(C=1e4, max_steps=1).fit(x, y)
     (told,) = caplog.messages
     assert "2 logistic regressions are not at the optimum" in told and "max_steps=10" in told
+
+
+def test_rows_outside_a_split_do_not_choose_c_of_a_stream() -> None:
+    x, y = draw(noise=3.0)
+    rows = np.arange(0, N_ROWS, 2)
+    other = np.where(np.isin(np.arange(N_ROWS), rows)[:, None], y, 1 - y)
+    streamed = [
+        next(LogReg().fit_folds(Fused(values=Noted(x, 50), blocks=(WIDTH,)), targets, [rows]))
+        for targets in (y, other)
+    ]
+    first, second = (head.predict_proba(x) for head in streamed)
+    np.testing.assert_array_equal(first, second)
+    in_memory = LogReg().fit(x[rows], y[rows]).predict_proba(x)
+    np.testing.assert_allclose(first, in_memory, atol=1e-4)

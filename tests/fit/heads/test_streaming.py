@@ -65,7 +65,7 @@ def test_batches_of_a_stream_are_those_of_its_rows() -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(2000, 5)).astype(np.float32)
     y = (rng.random((2000, 3)) < 0.3).astype(np.uint8)
-    rows = torch.from_numpy(np.flatnonzero(rng.random(2000) < 0.6))
+    rows = np.flatnonzero(rng.random(2000) < 0.6)
     device = torch.device("cpu")
     held, streamed = (Source(s, y, device).chosen(rows) for s in (x, Noted(x, 500)))
     assert len(held) == len(streamed)

@@ -58,13 +58,13 @@ class Source:
             self._values = _OnHost(x) if device.type == "cpu" else on_device(x, device)
             self._targets = torch.from_numpy(y.astype(np.float32)).to(device)
 
-    def chosen(self, rows: Tensor) -> Batches:
-        """Batches of these rows, (m,) on the device."""
+    def chosen(self, rows: IntArray) -> Batches:
+        """Batches of these rows, (m,)."""
         if in_memory(self._x):
-            return _InMemory(self._masked, self._values, self._targets, rows)
+            on_device = torch.from_numpy(rows).to(self._device)
+            return _InMemory(self._masked, self._values, self._targets, on_device)
         assert not isinstance(self._x, np.ndarray)
-        chosen = np.sort(rows.cpu().numpy())
-        return _Streamed(self._masked, self._x, self._y, chosen, self._device)
+        return _Streamed(self._masked, self._x, self._y, np.sort(rows), self._device)
 
 
 @dataclass(frozen=True)

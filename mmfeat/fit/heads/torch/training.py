@@ -2,7 +2,7 @@
 
 1. columns are standardised with the mean and deviation of the training rows;
 2. the learning rate follows a schedule whose length does not depend on the losses; with
-   `patience`, every tenth row is held out for validation, the epoch with the lowest validation
+   `patience`, a tenth of the rows is held out for validation, the epoch with the lowest validation
    loss is kept, and training stops `patience` epochs after it;
 3. a refit for `rounds` epochs follows the same schedule, on all rows.
 
@@ -43,12 +43,10 @@ from mmfeat.fit.heads.torch.optimiser import constant, cosine, make_optimizer
 from mmfeat.fit.heads.torch.standardise import Standardise
 from mmfeat.fit.heads.torch.threads import fits_at_once, side_by_side, threads_for
 from mmfeat.fit.losses import Loss, make_loss
+from mmfeat.runs.folds.inside import hold_out
 from mmfeat.types import FloatArray, Fused, IntArray, Matrix, Targets
 
 log = logging.getLogger(__name__)
-
-SET_ASIDE = 10  # one row in ten is held out to decide when to stop
-MIN_SET_ASIDE = 20  # early stopping on fewer rows is too noisy
 
 # Without `epochs`: 12, or the number of epochs that gives 400 steps if that is more, at most 100.
 EPOCHS, STEPS, MOST_EPOCHS = 12, 400, 100
@@ -129,8 +127,8 @@ class TorchHead(Head):
     def _module(self, blocks: tuple[int, ...], n_classes: int) -> nn.Module:
         """Make the untrained module for rows of these blocks."""
 
-    def _fit(self, x: Matrix, y: Targets, rows: IntArray, blocks: tuple[int, ...]) -> None:
-        device = choose_device(self.device)
+    def _fit(self, fused: Fused[Matrix], y: Targets, rows: IntArray) -> None:
+        x, device = fused.values, choose_device(self.device)
         if not self.batch and not in_memory(x):
             raise FitError(
                 "streamed rows are read in batches",
@@ -138,14 +136,13 @@ class TorchHead(Head):
                 "use --set batch=256, or omit --max-memory",
             )
         draws = torch.Generator(device).manual_seed(self.seed)
-        order = torch.randperm(len(rows), device=device, generator=draws)
-        order = torch.from_numpy(rows).to(device)[order]
-        n_validation = len(order) // SET_ASIDE
-        if self.rounds is not None or not self.patience or n_validation < MIN_SET_ASIDE:
-            n_validation = 0
+        order = torch.randperm(len(rows), device=device, generator=draws).cpu().numpy()
+        judging, learning = order[:0], rows[order]
+        if self.patience and self.rounds is None:
+            judging, learning = hold_out(learning, fused.groups)
         source = Source(x, y, device)
-        train, validation = source.chosen(order[n_validation:]), source.chosen(order[:n_validation])
-        self._network = self._build(blocks, y.shape[1]).to(device)
+        train, validation = source.chosen(learning), source.chosen(judging)
+        self._network = self._build(fused.blocks, y.shape[1]).to(device)
         cast(Standardise, self._network[0]).learn(train)
         with threads_for(self._network, batch=self.batch or len(train)):
             self._train(train, validation, draws)

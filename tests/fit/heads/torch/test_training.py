@@ -146,7 +146,7 @@ def test_standardised_columns_have_mean_zero_and_deviation_one() -> None:
     rows = torch.randn(500, 3) * torch.tensor([1e4, 1e-4, 0.0]) + torch.tensor([3e4, 0.0, 7.0])
     layer = Standardise(3)
     source = Source(rows.numpy(), np.zeros((500, 1), np.uint8), torch.device("cpu"))
-    layer.learn(source.chosen(torch.arange(500)))
+    layer.learn(source.chosen(np.arange(500)))
     out = layer(rows)
     torch.testing.assert_close(out.mean(dim=0), torch.zeros(3), atol=1e-3, rtol=0)
     torch.testing.assert_close(
