@@ -138,8 +138,10 @@ def _digests_of(plan: Plan, paths: Sequence[str]) -> Iterator[tuple[str, bytes |
     for start in range(0, len(paths), FILES_AT_ONCE):
         part = paths[start : start + FILES_AT_ONCE]
         for path, content in zip(part, plan.images.read(part), strict=True):
-            is_read = not isinstance(content, Refusal)
-            yield path, hashlib.sha256(content).digest()[:DIGEST_BYTES] if is_read else None
+            if isinstance(content, Refusal):
+                yield path, None
+            else:
+                yield path, hashlib.sha256(content).digest()[:DIGEST_BYTES]
 
 
 def note_place(plan: Plan, out: Path) -> None:

@@ -50,9 +50,9 @@ def test_each_file_has_a_separator_of_its_own(tmp_path: Path, separator: str) ->
     truth = put(
         tmp_path / "t.csv", "ImageID,Labels\na,cat|dog\nb,dog\nc,cat|red bird\nd,red bird\n"
     )
-    cells = ["cat", "dog"], ["dog"], ["cat", "red bird"], ["dog", "red bird"]
+    cells = [["cat", "dog"], ["dog"], ["cat", "red bird"], ["dog", "red bird"]]
     if separator == " ":
-        cells = tuple([name for name in cell if " " not in name] for cell in cells)
+        cells = [[name for name in cell if " " not in name] for cell in cells]
     lines = [f'{name},"{separator.join(cell)}"' for name, cell in zip("abcd", cells, strict=True)]
     result = score(put(tmp_path / "x.csv", "\n".join(["id,labels", *lines])), truth)
     assert [row["label"] for row in result["per_class"]] == ["cat", "dog", "red bird"]
