@@ -26,6 +26,12 @@ def print_text(sentence: str) -> None:
     print(fitting(sentence))
 
 
+def print_lines(lines: object) -> None:
+    """Print the lines of a text, wrapped where there is a width to keep to."""
+    for line in str(lines).splitlines():
+        print(fitting(line) if has_width(sys.stdout) else line)
+
+
 def print_classes(
     rows: Sequence[Mapping[str, Any]],
     columns: Sequence[str],

@@ -27,10 +27,15 @@ def has_width(stream: TextIO) -> bool:
 
 def fitting(sentence: str) -> str:
     """A sentence in lines as wide as the terminal; 80 columns where there is none."""
+    indent = " " * (len(sentence) - len(sentence.lstrip(" ")) + 2)
     width = shutil.get_terminal_size().columns
     return "\n".join(
         textwrap.wrap(
-            sentence, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+            sentence,
+            width,
+            subsequent_indent=indent,
+            break_long_words=False,
+            break_on_hyphens=False,
         )
     )
 

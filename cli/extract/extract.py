@@ -38,6 +38,7 @@ from mmfeat_cli.options import (
     names,
     of,
 )
+from mmfeat_cli.tables import print_lines
 
 ENCODER, IMAGES = "Encoder", "Images"
 fast = partial(of, Of, rich_help_panel=SPEED)
@@ -130,7 +131,7 @@ def extract(
         workspace=workspace,
         progress=partial(show_progress, quiet=quiet),
         on_table=print,
-        on_summary=print,
+        on_summary=print_lines,
         images=images,
         model=model,
         pretrained=pretrained,

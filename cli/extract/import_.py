@@ -34,6 +34,7 @@ from mmfeat_cli.options import (
     names,
     of,
 )
+from mmfeat_cli.tables import print_lines
 
 
 def import_(
@@ -114,7 +115,7 @@ def import_(
         known_col=known_col,
         uncertain_col=uncertain_col,
     )
-    print(summary)
+    print_lines(summary)
 
 
 def _named_files(texts: Sequence[str]) -> dict[str, str]:

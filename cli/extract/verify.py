@@ -10,7 +10,7 @@ import typer
 from mmfeat.errors import counted
 from mmfeat_cli.messages import fail, show_messages
 from mmfeat_cli.options import JsonOption
-from mmfeat_cli.tables import print_json
+from mmfeat_cli.tables import print_json, print_lines
 
 
 def verify(
@@ -26,7 +26,7 @@ def verify(
         print_json({"store": str(store), "whole": not findings, "findings": findings})
     else:
         for finding in findings:
-            print(finding)
+            print_lines(finding)
         print(f"{store}: {'NOT whole' if findings else 'whole'}")
     if findings:
         fail(

@@ -69,10 +69,12 @@ class FeatureStore:
         """Whether it has such a dataset or group of `mmfeat.store.layout`."""
         return name in self._files[0]
 
-    def __getattr__(self, name: str) -> Embeddings | tuple[FailedRow, ...]:
-        """`store.image` is `store.embeddings("image")`, of any modality; `problems` is `failed`."""
+    def __getattr__(self, name: str) -> NDArray[Any] | tuple[FailedRow, ...]:
+        """Embeddings by modality, e.g. `image`; `problems`: `failed`; `truncated`: (n,), 0 or 1."""
         if name == "problems":
             return self.failed
+        if name == "truncated":
+            return sum(self.truncations().values(), np.zeros(self.n_rows, np.uint8)).clip(max=1)
         if not name.startswith("_") and name in self.modalities:
             return self.embeddings(name)
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
@@ -293,8 +295,6 @@ class FeatureStore:
 
     def _check_modality(self, modality: str) -> None:
         if modality not in self.modalities:
-            raise StoreError(
-                f"{self.path} must have {modality} embeddings",
-                f"it has {', '.join(self.modalities)}",
-                "extract the split with that modality",
-            )
+            rule = f"{self.path} must have {modality} embeddings"
+            found = f"it has {', '.join(self.modalities)}"
+            raise StoreError(rule, found, "extract the split with that modality")
