@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from mmfeat.near.equal import find_equal
+from mmfeat.near import equal as equal_rows
+from mmfeat.near.equal import find_equal, keys_of
 from tests.support.near import features_of, vectors
 
 
@@ -39,3 +41,31 @@ def test_all_rows_of_several_slices_are_compared() -> None:
 def test_rows_without_any_embedding_have_no_equals() -> None:
     equal = find_equal(features_of(image=np.full((30, 4), np.nan, np.float16)), "image")
     assert len(equal.pairs) == len(equal.distinct) == len(equal.shared) == 0
+
+
+def test_rows_that_share_a_key_by_chance_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = vectors(9000, width=5)
+    rows[[4, 8990]] = rows[2]
+    rows[8000] = rows[7000]
+    expected = find_equal(features_of(image=rows), "image")
+    monkeypatch.setattr(
+        equal_rows, "keys_of", lambda arrays: np.arange(len(arrays[0]), dtype=np.uint64) // 3 % 50
+    )
+    for held in (1 << 28, 100):  # all first rows at once, and few at a time
+        monkeypatch.setattr(equal_rows, "HELD_BYTES", held)
+        found = find_equal(features_of(image=rows), "image")
+        assert found.pairs.tolist() == expected.pairs.tolist() == [[2, 4], [7000, 8000], [2, 8990]]
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_keys_see_every_number_and_every_feature_set(dtype: type) -> None:
+    rows = np.random.default_rng(0).normal(size=(20, 7)).astype(dtype)
+    keys = keys_of([rows, rows[:, :3]])
+    np.testing.assert_array_equal(keys, keys_of([rows, rows[:, :3].copy()]))
+    for column in range(7):
+        changed = rows.copy()
+        changed[:, column] = -changed[:, column]  # the first bit alone
+        assert (keys_of([changed, rows[:, :3]]) != keys).all()
+        assert (keys_of([rows, changed[:, :3]]) != keys).all() == (column < 3)
+    halves = np.where(np.arange(4096)[:, None] >> np.arange(12) & 1, -rows[0, 0], rows[0, 0])
+    assert len(np.unique(keys_of([halves.astype(dtype)]))) == 4096
