@@ -48,16 +48,19 @@ class Stores:
         return training if self.validation is None else self._judged(workspace, training)
 
     def _judged(self, workspace: Workspace, training: Training) -> Training:
-        if self.validation == self.split or not isinstance(training.features, Features):
+        if self.validation == self.split:
             raise FitError(
-                "--validation takes another split, and both are read into memory",
-                f"it is {self.validation}, the split that is fitted is {self.split}",
-                "name another split, or leave out --max-memory",
+                "--validation takes another split than the one that is fitted",
+                f"both are {self.split}",
+                "name another split",
             )
         judging = load_training(
-            workspace, str(self.validation), self.features, near_copies=self.near_copies
+            workspace,
+            str(self.validation),
+            self.features,
+            self.max_memory,
+            near_copies=self.near_copies,
         )
-        assert isinstance(judging.features, Features), "there is no max_memory"
         rows = append_rows(training.features, judging.features, split=str(self.validation))
         is_judge = np.arange(rows.n_rows) >= training.features.n_rows
         return Training(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,9 @@ import pytest
 import mmfeat
 from mmfeat.core.workspace import Workspace
 from mmfeat.errors import FitError
+from mmfeat.fit.training_data import Stores
 from mmfeat.runs.run import Run
+from mmfeat.store import StoredFeatures
 from mmfeat.types import FloatArray
 
 N_ROWS, CHANGED = 60, 30  # the labels of the last rows change
@@ -89,6 +93,40 @@ def test_another_split_judges_and_is_not_learned_from(tmp_path: Path) -> None:
         np.testing.assert_allclose(answer, scores[changed], atol=1e-6)
     first, second = scores.values()
     np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("settings", [{}, {"final": "refit"}])
+def test_a_split_that_judges_may_stay_in_its_file(tmp_path: Path, settings: dict[str, str]) -> None:
+    make_split(tmp_path, group_cols=["kin"])
+    make_split(tmp_path, "val", seed=1)
+    options: dict[str, Any] = {"validation": "val", "settings": settings}
+    whole, streamed = (
+        fit(tmp_path, head="logreg", max_memory=max_memory, **options)
+        for max_memory in (None, "20kB")
+    )
+    assert streamed.oof.ids == whole.oof.ids and "the split val" in streamed.judged_by
+    np.testing.assert_array_equal(streamed.oof.targets, whole.oof.targets)
+    for one, other in [
+        (streamed.oof.probabilities, whole.oof.probabilities),
+        (predicted(tmp_path, streamed), predicted(tmp_path, whole)),
+    ]:
+        np.testing.assert_allclose(one, other, atol=1e-3)
+
+
+def test_rows_of_two_splits_are_read_in_turn_also_by_another_process(tmp_path: Path) -> None:
+    for seed, split in enumerate(("train", "val")):
+        make_split(tmp_path, split, seed=seed)
+    config = fit(tmp_path, head="knn", validation="val").config
+    space = Workspace(tmp_path)
+    whole = Stores.of(config).load(space).features
+    rows = Stores.of(replace(config, max_memory=20_000)).load(space).features
+    again = pickle.loads(pickle.dumps(rows))
+    assert isinstance(rows, StoredFeatures) and again.n_rows == 2 * N_ROWS
+    for part in (slice(50, 70), slice(5, 9), slice(100, None), slice(0)):
+        expected = whole.part(part).embeddings["image"][0]
+        for features in (rows, again):
+            np.testing.assert_array_equal(features.part(part).embeddings["image"][0], expected)
+            assert features.part(part).ids == whole.ids[part]
 
 
 def test_a_refit_on_the_split_that_judges_is_made_where_it_is_asked_for(tmp_path: Path) -> None:
