@@ -18,12 +18,18 @@ from mmfeat_cli.messages import (
     without_repeats,
 )
 from mmfeat_cli.options import (
+    ExcludeLabels,
     Features,
+    FoldBy,
+    MaxMemoryOption,
+    MinPositives,
     NearCopies,
     Pairs,
     QuietOption,
     Split,
     TrackOption,
+    Unknown,
+    Validation,
     WorkspaceOption,
     names,
     of,
@@ -47,7 +53,13 @@ def search(
     features: Features = None,
     folds: Annotated[int | None, fitting("folds", min=2)] = None,
     seed: Annotated[int | None, fitting("seed", min=0)] = None,
+    exclude_labels: ExcludeLabels = None,
+    min_positives: MinPositives = None,
     near_copies: NearCopies = None,
+    unknown: Unknown = None,
+    fold_by: FoldBy = None,
+    validation: Validation = None,
+    max_memory: MaxMemoryOption = None,
     pairs: Pairs = None,
     trials: Annotated[
         int,
@@ -74,11 +86,25 @@ def search(
     """Search the hyper-parameters of a head; repeating the command continues the search."""
     from mmfeat.compare.search import search as verb
     from mmfeat.core.workspace import open_project
+    from mmfeat.fit.options import FitOptions
     from mmfeat.tracking import Tracker
 
-    flags = {"head": head, "fusion": fusion, "loss": loss, "split": split, "folds": folds}
-    flags |= {"features": features, "seed": seed, "near-copies": near_copies}
-    given = [flag for flag, value in flags.items() if value is not None]
+    options: FitOptions = {
+        "head": head,
+        "fusion": fusion,
+        "loss": loss,
+        "folds": folds,
+        "seed": seed,
+        "exclude_labels": names(exclude_labels) or None,
+        "min_positives": min_positives,
+        "near_copies": near_copies,
+        "unknown": unknown,
+        "fold_by": fold_by,
+        "validation": validation,
+        "max_memory": max_memory,
+    }
+    asked = {"split": split, "features": features, **options}
+    given = [key.replace("_", "-") for key, value in asked.items() if value is not None]
     if run is not None and given:
         listed = ", ".join(f"--{flag}" for flag in given)
         raise typer.BadParameter(f"the run {run} determines these settings; leave out {listed}")
@@ -98,12 +124,7 @@ def search(
             name=name,
             workspace=workspace,
             stopped=stopped,
-            head=head,
-            fusion=fusion,
-            loss=loss,
-            folds=folds,
-            seed=seed,
-            near_copies=near_copies,
+            **options,
         )
     finished = found.finished
     note(f"{counted(len(finished), 'trial')} finished, {len(found.trials) - len(finished)} dropped")

@@ -19,7 +19,7 @@ from mmfeat.core.settings import override_all
 from mmfeat.core.workspace import open_project
 from mmfeat.errors import FitError
 from mmfeat.fit.options import FoldOptions
-from mmfeat.fit.related import warn_of_neighbours, warn_seen_by
+from mmfeat.fit.related import warn_of_neighbours, warn_seen_before
 from mmfeat.fit.training_data import Stores
 
 log = logging.getLogger(__name__)
@@ -101,8 +101,7 @@ def compare(
     for cell, reason in plan.skipped:
         log.info("skipped: %s: %s", cell, reason)
     for config in plan.cells[:1]:
-        for judge in filter(None, (config.validation, settings.submit.split)):
-            warn_seen_by(space, config, judge)
+        warn_seen_before(space, config, submitted=settings.submit.split)
     shown = nullcontext() if show is None else show(len(plan.cells), target)
     with shown as report:
         outcome = run_cells(

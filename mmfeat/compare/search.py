@@ -18,6 +18,7 @@ from mmfeat.errors import ConfigError
 from mmfeat.fit.heads.space import setting_of
 from mmfeat.fit.options import FitOptions
 from mmfeat.fit.plan import plan_run
+from mmfeat.fit.related import warn_seen_before
 from mmfeat.fit.training_data import Stores
 from mmfeat.runs.listing import find_run
 from mmfeat.runs.run import Run
@@ -118,6 +119,7 @@ def search(
         fixed=fixed,
     )
     training = Stores.of(start).load(space)
+    warn_seen_before(space, start, submitted=project.submit.split)
     found = run_trials(
         space, plan, training, trials=trials, name=name, timeout=timeout, stopped=stopped
     )

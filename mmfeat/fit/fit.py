@@ -13,7 +13,7 @@ from mmfeat.core.workspace import open_project
 from mmfeat.fit.heads.space import setting_of
 from mmfeat.fit.options import FitOptions
 from mmfeat.fit.plan import plan_run
-from mmfeat.fit.related import warn_of_neighbours, warn_seen_by
+from mmfeat.fit.related import warn_of_neighbours, warn_seen_before
 from mmfeat.fit.run_fit import fit_run
 from mmfeat.fit.training_data import Stores
 from mmfeat.runs.run import Run
@@ -73,8 +73,7 @@ def fit(
     if options.get("loss") is not None and config.loss is None:
         log.warning("%s has no loss to choose; the loss %s is ignored", config.head, fitting.loss)
     training = Stores.of(config).load(space)
-    for judge in filter(None, (config.validation, project.submit.split)):
-        warn_seen_by(space, config, judge)
+    warn_seen_before(space, config, submitted=project.submit.split)
     run = fit_run(space, config, training, name=name, on_fit=on_fit)
     warn_of_neighbours(space, config, training)
     return run

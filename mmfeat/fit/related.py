@@ -30,6 +30,12 @@ def warn_seen_by(
         warn_seen(workspace, rows, fitted, names=(name, config.split))
 
 
+def warn_seen_before(workspace: Workspace, config: RunConfig, *, submitted: str) -> None:
+    """Warn of rows of `--validation`, and of the split that is submitted, see `warn_seen_by`."""
+    for split in filter(None, (config.validation, submitted)):
+        warn_seen_by(workspace, config, split)
+
+
 def warn_of_neighbours(workspace: Workspace, config: RunConfig, training: Training) -> None:
     """Warn where estimates of random folds depend on near neighbours; not with named groups."""
     is_random = way_of_folds(config, training) == "random"

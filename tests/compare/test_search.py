@@ -41,7 +41,11 @@ def test_the_command(mmfeat: Mmfeat, project: Path) -> None:
     [
         ("--head knn --trials 0", 2, "--trials"),
         ("done --head mlp --seed 1", 2, "leave out --head, --seed"),
+        ("done --min-positives 2 --fold-by time", 2, "leave out --min-positives, --fold-by"),
         ("--head nohead", 1, "nohead"),
+        ("--head knn --exclude-labels nosuch", 1, "excluded labels must be labels"),
+        ("--head knn --fold-by time", 1, "needs a column of the table"),
+        ("--head knn --validation train", 1, "--validation takes another split"),
         ("--head knn --objective precision-at-least", 1, "the objectives of a search are"),
         ("--head knn --objective none", 1, "an objective is one of"),
         ("--head knn --set neighbours=0", 1, "neighbours lies between"),
