@@ -59,7 +59,7 @@ def test_rows_that_share_a_key_by_chance_are_told_apart(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
 def test_keys_see_every_number_and_every_feature_set(dtype: type) -> None:
-    rows = np.random.default_rng(0).normal(size=(20, 7)).astype(dtype)
+    rows: np.ndarray = np.random.default_rng(0).normal(size=(20, 7)).astype(dtype)
     keys = keys_of([rows, rows[:, :3]])
     np.testing.assert_array_equal(keys, keys_of([rows, rows[:, :3].copy()]))
     for column in range(7):
