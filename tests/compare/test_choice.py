@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -82,3 +84,5 @@ def test_it_is_told_in_a_sentence() -> None:
     found = judge_choice("macro-f1", data, chosen, values, n_cells=12, best=0.8)
     assert found.describe("macro-f1").startswith("best of 12: macro-f1 0.8000, of which about ")
     assert found.optimism == pytest.approx(0.8 - found.expected)
+    luckless = replace(found, best=found.expected - 0.01)
+    assert "of which nothing measurable is the choice" in luckless.describe("macro-f1")

@@ -54,10 +54,10 @@ class Choice:
     def describe(self, objective: str) -> str:
         """A sentence about it."""
         low, high = self.interval
+        worth = f"about {self.optimism:.4f}" if self.optimism > 0 else "nothing measurable"
         return (
-            f"best of {self.n_cells}: {objective} {self.best:.4f}, of which about"
-            f" {self.optimism:.4f} is the choice; expect {self.expected:.4f}"
-            f" ({low:.4f} to {high:.4f})"
+            f"best of {self.n_cells}: {objective} {self.best:.4f}, of which {worth} is the choice;"
+            f" expect {self.expected:.4f} ({low:.4f} to {high:.4f})"
         )
 
 
