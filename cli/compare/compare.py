@@ -17,6 +17,7 @@ from mmfeat_cli.options import (
     Features,
     FoldBy,
     ForRowsOption,
+    JsonOption,
     MaxMemoryOption,
     MinPositives,
     NearCopies,
@@ -31,7 +32,7 @@ from mmfeat_cli.options import (
     names,
     of,
 )
-from mmfeat_cli.tables import print_table, print_text
+from mmfeat_cli.tables import print_json, print_table, print_text
 
 if TYPE_CHECKING:
     from mmfeat.compare.board.leaderboard import Leaderboard
@@ -82,6 +83,7 @@ def compare(
     track: TrackOption = None,
     workspace: WorkspaceOption = None,
     wide: WideOption = False,
+    as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Fit and tune every combination of heads, fusions and losses; write leaderboard.csv."""
@@ -123,15 +125,18 @@ def compare(
     for entry in board.entries:
         for name in entry.runs:
             tracker.track(Run(space.run(name)))
-    best = board.entries[0].runs[0]
-    print_judges(Run(space.run(best)))
+    best = Run(space.run(board.entries[0].runs[0]))
+    expected = (
+        None if for_rows is None else forecast(best, n_rows=for_rows, objective=board.objective)
+    )
+    if as_json:
+        told = {} if expected is None else {"forecast": {"rows": for_rows, "interval": expected}}
+        print_json({"best": best.name, **board.to_json(), **told})
+        return
+    print_judges(best)
     _print_board(board, wide=wide)
-    if for_rows is not None:
-        print_forecast(
-            for_rows,
-            forecast(Run(space.run(best)), n_rows=for_rows, objective=board.objective),
-        )
-    print(f"next: mmfeat submit {best} (or predict, or report)")
+    print_forecast(for_rows, expected)
+    print(f"next: mmfeat submit {best.name} (or predict, or report)")
 
 
 COLUMNS = (

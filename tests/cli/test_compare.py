@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,10 @@ def test_compare_writes_a_leaderboard(mmfeat: Mmfeat, project: Path) -> None:
     assert lines[-2].startswith(f"nested macro-f1 {nested[0]:.4f} (95 % interval")
     assert lines[-1].startswith(f"next: mmfeat submit {best}")
     assert max(map(len, lines)) <= 80 and "--wide" in result.stderr
+    told = json.loads(mmfeat(*arguments, "--json", "--for-rows", "50").stdout)
+    assert told["best"] == best and told["choice"]["n_cells"] == len(told["entries"]) == 4
+    assert told["entries"][0]["nested"] == pytest.approx(nested[0], abs=1e-4)
+    assert told["forecast"]["rows"] == 50 and told["verdict"] in " ".join(result.stdout.split())
     wide = mmfeat(*arguments, "--wide")
     assert "peak MiB" in wide.stdout and "peak MiB" not in result.stdout
     more = mmfeat("compare", "--heads", "logreg", "--fusions", "text", "--folds", "3")

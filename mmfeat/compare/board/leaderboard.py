@@ -12,7 +12,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +98,10 @@ class Leaderboard:
         import pandas as pd  # noqa: PLC0415 - a third of a second, for this alone
 
         return pd.DataFrame([_row(entry) for entry in self.entries])
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the fields as JSON holds them, and the verdict."""
+        return {**asdict(self), "verdict": self.verdict()}
 
     def verdict(self) -> str:
         """The result of the comparison, in one sentence."""
