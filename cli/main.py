@@ -51,6 +51,7 @@ COMMANDS = {
     "duplicates": "mmfeat_cli.extract.duplicates:duplicates",
     "fit": "mmfeat_cli.fit.fit:fit",
     "sensitivity": "mmfeat_cli.fit.sensitivity:sensitivity",
+    "learning-curve": "mmfeat_cli.fit.learning_curve:learning_curve",
     "tune-thresholds": "mmfeat_cli.decide.tune_thresholds:tune_thresholds",
     "predict": "mmfeat_cli.predict.predict:predict",
     "submit": "mmfeat_cli.predict.submit:submit",

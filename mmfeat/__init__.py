@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mmfeat.extract.extract import extract
     from mmfeat.extract.importing.import_embeddings import import_embeddings
     from mmfeat.fit.fit import fit
+    from mmfeat.learning.learning_curve import learning_curve
     from mmfeat.near.duplicates import duplicates
     from mmfeat.predict.predict import predict
     from mmfeat.predict.score import score
@@ -50,6 +51,7 @@ PUBLIC = {
     "compare": "mmfeat.compare.compare",
     "search": "mmfeat.compare.search",
     "sensitivity": "mmfeat.sensitivity.sensitivity",
+    "learning_curve": "mmfeat.learning.learning_curve",
     "tune": "mmfeat.runs.tune",
     "predict": "mmfeat.predict.predict",
     "submit": "mmfeat.predict.submit",
@@ -80,6 +82,7 @@ __all__ = [
     "fit",
     "heads",
     "import_embeddings",
+    "learning_curve",
     "open_run",
     "open_store",
     "predict",

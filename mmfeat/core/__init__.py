@@ -18,6 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("sensitivity",),
     ("fit",),
     ("compare", "predict"),
+    ("learning",),
     ("tracking",),
     ("report", "demo"),
 )

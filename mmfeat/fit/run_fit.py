@@ -97,7 +97,7 @@ def _fit(
     warn_missing(count_missing(features), features.n_rows)
     reset_peak()
     started = time.perf_counter()
-    oof = _out_of_fold(run.folder / CHECKPOINTS, model, features, folds, on_fit)
+    oof = out_of_fold(model, features, folds, checkpoints=run.folder / CHECKPOINTS, on_fit=on_fit)
     judged = folds.judged
     scores = OutOfFold(
         ids=folds.ids_of_judged(features.ids),
@@ -198,16 +198,17 @@ def _n_related(training: Training) -> int:
     return int(sizes[sizes > 1].sum())
 
 
-def _out_of_fold(
-    checkpoints: Path,
+def out_of_fold(
     model: Model,
     features: FeatureRows,
     folds: Folds,
-    on_fit: Callable[[int, int], None] | None,
+    *,
+    checkpoints: Path | None = None,
+    on_fit: Callable[[int, int], None] | None = None,
 ) -> FloatArray:
     """Score every row that is held out by a model that never saw its fold, (m, k).
 
-    Heads are kept in `checkpoints`.
+    Heads are kept in `checkpoints`. Raises `FitError` where a score is not finite.
     """
     oof = np.full((features.n_rows, len(features.labels)), np.nan, dtype=np.float32)
     for fold, rows, probabilities in model.cross_validate(

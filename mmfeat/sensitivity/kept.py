@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,24 +33,38 @@ def load_curve(
     if features.groups is not None:
         key.update(np.ascontiguousarray(features.groups).tobytes())
     path = workspace.folds / f"sensitivity-{key.hexdigest()[:16]}.json"
+
+    def measure() -> dict[str, Any] | None:
+        curve = sensitivity_of(features, targets)
+        return None if curve is None else curve.to_json()
+
+    content = kept(path, measure)
+    return None if content is None else Curve.from_json(content)
+
+
+def kept(path: Path, measure: Callable[[], dict[str, Any] | None]) -> dict[str, Any] | None:
+    """Read the document at `path`; where there is none, measure it and keep it.
+
+    Another process that measures it is waited for. Raises `RunError` for a damaged file.
+    """
     with locked(
         path.with_suffix(".lock"),
         on_wait=lambda holder: log.info("waiting for process %s", holder),
     ):
         if not path.exists():
-            curve = sensitivity_of(features, targets)
-            content = None if curve is None else curve.to_json()
+            content = measure()
             write_json(path, {"curve": content, "sha256": _sha256(content)})
-            return curve
+            return content
         try:
             document = read_json(path)
             if document["sha256"] != _sha256(document["curve"]):
                 raise ValueError("its sha256 differs")
-            return document["curve"] and Curve.from_json(document["curve"])
+            found: dict[str, Any] | None = document["curve"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(
                 "a curve is saved as JSON with its sha256", f"{path}: {error}", "remove the file"
             ) from error
+    return found
 
 
 def _sha256(content: Any) -> str:

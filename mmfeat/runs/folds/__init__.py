@@ -34,10 +34,14 @@ class Folds:
     kind
         What heads learn from. ``crossed``: the rows of all other folds; ``forward``: those of
         earlier folds; ``fixed``: those that are never held out, so that one head judges all folds.
+    learned
+        Of shape (n,): the rows that may be learned from, as far as folds allow; None: all. All
+        rows that are held out are judged.
     """
 
     held_out: IntArray
     kind: Kind = "crossed"
+    learned: BoolArray | None = None
 
     @property
     def judged(self) -> BoolArray:
@@ -58,14 +62,14 @@ class Folds:
     def for_heads(self) -> list[Fold]:
         """What the heads of features learn from and judge, in order."""
         if self.kind == "fixed":
-            return [Fold(0, np.flatnonzero(~self.judged), np.flatnonzero(self.judged))]
+            return [Fold(0, self._learned(~self.judged), np.flatnonzero(self.judged))]
         return [Fold(n, self._before(n), self._rows(n)) for n in self._numbers]
 
     def for_stackers(self) -> list[Fold]:
         """What models of out-of-fold scores learn from: the scores of all other folds."""
         judged = self.judged
         return [
-            Fold(n, np.flatnonzero(judged & (self.held_out != n)), self._rows(n))
+            Fold(n, self._learned(judged & (self.held_out != n)), self._rows(n))
             for n in self._numbers
         ]
 
@@ -79,5 +83,8 @@ class Folds:
 
     def _before(self, number: int) -> IntArray:
         if self.kind == "forward":
-            return np.flatnonzero(self.held_out < number)
-        return np.flatnonzero(self.held_out != number)
+            return self._learned(self.held_out < number)
+        return self._learned(self.held_out != number)
+
+    def _learned(self, rows: BoolArray) -> IntArray:
+        return np.flatnonzero(rows if self.learned is None else rows & self.learned)
