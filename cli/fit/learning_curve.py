@@ -18,6 +18,7 @@ from mmfeat_cli.options import (
     PerClassOption,
     QuietOption,
     RunArgument,
+    Split,
     WorkspaceOption,
     names,
     of,
@@ -26,13 +27,14 @@ from mmfeat_cli.options import (
 from mmfeat_cli.tables import print_json, print_table, print_text
 
 if TYPE_CHECKING:
-    from mmfeat.learning.curve import Gain, LearningCurve
+    from mmfeat.learning.curve import Forecast, Gain, LearningCurve, Point
 
 fitting = partial(of, FitSettings)
 
 
 def learning_curve(
     run: RunArgument = None,
+    split: Split = None,
     head: Annotated[str | None, fitting("head", "Head to fit, in place of a run")] = None,
     fusion: Annotated[str | None, fitting("fusion")] = None,
     loss: Annotated[str | None, fitting("loss")] = None,
@@ -63,6 +65,7 @@ def learning_curve(
         run,
         points=points,
         objective=objective,
+        split=split,
         features=names(features),
         settings=settings_pairs(pairs) or None,
         workspace=workspace,
@@ -85,32 +88,24 @@ def learning_curve(
 
 def _print_points(curve: LearningCurve) -> None:
     """A row for each size, those that were measured and those that are forecast."""
+    whole = curve.points[-1].n_trained
     measured = [
-        (
-            "measured",
-            f"{point.n_trained:,.0f}",
-            f"{point.n_trained / curve.points[-1].n_trained * curve.n_rows:,.0f}",
-            point.value,
-            list(point.interval),
-            "",
-        )
+        _row("measured", point, round(point.n_trained / whole * curve.n_rows), "")
         for point in curve.points
     ]
     forecast = [
-        (
-            "forecast",
-            f"{each.n_trained:,.0f}",
-            f"{each.n_rows:,}",
-            each.value,
-            list(each.interval),
-            f"{each.gain.value:+.3f} ({each.gain.interval[0]:.3f} to {each.gain.interval[1]:.3f})",
-        )
-        for each in curve.forecasts
+        _row("forecast", at, at.n_rows, f"{at.gain.value:+.3f} ({_told(at.gain.interval)})")
+        for at in curve.forecasts
     ]
+    print_text(f"{curve.objective} where heads learn from so many rows of a table")
     print_table(
-        ("", "learned from", "table of", curve.objective, "95 % interval", "more than now"),
+        ("", "learned", "of table", "estimate", "95 % interval", "more than now"),
         [*measured, *forecast],
     )
+
+
+def _row(kind: str, at: Point | Forecast, n_rows: int, gain: str) -> tuple[object, ...]:
+    return kind, f"{at.n_trained:,.0f}", f"{n_rows:,}", at.value, _told(at.interval), gain
 
 
 def _print_classes(curve: LearningCurve) -> None:
@@ -126,7 +121,8 @@ def _print_classes(curve: LearningCurve) -> None:
 
 
 def _of_gain(gain: Gain | None) -> tuple[str, str]:
-    if gain is None:
-        return "flat", "n/a"
-    low, high = gain.interval
-    return f"{gain.value:+.4f}", f"{low:.4f} to {high:.4f}"
+    return ("flat", "n/a") if gain is None else (f"{gain.value:+.3f}", _told(gain.interval))
+
+
+def _told(interval: tuple[float, float]) -> str:
+    return f"{interval[0]:.3f} to {interval[1]:.3f}"

@@ -17,8 +17,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("runs",),
     ("sensitivity",),
     ("fit",),
-    ("compare", "predict"),
-    ("learning",),
+    ("compare", "learning", "predict"),
     ("tracking",),
     ("report", "demo"),
 )

@@ -112,9 +112,13 @@ class LearningCurve:
                 " said of more rows"
             )
         named = [each.label for each in self.classes[:MOST_NAMED] if each.gain is not None]
-        who = " and ".join(filter(None, [", ".join(named[:-1]), *named[-1:]]))
-        gaining = f"; {who} {'gains' if len(named) == 1 else 'gain'} most" if named else ""
-        return f"the next {self.n_next:,} rows are worth {_told(self.gain)}{gaining}"
+        if not named:
+            who = ""
+        elif len(named) == 1:
+            who = f"; the class {named[0]} gains most"
+        else:
+            who = f"; the classes {', '.join(named[:-1])} and {named[-1]} gain most"
+        return f"the next {self.n_next:,} rows are worth {_told(self.gain)}{who}"
 
     def to_json(self) -> dict[str, Any]:
         """Give the fields as JSON holds them."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,19 +40,31 @@ def load_learning_curve(
         fits = list(fit_samples(run, training, folds, workspace, shares))
         judging = training.judging
         n_rows = training.features.n_rows - (0 if judging is None else int(judging.sum()))
-        return measure(run, fits, aim, n_rows=n_rows).to_json()
+        return measure(run.name, fits, aim, n_rows=n_rows).to_json()
 
-    document = kept(_path(workspace, run, aim, n_points), make)
+    document = kept(workspace.folds / f"{_name(run, aim)}-{n_points}.json", make)
     assert document is not None, "there is a curve or an error"
     return LearningCurve.from_json(document)
 
 
-def _path(workspace: Workspace, run: Run, aim: ThresholdSettings, n_points: int) -> Path:
-    decision = run.decisions.read(aim.objective)
-    own = None if decision is None else decision.to_json()
-    asked = [run.name, vars(run.config), run.provenance["digest"], vars(aim), n_points, own]
+def find_learning_curve(
+    workspace: Workspace, run: Run, aim: ThresholdSettings
+) -> LearningCurve | None:
+    """Read the newest learning curve of a run; None where there is none.
+
+    Raises `RunError` for a damaged file.
+    """
+    paths = list(workspace.folds.glob(f"{_name(run, aim)}-*.json"))
+    if not paths:
+        return None
+    document = kept(max(paths, key=lambda path: path.stat().st_mtime), lambda: None)
+    return None if document is None else LearningCurve.from_json(document)
+
+
+def _name(run: Run, aim: ThresholdSettings) -> str:
+    asked = [run.name, vars(run.config), run.provenance["digest"], aim.objective, aim.options()]
     key = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
-    return workspace.folds / f"learning-{key}.json"
+    return f"learning-{key}"
 
 
 def _data(workspace: Workspace, run: Run) -> tuple[Training, Folds]:

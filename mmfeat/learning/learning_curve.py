@@ -26,6 +26,7 @@ def learning_curve(
     *,
     points: int = 6,
     objective: str | None = None,
+    split: str | None = None,
     features: Sequence[str] = (),
     settings: Mapping[str, Any] | None = None,
     workspace: Path | str | None = None,
@@ -45,7 +46,7 @@ def learning_curve(
         Sizes on the curve, the last of which is all rows, from 4 to 20.
     objective
         What is estimated; None: that of the run's decision, or of the settings.
-    features, settings, options
+    split, features, settings, options
         As in `mmfeat.fit`, in place of a run.
 
     Raises
@@ -61,7 +62,9 @@ def learning_curve(
             "choose another number",
         )
     project, space = open_project(workspace)
-    is_new = bool(features or settings or any(value is not None for value in options.values()))
+    is_new = bool(
+        split or features or settings or any(value is not None for value in options.values())
+    )
     if is_new and run is not None:
         raise ConfigError(
             "a learning curve is of a run or of a head",
@@ -69,7 +72,7 @@ def learning_curve(
             "leave out the name of the run, or the options of the fit",
         )
     if is_new:
-        found = fit(features=features, settings=settings, workspace=workspace, **options)
+        found = fit(split, features=features, settings=settings, workspace=workspace, **options)
     else:
         found = find_run(space, run, objective=objective)
     if objective is None and found.has_thresholds:

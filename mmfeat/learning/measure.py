@@ -1,7 +1,7 @@
 """From fits on samples to a learning curve: estimates, what is uncertain in them, and the law.
 
-1. Every fit is decided as the run is, and all of them are judged on the same resamples of folds
-   and groups, so that what varies with the judged rows varies alike at all sizes.
+1. Every fit is decided as `tune-thresholds` decides, and all are judged on the same resamples of
+   folds and groups, so that what varies with the judged rows varies alike at all sizes.
 2. Samples of one size differ. That variance, in proportion to 1/n over all sizes, is drawn too.
 3. Each draw has its power law, whose exponent is drawn towards another usual value. The spread of
    the laws is what is uncertain about more rows.
@@ -14,17 +14,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmfeat.compare.board.judged import kept_decision, tune_for
 from mmfeat.config import ThresholdSettings
 from mmfeat.decide.resampling import TAILS, Counts, draw_counts, interval, n_resamples_of
 from mmfeat.decide.thresholds import TuningData
 from mmfeat.decide.thresholds.evaluate import values_of
 from mmfeat.decide.thresholds.values import tally
+from mmfeat.decide.tune import tune
 from mmfeat.learning.curve import ClassCurve, Forecast, Gain, LearningCurve, Point
 from mmfeat.learning.fits import Fit
 from mmfeat.learning.power_law import SPREAD, USUAL, PowerLaws, fit_power_laws
 from mmfeat.metrics.sets import ratio
-from mmfeat.runs.run import Run
 from mmfeat.types import Float64Array, FloatArray, IntArray, OutOfFold, Targets
 
 FEWEST_POSITIVES = 20  # of a class whose curve is followed
@@ -33,12 +32,15 @@ LINE_POINTS = 40
 MISFIT = 0.004  # by which a power law errs per doubling, looking back from the last point
 
 
-def measure(run: Run, fits: Sequence[Fit], aim: ThresholdSettings, *, n_rows: int) -> LearningCurve:
-    """Make the curve of fits, ordered by size, of which the last is the run; see above.
+def measure(
+    name: str, fits: Sequence[Fit], aim: ThresholdSettings, *, n_rows: int
+) -> LearningCurve:
+    """Make the curve of the run `name` of fits, ordered by size, of which the last is the run.
 
     `n_rows` are those of its table.
     """
-    judged = _judge(run, fits, aim)
+    oof = fits[-1].scores
+    judged = _judge(oof, fits, aim)
     points = _Points.of(judged.values, judged.resampled, fits)
     step = _round_step(n_rows)
     n_last = points.sizes[-1]
@@ -47,9 +49,9 @@ def measure(run: Run, fits: Sequence[Fit], aim: ThresholdSettings, *, n_rows: in
     laws = points.laws() if rise.interval[0] > 0 else None
     sizes = np.geomspace(points.sizes[0], more[-1], LINE_POINTS)
     share = n_last / n_rows
-    curves = judged.classes(run.oof.labels, fits, more[:2])
+    curves = judged.classes(oof.labels, fits, more[:2])
     return LearningCurve(
-        run=run.name,
+        run=name,
         objective=aim.objective,
         n_rows=n_rows,
         points=points.described(),
@@ -162,9 +164,8 @@ class _Judged:
         return found
 
 
-def _judge(run: Run, fits: Sequence[Fit], aim: ThresholdSettings) -> _Judged:
-    """Decide every fit as the run is decided, and judge all on the same resamples."""
-    oof = run.oof
+def _judge(oof: OutOfFold, fits: Sequence[Fit], aim: ThresholdSettings) -> _Judged:
+    """Decide every fit, and judge all on the same resamples."""
     data = TuningData(
         probabilities=oof.probabilities,
         targets=oof.targets,
@@ -172,7 +173,7 @@ def _judge(run: Run, fits: Sequence[Fit], aim: ThresholdSettings) -> _Judged:
         floor=aim.floor,
         groups=oof.groups,
     )
-    sets = [_held_out(run, fit.scores, aim) for fit in fits]
+    sets = [_held_out(fit.scores, aim) for fit in fits]
     resampled: list[list[Float64Array]] = [[] for _ in fits]
     of_classes: list[list[FloatArray]] = [[] for _ in fits]
     number = n_resamples_of(oof.targets)
@@ -190,10 +191,9 @@ def _judge(run: Run, fits: Sequence[Fit], aim: ThresholdSettings) -> _Judged:
     )
 
 
-def _held_out(run: Run, scores: OutOfFold, aim: ThresholdSettings) -> Targets:
-    """Label sets (n, k) of rows that other folds decided: for the run's own scores, its own."""
-    kept = kept_decision(run, aim) if scores is run.oof else None
-    found = (kept or tune_for(scores, aim)).held_out
+def _held_out(scores: OutOfFold, aim: ThresholdSettings) -> Targets:
+    """The label sets (n, k) of rows as the other folds decide them."""
+    found = tune(scores, objective=aim.objective, beta=aim.beta, floor=aim.floor).held_out
     assert found is not None, "tune gives them"
     return found
 

@@ -18,6 +18,7 @@ from markupsafe import Markup
 from mmfeat.compare.board.leaderboard import Leaderboard, name_of
 from mmfeat.report.facts import EntryFacts, as_data
 from mmfeat.report.gallery import KINDS, Gallery
+from mmfeat.report.learning.section import MOST_CLASSES, MoreRows
 from mmfeat.report.relatives.section import Relatives
 
 
@@ -35,6 +36,7 @@ class Page:
     entries: tuple[EntryFacts, ...]
     overview: tuple[tuple[str, str], ...]
     gallery: Gallery | None
+    more_rows: MoreRows | None
     relatives: Relatives | None
     stores: tuple[dict[str, Any], ...]
     versions: tuple[dict[str, str], ...]
@@ -63,6 +65,7 @@ def render(page: Page) -> str:
         script_hash=f"sha256-{digest}",
         scale=Scale.over(page.board),
         kinds=KINDS,
+        most_classes=MOST_CLASSES,
         has_memory=any(entry.peak_memory is not None for entry in page.board.entries),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from markupsafe import Markup
@@ -20,6 +20,7 @@ from mmfeat.metrics.sets import labels_per_row
 from mmfeat.report.curves import read_curves
 from mmfeat.report.facts import Drawing, EntryFacts, RunFacts
 from mmfeat.report.gallery import make_gallery
+from mmfeat.report.learning.section import find_more_rows
 from mmfeat.report.page import Page, distinct, render
 from mmfeat.report.plots import PLOTS, draw_all
 from mmfeat.report.relatives.section import find_relatives
@@ -159,6 +160,7 @@ def write_report(
         relatives=find_relatives(
             best, workspace, images=options.images, max_thumbnails=options.max_thumbnails
         ),
+        more_rows=find_more_rows(best, workspace, replace(options.thresholds, objective=objective)),
         stores=distinct(store for document in provenances for store in document["stores"]),
         versions=distinct(document.get("versions", {}) for document in provenances),
         left_out=left_out,

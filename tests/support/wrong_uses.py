@@ -34,6 +34,7 @@ SOUND: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     "duplicates": ((), {}),
     "fit": ((), {"--head": "knn", "--fusion": "image", "--folds": "2"}),
     "sensitivity": ((), {}),
+    "learning-curve": (("one",), {"--points": "4"}),
     "tune-thresholds": (("one",), {}),
     "predict": (("one",), {"--split": "test", "--out": "out.csv"}),
     "submit": (("one",), {"--out": "out.csv"}),
