@@ -21,6 +21,7 @@ from mmfeat_cli.main import COMMANDS
 VERBS = [name for name in mmfeat.PUBLIC if name.islower()]
 COMMAND_OF = {
     "import_embeddings": "import",
+    "learning_curve": "learning-curve",
     "tune": "tune-thresholds",
     "open_store": "inspect",
     "open_run": "runs",
