@@ -121,7 +121,7 @@ def table(features: Features, n_rows: int, n_draws: int, settings: dict[str, str
         curve, found = one_draw(features, n_rows, seed, settings)
         measured = f"| {seed} | {told(curve.points[-1].value, curve.points[-1].interval)} |"
         if not curve.forecasts:
-            yield f"{measured} none: the curve is flat |"
+            yield f"{measured} none |"
             continue
         gain, real_gain = curve.forecasts[0].gain, found[1] - found[0]
         gains.append([gain.value - real_gain, inside(real_gain, gain.interval)])

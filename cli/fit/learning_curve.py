@@ -121,7 +121,7 @@ def _print_classes(curve: LearningCurve) -> None:
 
 
 def _of_gain(gain: Gain | None) -> tuple[str, str]:
-    return ("flat", "n/a") if gain is None else (f"{gain.value:+.3f}", _told(gain.interval))
+    return ("unclear", "n/a") if gain is None else (f"{gain.value:+.3f}", _told(gain.interval))
 
 
 def _told(interval: tuple[float, float]) -> str:

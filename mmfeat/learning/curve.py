@@ -56,9 +56,10 @@ class Forecast:
 
 @dataclass(frozen=True, kw_only=True)
 class ClassCurve:
-    """F1 of a class at every point; `gain` by the next rows, None where its curve is flat.
+    """F1 of a class at every point, and what it gains by the next rows.
 
-    `interval` is that of the last of the `values`.
+    `interval` is that of the last of the `values`. `gain` is None where they do not rise by more
+    than chance.
     """
 
     label: str
@@ -81,9 +82,9 @@ class LearningCurve:
     rise
         What the last point is above the first, with its interval.
     forecasts
-        At 2 and 4 times the rows; empty where the rise is within chance.
+        At 2 and 4 times the rows; empty where the rise may be chance.
     n_next, gain
-        What so many more rows in the table are worth; None where the rise is within chance.
+        What so many more rows in the table are worth; None where the rise may be chance.
     line
         The law from the first point to the last forecast; empty where there is none.
     classes
@@ -107,9 +108,9 @@ class LearningCurve:
         first, last = self.points[0], self.points[-1]
         if self.gain is None:
             return (
-                f"the curve is flat: from {first.n_trained:,.0f} to {last.n_trained:,.0f} rows"
-                f" {self.objective} changes by {_told(self.rise)}, which may be chance; nothing is"
-                " said of more rows"
+                "the curve does not rise by more than chance: from"
+                f" {first.n_trained:,.0f} to {last.n_trained:,.0f} rows {self.objective} changes by"
+                f" {_told(self.rise)}; nothing is said of more rows"
             )
         named = [each.label for each in self.classes[:MOST_NAMED] if each.gain is not None]
         if not named:
