@@ -25,7 +25,7 @@ from mmfeat.types import BoolArray, OutOfFold
 MOST_REPEATS = 5  # of a size: small samples are cheap, and differ most
 SMALLEST_SHARE = 1 / 16  # of the rows, from which the curve begins
 FEWEST_TRAINED = 40  # rows of the smallest sample
-FEWEST_ROWS = 2 * FEWEST_TRAINED  # that heads of the run learned from
+FEWEST_GROUPS = 10  # of related rows in the smallest sample
 
 log = logging.getLogger(__name__)
 
@@ -52,18 +52,20 @@ def trained_rows(folds: Folds) -> float:
     return float(np.mean([len(fold.train) for fold in folds.for_heads()]))
 
 
-def shares_of(n_trained: float, n_points: int) -> tuple[float, ...]:
+def shares_of(n_trained: float, n_groups: int, n_points: int) -> tuple[float, ...]:
     """The shares of the rows at the points, rising evenly in their logarithm to 1.
 
-    Raises `FitError` where heads learn from fewer than 80 rows.
+    `n_groups` are those of the table, or its rows where none are related. Raises `FitError` where
+    heads learn from fewer than 80 rows, or there are fewer than 20 groups.
     """
-    if n_trained < FEWEST_ROWS:
+    first = max(SMALLEST_SHARE, FEWEST_TRAINED / n_trained, FEWEST_GROUPS / n_groups)
+    if first > 1 / 2:
         raise FitError(
-            f"a learning curve needs heads that learn from at least {FEWEST_ROWS} rows",
-            f"they learn from {n_trained:.0f}",
+            f"a learning curve needs heads that learn from {2 * FEWEST_TRAINED} rows, and"
+            f" {2 * FEWEST_GROUPS} groups of related rows",
+            f"they learn from {n_trained:.0f} rows, and there are {n_groups} groups",
             "label more rows, or fit the run with more --folds",
         )
-    first = max(SMALLEST_SHARE, FEWEST_TRAINED / n_trained)
     shares: list[float] = np.geomspace(first, 1, n_points).tolist()
     return tuple(shares)
 

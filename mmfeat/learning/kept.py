@@ -36,10 +36,12 @@ def load_learning_curve(
 
     def make() -> dict[str, Any]:
         training, folds = _data(workspace, run)
-        shares = shares_of(trained_rows(folds), n_points)
+        groups, n_rows = training.features.groups, training.features.n_rows
+        n_groups = n_rows if groups is None else len(np.unique(groups))
+        shares = shares_of(trained_rows(folds), n_groups, n_points)
         fits = list(fit_samples(run, training, folds, workspace, shares))
-        judging = training.judging
-        n_rows = training.features.n_rows - (0 if judging is None else int(judging.sum()))
+        if training.judging is not None:
+            n_rows -= int(training.judging.sum())
         return measure(run.name, fits, aim, n_rows=n_rows).to_json()
 
     document = kept(workspace.folds / f"{_name(run, aim)}-{n_points}.json", make)

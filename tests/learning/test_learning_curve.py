@@ -68,12 +68,19 @@ def test_late_fusions_and_options(workspace: Workspace) -> None:
 
 def test_what_is_refused(workspace: Workspace, run: Run) -> None:
     few = verbs.fit("train", head="knn", fusion="image", folds=2, workspace=workspace.root)
-    with pytest.raises(FitError, match="learn from at least 80 rows"):
+    with pytest.raises(FitError, match="needs heads that learn from 80 rows"):
         verbs.learning_curve(few, workspace=workspace.root)
     workspace.store("many").unlink()
     import_split(workspace, "many", n_rows=240, seed=5)
     with pytest.raises(RunError, match="have changed since"):
         verbs.learning_curve(run, workspace=workspace.root)
+
+
+def test_shares_rise_to_all_rows() -> None:
+    assert fits.shares_of(1600, 2000, 6)[0] == 1 / 16
+    assert fits.shares_of(160, 200, 6)[0] == fits.shares_of(160, 40, 6)[0] == 1 / 4
+    with pytest.raises(FitError, match="there are 19 groups"):
+        fits.shares_of(1600, 19, 6)
 
 
 def test_the_command_and_the_page(workspace: Workspace, run: Run, mmfeat: Mmfeat) -> None:
