@@ -127,8 +127,13 @@ class Address:
 
 
 def folder_or_address(place: Path | str) -> Path | Address:
-    """Parse `place`: a local path, resolved, or an `Address` where it has a remote protocol."""
+    """Parse `place`: a local path, resolved, or an `Address` where it has a remote protocol.
+
+    Raises `ConfigError` for what no path can be.
+    """
     text = str(place)
+    if "\0" in text:
+        raise ConfigError("a path has no null character", repr(text[:100]), "correct it")
     protocol, mark, _ = text.partition("://")
     if mark and protocol not in LocalFileSystem.protocol:
         return Address(text)

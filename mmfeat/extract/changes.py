@@ -2,15 +2,16 @@
 
 Captions are matched by their text and pictures by path. A picture is the same if its file is older
 than the store and lies where the store's pictures lay; if not, its bytes must have the digest that
-the store keeps. A store contains no times, because the same input must give the same bytes; the
-file that holds it has one, and an image with a later one may have changed. A shard of an
-interrupted extraction is made again then, which takes time but is never wrong.
+the store keeps. A picture whose path is new is looked for by its digest, so that a renamed one is
+known. A store contains no times, because the same input must give the same bytes; the file that
+holds it has one, and an image with a later one may have changed. A shard of an interrupted
+extraction is made again then, which takes time but is never wrong.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import compress
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from mmfeat.store.layout import DIGEST_BYTES, Status
 from mmfeat.store.reader import FeatureStore
 from mmfeat.types import BoolArray, IntArray
 
+DIGESTS = "image/digests"
 FILES_AT_ONCE = 64  # that are read to compare them
 KEPT = 0.5  # of the embeddings of a store, that an update keeps at least
 
@@ -85,7 +87,23 @@ def _match_pictures(plan: Plan, store: FeatureStore) -> IntArray:
     changed = _changed_pictures(plan, store, {p: row for p, row in row_of.items() if row >= 0})
     if changed:
         rows[np.fromiter((path in changed for path in paths), bool, len(paths))] = -1
+    renamed = _renamed_pictures(plan, store, rows)
+    if renamed:
+        rows = np.fromiter(map(renamed.get, paths, rows), np.int64, len(paths))
     return rows
+
+
+def _renamed_pictures(plan: Plan, store: FeatureStore, rows: IntArray) -> dict[str, int]:
+    """The rows of the store with the content of pictures that have no row by their path."""
+    left = store.status("image") == Status.OK
+    left[rows[rows >= 0]] = False
+    new = list(dict.fromkeys(compress(plan.table.image_paths, rows < 0)))
+    if DIGESTS not in store or not left.any() or not new:
+        return {}
+    digests = store.numbers(DIGESTS)
+    row_of = {digests[row].tobytes(): row for row in np.flatnonzero(left)[::-1].tolist()}
+    found = ((path, row_of.get(digest)) for path, digest in _digests_of(plan, new))
+    return {path: row for path, row in found if row is not None}
 
 
 def _rows_of(texts: Sequence[str], stored: Sequence[str], usable: BoolArray) -> IntArray:
@@ -105,19 +123,25 @@ def _changed_pictures(plan: Plan, store: FeatureStore, row_of: Mapping[str, int]
     doubtful = [path for path in row_of if not is_same_place or plan.images.written(path) > written]
     if not doubtful:
         return set()
-    noted = "image/digests"
-    digests = store.numbers(noted) if noted in store else None
-    changed: set[str] = set()
-    for start in range(0, len(doubtful), FILES_AT_ONCE):
-        names = doubtful[start : start + FILES_AT_ONCE]
-        for name, content in zip(names, plan.images.read(names), strict=True):
-            if isinstance(content, Refusal) or digests is None:
-                changed.add(name)
-                continue
-            found = hashlib.sha256(content).digest()[:DIGEST_BYTES]
-            if found != digests[row_of[name]].tobytes():
-                changed.add(name)
-    return changed
+    digests = store.numbers(DIGESTS) if DIGESTS in store else None
+    if digests is None:
+        return set(doubtful)
+    return {
+        path
+        for path, digest in _digests_of(plan, doubtful)
+        if digest != digests[row_of[path]].tobytes()
+    }
+
+
+def _digests_of(plan: Plan, paths: Sequence[str]) -> Iterator[tuple[str, bytes | None]]:
+    """The digest of each picture as stores keep it; None where it cannot be read."""
+    for start in range(0, len(paths), FILES_AT_ONCE):
+        part = paths[start : start + FILES_AT_ONCE]
+        for path, content in zip(part, plan.images.read(part), strict=True):
+            if isinstance(content, Refusal):
+                yield path, None
+            else:
+                yield path, hashlib.sha256(content).digest()[:DIGEST_BYTES]
 
 
 def note_place(plan: Plan, out: Path) -> None:

@@ -9,7 +9,14 @@ from pathlib import Path
 from mmfeat.errors import SubmissionError
 from mmfeat.predict.sheets import check_same_ids, name_some, submission_errors
 from mmfeat.predict.submission import SubmissionReport
-from mmfeat.tables.label_sets import label_columns, read_numbers, read_sets, split_cells
+from mmfeat.tables.label_sets import (
+    find_sample_separator,
+    label_columns,
+    read_numbers,
+    read_sets,
+    split_cells,
+)
+from mmfeat.tables.labels.separator import spelt
 from mmfeat.tables.sheet import SheetColumns, read_sheet
 
 
@@ -21,18 +28,22 @@ def check_submission(
     labels: Sequence[str] | None = None,
     id_col: str = "ImageID",
     label_col: str = "Labels",
-    label_sep: str = " ",
+    label_sep: str | None = None,
 ) -> SubmissionReport:
     """Check an existing submission against the sample: columns, ids, labels, numbers.
 
-    `labels` are the valid labels; None allows any. Rows in another order than those of the sample
-    are noted. Raises `SubmissionError` for everything that Kaggle would refuse.
+    `labels` are the valid labels; None allows any. Without `label_sep` the sample shows what
+    separates labels, else the submission. Rows in another order than those of the sample, and
+    labels that are separated otherwise, are noted. Raises `SubmissionError` for everything that
+    Kaggle would refuse.
     """
     if sample is None:
         raise SubmissionError(
             "a submission is checked against the sample", "no sample is given", "give --sample FILE"
         )
-    columns = SheetColumns(id_col=id_col, label_col=label_col, label_sep=label_sep)
+    shown = find_sample_separator(path, label_col)
+    separator = label_sep or find_sample_separator(sample, label_col) or shown or " "
+    columns = SheetColumns(id_col=id_col, label_col=label_col, label_sep=separator)
     found, wanted = read_sheet(path), read_sheet(sample)
     if found.header != wanted.header:
         raise SubmissionError(
@@ -47,6 +58,8 @@ def check_submission(
         notes.append("the rows are in a different order than in the sample")
     if found.delimiter != wanted.delimiter:
         notes.append("the delimiter differs from that of the sample")
+    if shown is not None and shown.strip() != separator.strip():
+        notes.append(f"labels are separated by {spelt(shown)}, expected is {spelt(separator)}")
     if label_col in found.header:
         sets = split_cells(found, columns)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import compress
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,13 @@ from mmfeat.decide.ap_intervals import class_ap_intervals
 from mmfeat.errors import SubmissionError
 from mmfeat.metrics.known import judged_rows, known_only, note_unknown
 from mmfeat.metrics.sets import row_f1
-from mmfeat.predict.sheets import check_same_ids, name_some, submission_errors
+from mmfeat.predict.sheets import (
+    check_same_ids,
+    columns_of,
+    find_separator_of,
+    name_some,
+    submission_errors,
+)
 from mmfeat.tables.label_sets import label_columns, read_numbers, read_sets, read_unknown
 from mmfeat.tables.labels import indicator, sorted_labels, split_labels
 from mmfeat.tables.labels.known import mark_unknown
@@ -24,6 +31,7 @@ from mmfeat.tables.sheet import Sheet, SheetColumns, read_sheet
 from mmfeat.types import FloatArray, Targets
 
 N_WORST = 10
+_FALSE_ALARMS = "never in the truth, so that each prediction is a false alarm: {}"
 
 
 @check_arguments
@@ -47,8 +55,6 @@ def score(
     submission has label sets), `per_class`, `worst` (the rows of the lowest F1), `rows`,
     `zero_division` and `notes`. The classes are `labels`, or the labels that occur in the truth.
     What the truth says to be unknown, in the ways of a table, counts nowhere. Raises
-    `SubmissionError` for a missing column, ids that differ from those of the truth, and labels that
-    are not among the classes.
     """
     data = override(
         read_settings().data,
@@ -58,17 +64,25 @@ def score(
         known_col=known_col,
         uncertain_col=uncertain_col,
     )
+    found, wanted = read_sheet(Path(submission)), read_sheet(Path(truth))
     columns = SheetColumns(
         id_col=data.id_col, label_col=data.label_col, label_sep=data.label_sep or " "
     )
-    found, wanted = read_sheet(Path(submission)), read_sheet(Path(truth))
-    ids, order = found.ids(columns), wanted.ids(columns)
+    if data.label_sep is None:
+        columns = replace(columns, label_sep=find_separator_of(wanted, columns, labels))
+    its = columns_of(found, columns)
+    ids, order = found.ids(its), wanted.ids(columns)
     check_same_ids(ids, order, what=str(submission), where=str(truth))
     if not order:
         raise SubmissionError("a solution needs rows", f"{truth} has none", "check the path")
     true_sets = dict(zip(order, read_sets(wanted, columns, marks=True), strict=True))
-    sets = dict(zip(ids, read_sets(found, columns), strict=True))
     names = list(labels) if labels is not None else _classes(wanted, true_sets.values(), columns)
+    if data.label_sep is None:
+        its = replace(its, label_sep=find_separator_of(found, its, names))
+    sets = dict(zip(ids, read_sets(found, its), strict=True))
+    never = sorted({name for row in sets.values() for name in row} - set(names))
+    if labels is None:
+        names += never
     listed = {
         name: _listed(wanted, name, columns)
         for name, given in ((data.known_col, known_col), (data.uncertain_col, uncertain_col))
@@ -84,7 +98,7 @@ def score(
         source=str(truth),
     )
     predicted = _matrix(sets, order, names, str(submission))
-    probabilities = _probabilities(found, ids, order, names, columns)
+    probabilities = _probabilities(found, ids, order, names, its)
     absent = metrics.without_positives(targets, names)
     return {
         **metrics.summarise(
@@ -106,6 +120,7 @@ def score(
         "rows": len(order),
         "zero_division": zero_division,
         "notes": [
+            *([_FALSE_ALARMS.format(name_some(never))] * bool(never)),
             *left_out,
             *note_unknown(targets),
             *(

@@ -1,13 +1,18 @@
-"""What submissions, samples and solutions share: their ids, and the error that names one."""
+"""What submissions, samples and solutions share: ids, columns, and the error that names one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from mmfeat.errors import SubmissionError, TableError
+from mmfeat.tables.labels.separator import SEPARATORS, find_separator, split_labels
+from mmfeat.tables.sheet import Sheet, SheetColumns
 
 MAX_NAMED = 5  # ids or labels in a message
+IDS, LABELS = "id", "labels"  # the columns that `predict` writes
 
 
 @contextmanager
@@ -36,3 +41,35 @@ def name_some(names: Iterable[str]) -> str:
     ordered = sorted(names)
     more = f" and {len(ordered) - MAX_NAMED} more" if len(ordered) > MAX_NAMED else ""
     return ", ".join(ordered[:MAX_NAMED]) + more
+
+
+def columns_of(submission: Sheet, wanted: SheetColumns) -> SheetColumns:
+    """The columns of a submission: those that are wanted, or those that `predict` writes."""
+    names = {"id_col": (wanted.id_col, IDS), "label_col": (wanted.label_col, LABELS)}
+    found = {
+        field: written
+        for field, (name, written) in names.items()
+        if name not in submission.header and written in submission.header
+    }
+    return replace(wanted, **found)
+
+
+def find_separator_of(
+    sheet: Sheet, columns: SheetColumns, labels: Collection[str] | None = None
+) -> str:
+    """What separates the labels of a sheet: the sign that gives the fewest unknown labels.
+
+    Of equal ones `columns.label_sep` is taken. Without `labels` the cells must show it; raises
+    `TableError` where they are doubtful.
+    """
+    cells = Counter[str]()
+    if columns.label_col in sheet.header:
+        cells.update(cell for cell in sheet.column(columns.label_col) if cell.strip())
+    if labels is None:
+        return find_separator(cells, columns.label_col, sheet.source)
+    known = set(labels)
+
+    def n_unknown(sign: str) -> int:
+        return sum(part not in known for cell in cells for part in split_labels(cell, sign))
+
+    return min((columns.label_sep, *SEPARATORS), key=n_unknown)

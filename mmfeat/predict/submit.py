@@ -106,19 +106,20 @@ def submit(
     separator = data.label_sep
     if separator is None and wanted is not None:
         separator = find_sample_separator(wanted, data.label_col)
-    names = {"id_col": data.id_col, "label_col": data.label_col, "label_sep": separator or " "}
+    columns = {"id_col": data.id_col, "label_col": data.label_col}
     if check and out is not None:
         path = Path(out)
-        return SubmitResult(path=path, report=check_submission(path, wanted, **names))
+        report = check_submission(path, wanted, label_sep=separator, **columns)
+        return SubmitResult(path=path, report=report)
     found = find_run(space, run, tuned=objective != HALVES, objective=objective)
     decision = found.decision_for(objective)
-    names["label_sep"] = separator or found.label_sep
-    if data.label_sep is None and names["label_sep"] != " ":
+    label_sep = separator or found.label_sep
+    if data.label_sep is None and label_sep != " ":
         whence = "the sample" if separator else "the table of the run"
-        log.info("the separator of labels is %r, as in %s", names["label_sep"], whence)
+        log.info("the separator of labels is %r, as in %s", label_sep, whence)
     path = Path(out) if out else space.submissions / f"{found.name}-{options.split}.csv"
     if check:
-        report = check_submission(path, wanted, labels=found.labels, **names)
+        report = check_submission(path, wanted, labels=found.labels, label_sep=label_sep, **columns)
         return SubmitResult(path=path, report=report)
     check_output(path, (wanted, *inputs_of(settings)))
     warn_seen_by(space, found.config, options.split)
@@ -133,7 +134,8 @@ def submit(
         probabilities=scores.probabilities,
         sample=wanted,
         format=format,
-        **names,
+        label_sep=label_sep,
+        **columns,
     )
     uploaded = to_kaggle(path, kaggle, message or found.name) if kaggle else None
     return SubmitResult(path=path, report=report, uploaded=uploaded)

@@ -15,6 +15,7 @@ from mmfeat.core.files import writing
 from mmfeat.core.memory import SLICE_ROWS, slices
 from mmfeat.decide.decision import Decision
 from mmfeat.errors import ConfigError
+from mmfeat.predict.sheets import IDS, LABELS
 from mmfeat.types import Predictions
 
 
@@ -42,13 +43,13 @@ def write_predictions(
             "choose another name for --out",
         )
     names = np.array(scores.labels, dtype=object)
-    titles = _titles(scores.labels, {"id", "labels", *(statuses or {})})
+    titles = _titles(scores.labels, {IDS, LABELS, *(statuses or {})})
     predicted = decision.decide(scores.probabilities, empty=empty, decode=decode)
 
     def frame(rows: slice) -> pd.DataFrame:
         columns: dict[str, Any] = {
-            "id": scores.ids[rows],
-            "labels": [label_sep.join(names[row.astype(bool)]) for row in predicted[rows]],
+            IDS: scores.ids[rows],
+            LABELS: [label_sep.join(names[row.astype(bool)]) for row in predicted[rows]],
             **{name: values[rows] for name, values in (statuses or {}).items()},
         }
         for title, values in zip(titles, scores.probabilities[rows].T, strict=True):

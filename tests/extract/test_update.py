@@ -111,6 +111,21 @@ def test_a_picture_that_was_changed_is_encoded_again(tmp_path: Path, table: Tabl
     assert extract(table, tmp_path, tmp_path / "a.h5", settings=ONE).already_complete
 
 
+def test_renamed_pictures_are_known_by_their_content(tmp_path: Path, table: Table) -> None:
+    images = tmp_path / "images"
+    (images / "sub").mkdir()
+    (images / "0.jpg").rename(images / "sub" / "new.jpg")
+    (images / "1.jpg").rename(images / "aside")
+    (images / "2.jpg").rename(images / "1.jpg")
+    (images / "aside").rename(images / "2.jpg")
+    for name in ("1.jpg", "2.jpg"):  # younger than the store: names alone would not tell
+        (images / name).touch()
+    make_picture(images / "12.jpg", seed=12)
+    rows = rows_of(13)
+    rows[0] = ("sub/new.jpg", *rows[0][1:])
+    assert cost(write_table(tmp_path / "t.csv", rows), tmp_path) == (1, 0)
+
+
 def test_another_folder_with_other_pictures_of_the_same_names(tmp_path: Path, table: Table) -> None:
     """Older than the store, so that only their bytes tell them from its own."""
     shutil.copytree(tmp_path / "images", tmp_path / "others")

@@ -27,7 +27,6 @@ def test_score_refuses_what_does_not_fit_the_truth(tmp_path: Path) -> None:
     truth = put(tmp_path / "t.csv", "ImageID,Labels\na.jpg,1\nb.jpg,2\n")
     for text, found in [
         ("ImageID,Labels\na.jpg,1\n", "lacks"),
-        ("ImageID,Labels\na.jpg,1\nb.jpg,3\n", "id 'b.jpg' has '3'"),
         ("ImageID,Labels\na.jpg,1\na.jpg,2\n", "rows 2 and 3"),
         ("ImageID\na.jpg\nb.jpg\n", "Labels"),
         ("ImageID,Labels\n", "lacks 2 of 2"),
@@ -37,11 +36,47 @@ def test_score_refuses_what_does_not_fit_the_truth(tmp_path: Path) -> None:
     empty = put(tmp_path / "e.csv", "ImageID,Labels\n")
     with pytest.raises(SubmissionError, match="has none"):
         score(empty, empty)
-    named = score(
-        put(tmp_path / "x.csv", "ImageID,Labels\na.jpg,1\nb.jpg,3\n"), truth, labels=["1", "2", "3"]
-    )
+    other = put(tmp_path / "x.csv", "ImageID,Labels\na.jpg,1\nb.jpg,3\n")
+    with pytest.raises(SubmissionError, match=r"id 'b\.jpg' has '3'"):
+        score(other, truth, labels=["1", "2"])
+    named = score(other, truth, labels=["1", "2", "3"])
     assert named["per_class"][2]["f1"] is None and named["macro_f1"] == 0.5
     assert "excluded from averages: 3" in named["notes"][0]
+
+
+@pytest.mark.parametrize("separator", [" ", "|", ";", ", "])
+def test_each_file_has_a_separator_of_its_own(tmp_path: Path, separator: str) -> None:
+    """And a submission may be what `predict` wrote."""
+    truth = put(
+        tmp_path / "t.csv", "ImageID,Labels\na,cat|dog\nb,dog\nc,cat|red bird\nd,red bird\n"
+    )
+    cells = [["cat", "dog"], ["dog"], ["cat", "red bird"], ["dog", "red bird"]]
+    if separator == " ":
+        cells = [[name for name in cell if " " not in name] for cell in cells]
+    lines = [f'{name},"{separator.join(cell)}"' for name, cell in zip("abcd", cells, strict=True)]
+    result = score(put(tmp_path / "x.csv", "\n".join(["id,labels", *lines])), truth)
+    assert [row["label"] for row in result["per_class"]] == ["cat", "dog", "red bird"]
+    assert [row["f1"] for row in result["per_class"]] == pytest.approx(
+        [1.0, 0.8, 0.0 if separator == " " else 1.0]
+    )
+
+
+def test_a_label_that_the_truth_never_has_is_a_false_alarm(tmp_path: Path) -> None:
+    truth = put(tmp_path / "t.csv", "ImageID,Labels\na,cat|dog\nb,dog\n")
+    found = put(tmp_path / "x.csv", "ImageID,Labels\na,cat dog\nb,dog fish\n")
+    result = score(found, truth)
+    assert result["micro_f1"] == pytest.approx(6 / 7) and result["macro_f1"] == 1.0
+    assert result["samples_f1"] == pytest.approx((1 + 2 / 3) / 2)
+    assert result["notes"][0].endswith("a false alarm: fish")
+
+
+def test_a_doubtful_separator_is_asked_for(tmp_path: Path) -> None:
+    truth = put(tmp_path / "t.csv", "ImageID,Labels\na,potted plant\nb,traffic light\nc,dog\n")
+    with pytest.raises(SubmissionError, match="may be one label or several"):
+        score(truth, truth)
+    assert score(truth, truth, label_sep="|")["macro_f1"] == 1.0
+    named = score(truth, truth, labels=["dog", "potted plant", "traffic light"])
+    assert named["macro_f1"] == 1.0
 
 
 def test_a_table_with_captions_is_a_solution(tmp_path: Path) -> None:

@@ -46,13 +46,14 @@ def test_the_best_of_the_last_comparison_is_taken_and_told(
     board = keep_leaderboard(workspace, made(workspace, "good", "poor"), objective="macro-f1")
     caplog.clear()
     assert find_run(workspace, None).name == "good"
-    (told,) = caplog.messages
+    told, choice = caplog.messages
+    assert choice.startswith("best of 2: ")
     assert f"macro-f1 {board.entries[0].nested:.4f}" in told and "run good" in told
     fair = made(workspace, "fair")[0]
     os.utime(fair.folder / "DONE", (2e9, 2e9))  # fitted later
     caplog.clear()
     assert find_run(workspace, None).name == "good"
-    assert [r.levelname for r in caplog.records] == ["WARNING", "INFO"]
+    assert [r.levelname for r in caplog.records] == ["WARNING", "INFO", "INFO"]
     assert "run fair was fitted after the last comparison" in caplog.messages[0]
 
 

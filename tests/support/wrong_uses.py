@@ -47,9 +47,6 @@ SOUND: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     "list": (("heads", "knn"), {}),
     "config": ((), {}),
 }
-# Values that are sound and cost minutes, or need what a test does not have.
-LEFT_OUT = ("--engine", "--ray-address", "--kaggle")
-
 NAMES = (
     "",
     " ",
@@ -129,6 +126,16 @@ SPECIAL: dict[str, tuple[str, ...]] = {
     "--labels": ("", "1,1", "nothing", "1,2," + "x," * 500),
     "--images": ("s3://", "data", "file", "folder", "http://[", "memory://x", "ftp://a:b@c/d"),
     "--shards": ("s3://", "data", "memory://x", "http://[", "file://folder"),
+    "--engine": ("torchrun", "claims", "local", "Ray", "local,torchrun", "slurm"),  # ray: minutes
+    "--ray-address": (
+        "auto",
+        "local",
+        "ray://",
+        "127.0.0.1:1",
+        "ray://a:b@127.0.0.1:1",
+        "http://[",
+    ),
+    "--kaggle": ("titanic", "../titanic", "-h", "a b", "https://127.0.0.1:1/c/titanic"),
     "--set": (
         *("k", "=", "=1", "k=", "k=0", "k=-1", "k=nan", "k=1e400", "k=" + "9" * 30, "k=one"),
         *("C=0", "C=-1", "C=inf", "C=nan", "C=1e400", "hidden=0", "hidden=-5", "hidden=1-2-x"),
@@ -179,8 +186,7 @@ def wrong_use(command: str, rng: random.Random) -> list[str]:
             change = partial(_make_odd, parameter, rng, given, bare)
         else:
             change = partial(_make_odd_argument, parameter, rng, values, next(positions))
-        if not set(parameter.flags) & set(LEFT_OUT):
-            changes.append(change)
+        changes.append(change)
     for make_odd in rng.sample(changes, min(len(changes), rng.choice((1, 1, 1, 2, 2, 3)))):
         make_odd()
     if "--head" in given and rng.random() < 0.3:
