@@ -57,10 +57,10 @@ def columns_of(submission: Sheet, wanted: SheetColumns) -> SheetColumns:
 def find_separator_of(
     sheet: Sheet, columns: SheetColumns, labels: Collection[str] | None = None
 ) -> str:
-    """What separates the labels of a sheet: the sign that gives the fewest unknown labels.
+    """What separates the labels of a sheet: the sign that gives the most known labels.
 
-    Of equal ones `columns.label_sep` is taken. Without `labels` the cells must show it; raises
-    `TableError` where they are doubtful.
+    Of equal ones that with the fewest unknown labels, then `columns.label_sep`. Without `labels`
+    the cells must show it; raises `TableError` where they are doubtful.
     """
     cells = Counter[str]()
     if columns.label_col in sheet.header:
@@ -69,7 +69,9 @@ def find_separator_of(
         return find_separator(cells, columns.label_col, sheet.source)
     known = set(labels)
 
-    def n_unknown(sign: str) -> int:
-        return sum(part not in known for cell in cells for part in split_labels(cell, sign))
+    def counts(sign: str) -> tuple[int, int]:
+        parts = [part for cell in cells for part in split_labels(cell, sign)]
+        n_known = sum(part in known for part in parts)
+        return n_known, n_known - len(parts)
 
-    return min((columns.label_sep, *SEPARATORS), key=n_unknown)
+    return max((columns.label_sep, *SEPARATORS), key=counts)

@@ -70,6 +70,18 @@ def test_a_label_that_the_truth_never_has_is_a_false_alarm(tmp_path: Path) -> No
     assert result["notes"][0].endswith("a false alarm: fish")
 
 
+@pytest.mark.parametrize("separator", [" ", "|", ";", ", "])
+def test_false_alarms_do_not_hide_the_separator(tmp_path: Path, separator: str) -> None:
+    truth = put(tmp_path / "t.csv", "ImageID,Labels\na,cat|dog\nb,cat\n")
+    lines = [
+        "ImageID,Labels",
+        *(f'{name},"{separator.join(["cat", "eel", "fish"])}"' for name in "ab"),
+    ]
+    result = score(put(tmp_path / "x.csv", "\n".join(lines)), truth)
+    assert result["notes"][0].endswith("a false alarm: eel, fish")
+    assert result["samples_f1"] == pytest.approx((2 / 5 + 2 / 4) / 2)
+
+
 def test_a_doubtful_separator_is_asked_for(tmp_path: Path) -> None:
     truth = put(tmp_path / "t.csv", "ImageID,Labels\na,potted plant\nb,traffic light\nc,dog\n")
     with pytest.raises(SubmissionError, match="may be one label or several"):
