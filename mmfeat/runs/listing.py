@@ -142,7 +142,10 @@ def _named(workspace: Workspace, name: str) -> Run:
         raise RunError(rule, f"{name} is its folder", f"name it: {path.resolve().name}")
     quoted = shlex.quote(name)
     if path.suffix.lower() in READERS:
-        remedy = f"predict a table with `mmfeat predict --table {quoted}`"
+        remedy = (
+            f"predict a table with `mmfeat predict --table {quoted}`, check a submission with"
+            f" `mmfeat submit --check --out {quoted}`"
+        )
     elif path.suffix == ".h5":
         remedy = f"predict a store by its split, `mmfeat predict --split {shlex.quote(path.stem)}`"
     else:

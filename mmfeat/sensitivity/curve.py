@@ -92,7 +92,8 @@ class Curve:
             f"estimates depend on near neighbours: macro-F1 of ridge regression is"
             f" {first.value:.2f} with random folds, {fallen.value:.2f} when neighbours above a"
             f" cosine of {fallen.cosine:.2f} stay together{part}; if rows belong together (same"
-            " product, patient, film), name the column with `mmfeat extract --group-col`"
+            " product, patient, film), name the column with `mmfeat extract --group-col` or `mmfeat"
+            " import --group-col`"
         )
 
     def to_json(self) -> dict[str, Any]:
