@@ -28,7 +28,7 @@ SOUND: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     "demo-data": (("drawn",), {"--train": "3", "--test": "2"}),
     "check": (("train.csv",), {}),
     "extract": (("few.csv",), {"--workers": "0", "--split": "few"}),
-    "import": (("few.csv",), {"--text": "few.npy", "--split": "few"}),
+    "import": (("few.csv",), {"--text": "few.npy", "--split": "imported"}),
     "inspect": (("artifacts/features/train.h5",), {}),
     "verify": (("artifacts/features/train.h5",), {}),
     "duplicates": ((), {}),
