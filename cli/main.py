@@ -61,6 +61,7 @@ COMMANDS = {
     "runs": "mmfeat_cli.runs.runs:runs",
     "clean": "mmfeat_cli.runs.clean:clean",
     "report": "mmfeat_cli.report.report:report",
+    "export": "mmfeat_cli.export.export:export",
     "list": "mmfeat_cli.list_:list_",
     "config": "mmfeat_cli.config_:config",
 }

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from mmfeat.compare.compare import compare
     from mmfeat.compare.search import search
     from mmfeat.errors import MmfeatError
+    from mmfeat.export.export import export
+    from mmfeat.export.load import load
     from mmfeat.extract.extract import extract
     from mmfeat.extract.importing.import_embeddings import import_embeddings
     from mmfeat.fit.fit import fit
@@ -56,6 +58,8 @@ PUBLIC = {
     "predict": "mmfeat.predict.predict",
     "submit": "mmfeat.predict.submit",
     "score": "mmfeat.predict.score",
+    "export": "mmfeat.export.export",
+    "load": "mmfeat.export.load",
     "rank_runs": "mmfeat.runs.winner.ranking",
     "compare_runs": "mmfeat.compare.board.difference",
     "remove_run": "mmfeat.runs.upkeep.remove",
@@ -78,11 +82,13 @@ __all__ = [
     "compare",
     "compare_runs",
     "duplicates",
+    "export",
     "extract",
     "fit",
     "heads",
     "import_embeddings",
     "learning_curve",
+    "load",
     "open_run",
     "open_store",
     "predict",

@@ -18,6 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("sensitivity",),
     ("fit",),
     ("compare", "learning", "predict"),
+    ("export",),
     ("tracking",),
     ("report", "demo"),
 )

@@ -48,6 +48,35 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """As `replacing`, for a folder: yield an empty one, which takes the place of `path`.
+
+    Between two renames there is neither; a kill then leaves the old one as ``.NAME.….old``.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{glob.escape(path.name)}.{glob.escape(HOST)}.*.tmp"):
+        process = left.name.split(".")[-2]
+        if process.isdecimal() and not is_alive(int(process)):
+            shutil.rmtree(left, ignore_errors=True)
+    partial = path.with_name(f".{path.name}.{HOST}.{os.getpid()}.tmp")
+    old = partial.with_suffix(".old")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    try:
+        yield partial
+        for written in sorted(partial.rglob("*"), reverse=True):
+            sync(written)
+        sync(partial)
+        if path.exists():
+            path.rename(old)
+        partial.rename(path)
+        sync(path.parent)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
 def writing(path: Path) -> Iterator[Path]:
     """As `replacing`, for a file that a user has named: what it is stays.
 

@@ -14,11 +14,10 @@ from pathlib import Path
 from mmfeat.config import ExtractSettings
 from mmfeat.core.settings import override
 from mmfeat.core.workspace import Workspace
-from mmfeat.errors import RunError
 from mmfeat.extract import ExtractSummary, Progress, extract_table, load_encoder_for
 from mmfeat.extract.guard import Refusal
 from mmfeat.extract.plan import Plan, make_plan
-from mmfeat.predict.encoder import check_encoder
+from mmfeat.predict.encoder import check_encoder, encoder_of, weights_of
 from mmfeat.runs.run import Run
 from mmfeat.store.layout import canonical_json
 from mmfeat.types import Table
@@ -44,18 +43,8 @@ def extract_for(
 
     Raises `RunError` where the run joins several feature sets or used imported embeddings.
     """
-    origins = [origin["encoder"] for origin in run.provenance["stores"]]
-    if len(origins) > 1 or "weights_sha256" not in origins[0]:
-        names = " and ".join(origin["name"] for origin in origins)
-        raise RunError(
-            "a table goes through one encoder that mmfeat can run",
-            f"{run.name} was fitted on embeddings of {names}",
-            "make the stores with `mmfeat extract` or `mmfeat import`, and name their --split",
-        )
-    fitted = origins[0]
-    if pretrained is None:
-        same = settings.model == fitted["name"]
-        pretrained = settings.pretrained if same else fitted.get("pretrained", "")
+    fitted = encoder_of(run)
+    pretrained = weights_of(run, pretrained, settings=settings)
     settings = replace(
         override(settings, pretrained=pretrained),
         model=fitted["name"],

@@ -17,7 +17,7 @@ from mmfeat.fit.related import warn_seen_by
 from mmfeat.predict.new_rows import ROWS, extract_for
 from mmfeat.predict.scores import predict_scores, read_statuses
 from mmfeat.predict.write import write_predictions
-from mmfeat.runs.listing import find_run
+from mmfeat.runs.bundle import Bundle, find_predictor
 from mmfeat.runs.run import Run
 from mmfeat.tables import read_table
 from mmfeat.types import Predictions, Targets
@@ -111,7 +111,7 @@ def predict(
         {"split": split or (path.stem if path else None), "decode": decode, "empty": empty},
         settings.submit,
     )
-    found = find_run(space, run, objective=objective)
+    found = find_predictor(space, run, objective=objective)
     decision = found.decision_for(objective)
     written = Path(out) if out else space.submissions / f"{found.name}-{options.split}-scores.csv"
     check_output(written, (path, *inputs_of(settings)))
@@ -132,7 +132,8 @@ def predict(
         rows = ROWS
         for line in str(replace(summary, path=path)).splitlines():
             log.info("%s", line)
-    warn_seen_by(space, found.config, rows, place=place)
+    if not isinstance(found, Bundle):
+        warn_seen_by(space, found.config, rows, place=place)
     how = decision.describe(options.decode)
     log.info("predicting %s with %s, decided by %s", options.split, found.name, how)
     scores = predict_scores(found, place, rows)

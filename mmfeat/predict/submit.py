@@ -16,7 +16,7 @@ from mmfeat.predict.check import check_submission
 from mmfeat.predict.kaggle import to_kaggle
 from mmfeat.predict.scores import predict_scores
 from mmfeat.predict.submission import SubmissionReport, write_submission
-from mmfeat.runs.listing import find_run
+from mmfeat.runs.bundle import Bundle, find_predictor
 from mmfeat.runs.run import Run
 from mmfeat.tables.label_sets import find_sample_separator
 
@@ -111,7 +111,7 @@ def submit(
         path = Path(out)
         report = check_submission(path, wanted, label_sep=separator, **columns)
         return SubmitResult(path=path, report=report)
-    found = find_run(space, run, tuned=objective != HALVES, objective=objective)
+    found = find_predictor(space, run, tuned=objective != HALVES, objective=objective)
     decision = found.decision_for(objective)
     label_sep = separator or found.label_sep
     if data.label_sep is None and label_sep != " ":
@@ -122,7 +122,8 @@ def submit(
         report = check_submission(path, wanted, labels=found.labels, label_sep=label_sep, **columns)
         return SubmitResult(path=path, report=report)
     check_output(path, (wanted, *inputs_of(settings)))
-    warn_seen_by(space, found.config, options.split)
+    if not isinstance(found, Bundle):
+        warn_seen_by(space, found.config, options.split)
     how = decision.describe(options.decode)
     log.info("predicting %s with %s, decided by %s", options.split, found.name, how)
     scores = predict_scores(found, space, options.split)

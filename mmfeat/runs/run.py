@@ -223,6 +223,14 @@ class Run:
                 "run the same command again when it has ended",
             ) from lock
 
+    def export(
+        self, to: Path | str, *, with_encoder: bool = False, overwrite: bool = False
+    ) -> Path:
+        """Write the run as a bundle; see `mmfeat.export.export.export`."""
+        import mmfeat  # noqa: PLC0415 - the verb is above all runs
+
+        return mmfeat.export(self, to=to, with_encoder=with_encoder, overwrite=overwrite).path
+
     def verify(self, name: str) -> None:
         """Check a file or folder of it, if it is finished; raise `RunError` for any damage."""
         seal.verify(self.folder, name)

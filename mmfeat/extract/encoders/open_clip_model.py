@@ -36,13 +36,14 @@ def load(model: str, *, pretrained: str, precision: str, device: str) -> ClipEnc
     place = choose_device(device)
     precision = choose_precision(precision, place)
     tokenizer = _tokenizer(model)  # before the weights, because it fails fastest
-    tag = open_clip.get_pretrained_cfg(model, pretrained)
+    name, _ = _split(pretrained)
+    tag = open_clip.get_pretrained_cfg(model, name)
     if pretrained == "random":
         with random_weights():
             clip = _build(model, quick_gelu=False)
         sha256 = state_sha256(clip)
     else:
-        path = _tagged_weights(model, pretrained) if tag else _local_weights(model, pretrained)
+        path = find_weights(model, pretrained)
         clip = _build(model, quick_gelu=bool(tag.get("quick_gelu")))
         _load_into(clip, path)
         sha256 = file_sha256(path)
@@ -50,10 +51,36 @@ def load(model: str, *, pretrained: str, precision: str, device: str) -> ClipEnc
         clip,
         tokenizer=tokenizer,
         preprocessing=_preprocessing(clip, tag),
-        origin={"name": model, "pretrained": Path(pretrained).name, "weights_sha256": sha256},
+        origin={"name": model, "pretrained": Path(name).name, "weights_sha256": sha256},
         precision=precision,
         device=place,
     )
+
+
+def find_weights(model: str, pretrained: str) -> Path:
+    """Find the file of weights, or download it; raise `EncoderError` where there is none."""
+    name, file = _split(pretrained)
+    if not file and open_clip.get_pretrained_cfg(model, name):
+        return _tagged_weights(model, name)
+    return _local_weights(model, file or name)
+
+
+def describe_weights(model: str, pretrained: str) -> str:
+    """Say where weights come from: the address of a tag, or the name of a file."""
+    name, _ = _split(pretrained)
+    source = open_clip.get_pretrained_cfg(model, name)
+    if repository := str(source.get("hf_hub") or "").rpartition("/")[0]:
+        return f"https://huggingface.co/{repository} (tag {name} of open_clip)"
+    return str(source["url"]) if source.get("url") else f"a local file, {Path(name).name}"
+
+
+def _split(pretrained: str) -> tuple[str, str]:
+    """The tag and the file of ``TAG=FILE``; else what it is, and no file.
+
+    A tag decides how the model is built, which its weights alone do not tell.
+    """
+    name, _, file = pretrained.partition("=")
+    return (name, file) if file and not Path(pretrained).is_file() else (pretrained, "")
 
 
 def _check_model(model: str) -> None:

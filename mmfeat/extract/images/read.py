@@ -53,6 +53,16 @@ def decode_image(
     return pixels, sha256(content).digest()
 
 
+def resize_image(image: Image.Image, *, preprocessing: Preprocessing, max_pixels: int) -> Decoded:
+    """Resize a picture of Pillow as `decode_image` does; a bad one comes back as its `Refusal`."""
+    try:
+        _check_pixels(image, max_pixels)
+        pixels = _resize(to_rgb(image), preprocessing)
+    except Exception as error:  # Pillow decodes a file when its picture is first used
+        return _refusal_of(error, b"")
+    return pixels, sha256(pixels.tobytes()).digest()
+
+
 class _RefusedError(Exception):
     """A picture is not decoded."""
 
@@ -76,20 +86,24 @@ def _refusal_of(error: Exception, content: bytes) -> Refusal:
 
 def _decode(content: bytes, preprocessing: Preprocessing, *, max_pixels: int, fast: bool) -> Pixels:
     with Image.open(io.BytesIO(content), formats=readable_formats()) as image:
-        width, height = image.size
-        if width * height > max_pixels:
-            reason = (
-                f"the image has {width} x {height} pixels; {max_pixels} are allowed, which"
-                " --max-pixels changes"
-            )
-            raise _RefusedError(Refusal(Status.TOO_LARGE, reason))
+        _check_pixels(image, max_pixels)
         if image.format in ("JPEG", "MPO"):
-            slow = refuse_scans(content, width * height)
+            slow = refuse_scans(content, image.width * image.height)
             if slow is not None:
                 raise _RefusedError(Refusal(Status.TOO_LARGE, slow))
         if fast:
             _draft(image, preprocessing.size)
         return _resize(to_rgb(image), preprocessing)
+
+
+def _check_pixels(image: Image.Image, max_pixels: int) -> None:
+    width, height = image.size
+    if width * height > max_pixels:
+        reason = (
+            f"the image has {width} x {height} pixels; {max_pixels} are allowed, which"
+            " --max-pixels changes"
+        )
+        raise _RefusedError(Refusal(Status.TOO_LARGE, reason))
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

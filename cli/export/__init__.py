@@ -1,0 +1,1 @@
+"""Commands that give the winner away."""

@@ -1,0 +1,157 @@
+"""The model card of a bundle: Markdown with the head that the Hugging Face hub reads."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from mmfeat.decide.decision import Decision
+from mmfeat.errors import counted
+from mmfeat.runs.run import Run
+
+SHOWN = {"macro_f1": "macro-F1", "micro_f1": "micro-F1", "samples_f1": "samples-F1", "map": "mAP"}
+
+
+def write_card(run: Run, about: dict[str, Any]) -> str:
+    """Give the card of a run that is exported; `about` is the content of `bundle.json`."""
+    decision, config = run.decision, run.config
+    parts = [
+        _head(run, decision),
+        f"# {_plain(run.name)}",
+        "A multilabel classifier of images and captions, on embeddings of a frozen model. It gives"
+        f" a probability for each of {counted(len(run.labels), 'label')} and decides which apply.",
+        "## How to use\n\n" + _use(about),
+        "## What it is\n\n" + _bullets(_parts(run, about, decision)),
+        "## How good it is\n\n" + _numbers(run, decision),
+        "## By class\n\n" + _classes(run, decision),
+        "## Limits\n\n" + _bullets(_limits(decision)),
+        "## Licences\n\nThe licence of the data it was fitted on is not known to mmfeat, nor is"
+        " that of the encoder's weights; look both up before you pass this on. The line `license`"
+        " above is a placeholder.",
+        f"Fitted with `mmfeat fit --head {config.head} --fusion {config.fusion}`, mmfeat"
+        f" {run.provenance.get('versions', {}).get('mmfeat', '')}.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _head(run: Run, decision: Decision) -> str:
+    """The YAML head; JSON strings and numbers are YAML."""
+    honest = decision.oof.get("nested") or run.metrics["oof"]["at_0.5"]
+    results = [
+        f"      - type: f1\n        name: {json.dumps(SHOWN[key])}\n        value: {value:.4f}"
+        for key, value in honest.items()
+        if key in SHOWN and key != "map" and value is not None
+    ]
+    return "\n".join(
+        [
+            "---",
+            "library_name: mmfeat",
+            "license: other",
+            "license_name: unknown",
+            "tags:",
+            "  - multi-label-classification",
+            "  - clip",
+            "model-index:",
+            f"  - name: {json.dumps(run.name)}",
+            "    results:",
+            "    - task:",
+            "        type: multi-label-classification",
+            "      dataset:",
+            f"        name: {json.dumps(run.config.split)}",
+            "        type: own",
+            "      metrics:",
+            *results,
+            "---",
+        ]
+    )
+
+
+def _use(about: dict[str, Any]) -> str:
+    encoder = about["encoder"]
+    if encoder is None:
+        rows = 'embeddings={"image": image_vectors, "text": text_vectors}'
+        note = "It takes embeddings of the encoder that its training rows were embedded by."
+    else:
+        rows = 'images=["a.jpg"], captions=["a dog on a sofa"]'
+        where = "in this folder" if encoder["weights_in_bundle"] else encoder["weights_from"]
+        note = f"The weights of {_plain(encoder['name'])} come from: {_plain(where)}."
+    return (
+        "```python\nimport mmfeat\n\nmodel = mmfeat.load(FOLDER)\n"
+        f"model.predict({rows})  # label sets\n"
+        f"model.predict_proba({rows})  # (n, k)\n```\n\n{note}"
+    )
+
+
+def _parts(run: Run, about: dict[str, Any], decision: Decision) -> list[str]:
+    origin, config = run.provenance, run.config
+    names = [_plain(store["encoder"]["name"]) for store in origin["stores"]]
+    rows = origin["stores"][0].get("n_rows")
+    lines = [
+        f"encoder: {', '.join(names)}, frozen",
+        f"fusion: {config.fusion}; head: {config.head}",
+        f"decision: {decision.describe()}",
+        f"fitted on the split {_plain(config.split)}"
+        + (f", {counted(rows, 'row')}" if isinstance(rows, int) else ""),
+    ]
+    if about["encoder"] is not None:
+        lines.append(f"sha256 of the encoder's weights: `{about['encoder']['weights_sha256']}`")
+    return lines
+
+
+def _numbers(run: Run, decision: Decision) -> str:
+    estimates = decision.oof or {"at_0.5": run.metrics["oof"]["at_0.5"]}
+    rows = [
+        [name, *(_number(values.get(key)) for key in SHOWN)] for name, values in estimates.items()
+    ]
+    told = [
+        f"`{name}`: {low:.4f} to {high:.4f}" for name, (low, high) in decision.intervals.items()
+    ]
+    intervals = f"\n\n95 % intervals of {decision.objective}: {'; '.join(told)}." if told else ""
+    return (
+        _table(["labels decided by", *SHOWN.values()], rows)
+        + intervals
+        + f"\n\nAll numbers are of rows that the heads had not seen ({run.judged_by}). `at_0.5`"
+        " cuts every probability at 0.5; `tuned` chose thresholds on the very rows it is judged"
+        " on, and is optimistic; `nested` chose them on other folds: it is the one to believe."
+    )
+
+
+def _classes(run: Run, decision: Decision) -> str:
+    found = decision.per_class or run.metrics["oof"].get("per_class", ())
+    keys = [k for k in ("support", "threshold", "f1", "f1_at_0.5", "f1_nested", "ap") if found]
+    keys = [key for key in keys if key in found[0]]
+    rows = [[_plain(row["label"]), *(_number(row.get(key)) for key in keys)] for row in found]
+    return _table(["label", *keys], rows)
+
+
+def _limits(decision: Decision) -> list[str]:
+    return [
+        "It knows the labels above and no other; a picture of something else still gets"
+        " probabilities.",
+        "The estimates hold for rows like those it was fitted on, and not for other sources.",
+        "What the encoder has learned from the web, with its biases, is in its embeddings.",
+        *(_plain(note) for note in decision.notes),
+    ]
+
+
+def _number(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return "" if value is None else _plain(str(value))
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _plain(text: str) -> str:
+    """A text of the data as Markdown shows it: one line, no markup, no column of a table."""
+    escaped = html.escape(" ".join(text.split()), quote=False)
+    return "".join(f"\\{c}" if c in "\\`*_[]|#!" else c for c in escaped)

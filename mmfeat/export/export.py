@@ -1,0 +1,175 @@
+"""The verb `export`: what predicts of a run becomes a bundle, one folder that can be given away."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmfeat.core.checks import check_arguments
+from mmfeat.core.files import file_sha256, replacing_folder, write_json, write_text
+from mmfeat.core.workspace import open_project
+from mmfeat.errors import ConfigError, RunError
+from mmfeat.export.card import write_card
+from mmfeat.extract.encoders.load import describe_weights, family_of, find_weights
+from mmfeat.predict.encoder import encoder_of, weights_of
+from mmfeat.runs import bundle as layout
+from mmfeat.runs.bundle import Bundle, is_bundle, write_manifest
+from mmfeat.runs.decisions import OTHERS, THRESHOLDS
+from mmfeat.runs.files import has
+from mmfeat.runs.listing import find_run
+from mmfeat.runs.run import Run
+
+log = logging.getLogger(__name__)
+COPIED = ("config.json", "provenance.json", "metrics.json", "head")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportResult:
+    """A bundle that was written.
+
+    Attributes
+    ----------
+    path
+        Its folder.
+    n_bytes
+        Of all its files.
+    encoder
+        Where the weights of the encoder are: ``in the bundle``, or where they come from; None
+        where it takes embeddings.
+    """
+
+    path: Path
+    n_bytes: int
+    encoder: str | None
+
+
+@check_arguments
+def export(
+    run: Run | str | None = None,
+    *,
+    to: Path | str,
+    with_encoder: bool = False,
+    pretrained: str | None = None,
+    overwrite: bool = False,
+    workspace: Path | str | None = None,
+) -> ExportResult:
+    """Write all that predicts of a run into the folder `to`; the same run gives the same bytes.
+
+    Parameters
+    ----------
+    run
+        A run or its name; None: the best of the last comparison, or the newest finished one.
+    to
+        A folder that is not there yet; it appears when it is complete.
+    with_encoder, pretrained
+        Whether the weights of the encoder are copied, and where they are: by default where
+        `mmfeat.toml` says, or the tag that the store was made with.
+    overwrite
+        Whether a bundle at `to` is replaced.
+
+    Raises
+    ------
+    MmfeatError
+        `RunError` for the run, `EncoderError` for weights that are not there, `ConfigError` where
+        something else is at `to`.
+    """
+    settings, space = open_project(workspace)
+    found, path = find_run(space, run), Path(to)
+    _check_place(path, overwrite=overwrite)
+    embedded = "weights_sha256" not in found.provenance["stores"][0]["encoder"]
+    several = len(found.provenance["stores"]) > 1
+    source = None
+    if not (embedded or several):
+        source = weights_of(found, pretrained, settings=settings.extract)
+    with found.locked(), replacing_folder(path) as folder:
+        _copy(found, folder)
+        weights = _copy_weights(found, source, folder) if with_encoder else None
+        about = _about(found, source, copied=weights is not None)
+        write_json(folder / layout.ABOUT, about)
+        write_text(folder / layout.CARD, write_card(found, about))
+        write_manifest(folder)
+        Bundle.open(folder)
+    n_bytes = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    came = (about["encoder"] or {}).get("weights_from")
+    return ExportResult(
+        path=path, n_bytes=n_bytes, encoder="in the bundle" if weights is not None else came
+    )
+
+
+def _check_place(path: Path, *, overwrite: bool) -> None:
+    if not path.exists() and not path.is_symlink():
+        return
+    if path.is_dir() and not path.is_symlink() and is_bundle(path):
+        if overwrite:
+            return
+        found, remedy = f"{path} is a bundle already", "give --overwrite, or another --to"
+    else:
+        found, remedy = f"{path} is something else", "choose another --to"
+    raise ConfigError("a bundle is a new folder", found, remedy)
+
+
+def _copy(run: Run, folder: Path) -> None:
+    """Copy what predicts, after it was checked against the seal of the run."""
+    names = [*COPIED, *([THRESHOLDS] if run.has_thresholds else [])]
+    names += [
+        f"{OTHERS}/{objective}.json"
+        for objective in run.decisions.objectives
+        if has(run.folder, f"{OTHERS}/{objective}.json")
+    ]
+    for name in names:
+        run.verify(name)
+        source, target = run.folder / name, folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target)
+        else:
+            shutil.copyfile(source, target)
+
+
+def _copy_weights(run: Run, source: str | None, folder: Path) -> Path | None:
+    """Copy the weights of the encoder; None where they are in no file of their own."""
+    fitted = encoder_of(run)
+    weights = find_weights(fitted["name"], source or "")
+    if weights is None:
+        log.info("the weights of %s need no file: they come with mmfeat", fitted["name"])
+        return None
+    if weights.suffix != ".safetensors":
+        raise RunError(
+            "a bundle holds weights as .safetensors",
+            f"those of the encoder are {weights.name}",
+            "leave out --with-encoder, or extract with weights that were converted",
+        )
+    if file_sha256(weights) != fitted["weights_sha256"]:
+        raise RunError(
+            "the weights of a bundle are those that the run was fitted on",
+            f"the sha256 of {weights} is another",
+            "name the right file with --pretrained",
+        )
+    target = folder / layout.WEIGHTS
+    target.parent.mkdir()
+    shutil.copyfile(weights, target)
+    return target
+
+
+def _about(run: Run, source: str | None, *, copied: bool) -> dict[str, Any]:
+    """The content of `bundle.json`."""
+    encoder = None
+    if source is not None:
+        fitted = encoder_of(run)
+        encoder = {
+            "family": family_of(fitted["name"]),
+            "name": fitted["name"],
+            "pretrained": fitted.get("pretrained"),
+            "weights_sha256": fitted["weights_sha256"],
+            "weights_from": describe_weights(fitted["name"], source),
+            "weights_in_bundle": copied,
+            "preprocessing": fitted["preprocessing"],
+        }
+    return {
+        "run": run.name,
+        "labels": list(run.labels),
+        "encoder": encoder,
+    }

@@ -1,0 +1,40 @@
+"""The verb `load`: a bundle becomes a model that predicts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mmfeat.core.checks import check_arguments
+from mmfeat.export.predictor import Predictor
+from mmfeat.runs.bundle import Bundle
+
+
+@check_arguments
+def load(
+    bundle: Path | str,
+    *,
+    objective: str | None = None,
+    pretrained: str | None = None,
+    device: str = "auto",
+) -> Predictor:
+    """Check every file of a bundle, and load it.
+
+    Parameters
+    ----------
+    bundle
+        Its folder.
+    objective
+        Which decision is used; ``none``: 0.5 for every label. None: the one in use.
+    pretrained
+        The weights of the encoder, where they are neither in the bundle nor found by their tag.
+    device
+        Of the encoder: auto, cpu, cuda, ….
+
+    Raises
+    ------
+    MmfeatError
+        `RunError` or `FitError` for a file that is not as it was written.
+    """
+    return Predictor.of(
+        Bundle.open(Path(bundle)), objective=objective, pretrained=pretrained, device=device
+    )

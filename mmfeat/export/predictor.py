@@ -1,0 +1,221 @@
+"""What predicts, loaded: pictures and captions in, probabilities and label sets out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mmfeat.config import ExtractSettings
+from mmfeat.core.memory import SLICE_ROWS, slices
+from mmfeat.decide.decision import Decision
+from mmfeat.errors import ConfigError, RunError, counted
+from mmfeat.export.rows import Picture, RowEncoder
+from mmfeat.extract.encoders import load_encoder
+from mmfeat.fit.models.model import Model, load_model
+from mmfeat.predict.encoder import check_encoder, encoder_of, weights_of
+from mmfeat.runs.run import Run
+from mmfeat.types import Embeddings, Features, FloatArray
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictor:
+    """A bundle or a run in memory; the encoder is loaded when a picture or caption comes.
+
+    Attributes
+    ----------
+    run
+        The bundle or run.
+    model
+        Fuses features and gives probabilities.
+    labels
+        The names of the labels, in the order of the probabilities.
+    decision
+        How probabilities become label sets.
+    pretrained, device
+        Where the encoder's weights are, and what it runs on; see `weights_of`.
+
+    In all methods `images` and `captions` have one entry per row, None where a row has none; a
+    single picture or caption is one row. Pictures are paths, bytes of a file, pictures of Pillow
+    or arrays of uint8. A run on imported embeddings takes `embeddings`, an array (n, d) per
+    modality, with NaN where a row has none. A missing modality counts as it did in training.
+    """
+
+    run: Run
+    model: Model
+    labels: tuple[str, ...]
+    decision: Decision
+    pretrained: str | None = None
+    device: str = "auto"
+
+    @classmethod
+    def of(
+        cls,
+        run: Run,
+        *,
+        objective: str | None = None,
+        pretrained: str | None = None,
+        device: str = "auto",
+    ) -> Predictor:
+        """Load a bundle or a finished run; raise `RunError` or `FitError` where it is damaged."""
+        return cls(
+            run=run,
+            model=load_model(run),
+            labels=run.labels,
+            decision=run.decision_for(objective),
+            pretrained=pretrained,
+            device=device,
+        )
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """The threshold of each label."""
+        return dict(zip(self.labels, self.decision.thresholds, strict=True))
+
+    def predict_proba(
+        self,
+        images: Picture | Iterable[Picture] = None,
+        captions: str | Iterable[str | None] | None = None,
+        *,
+        embeddings: Mapping[str, Embeddings] | None = None,
+    ) -> FloatArray:
+        """Return probabilities (n, k), float32.
+
+        Raises `ConfigError` for rows that do not fit together, `ExtractError` for a picture that
+        cannot be read, and `EncoderError` where the encoder's weights are not to be had.
+        """
+        if embeddings is not None:
+            if images is not None or captions is not None:
+                raise ConfigError(
+                    "rows are embeddings, or images and captions",
+                    "both are given",
+                    "leave one of them out",
+                )
+            return self._score(checked(embeddings))
+        pictures, texts = paired(images, captions)
+        scores = np.empty((len(texts), len(self.labels)), np.float32)
+        for rows in slices(len(texts), size=SLICE_ROWS):
+            scores[rows] = self._score(self._encoder.encode(pictures[rows], texts[rows]))
+        return scores
+
+    def predict(
+        self,
+        images: Picture | Iterable[Picture] = None,
+        captions: str | Iterable[str | None] | None = None,
+        *,
+        embeddings: Mapping[str, Embeddings] | None = None,
+        empty: str = "blank",
+    ) -> list[tuple[str, ...]]:
+        """Return the label set of each row, as `Decision.decide` makes it; see `predict_proba`."""
+        scores = self.predict_proba(images, captions, embeddings=embeddings)
+        sets = self.decision.decide(scores, empty=empty).astype(bool)
+        names = np.array(self.labels, dtype=object)
+        return [tuple(names[row]) for row in sets]
+
+    def predict_top(
+        self,
+        k: int,
+        images: Picture | Iterable[Picture] = None,
+        captions: str | Iterable[str | None] | None = None,
+        *,
+        embeddings: Mapping[str, Embeddings] | None = None,
+    ) -> list[list[tuple[str, float]]]:
+        """Return the `k` most probable labels of each row, with their probabilities."""
+        scores = self.predict_proba(images, captions, embeddings=embeddings)
+        best = np.argsort(-scores, axis=1, kind="stable")[:, : max(k, 0)]
+        return [
+            [(self.labels[at], float(row[at])) for at in top]
+            for row, top in zip(scores, best, strict=True)
+        ]
+
+    @cached_property
+    def _encoder(self) -> RowEncoder:
+        fitted = encoder_of(self.run)
+        stored: dict[str, Any] = self.run.provenance["stores"][0]
+        encoder = load_encoder(
+            fitted["name"],
+            pretrained=weights_of(self.run, self.pretrained),
+            precision=fitted["precision"],
+            device=self.device,
+        )
+        check_encoder(encoder.provenance, fitted, run=self.run.name, source="the encoder")
+        decoder = stored.get("decoder", {})
+        return RowEncoder(
+            encoder=encoder,
+            modalities=tuple(stored["modalities"]),
+            dtype=stored["dtype"],
+            max_pixels=int(decoder.get("max_pixels", ExtractSettings.max_pixels)),
+            fast=decoder.get("mode") == "fast",
+        )
+
+    def _score(self, embeddings: Mapping[str, tuple[Embeddings, ...]]) -> FloatArray:
+        n_rows = len(next(iter(embeddings.values()))[0])
+        features = Features(
+            ids=tuple(map(str, range(n_rows))),
+            embeddings=embeddings,
+            targets=None,
+            labels=self.labels,
+        )
+        reads = {reads.features for reads in self.model.reads}
+        if any(len(sets) > 1 for sets in reads):
+            raise RunError(
+                "rows at hand go through one encoder",
+                f"{self.run.name} joins several feature sets",
+                "make stores of them, and use `mmfeat predict --split`",
+            )
+        scores = self.model.predict_proba(dict.fromkeys(reads, features))
+        if scores.shape != (n_rows, len(self.labels)):
+            raise RunError(
+                "a model gives a probability per label",
+                f"{self.run.name} has {counted(len(self.labels), 'label')}, its model"
+                f" {scores.shape[1]}",
+                "export it again",
+            )
+        return scores
+
+
+def paired(
+    images: Picture | Iterable[Picture], captions: str | Iterable[str | None] | None
+) -> tuple[Sequence[Picture], Sequence[str]]:
+    """One picture, or None, and one caption, or "", per row; raise `ConfigError` for none."""
+    one = isinstance(images, (str, Path, bytes, Image.Image)) or (
+        isinstance(images, np.ndarray) and images.ndim < 4
+    )
+    pictures: list[Picture] | None = None
+    if images is not None:
+        pictures = [images] if one else list(images)  # type: ignore[arg-type, list-item]
+    texts = [captions] if isinstance(captions, str) else None if captions is None else [*captions]
+    if pictures is None and texts is None:
+        raise ConfigError("a prediction needs rows", "none are given", "give images or captions")
+    if pictures is not None and texts is not None and len(pictures) != len(texts):
+        raise ConfigError(
+            "a row is an image and its caption",
+            f"there are {counted(len(pictures), 'image')} and {counted(len(texts), 'caption')}",
+            "give as many of both, with None where a row lacks one",
+        )
+    n_rows = len(pictures if pictures is not None else texts or ())
+    return pictures or [None] * n_rows, [text or "" for text in texts or [""] * n_rows]
+
+
+def checked(embeddings: Mapping[str, NDArray[Any]]) -> dict[str, tuple[Embeddings, ...]]:
+    """Embeddings as features hold them; raise `ConfigError` for other shapes."""
+    arrays = {name: np.asarray(values) for name, values in embeddings.items()}
+    shapes = {name: array.shape for name, array in arrays.items()}
+    lengths = {shape[0] if len(shape) == 2 else None for shape in shapes.values()}
+    numbers = all(array.dtype.kind == "f" for array in arrays.values())
+    if len(lengths) != 1 or None in lengths or not numbers:
+        raise ConfigError(
+            "embeddings are an array (n, d) of floating-point numbers per modality",
+            f"these have the shapes {shapes}",
+            "give as many rows of each modality",
+        )
+    return {name: (array,) for name, array in arrays.items()}

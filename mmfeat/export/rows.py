@@ -1,0 +1,122 @@
+"""Pictures and captions at hand become features, by the code that encodes a store.
+
+A picture is a path, the bytes of a file, a picture of Pillow, an array (height, width) or
+(height, width, 3) of uint8, or None where there is none. Whatever it is, it is decoded and
+resized as a picture of a store is, with the same limits.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mmfeat.config import ExtractSettings
+from mmfeat.core.parallel import thread_map
+from mmfeat.errors import ExtractError
+from mmfeat.extract.encoders.base import Encoder
+from mmfeat.extract.engines.local import encode_rows
+from mmfeat.extract.guard import MAX_FILE_BYTES, Refusal, read_image_file, too_large
+from mmfeat.extract.images.read import Decoded, decode_image, resize_image
+from mmfeat.extract.images.sources import ImagesIn
+from mmfeat.extract.plan import Plan
+from mmfeat.store.layout import Status
+from mmfeat.types import Embeddings, Table
+
+Picture = str | Path | bytes | Image.Image | NDArray[np.uint8] | None
+AT_ONCE = 64  # pictures that are decoded ahead of the encoder
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowEncoder:
+    """An encoder, and how the rows were encoded that a run was fitted on.
+
+    Attributes
+    ----------
+    modalities
+        In the order of the store.
+    dtype, max_pixels, fast
+        As the store was made: `mmfeat.config.ExtractSettings` has them.
+    """
+
+    encoder: Encoder
+    modalities: tuple[str, ...]
+    dtype: str
+    max_pixels: int
+    fast: bool
+
+    def encode(
+        self, pictures: Sequence[Picture], captions: Sequence[str]
+    ) -> dict[str, tuple[Embeddings, ...]]:
+        """Give the embeddings (n, d) of each modality; what is missing is NaN.
+
+        Raises `ExtractError` for a picture that is there and cannot be read.
+        """
+        rows = np.arange(len(captions))
+        names = tuple(map(str, range(len(captions))))
+        plan = Plan(
+            table=Table(
+                ids=names,
+                image_paths=names,
+                captions=tuple(captions),
+                targets=None,
+                labels=(),
+                source="the rows",
+                sha256="",
+            ),
+            images=ImagesIn(Path()),
+            settings=ExtractSettings(dtype=self.dtype, max_pixels=self.max_pixels),
+            modalities=self.modalities,
+            image_batch=self.encoder.image_batch,
+            text_batch=self.encoder.text_batch,
+            first=dict.fromkeys(self.modalities, rows),
+            provenance={},
+        )
+        decoded = self._decode(pictures)
+        block = encode_rows(
+            plan, self.encoder, rows, since=0, decoded=decoded, advance=lambda *_: None
+        )
+        for failed in block.failed:
+            if failed.modality == "image" and pictures[failed.row] is not None:
+                raise ExtractError(
+                    "an image must be readable",
+                    f"image {failed.row}: {failed.reason}",
+                    "give another one, or None for a row without an image",
+                )
+        return {name: (block.embeddings[name],) for name in self.modalities}
+
+    def _decode(self, pictures: Sequence[Picture]) -> Iterator[Decoded]:
+        for start in range(0, len(pictures), AT_ONCE):
+            part = range(start, min(start + AT_ONCE, len(pictures)))
+            yield from thread_map(lambda row: self._decode_one(pictures[row]), part)
+
+    def _decode_one(self, picture: Picture) -> Decoded:
+        how: Any = {"preprocessing": self.encoder.preprocessing, "max_pixels": self.max_pixels}
+        if isinstance(picture, np.ndarray):
+            if picture.dtype != np.uint8 or picture.shape[2:] not in ((), (3,), (4,)):
+                found = f"it is an array of {picture.dtype}, {picture.shape}"
+                return Refusal(Status.REFUSED, f"{found}; uint8 of (height, width, 3) is read")
+            picture = Image.fromarray(picture)
+        if isinstance(picture, Image.Image):
+            return resize_image(picture, **how)
+        return decode_image(_content(picture), fast=self.fast, **how)
+
+
+def _content(picture: object) -> bytes | Refusal:
+    """The bytes of a file; what is no regular file of a sensible size is refused."""
+    match picture:
+        case None:
+            return Refusal(Status.MISSING, "there is none")
+        case bytes():
+            return picture if len(picture) <= MAX_FILE_BYTES else too_large(len(picture))
+        case str() | Path():
+            path = Path(os.path.realpath(picture))  # whoever names a file may name a link
+            return read_image_file(path.parent, path.name)
+        case _:
+            return Refusal(Status.REFUSED, f"{type(picture).__name__} is no kind of image")
