@@ -148,13 +148,12 @@ class Predictor:
             device=self.device,
         )
         check_encoder(encoder.provenance, fitted, run=self.run.name, source="the encoder")
-        decoder = stored.get("decoder", {})
         return RowEncoder(
             encoder=encoder,
             modalities=tuple(stored["modalities"]),
             dtype=stored["dtype"],
-            max_pixels=int(decoder.get("max_pixels", ExtractSettings.max_pixels)),
-            fast=decoder.get("mode") == "fast",
+            max_pixels=ExtractSettings.max_pixels,
+            fast=stored.get("decoder", {}).get("mode") == "fast",
         )
 
     def _score(self, embeddings: Mapping[str, tuple[Embeddings, ...]]) -> FloatArray:

@@ -41,8 +41,10 @@ class RowEncoder:
     ----------
     modalities
         In the order of the store.
-    dtype, max_pixels, fast
-        As the store was made: `mmfeat.config.ExtractSettings` has them.
+    dtype, fast
+        Type of the stored numbers, and whether JPEG was decoded approximately.
+    max_pixels
+        Larger pictures are refused.
     """
 
     encoder: Encoder

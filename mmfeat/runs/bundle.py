@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 from typing import Any, NoReturn
 
+from mmfeat.config import ExtractSettings, choices_of
 from mmfeat.core.files import file_sha256, read_json, write_json
 from mmfeat.core.workspace import Workspace
 from mmfeat.errors import RunError
@@ -22,6 +23,7 @@ from mmfeat.types import OutOfFold
 MANIFEST, ABOUT, CARD = "manifest.json", "bundle.json", "README.md"
 WEIGHTS = "encoder/weights.safetensors"  # of the encoder, where they were copied
 FORMAT = 1
+MODALITIES = ("image", "text")  # that an encoder of mmfeat gives
 KINDS = (".json", ".safetensors", ".txt", ".md")  # of files; none of them is executed
 MOST_FILES = 100_000
 MOST_BYTES = 2**28  # of a file that is parsed as a whole; tensors are mapped
@@ -38,6 +40,7 @@ class Bundle(Run):
         _check_files(bundle.folder)
         if bundle.decision.labels != bundle.labels:
             raise broken(bundle.folder, "its thresholds are of other labels")
+        _check_stores(bundle)
         return bundle
 
     @property
@@ -144,6 +147,25 @@ def _check_files(folder: Path) -> None:
         raise broken(folder, f"{odd[0]} {what}")
     for name, known in files.items():
         _check_file(folder, name, known)
+
+
+def _check_stores(bundle: Bundle) -> None:
+    """Check what is said of the encoder, which is loaded and named by it."""
+    stores = bundle.provenance["stores"]
+    if not stores:
+        raise broken(bundle.folder, "its provenance names no stores")
+    for store in stores:
+        encoder = store.get("encoder") if isinstance(store, dict) else None
+        if not isinstance(encoder, dict) or not isinstance(encoder.get("name"), str):
+            raise broken(bundle.folder, "its provenance names no encoder")
+        if "weights_sha256" in encoder:
+            texts = [store.get("dtype"), encoder.get("precision"), encoder.get("pretrained", "")]
+            modalities = store.get("modalities")
+            known = isinstance(modalities, list) and set(map(str, modalities)) <= set(MODALITIES)
+            if not known or not all(isinstance(text, str) and "/" not in text for text in texts):
+                raise broken(bundle.folder, "its provenance does not say how rows are encoded")
+            if store["dtype"] not in choices_of(ExtractSettings, "dtype"):
+                raise broken(bundle.folder, f"its embeddings are {store['dtype']}")
 
 
 def _check_file(folder: Path, name: str, known: dict[str, Any]) -> None:

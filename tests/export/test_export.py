@@ -155,6 +155,8 @@ def members(name: str) -> dict[str, Any]:
         ("head/model.json", {"members": -1}),
         ("head/model.json", {"members": 10**12}),
         ("head/model.json", {"fusion": "../../x"}),
+        ("head/0/concat/head.json", {"learned": {"rounds": None, "blocks": [10**12], "rates": []}}),
+        ("head/0/concat/head.json", {"learned": {"rounds": 1, "blocks": [8, 9], "rates": [0.5]}}),
         ("head/model.json", members("../../../x")),
         ("provenance.json", {"stores": {}}),
         ("provenance.json", {"stores": []}),
@@ -231,13 +233,14 @@ def test_loading_imports_no_training_code(bundle: Path) -> None:
 
 def test_rows_that_do_not_fit_together_are_one_error(bundle: Path) -> None:
     model = mmfeat.load(bundle)
-    for rows in (
+    wrong: list[dict[str, Any]] = [
         {},
         {"images": ["a"], "captions": ["a", "b"]},
         {"images": ["a"], "embeddings": {"image": np.zeros((1, 8), np.float16)}},
         {"embeddings": {}},
         {"embeddings": {"image": np.zeros(8, np.float16)}},
-    ):
+    ]
+    for rows in wrong:
         with pytest.raises(ConfigError):
             model.predict_proba(**rows)
     with pytest.raises(RunError, match="one encoder that mmfeat can run"):

@@ -34,6 +34,8 @@ from mmfeat.fit.heads.streaming import in_order
 from mmfeat.metrics.known import rates
 from mmfeat.types import FloatArray, Fused, IntArray, Matrix, Targets
 
+WIDEST = 2**24  # numbers per row of a head that is loaded
+
 History = dict[str, list[float | None]]
 
 
@@ -229,12 +231,24 @@ class Head(Estimator):
             k: tuple(v) if isinstance(v, list) else v for k, v in document["options"].items()
         }
         head = cls(**options)
+        head.check()
         learned = document["learned"]
         head.rounds_, head.blocks_ = learned["rounds"], tuple(learned["blocks"])
         head.rates_, head.history_ = np.array(learned["rates"]), learned.get("history", {})
         if head.learnable_.any():
             head._load_state(folder)
+        head._check_loaded()
         return head
+
+    def _check_loaded(self) -> None:
+        """Raise `ValueError` where what was read does not fit together, found by a row of zeros."""
+        width = sum(self.blocks_)
+        if not 0 < width <= WIDEST:
+            raise ValueError(f"a row has {width} numbers; {WIDEST} are allowed")
+        try:
+            self.predict_proba(np.zeros((1, width), np.float32))
+        except (RuntimeError, IndexError, AttributeError) as error:
+            raise ValueError(f"its parts do not fit together: {error}") from error
 
     @classmethod
     def from_settings(cls, settings: dict[str, str], *, seed: int, **given: Any) -> Self:

@@ -215,6 +215,8 @@ class Ensemble:
             weights = np.array(list(document["weights"].values()), dtype=np.float64)
             if weights.ndim != 1:
                 raise ValueError("a weight is not a number")
+            if any(name in ("", ".", "..") or "/" in name for name in document["weights"]):
+                raise ValueError("a run has no plain name")
             runs = {name: Run(folder / "members" / name) for name in document["weights"]}
             average = document["average"]
         except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -201,6 +201,8 @@ class FeatureModel(ABC):
         """Read a model that `save` wrote; raise `FitError` where it is broken."""
         try:
             n_parts = document.pop("members")
+            if n_parts < 1:
+                raise ValueError(f"it has {n_parts} parts")
             model = cls.make(**document, reads=reads)
             model._load_parts(folder, n_parts)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:

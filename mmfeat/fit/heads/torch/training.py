@@ -258,8 +258,13 @@ class TorchHead(Head):
         save_file(state, folder / "weights.safetensors")
 
     def _load_state(self, folder: Path) -> None:
-        self._network = self._build(self.blocks_, int(self.learnable_.sum()))
-        self._network.load_state_dict(load_file(folder / "weights.safetensors"))
+        state = load_file(folder / "weights.safetensors")
+        with torch.device("meta"):  # takes no memory, whatever sizes the options name
+            self._network = self._build(self.blocks_, int(self.learnable_.sum()))
+        try:
+            self._network.load_state_dict(state, assign=True)
+        except RuntimeError as error:
+            raise ValueError(f"the weights are of another network: {error}") from error
         self._network.eval().to(choose_device("auto"))
 
 
