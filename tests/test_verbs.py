@@ -25,6 +25,7 @@ COMMAND_OF = {
     "tune": "tune-thresholds",
     "open_store": "inspect",
     "open_run": "runs",
+    "load": "predict",
     "rank_runs": "runs",
     "compare_runs": "runs",
     "remove_run": "runs",

@@ -44,6 +44,7 @@ SOUND: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     "runs": (("one",), {}),
     "clean": ((), {}),
     "report": (("one",), {"--plots": "0", "--max-thumbnails": "0"}),
+    "export": (("one",), {"--to": "given"}),
     "list": (("heads", "knn"), {}),
     "config": ((), {}),
 }
