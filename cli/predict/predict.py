@@ -23,6 +23,7 @@ from mmfeat_cli.options import (
     WorkspaceOption,
     of,
 )
+from mmfeat_cli.tables import print_table
 
 
 def predict(
@@ -32,7 +33,8 @@ def predict(
         Path | None, typer.Option("--table", help="Table of new rows, which are encoded first.")
     ] = None,
     images: Annotated[
-        str | None, of(DataSettings, "images", "Folder or address of the images of --table")
+        str | None,
+        of(DataSettings, "images", "Folder or address of the images of --table"),
     ] = None,
     pretrained: Annotated[
         str | None, typer.Option("--pretrained", help="Weights of the run's encoder, for --table.")
@@ -58,13 +60,47 @@ def predict(
         str | None,
         of(SubmitSettings, "empty", "Prediction for rows that get no label", choices=EMPTIES),
     ] = None,
+    image: Annotated[
+        Path | None, typer.Option("--image", help="One image, whose labels are printed.")
+    ] = None,
+    caption: Annotated[
+        str | None, typer.Option("--caption", help="Its caption, or one without an image.")
+    ] = None,
+    top: Annotated[
+        int | None,
+        typer.Option("--top", help="Number of labels to print of --image and --caption."),
+    ] = None,
     workspace: WorkspaceOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Write the scores, labels and status of every row of a store or a table."""
+    """Write the scores, labels and status of every row of a store or a table.
+
+    With --image or --caption, print the labels of that one row.
+    """
+    from mmfeat.export.one_row import predict_one
     from mmfeat.predict.predict import predict as verb
 
     show_messages(quiet=quiet)
+    if image is not None or caption is not None:
+        found = predict_one(
+            run,
+            image=image,
+            caption=caption,
+            pretrained=pretrained,
+            top=top,
+            objective=objective,
+            decode=decode,
+            empty=empty,
+            workspace=workspace,
+        )
+        print_table(
+            ["label", "probability", "threshold", "predicted"],
+            [
+                [row.label, row.probability, row.threshold, "yes" if row.is_predicted else ""]
+                for row in found
+            ],
+        )
+        return
     result = verb(
         run,
         split=split,

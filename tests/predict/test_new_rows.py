@@ -76,3 +76,20 @@ def test_what_is_no_run_is_told_for_what_it_is(fitted: Path, mmfeat: Mmfeat) -> 
         (run, f"name it: {run.name}"),
     ):
         assert remedy in error_line(mmfeat, "predict", given)
+
+
+def test_one_row_is_printed_as_its_table_is_predicted(fitted: Path, mmfeat: Mmfeat) -> None:
+    result = mmfeat("export", "--to", "winner")
+    assert result.exit_code == 0, result.stderr
+    first = predict(mmfeat, "one").iloc[0]
+    caption = pd.read_csv("day.csv").Caption[0]
+    row = ("--image", f"one/{first.id}", "--caption", caption, "--top", 2)
+    for which in ([], ["winner"]):
+        result = mmfeat("predict", *which, *row)
+        assert result.exit_code == 0, result.stderr
+        printed = [line.split() for line in result.stdout.splitlines()[1:]]
+        assert len(printed) == max(2, len(str(first.labels).split()))
+        for label, probability, *_ in printed:
+            assert abs(float(probability) - first[label]) < 0.01
+    assert "--top is at least 1" in error_line(mmfeat, "predict", "--caption", "a", "--top", 0)
+    assert "no such file" in error_line(mmfeat, "predict", "winner", "--image", "nothing.jpg")

@@ -1,0 +1,66 @@
+"""One image and caption: the labels that a bundle or a run gives them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmfeat.core.checks import check_arguments
+from mmfeat.core.workspace import open_project
+from mmfeat.errors import ConfigError
+from mmfeat.export.predictor import Predictor
+from mmfeat.predict.encoder import weights_of
+from mmfeat.runs.bundle import find_predictor
+from mmfeat.runs.run import Run
+
+TOP = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredLabel:
+    """A label of one row; `is_predicted` says whether the decision gives it."""
+
+    label: str
+    probability: float
+    threshold: float
+    is_predicted: bool
+
+
+@check_arguments
+def predict_one(
+    run: Run | str | None = None,
+    *,
+    image: Path | None = None,
+    caption: str | None = None,
+    pretrained: str | None = None,
+    top: int | None = None,
+    objective: str | None = None,
+    decode: str | None = None,
+    empty: str | None = None,
+    workspace: Path | str | None = None,
+) -> list[ScoredLabel]:
+    """Give the `top` most probable labels of a row, most probable first, and all predicted ones.
+
+    `run` is a bundle's folder or a run; the other options are those of `predict`. Raises
+    `ConfigError` for a `top` below 1, and what `Predictor.predict_proba` raises.
+    """
+    most = TOP if top is None else top
+    if most < 1:
+        raise ConfigError("--top is at least 1", f"it is {most}", "use a larger number")
+    settings, space = open_project(workspace)
+    found = find_predictor(space, run, objective=objective)
+    weights = weights_of(found, pretrained, settings=settings.extract)
+    model = Predictor.of(found, objective=objective, pretrained=weights)
+    scores = model.predict_proba(image, caption)
+    (chosen,) = model.decision.decide(scores, decode=decode, empty=empty or settings.submit.empty)
+    ranked = sorted(range(len(model.labels)), key=lambda at: -scores[0, at])
+    return [
+        ScoredLabel(
+            label=model.labels[at],
+            probability=float(scores[0, at]),
+            threshold=model.decision.thresholds[at],
+            is_predicted=bool(chosen[at]),
+        )
+        for rank, at in enumerate(ranked)
+        if rank < most or chosen[at]
+    ]
