@@ -213,7 +213,8 @@ def test_the_card_has_the_numbers_of_the_run(run: Run, bundle: Path) -> None:
 
 TRAINING = (
     *("fit.fit", "fit.run_fit", "fit.training_data", "fit.plan", "fit.validation", "fit.held_out"),
-    *("fit.recipes", "fit.related", "compare", "near", "sensitivity", "report", "tracking", "demo"),
+    *("fit.recipes", "fit.related", "compare", "sensitivity", "report", "tracking", "demo"),
+    *("near.duplicates", "near.kept", "near.links", "near.search"),
 )
 
 
