@@ -5,7 +5,10 @@
 2. Lay that line through the quantiles 99 % and 99.9 % of u. Related pairs do not bend it: a row
    has a few relatives among thousands of rows.
 3. Follow the line to where a tenth of an unrelated pair is expected in the whole table.
-4. Keep the result between a thousandth and a fifth of the median distance.
+4. Keep the result between a thousandth and a fifth of the median distance. Where the line ends
+   below that thousandth, a thousandth of all pairs are nearly alike: copies, as frames of a few
+   films, if hardly any pair is somewhat farther apart; else wordings of one template, say. These
+   are no copies of each other: only copies up to rounding are found then.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ EXPECTED = 0.1  # unrelated pairs above the bound
 NEAREST, FARTHEST = 1e-3, 0.2  # of the median distance
 FEWEST_ROWS = 100  # that tell a tail; of fewer, only copies up to rounding are found
 ROUNDING = 1e-7  # of a cosine of float32
+GAP = 10.0, 100.0  # times `NEAREST`: where copies have no pairs, and templates have
 
 
 def near_bound(sample: FloatArray, n_pairs: float) -> float:
@@ -36,5 +40,9 @@ def near_bound(sample: FloatArray, n_pairs: float) -> float:
         return 1 - max(nearest, ROUNDING)
     low, high = np.quantile(-np.log(distances), (LOW, HIGH))
     step = (high - low) / np.log((1 - LOW) / (1 - HIGH))
-    end = low + step * np.log((1 - LOW) * max(n_pairs, 1) / EXPECTED)
-    return 1 - float(np.clip(np.exp(-end), max(nearest, ROUNDING), FARTHEST * median))
+    end = np.exp(-low - step * np.log((1 - LOW) * max(n_pairs, 1) / EXPECTED))
+    if end < nearest:
+        n_within, n_near, n_farther = (int((distances < by * nearest).sum()) for by in (1, *GAP))
+        if n_farther - n_near > n_within:
+            return 1 - ROUNDING
+    return 1 - float(np.clip(end, max(nearest, ROUNDING), FARTHEST * median))

@@ -40,6 +40,24 @@ def test_classes_are_no_near_copies() -> None:
     assert near_bound(units, 1500 * 1499 / 2) > highest(units) > 0.85
 
 
+@pytest.mark.parametrize(("template", "frames"), [(True, False), (False, True)])
+def test_wordings_of_a_template_are_no_copies_and_frames_of_films_are(
+    template: bool, frames: bool
+) -> None:
+    rng = np.random.default_rng(0)
+    if template:  # of one thing in five, told in a few words; the other captions tell more
+        spread = np.exp(rng.uniform(-7, 0, 1200))[:, None]
+        rows = np.where(rng.random((1200, 1)) < 0.2, spread, 1) * vectors(1200, mean=0)
+        rows[:, 0] += np.float16(3) * (1 - spread[:, 0])
+    else:
+        rows = nearly(np.repeat(vectors(40), 30, axis=0))
+    units = unit([rows.astype(np.float16)])
+    cosines = (units @ units.T)[np.triu_indices(len(units), 1)]
+    bound = near_bound(units, len(cosines))
+    assert ((cosines > bound).sum() > 40 * 30 * 29 / 2 * 0.9) == frames
+    assert ((cosines > bound).sum() == 0) == template
+
+
 def test_few_rows_have_copies_up_to_rounding_alone() -> None:
     rows = vectors(12).astype(np.float32)
     bound = near_bound(unit([rows]), 66)
