@@ -81,7 +81,25 @@ def predict(
     from mmfeat.predict.predict import predict as verb
 
     show_messages(quiet=quiet)
-    if image is not None or caption is not None:
+    if image is None and caption is None:
+        if top is not None:
+            raise typer.BadParameter("--top is for --image and --caption")
+    else:
+        of_many = {
+            "--split": split,
+            "--table": table,
+            "--images": images,
+            "--id-col": id_col,
+            "--image-col": image_col,
+            "--text-col": text_col,
+            "--on-bad-image": on_bad_image,
+            "--out": out,
+        }
+        given = [flag for flag, value in of_many.items() if value is not None]
+        if given:
+            raise typer.BadParameter(
+                f"--image and --caption print one row; leave out {', '.join(given)}"
+            )
         found = predict_one(
             run,
             image=image,

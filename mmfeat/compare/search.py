@@ -14,7 +14,7 @@ from mmfeat.compare.trials import fit_best, optimism, plan_search, ranked, run_t
 from mmfeat.core.checks import check_arguments
 from mmfeat.core.settings import override_all
 from mmfeat.core.workspace import open_project
-from mmfeat.errors import ConfigError
+from mmfeat.errors import ConfigError, short
 from mmfeat.fit.heads.space import setting_of
 from mmfeat.fit.options import FitOptions
 from mmfeat.fit.plan import plan_run
@@ -53,6 +53,9 @@ class SearchResult:
         return ranked(self.trials)
 
 
+MOST_TRIALS = 10_000
+
+
 @check_arguments
 def search(
     run: Run | str | None = None,
@@ -79,7 +82,7 @@ def search(
     settings
         Options of the head that stay fixed.
     trials
-        Their total number, earlier calls included.
+        Their total number, earlier calls included; at most 10,000.
     timeout
         Seconds after which no trial starts.
     objective
@@ -95,6 +98,12 @@ def search(
         `ConfigError` for what was asked, `StoreError` for the store, `FitError` where no trial
         could be finished, `RunError` for the file of trials.
     """
+    if not 1 <= trials <= MOST_TRIALS:
+        raise ConfigError(
+            f"a search has 1 to {MOST_TRIALS:,} trials",
+            f"--trials asks for {short(str(trials))}",
+            "give another number",
+        )
     project, space = open_project(workspace)
     asked = {"split": split, **options}
     if run is None:

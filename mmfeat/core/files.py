@@ -51,12 +51,17 @@ def replacing(path: Path) -> Iterator[Path]:
 def replacing_folder(path: Path) -> Iterator[Path]:
     """As `replacing`, for a folder: yield an empty one, which takes the place of `path`.
 
-    Between two renames there is neither; a kill then leaves the old one as ``.NAME.….old``.
+    Between two renames there is neither; a kill then leaves the old one as ``.NAME.….old``, which
+    the next call puts back.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob(f".{glob.escape(path.name)}.{glob.escape(HOST)}.*.tmp"):
-        process = left.name.split(".")[-2]
-        if process.isdecimal() and not is_alive(int(process)):
+    for left in path.parent.glob(f".{glob.escape(path.name)}.{glob.escape(HOST)}.*"):
+        _, process, kind = left.name.rsplit(".", 2)
+        if not process.isdecimal() or is_alive(int(process)):
+            continue
+        if kind == "old" and not path.exists():
+            left.rename(path)
+        elif kind in ("old", "tmp"):
             shutil.rmtree(left, ignore_errors=True)
     partial = path.with_name(f".{path.name}.{HOST}.{os.getpid()}.tmp")
     old = partial.with_suffix(".old")

@@ -17,10 +17,10 @@ from mmfeat.core.files import file_sha256, read_json, write_json
 from mmfeat.core.workspace import Workspace
 from mmfeat.errors import RunError
 from mmfeat.runs.listing import find_run
-from mmfeat.runs.run import Run
+from mmfeat.runs.run import BUNDLE, Run
 from mmfeat.types import OutOfFold
 
-MANIFEST, ABOUT, CARD = "manifest.json", "bundle.json", "README.md"
+MANIFEST, ABOUT, CARD = "manifest.json", BUNDLE, "README.md"
 WEIGHTS = "encoder/weights.safetensors"  # of the encoder, where they were copied
 FORMAT = 1
 MODALITIES = ("image", "text")  # that an encoder of mmfeat gives
@@ -93,7 +93,7 @@ def find_predictor(
     if isinstance(wanted, str):
         folder = Path(wanted)
         is_run = "/" not in wanted and _is_dir(workspace.run(wanted))
-        if not is_run and _is_dir(folder) and ("/" in wanted or is_bundle(folder)):
+        if not is_run and _is_dir(folder) and is_bundle(folder):
             return Bundle.open(folder)
     return find_run(workspace, wanted, tuned=tuned, objective=objective)
 
@@ -110,7 +110,7 @@ def write_manifest(folder: Path) -> None:
 
 def is_bundle(folder: Path) -> bool:
     """Whether a folder says that it is a bundle; it need not be a sound one."""
-    return (folder / MANIFEST).is_file()
+    return (folder / MANIFEST).is_file() or (folder / BUNDLE).is_file()
 
 
 def broken(folder: Path, found: str) -> RunError:

@@ -14,7 +14,7 @@ from mmfeat.decide.ap_intervals import class_ap_intervals
 from mmfeat.decide.decision import Decision
 from mmfeat.errors import RunError
 from mmfeat.metrics.known import note_unknown
-from mmfeat.runs.run import Run
+from mmfeat.runs.run import BUNDLE, Run
 from mmfeat.runs.winner.choose import choose_run
 from mmfeat.tables import READERS
 from mmfeat.types import OutOfFold, Targets
@@ -138,6 +138,12 @@ def _named(workspace: Workspace, name: str) -> Run:
     if not is_path:
         return Run(workspace.run(name))
     rule = "a run is given by its name"
+    if (path / BUNDLE).is_file():
+        raise RunError(
+            rule,
+            f"{name} is a bundle, which predicts and is not changed",
+            "name its run; `mmfeat predict` and `mmfeat submit` take a bundle",
+        )
     if path.is_dir() and _is_run(path):
         raise RunError(rule, f"{name} is its folder", f"name it: {path.resolve().name}")
     quoted = shlex.quote(name)

@@ -25,6 +25,7 @@ from mmfeat.runs.scores import read_labels, read_scores
 from mmfeat.types import OutOfFold, TableFormat, Targets
 
 SCORES = "scores.h5"
+BUNDLE = "bundle.json"  # in the folder of a bundle, and of no run
 UNSEALED = ("folds",)  # checkpoints, which are removed when the run is finished
 
 

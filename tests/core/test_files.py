@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 
 from mmfeat.core import files
-from mmfeat.core.files import HOST, check_output, replacing, write_json, write_text, writing
+from mmfeat.core.files import (
+    HOST,
+    check_output,
+    replacing,
+    replacing_folder,
+    write_json,
+    write_text,
+    writing,
+)
 from mmfeat.errors import ConfigError
 
 
@@ -59,6 +67,19 @@ def test_leftovers_of_dead_processes_are_removed_and_of_live_ones_kept(tmp_path:
         partial.write_text("half")
     write_text(path, "whole")
     assert sorted(tmp_path.iterdir()) == sorted([path, live, far])
+
+
+def test_a_folder_is_replaced_whole_and_put_back_after_a_kill(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    for text in ("one", "two"):
+        with replacing_folder(folder) as new:
+            (new / "file").write_text(text)
+        assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    folder.rename(tmp_path / f".out.{HOST}.999999999.old")  # killed between two renames
+    with pytest.raises(ValueError, match="stop"), replacing_folder(folder) as new:
+        raise ValueError("stop")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert (folder / "file").read_text() == "two"
 
 
 def test_a_link_and_a_pipe_stay_what_they_are(tmp_path: Path) -> None:

@@ -93,3 +93,6 @@ def test_one_row_is_printed_as_its_table_is_predicted(fitted: Path, mmfeat: Mmfe
             assert abs(float(probability) - first[label]) < 0.01
     assert "--top is at least 1" in error_line(mmfeat, "predict", "--caption", "a", "--top", 0)
     assert "no such file" in error_line(mmfeat, "predict", "winner", "--image", "nothing.jpg")
+    assert mmfeat("predict", "winner", *row, "--out", "x.csv").exit_code == 2
+    assert mmfeat("predict", "winner", "--split", "test", "--top", 2).exit_code == 2
+    assert "name its run" in error_line(mmfeat, "tune-thresholds", "winner")
