@@ -288,10 +288,8 @@ class OutOfFold:
         As in `Predictions`.
     targets
         Of shape (n, k), 0, 1 or `UNKNOWN`.
-    folds
-        Of shape (n,): the fold in which a row was held out, in [0, K).
-    groups
-        Of shape (n,): related rows have the same number; None: no row is related to another.
+    folds, groups
+        Of shape (n,): the fold in which a row was held out, in [0, K); as in `Fused`.
     """
 
     ids: Sequence[str]

@@ -4,12 +4,10 @@
 
 Each of the three parts has a section of its own in RESULTS.md.
 
-Scores: the score of a label is that of a calibrated head that sees a normal number, one higher by
-1.2 to 2.8 where the label is true, so that the F1 of every threshold is known; two heads see
-numbers that correlate by 0.9. Rows come alone, or in groups of five of which seven in ten rows
-are copies. Heads: logistic regressions with a chosen C, and with C = 0.1, on 64 normal features,
-whose refit is judged on new rows. Board: cells that are equal in truth. Every table is drawn anew,
-with new folds; errors of a coverage of 95 % over 100 draws are 2.2 points.
+Scores: those of two heads whose numbers correlate by 0.9 (`benchmarks.decide.simulated`). Heads:
+logistic regressions with a chosen C, and with C = 0.1, on 64 normal features, whose refit is judged
+on new rows. Board: cells that are equal in truth. Every table is drawn anew, with new folds; errors
+of a coverage of 95 % over 100 draws are 2.2 points.
 """
 
 from __future__ import annotations
@@ -19,60 +17,35 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
 
+from benchmarks.decide.simulated import (
+    N_FEATURES,
+    N_FOLDS,
+    Case,
+    Features,
+    deal,
+    draw_scores,
+    true_value,
+)
 from benchmarks.results import machine, write_section
 from mmfeat.compare.board.choice import Way, choose_elsewhere, judge_choice, n_deviations
 from mmfeat.decide.nested import Nested, nested
 from mmfeat.decide.resampling import interval, resampled_values
-from mmfeat.decide.thresholds import HALF, Thresholds, TuningData
+from mmfeat.decide.thresholds import HALF, TuningData
 from mmfeat.decide.thresholds.choose import choose_thresholds
 from mmfeat.decide.thresholds.evaluate import value_of
 from mmfeat.decide.tune import intervals
 from mmfeat.fit.heads.logreg import LogReg
 from mmfeat.runs.folds.stratify import make_folds
-from mmfeat.types import Float64Array, FloatArray, Fused, IntArray, Targets
+from mmfeat.types import Fused, IntArray, Targets
 
 OBJECTIVE = "macro-f1"
-N_FOLDS = 5
-GROUP, FRESH = 5, 0.3  # rows of a group, and the share of them that are no copies
 CORRELATION = 0.9
-N_FEATURES, N_STRONG = 64, 8
-N_JUDGED = 30_000
 NAMES = ("at_0.5", "nested", "gain", "pair")
 DRAWS = {300: 100, 1_000: 60, 3_000: 30, 30_000: 12}  # tables by their number of rows
 HEAD_DRAWS, MOST_LEARNT = 20, 1_000  # tables, and their rows
 FEW_LABELS, MANY_ROWS = 5, 30_000  # the largest tables have few labels
 RULES = ("always", "nested above", "interval above", "never")
-
-
-@dataclass(frozen=True)
-class Case:
-    """One kind of table."""
-
-    n_rows: int
-    n_labels: int
-    rare: bool
-    grouped: bool
-
-    @property
-    def rates(self) -> Float64Array:
-        """How frequent each label is."""
-        return np.geomspace(0.02 if self.rare else 0.15, 0.5, self.n_labels)
-
-    @property
-    def row(self) -> str:
-        """The first columns of its line."""
-        of = ["yes" if each else "no" for each in (self.rare, self.grouped)]
-        return f"{self.n_rows:,} | {self.n_labels} | {of[0]} | {of[1]}"
-
-    def sources(self, rng: np.random.Generator) -> tuple[IntArray, IntArray | None]:
-        """For each row the draw it shows, and its group."""
-        if not self.grouped:
-            return np.arange(self.n_rows), None
-        groups = np.arange(self.n_rows) // GROUP
-        fresh = rng.random(self.n_rows) < FRESH
-        return np.where(fresh, np.arange(self.n_rows), groups * GROUP), groups
 
 
 @dataclass(frozen=True)
@@ -89,37 +62,6 @@ class Trial:
         at_half, tuned = self.truth[:2]
         picks = (True, self.estimates[2] > 0, self.intervals[2][0] > 0, False)
         return tuple(tuned if pick else at_half for pick in picks)
-
-
-def separations(n_labels: int) -> Float64Array:
-    """By how much the number that a head sees is higher where a label is true."""
-    order = np.random.default_rng(0).permutation(n_labels)
-    return np.linspace(1.2, 2.8, n_labels)[order]
-
-
-def draw_scores(
-    case: Case, rng: np.random.Generator, n_heads: int, correlation: float
-) -> tuple[list[FloatArray], Targets, IntArray | None]:
-    """Calibrated scores of several heads, (n, k) each, targets, and groups."""
-    shape, means = (case.n_rows, case.n_labels), separations(case.n_labels)
-    targets = (rng.random(shape) < case.rates).astype(np.uint8)
-    common = means * targets + np.sqrt(correlation) * rng.normal(size=shape)
-    shown, groups = case.sources(rng)
-    scores = []
-    for _ in range(n_heads):
-        seen = common + np.sqrt(1 - correlation) * rng.normal(size=shape)
-        logits = np.log(case.rates / (1 - case.rates)) + means * seen - means**2 / 2
-        scores.append((1 / (1 + np.exp(-logits[shown]))).astype(np.float32))
-    return scores, targets[shown], groups
-
-
-def true_value(case: Case, thresholds: Thresholds) -> float:
-    """Macro-F1 of thresholds on infinitely many rows of `draw_scores`."""
-    inside, means = np.clip(thresholds, 1e-9, 1 - 1e-9), separations(case.n_labels)
-    logits = np.log(inside / (1 - inside)) - np.log(case.rates / (1 - case.rates))
-    at = logits / means + means / 2
-    right, wrong = case.rates * norm.sf(at - means), (1 - case.rates) * norm.sf(at)
-    return float(np.mean(2 * right / (case.rates + right + wrong)))
 
 
 def judge(
@@ -160,39 +102,6 @@ def trials_of_scores(case: Case, draws: int) -> Iterator[Trial]:
         ]
         at_half = true_value(case, np.full(case.n_labels, HALF))
         yield judge((one, other), folds, (at_half, tuned[0], tuned[1]))
-
-
-def deal(n_rows: int, groups: IntArray | None, rng: np.random.Generator) -> IntArray:
-    """Folds of about equal size that keep groups whole."""
-    member = np.arange(n_rows) if groups is None else groups
-    return (rng.permutation(int(member.max()) + 1) % N_FOLDS)[member]
-
-
-class Features:
-    """A distribution of features and labels, of which all heads of a case learn."""
-
-    def __init__(self, case: Case) -> None:
-        rng = np.random.default_rng(1)
-        strength = np.where(np.arange(N_FEATURES) < N_STRONG, 1.0, 0.1)
-        weights = rng.normal(size=(N_FEATURES, case.n_labels)) * strength[:, None]
-        self.case, self.weights = case, weights * 2.5 / np.linalg.norm(weights, axis=0)
-        logits = rng.normal(size=(20_000, N_FEATURES)) @ self.weights
-        self.offsets = -np.quantile(
-            logits + rng.logistic(size=logits.shape), 1 - case.rates, axis=0
-        )
-        self.offsets = self.offsets.diagonal().copy()
-        judged = Case(N_JUDGED, case.n_labels, case.rare, grouped=False)
-        self.x, self.y, _ = self.draw(judged, np.random.default_rng(99))
-
-    def draw(
-        self, case: Case, rng: np.random.Generator
-    ) -> tuple[FloatArray, Targets, IntArray | None]:
-        """Features (n, 64), targets (n, k), and groups."""
-        x = rng.normal(size=(case.n_rows, N_FEATURES)).astype(np.float32)
-        noise = rng.logistic(size=(case.n_rows, case.n_labels))
-        targets = (x @ self.weights + noise > -self.offsets).astype(np.uint8)
-        shown, groups = case.sources(rng)
-        return x[shown], targets[shown], groups
 
 
 def trials_of_heads(case: Case, draws: int) -> Iterator[Trial]:

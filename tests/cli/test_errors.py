@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from contextlib import chdir
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from mmfeat_cli.main import app
 from tests.support.files import rows
 from tests.support.workspaces import Mmfeat, error_line
 
@@ -60,6 +63,28 @@ def test_every_error_is_one_line(mmfeat: Mmfeat, project: Path, tmp_path: Path) 
     assert "finished run" in error_line(mmfeat, "tune-thresholds", "--objective", "noobjective")
 
 
+@pytest.fixture(scope="module")
+def tuned_project(demo_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with a tuned run `good`; read-only for tests."""
+    folder = tmp_path_factory.mktemp("tuned") / "project"
+    shutil.copytree(demo_project, folder, ignore=shutil.ignore_patterns("data"))
+    fit = "fit --head logreg --set C=1 --folds 2 --name good"
+    with chdir(folder):
+        for line in (fit, "tune-thresholds good"):
+            result = CliRunner().invoke(app, line.split())
+            assert result.exit_code == 0, result.stderr
+    return folder
+
+
+@pytest.fixture
+def tuned_runs(tuned_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of runs of a fresh copy of the tuned project, which is the current folder."""
+    folder = tmp_path / "tuned"
+    shutil.copytree(tuned_project, folder)
+    monkeypatch.chdir(folder)
+    return folder / "artifacts/runs"
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
@@ -70,12 +95,10 @@ def test_every_error_is_one_line(mmfeat: Mmfeat, project: Path, tmp_path: Path) 
     ],
 )
 def test_a_broken_run_hides_no_other(
-    mmfeat: Mmfeat, project: Path, name: str, content: str
+    mmfeat: Mmfeat, tuned_runs: Path, name: str, content: str
 ) -> None:
-    for run in ("good", "bad"):
-        assert mmfeat("fit", "--head", "knn", "--name", run, "--folds", "3").exit_code == 0
-        assert mmfeat("tune-thresholds", run).exit_code == 0
-    (project / "artifacts/runs/bad" / name).write_text(content)
+    shutil.copytree(tuned_runs / "good", tuned_runs / "bad")
+    (tuned_runs / "bad" / name).write_text(content)
     listed = json.loads(mmfeat("runs", "--json").stdout)["runs"]
     assert {row["run"]: row["status"] for row in listed} == {"good": "finished", "bad": "broken"}
 
@@ -92,13 +115,12 @@ def test_a_broken_run_hides_no_other(
         ("head/0/concat/weights.safetensors", ""),
     ],
 )
-def test_a_damaged_run_is_one_error(mmfeat: Mmfeat, project: Path, name: str, content: str) -> None:
-    assert mmfeat("fit", "--head", "logreg", "--set", "C=1", "--folds", "2").exit_code == 0
-    assert mmfeat("tune-thresholds").exit_code == 0
-    (run,) = (project / "artifacts/runs").iterdir()
-    assert (run / name).exists()
-    (run / name).write_text(content)
-    assert "again" in error_line(mmfeat, "submit", run.name)
+def test_a_damaged_run_is_one_error(
+    mmfeat: Mmfeat, tuned_runs: Path, name: str, content: str
+) -> None:
+    assert (tuned_runs / "good" / name).exists()
+    (tuned_runs / "good" / name).write_text(content)
+    assert "again" in error_line(mmfeat, "submit", "good")
 
 
 @pytest.mark.parametrize(

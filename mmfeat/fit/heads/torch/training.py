@@ -36,7 +36,7 @@ from mmfeat.fit.heads.options import option
 from mmfeat.fit.heads.space import Choice, Range, Space
 from mmfeat.fit.heads.streaming import Shared, in_memory
 from mmfeat.fit.heads.torch.batches import BLOCK_ROWS, Batches, Source
-from mmfeat.fit.heads.torch.device import DEVICES, choose_device
+from mmfeat.fit.heads.torch.device import DEVICES, choose_device, has_bfloat16
 from mmfeat.fit.heads.torch.dropout import Dropout
 from mmfeat.fit.heads.torch.fusing import MODULES
 from mmfeat.fit.heads.torch.optimiser import constant, cosine, make_optimizer
@@ -292,10 +292,3 @@ def seeded(seed: int) -> Iterator[None]:
     with SEEDED, torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         yield
-
-
-def has_bfloat16(device: torch.device) -> bool:
-    """Whether the device multiplies bfloat16 matrices natively."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return bool(torch.cpu.get_capabilities().get("amx_bf16", False))
