@@ -13,6 +13,7 @@ from typing import Any
 from mmfeat.errors import ConfigError
 
 FILE_NAME = "mmfeat.toml"
+MODALITIES = ("image", "text")  # that encoders embed
 RAY_HELP = "address of the Ray cluster; by default RAY_ADDRESS, or a cluster of this machine"
 
 

@@ -94,7 +94,10 @@ SLOW = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the slow tests, and refuse a slow file that is not there."""
+    """Mark the slow tests and put them first; refuse a slow file that is not there.
+
+    Long files last would leave one of two processes alone with them.
+    """
     here = Path(__file__).parent
     missing = [name for name in SLOW if not (here / name.partition("::")[0]).is_file()]
     if missing:
@@ -103,6 +106,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         file = item.path.relative_to(here).as_posix()
         if file in SLOW or f"{file}::{item.name.partition('[')[0]}" in SLOW:
             item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: "slow" not in item.keywords)
+
+
+@pytest.fixture(autouse=True)
+def _no_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Messages are not wrapped, whatever terminal the tests are started in."""
+    monkeypatch.delenv("COLUMNS", raising=False)
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ AUDIO = FeatureFusion(summary="the audio alone", function=side_by_side, modaliti
 MAY_NAME = (
     "mmfeat/config.py",
     "mmfeat/demo/job.py",
+    "mmfeat/export/rows.py",
     "mmfeat/extract/changes.py",
     "mmfeat/extract/engines/local.py",
     "mmfeat/extract/images/",

@@ -198,7 +198,7 @@ def paired(
     if pictures is not None and texts is not None and len(pictures) != len(texts):
         raise ConfigError(
             "a row is an image and its caption",
-            f"there are {counted(len(pictures), 'image')} and {counted(len(texts), 'caption')}",
+            f"there are {counted(len(pictures), 'picture')} and {counted(len(texts), 'caption')}",
             "give as many of both, with None where a row lacks one",
         )
     n_rows = len(pictures if pictures is not None else texts or ())

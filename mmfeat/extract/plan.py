@@ -16,7 +16,7 @@ import numpy as np
 import PIL
 from PIL import features
 
-from mmfeat.config import ExtractSettings, choices_of
+from mmfeat.config import MODALITIES, ExtractSettings, choices_of
 from mmfeat.core.address import Address
 from mmfeat.core.checks import check_choice, check_range
 from mmfeat.errors import ExtractError
@@ -26,7 +26,6 @@ from mmfeat.extract.repeats import first_rows
 from mmfeat.store.layout import SCHEMA
 from mmfeat.types import IntArray, Table
 
-MODALITIES = ("image", "text")  # that encoders embed
 MOST_WORKERS = 1024  # decoding processes; each takes some 50 MB
 
 

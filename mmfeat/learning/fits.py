@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from mmfeat.core.workspace import Workspace
-from mmfeat.errors import FitError, RunError
+from mmfeat.errors import FitError, RunError, counted
 from mmfeat.fit.models.model import build_model
 from mmfeat.fit.run_fit import out_of_fold
 from mmfeat.fit.training_data import Training
@@ -63,7 +63,7 @@ def shares_of(n_trained: float, n_groups: int, n_points: int) -> tuple[float, ..
         raise FitError(
             f"a learning curve needs heads that learn from {2 * FEWEST_TRAINED} rows, and"
             f" {2 * FEWEST_GROUPS} groups of related rows",
-            f"they learn from {n_trained:.0f} rows, and there are {n_groups} groups",
+            f"they learn from {counted(round(n_trained), 'row')} in {counted(n_groups, 'group')}",
             "label more rows, or fit the run with more --folds",
         )
     shares: list[float] = np.geomspace(first, 1, n_points).tolist()

@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import Any, NoReturn
 
-from mmfeat.config import ExtractSettings, choices_of
+from mmfeat.config import MODALITIES, ExtractSettings, choices_of
 from mmfeat.core.files import file_sha256, read_json, write_json
 from mmfeat.core.workspace import Workspace
 from mmfeat.errors import RunError
@@ -23,7 +23,6 @@ from mmfeat.types import OutOfFold
 MANIFEST, ABOUT, CARD = "manifest.json", BUNDLE, "README.md"
 WEIGHTS = "encoder/weights.safetensors"  # of the encoder, where they were copied
 FORMAT = 1
-MODALITIES = ("image", "text")  # that an encoder of mmfeat gives
 KINDS = (".json", ".safetensors", ".txt", ".md")  # of files; none of them is executed
 MOST_FILES = 100_000
 MOST_BYTES = 2**28  # of a file that is parsed as a whole; tensors are mapped

@@ -79,7 +79,7 @@ def test_what_is_refused(workspace: Workspace, run: Run) -> None:
 def test_shares_rise_to_all_rows() -> None:
     assert fits.shares_of(1600, 2000, 6)[0] == 1 / 16
     assert fits.shares_of(160, 200, 6)[0] == fits.shares_of(160, 40, 6)[0] == 1 / 4
-    with pytest.raises(FitError, match="there are 19 groups"):
+    with pytest.raises(FitError, match="rows in 19 groups"):
         fits.shares_of(1600, 19, 6)
 
 
