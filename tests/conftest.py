@@ -94,10 +94,7 @@ SLOW = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the slow tests and put them first; refuse a slow file that is not there.
-
-    Long files last would leave one of two processes alone with them.
-    """
+    """Mark the slow tests, and refuse a slow file that is not there."""
     here = Path(__file__).parent
     missing = [name for name in SLOW if not (here / name.partition("::")[0]).is_file()]
     if missing:
@@ -106,7 +103,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         file = item.path.relative_to(here).as_posix()
         if file in SLOW or f"{file}::{item.name.partition('[')[0]}" in SLOW:
             item.add_marker(pytest.mark.slow)
-    items.sort(key=lambda item: "slow" not in item.keywords)
 
 
 @pytest.fixture(autouse=True)

@@ -109,17 +109,21 @@ def run_slowly(table: Table, folder: Path, out: Path, workers: int) -> None:
 def test_killed_at_30_random_moments_the_store_is_the_same(tmp_path: Path) -> None:
     table = make_table(tmp_path, n_rows=60)
     started = time.monotonic()
-    run_slowly(table, tmp_path, tmp_path / "whole.h5", 0)
-    seconds = time.monotonic() - started
+    child = FORK.Process(target=run_slowly, args=(table, tmp_path, tmp_path / "whole.h5", 0))
+    child.start()
+    child.join()
+    seconds = time.monotonic() - started  # with the time that a fork takes
     whole = (tmp_path / "whole.h5").read_bytes()
     rng = np.random.default_rng(0)
     kills = 0
     for trial in itertools.count():
         out = tmp_path / f"{trial}.h5"
-        while True:
+        for (
+            tries
+        ) in itertools.count():  # ever later, so that each ends on a machine that slows down
             child = FORK.Process(target=run_slowly, args=(table, tmp_path, out, 0))
             child.start()
-            child.join(float(rng.uniform(0, 0.6 * seconds)))
+            child.join(float(rng.uniform(0, 0.6 * seconds * (1 + tries / 20))))
             if child.is_alive():
                 assert child.pid is not None
                 os.kill(child.pid, signal.SIGKILL)
