@@ -99,7 +99,7 @@ def test_the_same_run_gives_the_same_bytes(run: Run, bundle: Path, tmp_path: Pat
     assert files_of(run.export(tmp_path / "again")) == files_of(bundle)
 
 
-def test_every_flipped_bit_is_refused(bundle: Path, tmp_path: Path) -> None:
+def test_flipped_bits_of_every_file_are_refused(bundle: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(bundle, copy)
     rng = np.random.default_rng(0)
