@@ -62,6 +62,7 @@ COMMANDS = {
     "clean": "mmfeat_cli.runs.clean:clean",
     "report": "mmfeat_cli.report.report:report",
     "export": "mmfeat_cli.export.export:export",
+    "promote": "mmfeat_cli.compare.promote:promote",
     "list": "mmfeat_cli.list_:list_",
     "config": "mmfeat_cli.config_:config",
 }

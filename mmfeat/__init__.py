@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mmfeat.predict.predict import predict
     from mmfeat.predict.score import score
     from mmfeat.predict.submit import submit
+    from mmfeat.promote.promote import promote
     from mmfeat.report.report import report
     from mmfeat.runs.open import open_run, open_store
     from mmfeat.runs.run import Run
@@ -62,6 +63,7 @@ PUBLIC = {
     "load": "mmfeat.export.load",
     "rank_runs": "mmfeat.runs.winner.ranking",
     "compare_runs": "mmfeat.compare.board.difference",
+    "promote": "mmfeat.promote.promote",
     "remove_run": "mmfeat.runs.upkeep.remove",
     "clean": "mmfeat.runs.upkeep.clean",
     "report": "mmfeat.report.report",
@@ -92,6 +94,7 @@ __all__ = [
     "open_run",
     "open_store",
     "predict",
+    "promote",
     "rank_runs",
     "remove_run",
     "report",

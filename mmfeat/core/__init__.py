@@ -18,7 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("sensitivity",),
     ("fit",),
     ("compare", "learning", "predict"),
-    ("export",),
+    ("export", "promote"),
     ("tracking",),
     ("report", "demo"),
 )

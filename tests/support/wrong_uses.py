@@ -45,6 +45,7 @@ SOUND: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     "clean": ((), {}),
     "report": (("one",), {"--plots": "0", "--max-thumbnails": "0"}),
     "export": (("one",), {"--to": "given"}),
+    "promote": (("one", "one"), {}),
     "list": (("heads", "knn"), {}),
     "config": ((), {}),
 }

@@ -1,7 +1,7 @@
 """The verb `compare_runs`: two runs side by side, in their settings and class by class.
 
 Both are decided on held-out folds for one objective. Every difference has an interval, paired on
-the same resamples of folds and rows (`mmfeat.decide.resampling`).
+the same resamples of folds and rows (`mmfeat.decide.paired`).
 """
 
 from __future__ import annotations
@@ -10,20 +10,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from mmfeat.compare.board.judged import Judged, judge
+from mmfeat.compare.board.judged import judge
 from mmfeat.core.checks import check_arguments
 from mmfeat.core.workspace import open_project
 from mmfeat.decide.forecast import judging_data
-from mmfeat.decide.resampling import draw_counts, interval, n_resamples_of, resampled_values
-from mmfeat.decide.thresholds import TuningData
-from mmfeat.decide.thresholds.values import Tally, tally
-from mmfeat.metrics.sets import ratio
+from mmfeat.decide.paired import Decided, paired_classes, paired_interval
 from mmfeat.runs.config import RunConfig
 from mmfeat.runs.listing import find_run
 from mmfeat.runs.run import Run
-from mmfeat.types import Float64Array
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,19 +93,16 @@ def compare_runs(
     aim = replace(settings.thresholds, objective=target)
     one, other = (judge(run, aim, scores) for run in runs)
     data = judging_data(scores, one.decision)
-    folds = {judged.way: judged.folds for judged in (one, other)}
-    values = resampled_values(
-        target, data, folds, {str(at): {j.way: j.held_out} for at, j in enumerate((one, other))}
-    )
+    pair = [Decided(sets=judged.held_out, folds=judged.folds) for judged in (one, other)]
     difference = one.worth("nested") - other.worth("nested")
     return RunDifference(
         runs=(one.name, other.name),
         objective=target,
         nested=(one.worth("nested"), other.worth("nested")),
         difference=difference,
-        interval=interval(values["0"] - values["1"], difference),
+        interval=paired_interval(target, data, *pair, difference=difference),
         settings=_settings(one.config, other.config),
-        per_class=_per_class(scores.labels, data, one, other),
+        per_class=paired_classes(scores.labels, data, *pair),
     )
 
 
@@ -127,42 +118,3 @@ def _text(value: object) -> str:
     if value in (None, ()):
         return "-"
     return ",".join(value) if isinstance(value, tuple) else str(value)
-
-
-def _per_class(
-    labels: tuple[str, ...], data: TuningData, one: Judged, other: Judged
-) -> tuple[dict[str, Any], ...]:
-    pair = [_class_f1(tally(data, judged.held_out))[0] for judged in (one, other)]
-    differences = (pair[0] - pair[1]).tolist()
-    parts: list[Float64Array] = []
-    for block in draw_counts(
-        {judged.way: judged.folds for judged in (one, other)},
-        groups=data.groups,
-        n_resamples=n_resamples_of(data.targets),
-    ):
-        resampled = {
-            at: _class_f1(tally(data, judged.held_out, counts))
-            for way, counts in block
-            for at, judged in enumerate((one, other))
-            if judged.way == way
-        }
-        parts.append(resampled[0] - resampled[1])
-    values = np.concatenate(parts)
-    rows = [
-        {
-            "label": label,
-            "support": int(data.support[j]),
-            "f1": [float(pair[0][j]), float(pair[1][j])],
-            "difference": differences[j],
-            "interval": list(interval(values[:, j], differences[j])),
-        }
-        if data.support[j]
-        else {"label": label, "support": 0, "f1": None, "difference": None, "interval": None}
-        for j, label in enumerate(labels)
-    ]
-    return tuple(sorted(rows, key=lambda row: -abs(row["difference"] or 0.0)))
-
-
-def _class_f1(counted: Tally) -> Float64Array:
-    """F1 of each class, of shape (r, k)."""
-    return ratio(2 * counted.hits, counted.chosen + counted.support, 0.0)
