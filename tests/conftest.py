@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from benchmarks.browser import Browser
     from tests.support.s3 import S3
 
+HERE = Path(__file__).parent
 
 # The files and tests that `make check` leaves out, and why; the others take half a minute.
 SLOW = {
@@ -99,14 +101,24 @@ SLOW = {
 }
 
 
+def pytest_configure() -> None:
+    """One thread per test: several tests run side by side, and threads that wait burn time."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """In `make check`, slow files are not even imported."""
+    name = collection_path.relative_to(HERE).as_posix()
+    return True if name in SLOW and config.option.markexpr == "not slow" else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the slow tests, and refuse a slow file that is not there."""
-    here = Path(__file__).parent
-    missing = [name for name in SLOW if not (here / name.partition("::")[0]).is_file()]
+    missing = [name for name in SLOW if not (HERE / name.partition("::")[0]).is_file()]
     if missing:
         raise pytest.UsageError(f"tests/conftest.py calls files slow that are missing: {missing}")
     for item in items:
-        file = item.path.relative_to(here).as_posix()
+        file = item.path.relative_to(HERE).as_posix()
         if file in SLOW or f"{file}::{item.name.partition('[')[0]}" in SLOW:
             item.add_marker(pytest.mark.slow)
 
