@@ -16,11 +16,12 @@ from mmfeat.export.card import write_card
 from mmfeat.extract.encoders.load import describe_weights, family_of, find_weights
 from mmfeat.predict.encoder import encoder_of, weights_of
 from mmfeat.runs import bundle as layout
-from mmfeat.runs.bundle import Bundle, is_bundle, write_manifest
+from mmfeat.runs.bundle import Bundle, is_bundle
 from mmfeat.runs.decisions import OTHERS, THRESHOLDS
 from mmfeat.runs.files import has
 from mmfeat.runs.listing import find_run
 from mmfeat.runs.run import Run
+from mmfeat.runs.transport.manifest import write_manifest
 
 log = logging.getLogger(__name__)
 COPIED = ("config.json", "provenance.json", "metrics.json", "head")

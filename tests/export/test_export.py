@@ -24,8 +24,9 @@ from mmfeat.fit.run_fit import fit_run
 from mmfeat.fit.training_data import load_training
 from mmfeat.predict.predict import predict
 from mmfeat.predict.submit import submit
-from mmfeat.runs.bundle import MANIFEST, Bundle, write_manifest
+from mmfeat.runs.bundle import Bundle
 from mmfeat.runs.run import Run
+from mmfeat.runs.transport.manifest import MANIFEST, write_manifest
 from mmfeat.store import read_features
 from tests.support.workspaces import import_split
 
