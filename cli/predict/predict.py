@@ -1,4 +1,4 @@
-"""`mmfeat predict`: scores and labels for a store, or for a table through stage one."""
+"""`mmfeat predict`: scores and labels of a store, a table, a folder of images, or one row."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ import typer
 
 from mmfeat.config import DataSettings, ExtractSettings, SubmitSettings
 from mmfeat.decide.expected_f1 import DECODES, EMPTIES
+from mmfeat.extract.engines.base import ENGINES
 from mmfeat_cli.extract.progress import show_progress
 from mmfeat_cli.messages import show_messages
 from mmfeat_cli.options import (
     OUTPUT,
+    SPEED,
     DecisionOption,
     IdCol,
     ImageCol,
     QuietOption,
+    RayAddress,
     RunArgument,
     TextCol,
     WorkspaceOption,
@@ -34,15 +37,23 @@ def predict(
     ] = None,
     images: Annotated[
         str | None,
-        of(DataSettings, "images", "Folder or address of the images of --table"),
+        of(
+            DataSettings,
+            "images",
+            "Folder or address of the images of --table, or, without it, of images to predict",
+        ),
     ] = None,
     pretrained: Annotated[
-        str | None, typer.Option("--pretrained", help="Weights of the run's encoder, for --table.")
+        str | None, typer.Option("--pretrained", help="Weights of the run's encoder, for new rows.")
     ] = None,
     id_col: IdCol = None,
     image_col: ImageCol = None,
     text_col: TextCol = None,
     on_bad_image: Annotated[str | None, of(ExtractSettings, "on_bad_image")] = None,
+    engine: Annotated[
+        str | None, of(ExtractSettings, "engine", choices=ENGINES, rich_help_panel=SPEED)
+    ] = None,
+    ray_address: RayAddress = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -68,12 +79,16 @@ def predict(
     ] = None,
     top: Annotated[
         int | None,
-        typer.Option("--top", help="Number of labels to print of --image and --caption."),
+        typer.Option(
+            "--top",
+            help="Number of most probable labels to print of --image and --caption; to write"
+            " instead of all probabilities.",
+        ),
     ] = None,
     workspace: WorkspaceOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Write the scores, labels and status of every row of a store or a table.
+    """Write the scores, labels and status of every row of a store, a table or a folder of images.
 
     With --image or --caption, print the labels of that one row.
     """
@@ -81,10 +96,7 @@ def predict(
     from mmfeat.predict.predict import predict as verb
 
     show_messages(quiet=quiet)
-    if image is None and caption is None:
-        if top is not None:
-            raise typer.BadParameter("--top is for --image and --caption")
-    else:
+    if image is not None or caption is not None:
         of_many = {
             "--split": split,
             "--table": table,
@@ -93,6 +105,8 @@ def predict(
             "--image-col": image_col,
             "--text-col": text_col,
             "--on-bad-image": on_bad_image,
+            "--engine": engine,
+            "--ray-address": ray_address,
             "--out": out,
         }
         given = [flag for flag, value in of_many.items() if value is not None]
@@ -129,7 +143,10 @@ def predict(
         image_col=image_col,
         text_col=text_col,
         on_bad_image=on_bad_image,
+        engine=engine,
+        ray_address=ray_address,
         out=out,
+        top=top,
         objective=objective,
         decode=decode,
         empty=empty,

@@ -21,7 +21,7 @@ from mmfeat.core.address import Address
 from mmfeat.core.checks import check_choice, check_range
 from mmfeat.errors import ExtractError
 from mmfeat.extract.encoders.base import Encoder
-from mmfeat.extract.images.sources import Images, open_images
+from mmfeat.extract.images.sources import NAME_IT, Images, open_images
 from mmfeat.extract.repeats import first_rows
 from mmfeat.store.layout import SCHEMA
 from mmfeat.types import IntArray, Table
@@ -64,6 +64,7 @@ class Plan:
     text_batch: int
     first: dict[str, IntArray]  # per modality (n,): the first row with the same path or caption
     provenance: dict[str, Any]
+    for_run: bool = False  # which says what is encoded: of one modality every row may be blank
     shared: Address | None = None  # where the shards are kept, too
 
     @property
@@ -82,9 +83,14 @@ class Plan:
 
 
 def make_plan(
-    table: Table, *, images: Path | str, encoder: Encoder, settings: ExtractSettings
+    table: Table,
+    *,
+    images: Path | str,
+    encoder: Encoder,
+    settings: ExtractSettings,
+    for_run: bool = False,
 ) -> Plan:
-    """Check the settings against the table and fix batches and provenance.
+    """Check the settings against the table and fix batches and provenance; `for_run` as in `Plan`.
 
     Raises `ConfigError` for an unknown choice, and `ExtractError` for a setting out of range, a
     folder or address of images that cannot be read, and a table without any modality to encode.
@@ -107,7 +113,7 @@ def make_plan(
     modalities = _modalities(table, settings)
     source = open_images(images)
     if "image" in modalities:
-        source.check()
+        source.check(NAME_IT if for_run else f"{NAME_IT}, or use --modalities text")
     image_batch = settings.batch_size or encoder.image_batch
     text_batch = settings.batch_size or encoder.text_batch
     return Plan(
@@ -133,6 +139,7 @@ def make_plan(
             "table_sha256": table.sha256,
             "n_rows": table.n_rows,
         },
+        for_run=for_run,
     )
 
 

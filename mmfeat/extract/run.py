@@ -50,6 +50,7 @@ def extract_table(
     out: Path,
     settings: ExtractSettings,
     retry_failed: bool = False,
+    for_run: bool = False,
     progress: Progress | None = None,
 ) -> ExtractSummary:
     """Encode the images and captions of `table` into the store `out`, or resume.
@@ -59,12 +60,14 @@ def extract_table(
     store of another table, of other columns or of other pictures is brought up to date, in which
     only what is new is encoded (see `mmfeat.extract.update`); a damaged one is made again. With
     `retry_failed`, images that failed before are tried again. Label prompts replace those of the
-    store; without them, it keeps those that it has as long as its labels stay.
+    store; without them, it keeps those that it has as long as its labels stay. `for_run`
+    as in `Plan`.
     Raises `StoreError` if `out` or its shards were made with other settings (naming the field),
     and `ExtractError` for wrong settings, an unreadable folder or another running extraction.
     """
     engine_name(settings.engine)
-    plan = share(make_plan(table, images=images, encoder=encoder, settings=settings), out)
+    plan = make_plan(table, images=images, encoder=encoder, settings=settings, for_run=for_run)
+    plan = share(plan, out)
     prompts: LabelPrompts = ()
     if settings.label_prompts is not None and table.targets is not None:
         prompts = read_prompts(Path(settings.label_prompts), labels=table.labels)
@@ -169,7 +172,7 @@ def _extract(
     if not is_part:
         fill = CheckedRows(plan=plan, fill=fill)
         if "image" in plan.modalities and plan.settings.on_bad_image == "record":
-            check_present(plan.table, plan.images)
+            check_present(plan.table, plan.images, for_run=plan.for_run)
     parts = _parts(out)
     parts.mkdir(exist_ok=True)
     fetch_shards(plan, parts)

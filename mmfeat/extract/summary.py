@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mmfeat.errors import ExtractError, counted
 from mmfeat.extract.guard import refuse_name
-from mmfeat.extract.images.missing import ALLOW, too_many_missing
+from mmfeat.extract.images.missing import allow_missing, too_many_missing
 from mmfeat.extract.plan import Plan
 from mmfeat.store.layout import Block, FailedRow, Status
 from mmfeat.store.reader import FeatureStore
@@ -36,6 +36,8 @@ class ExtractSummary:
         What the reader of the table repaired or left out.
     hints
         How rows were matched, and what may help with those that failed.
+    rest
+        Where the failed rows are that are not printed.
     """
 
     path: Path
@@ -47,6 +49,7 @@ class ExtractSummary:
     already_complete: bool
     notes: tuple[str, ...] = ()
     hints: tuple[str, ...] = ()
+    rest: str = "see `mmfeat inspect`"
 
     def __str__(self) -> str:
         """One line per modality, and the first failed rows."""
@@ -59,9 +62,11 @@ class ExtractSummary:
             if n_cut:
                 told = counted(n_cut, "row was", "rows were")
                 lines.append(f"  {modality}: {told} truncated to the context length")
-        lines += [f"  row {f.row} ({f.id}): {f.modality}: {f.reason}" for f in self.failed[:5]]
-        if len(self.failed) > 5:
-            lines.append(f"  and {len(self.failed) - 5} more: see `mmfeat inspect`")
+        blank = {m for m, counts in self.counts.items() if set(counts) == {Status.EMPTY.label}}
+        failed = [f for f in self.failed if f.modality not in blank]
+        lines += [f"  row {f.row} ({f.id}): {f.modality}: {f.reason}" for f in failed[:5]]
+        if len(failed) > 5:
+            lines.append(f"  and {len(failed) - 5} more: {self.rest}")
         lines += [f"  {hint}" for hint in self.hints]
         return "\n".join(lines)
 
@@ -88,10 +93,10 @@ def summarise(
         )
 
 
-def _remedy(failed: FailedRow) -> str:
+def _remedy(plan: Plan, failed: FailedRow) -> str:
     """What to do where every row failed as this one."""
     if failed.modality == "image":
-        return ALLOW
+        return allow_missing(for_run=plan.for_run)
     if failed.status == Status.EMPTY:
         return "name the column of captions with --text-col, or use --modalities image"
     return "use another --precision, or other weights (--pretrained)"
@@ -131,15 +136,17 @@ class CheckedRows:
             n_named = sum(bool(path.strip()) for path in table.image_paths)
             if 2 * len(missing) > n_named:
                 seen = f"{len(missing)} of {n_named}"
-                raise too_many_missing(table, self.plan.images, missing, seen)
-        if (status == Status.OK).any() or self._is_blank_row(modality):
+                raise too_many_missing(
+                    table, self.plan.images, missing, seen, for_run=self.plan.for_run
+                )
+        if (status == Status.OK).any() or self._may_be_blank(modality):
             return
         failed = self.first[modality]
         raise ExtractError(
             f"at least one row must have an {modality} embedding",
             f"all of {counted(table.n_rows, 'row')} of {table.source} failed, e.g. row {failed.row}"
             f" ({table.ids[failed.row]}): {failed.reason}",
-            _remedy(failed),
+            _remedy(self.plan, failed),
         )
 
     def _missing(self, status: NDArray[np.uint8]) -> list[int]:
@@ -152,8 +159,8 @@ class CheckedRows:
             and (status[row] == Status.MISSING or refuse_name(paths[row]) is not None)
         ]
 
-    def _is_blank_row(self, modality: str) -> bool:
-        """Whether there is one row only, which is to have no such input."""
+    def _may_be_blank(self, modality: str) -> bool:
+        """Whether no row has such an input, and none is meant to: for a run, or a row by itself."""
         table = self.plan.table
-        text = table.image_paths[0] if modality == "image" else (table.captions or ("",))[0]
-        return table.n_rows == 1 and not text.strip()
+        texts = table.image_paths if modality == "image" else table.captions or ()
+        return (self.plan.for_run or table.n_rows == 1) and not any(map(str.strip, texts))

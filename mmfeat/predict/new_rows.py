@@ -1,4 +1,4 @@
-"""A table of new rows goes through stage one with the encoder of a run.
+"""New rows, of a table or a folder of images, go through stage one with the encoder of a run.
 
 Its embeddings lie in the cache of the workspace, under a digest of everything that they depend
 on: the captions, the bytes of the pictures, the encoder. So an interrupted prediction goes on,
@@ -8,22 +8,27 @@ the same one is not encoded again, and another picture of the same name is anoth
 from __future__ import annotations
 
 import hashlib
+import logging
 from dataclasses import replace
 from pathlib import Path
 
 from mmfeat.config import ExtractSettings
 from mmfeat.core.settings import override
 from mmfeat.core.workspace import Workspace
+from mmfeat.errors import RunError
 from mmfeat.extract import ExtractSummary, Progress, extract_table, load_encoder_for
 from mmfeat.extract.guard import Refusal
 from mmfeat.extract.plan import Plan, make_plan
+from mmfeat.fit.models.model import load_model
 from mmfeat.predict.encoder import check_encoder, encoder_of, weights_of
 from mmfeat.runs.run import Run
-from mmfeat.store.layout import canonical_json
+from mmfeat.store.layout import canonical_json, in_order
 from mmfeat.types import Table
 
+log = logging.getLogger(__name__)
 ROWS = "rows"  # the split of a table in its workspace
 FILES_AT_ONCE = 64  # that are read for the digest
+INPUTS = {"image": "images", "text": "captions"}
 
 
 def extract_for(
@@ -38,28 +43,65 @@ def extract_for(
 ) -> tuple[Workspace, ExtractSummary]:
     """Put `table` through stage one with the encoder that the run was fitted on.
 
+    What the run looks at is encoded. A modality that no row has is one that every row lacks.
     `pretrained` says where its weights are, where that is neither a tag nor in `settings`. Gives
     a workspace below `cache` that has the store of the split `ROWS`, and what became of the rows.
 
-    Raises `RunError` where the run joins several feature sets or used imported embeddings.
+    Raises `RunError` where the run joins several feature sets or used imported embeddings, and
+    where no row has anything that it looks at.
     """
     fitted = encoder_of(run)
+    modalities = in_order(m for reads in load_model(run).reads for m in reads.modalities)
+    _check_inputs(run, table, modalities)
     pretrained = weights_of(run, pretrained, settings=settings)
     settings = replace(
         override(settings, pretrained=pretrained),
         model=fitted["name"],
         precision=fitted["precision"],
+        modalities=modalities,
         label_prompts=None,  # a head that compares with prompts has kept them
     )
     encoder = load_encoder_for(settings)
     check_encoder(encoder.provenance, fitted, run=run.name, source=settings.pretrained)
-    plan = make_plan(table, images=images, encoder=encoder, settings=settings)
+    plan = make_plan(table, images=images, encoder=encoder, settings=settings, for_run=True)
     place = Workspace(cache / _digest(plan))
     (out,) = place.stores(ROWS, run.config.features)
     summary = extract_table(
-        table, images=images, encoder=encoder, out=out, settings=settings, progress=progress
+        table,
+        images=images,
+        encoder=encoder,
+        out=out,
+        settings=settings,
+        for_run=True,
+        progress=progress,
     )
     return place, summary
+
+
+def _check_inputs(run: Run, table: Table, modalities: tuple[str, ...]) -> None:
+    """Warn of what no row has; raise `RunError` where that is all, or a column is missing."""
+    looks_at = f"{run.name} looks at {' and '.join(INPUTS[m] for m in modalities)}"
+    if "text" in modalities and table.captions is None:
+        raise RunError(
+            "a table has the columns that the run looks at",
+            f"{looks_at}, and {table.source} has no column of captions",
+            "name the column with --text-col, or give --text-col '' if no row has one",
+        )
+    texts = {"image": table.image_paths, "text": table.captions or ()}
+    blank = [m for m in modalities if not any(map(str.strip, texts[m]))]
+    if len(blank) == len(modalities):
+        raise RunError(
+            "rows need something that the run looks at",
+            f"{looks_at}, and no row of {table.source} has any",
+            "give a table that has, or use another run",
+        )
+    for modality in blank:
+        log.warning(
+            "no row of %s has %s: what was measured on rows with %s does not hold for them",
+            table.source,
+            INPUTS[modality],
+            INPUTS[modality],
+        )
 
 
 def _digest(plan: Plan) -> str:

@@ -1,8 +1,9 @@
-"""The verb `predict`: scores and label sets of the rows of a store, or of a table of new rows."""
+"""The verb `predict`: scores and label sets of a store, of a table, or of a folder of images."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,9 @@ from mmfeat.core.checks import check_arguments
 from mmfeat.core.files import check_output
 from mmfeat.core.settings import override, override_all
 from mmfeat.core.workspace import inputs_of, open_project
+from mmfeat.errors import ConfigError
 from mmfeat.extract.extract import ShowProgress
+from mmfeat.extract.images.folder import table_of_images
 from mmfeat.fit.related import warn_seen_by
 from mmfeat.predict.new_rows import ROWS, extract_for
 from mmfeat.predict.scores import predict_scores, read_statuses
@@ -68,14 +71,17 @@ def predict(
     image_col: str | None = None,
     text_col: str | None = None,
     on_bad_image: str | None = None,
+    engine: str | None = None,
+    ray_address: str | None = None,
     out: Path | str | None = None,
+    top: int | None = None,
     objective: str | None = None,
     decode: str | None = None,
     empty: str | None = None,
     workspace: Path | str | None = None,
     progress: ShowProgress = nullcontext,
 ) -> PredictResult:
-    """Write scores, labels and statuses of every row of a store or table, as `submit` decides.
+    """Write scores, labels and statuses of every row, as `submit` decides.
 
     Parameters
     ----------
@@ -85,13 +91,20 @@ def predict(
         Name of the store; None: that of the table, or what `mmfeat.toml` submits.
     table, images, pretrained
         New rows, which go through stage one first: their table, the folder or address of their
-        images, and the weights of the run's encoder. No store is kept by the table's name.
+        images, and the weights of the run's encoder. Without a table, every image below the folder
+        is a row without a caption, and its path the id. No store is kept by a name.
     id_col, image_col, text_col
-        Columns of `table`; None: as in the table that the run was fitted on.
+        Columns of `table`; None: as in the table that the run was fitted on. An empty `text_col`
+        says that no row has a caption.
     on_bad_image
         What is done with unreadable images of `table`; see `mmfeat.config.ExtractSettings`.
+    engine, ray_address
+        What encodes new rows; see `mmfeat.config.ExtractSettings`.
     out
         csv, tsv, jsonl or parquet.
+    top
+        Instead of a column per label, write the `top` most probable labels of each row and their
+        probabilities.
     objective
         Which decision of the run is used; ``none``: 0.5 for every label. None: the one in use.
     decode, empty
@@ -107,30 +120,46 @@ def predict(
     """
     settings, space = open_project(workspace)
     path = None if table is None else Path(table)
-    (options,) = override_all(
-        {"split": split or (path.stem if path else None), "decode": decode, "empty": empty},
-        settings.submit,
-    )
+    columns = {"id_col": id_col, "image_col": image_col, "text_col": text_col}
+    named = {name: column for name, column in columns.items() if column is not None}
+    if path is None and images is not None:
+        _check_folder(split, named)
+        name: str | None = Path(str(images)).resolve().name
+    else:
+        name = split or (path.stem if path else None)
+    (options,) = override_all({"split": name, "decode": decode, "empty": empty}, settings.submit)
     found = find_predictor(space, run, objective=objective)
     decision = found.decision_for(objective)
     written = Path(out) if out else space.submissions / f"{found.name}-{options.split}-scores.csv"
     check_output(written, (path, *inputs_of(settings)))
-    place, rows = space, options.split
+    place, rows, new = space, options.split, None
     if path is not None:
-        columns = {"id_col": id_col, "image_col": image_col, "text_col": text_col}
-        named = [name for name, column in columns.items() if column is not None]
+        new = read_table(path, data=override(found.table_format, **named), named=list(named))
+        if text_col == "":
+            new = replace(new, captions=("",) * new.n_rows)
+    elif images is not None:
+        new = table_of_images(images)
+        for note in new.notes:
+            log.info("%s: %s", new.source, note)
+    if new is not None:
         with progress() as hear:
             place, summary = extract_for(
                 found,
-                read_table(path, data=override(found.table_format, **columns), named=named),
+                new,
                 images=override(settings.data, images=images).images,
                 cache=space.cache,
-                settings=override(settings.extract, on_bad_image=on_bad_image),
+                settings=override(
+                    settings.extract,
+                    on_bad_image=on_bad_image,
+                    engine=engine,
+                    ray_address=ray_address,
+                ),
                 pretrained=pretrained,
                 progress=hear,
             )
         rows = ROWS
-        for line in str(replace(summary, path=path)).splitlines():
+        told = replace(summary, path=Path(new.source), rest=f"their status is in {written}")
+        for line in str(told).splitlines():
             log.info("%s", line)
     if not isinstance(found, Bundle):
         warn_seen_by(space, found.config, rows, place=place)
@@ -145,6 +174,7 @@ def predict(
         decode=options.decode,
         label_sep=settings.data.label_sep or found.label_sep,
         statuses=read_statuses(found, place, rows),
+        top=top,
     )
     return PredictResult(
         path=written,
@@ -153,3 +183,14 @@ def predict(
             scores.probabilities, empty=options.empty, decode=options.decode
         ),
     )
+
+
+def _check_folder(split: str | None, columns: Mapping[str, str]) -> None:
+    """Raise `ConfigError` for what says something about other rows than a folder of images."""
+    flags = [f"--{name.replace('_', '-')}" for name in (*(["split"] if split else []), *columns)]
+    if flags:
+        raise ConfigError(
+            "--images without --table is a folder whose images are predicted",
+            f"{' and '.join(flags)} {'is' if len(flags) == 1 else 'are'} for other rows",
+            f"leave out {', '.join(flags)}, or --images, or add --table",
+        )

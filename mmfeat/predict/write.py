@@ -28,13 +28,15 @@ def write_predictions(
     decode: str | None = None,
     label_sep: str = " ",
     statuses: Mapping[str, Sequence[str]] | None = None,
+    top: int | None = None,
     slice_rows: int = SLICE_ROWS,
 ) -> None:
     """Replace `path` by one row per id: its labels, statuses, and a probability per label.
 
     `empty` and `decode` as in `Decision.decide`. A label that is called like another column
-    has ``p_`` before its name. The suffix decides the format: csv, tsv, jsonl or parquet;
-    raises `ConfigError` for others.
+    has ``p_`` before its name. With `top`, the columns ``label_1``, ``probability_1`` and so on
+    have the most probable labels of each row instead, of a smaller number of labels all. The
+    suffix decides the format: csv, tsv, jsonl or parquet; raises `ConfigError` for others.
     """
     if path.suffix not in WRITERS:
         raise ConfigError(
@@ -42,6 +44,8 @@ def write_predictions(
             f"{path} has another suffix",
             "choose another name for --out",
         )
+    if top is not None and top < 1:
+        raise ConfigError("--top is at least 1", f"it is {top}", "use a larger number")
     names = np.array(scores.labels, dtype=object)
     titles = _titles(scores.labels, {IDS, LABELS, *(statuses or {})})
     predicted = decision.decide(scores.probabilities, empty=empty, decode=decode)
@@ -52,8 +56,14 @@ def write_predictions(
             LABELS: [label_sep.join(names[row.astype(bool)]) for row in predicted[rows]],
             **{name: values[rows] for name, values in (statuses or {}).items()},
         }
-        for title, values in zip(titles, scores.probabilities[rows].T, strict=True):
-            columns[title] = values
+        probabilities = scores.probabilities[rows]
+        if top is None:
+            columns |= dict(zip(titles, probabilities.T, strict=True))
+            return pd.DataFrame(columns)
+        best = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
+        for rank, at in enumerate(best.T, start=1):
+            columns[f"label_{rank}"] = names[at]
+            columns[f"probability_{rank}"] = probabilities[np.arange(len(at)), at]
         return pd.DataFrame(columns)
 
     with writing(path) as temporary, WRITERS[path.suffix](temporary) as write:

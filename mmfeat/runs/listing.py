@@ -155,10 +155,10 @@ def _named(workspace: Workspace, name: str) -> Run:
     elif path.suffix == ".h5":
         remedy = f"predict a store by its split, `mmfeat predict --split {shlex.quote(path.stem)}`"
     else:
-        folder = quoted if path.is_dir() else shlex.quote(str(path.parent))
+        what = f"--images {quoted}" if path.is_dir() else f"--image {quoted}"
         remedy = (
-            "name pictures in a table with the columns of the run's table, a row each, and use"
-            f" `mmfeat predict --table TABLE --images {folder}`"
+            f"predict it with `mmfeat predict {what}`, or name pictures in a table with the"
+            " columns of the run's table, a row each, and use --table"
         )
     raise RunError(rule, f"{name} is a {'folder' if path.is_dir() else 'file'}", remedy)
 

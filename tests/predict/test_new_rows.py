@@ -61,7 +61,7 @@ def test_pictures_that_are_not_there(fitted: Path, mmfeat: Mmfeat) -> None:
     for path in sorted((fitted / "one").iterdir())[:3]:
         path.unlink()
     line = error_line(mmfeat, "predict", "--table", "day.csv", "--images", "one")
-    assert "3 of 4 images" in line and "use --on-bad-image allow" in line
+    assert "3 of 4 images" in line and line.endswith("use --on-bad-image allow")
     allowed = predict(mmfeat, "one", "--on-bad-image", "allow")
     assert sorted(allowed.image_status) == ["missing"] * 3 + ["ok"]
 
@@ -70,7 +70,8 @@ def test_what_is_no_run_is_told_for_what_it_is(fitted: Path, mmfeat: Mmfeat) -> 
     picture = next((fitted / "one").iterdir())
     (run,) = (fitted / "artifacts" / "runs").iterdir()
     for given, remedy in (
-        (f"one/{picture.name}", "`mmfeat predict --table TABLE --images one`"),
+        (f"one/{picture.name}", f"`mmfeat predict --image one/{picture.name}`"),
+        ("one", "`mmfeat predict --images one`"),
         ("day.csv", "`mmfeat predict --table day.csv`"),
         ("artifacts/features/test.h5", "`mmfeat predict --split test`"),
         (run, f"name it: {run.name}"),
@@ -94,5 +95,39 @@ def test_one_row_is_printed_as_its_table_is_predicted(fitted: Path, mmfeat: Mmfe
     assert "--top is at least 1" in error_line(mmfeat, "predict", "--caption", "a", "--top", 0)
     assert "no such file" in error_line(mmfeat, "predict", "winner", "--image", "nothing.jpg")
     assert mmfeat("predict", "winner", *row, "--out", "x.csv").exit_code == 2
-    assert mmfeat("predict", "winner", "--split", "test", "--top", 2).exit_code == 2
     assert "name its run" in error_line(mmfeat, "tune-thresholds", "winner")
+
+
+def test_a_folder_of_images_is_predicted_as_rows_without_captions(
+    fitted: Path, mmfeat: Mmfeat
+) -> None:
+    table = pd.read_csv("day.csv")
+    table.assign(Caption="").sort_values("ImageID").to_csv("day.csv", index=False)
+    by_table = predict(mmfeat, "one").drop(columns="told")
+    (fitted / "one" / "sub").mkdir()
+    (fitted / "one" / "sub" / "broken.jpg").write_bytes(b"no image")
+    (fitted / "one" / "notes.txt").touch()
+    for top in ([], ["--top", 2]):
+        result = mmfeat("predict", "--images", "one", "--out", "o.csv", *top)
+        assert result.exit_code == 0, result.stderr
+    for told in ("no row of one has captions", "1 other file, e.g. notes.txt", "4 ok, 1 corrupt"):
+        assert told in result.stderr
+    best = pd.read_csv("o.csv")
+    assert list(best.id) == [*by_table.id, "sub/broken.jpg"]
+    assert list(best.labels[:4]) == list(by_table.labels)
+    assert list(best.probability_1[:4]) == list(by_table.iloc[:, 4:].max(axis=1))
+    assert list(best.columns[4:]) == ["label_1", "probability_1", "label_2", "probability_2"]
+    for wrong in (["--split", "test"], ["--id-col", "a"]):
+        assert wrong[0] in error_line(mmfeat, "predict", "--images", "one", *wrong)
+
+
+def test_what_a_run_does_not_look_at_is_not_encoded(fitted: Path, mmfeat: Mmfeat) -> None:
+    fit = mmfeat("fit", "--head", "knn", "--fusion", "text", "--folds", 3, "--name", "text")
+    assert fit.exit_code == 0, fit.stderr
+    line = error_line(mmfeat, "predict", "text", "--images", "one")
+    assert "text looks at captions, and no row of one has any" in line
+    found = predict(mmfeat, "nowhere", "text")
+    assert "text_status" in found and "image_status" not in found
+    pd.read_csv("day.csv")[["ImageID"]].to_csv("bare.csv", index=False)
+    line = error_line(mmfeat, "predict", "text", "--table", "bare.csv")
+    assert "no column of captions" in line and "--text-col" in line

@@ -18,36 +18,42 @@ EXPLAINED = 3  # missing images for which files with nearly that name are looked
 LARGER_SHARE = 0.6  # of a sample: half of all is then hardly possible
 ALLOW = (
     "correct the names in the table or the folder (--images); where images are meant to be"
-    " missing, use --on-bad-image allow, or encode captions only with --modalities text"
+    " missing, use --on-bad-image allow"
 )
 
 
-def check_present(table: Table, images: Images) -> None:
+def check_present(table: Table, images: Images, *, for_run: bool) -> None:
     """Raise `ExtractError` where more than half of the images are not there.
 
+    `for_run` as in `mmfeat.extract.plan.Plan`: then a table may name none.
     Of a large table a sample is looked for; of images at an address, only names that no file can
     have are noticed. Rows without the name of an image do not count.
     """
     named = [row for row, path in enumerate(table.image_paths) if path.strip()]
-    if not named and table.n_rows > 1:
+    if not named and table.n_rows > 1 and not for_run:
         raise _nothing_named(table)
     at = np.unique(np.linspace(0, len(named) - 1, min(LOOKED_FOR, len(named))).astype(int))
     missing = [named[i] for i in at if _is_absent(images, table.image_paths[named[i]])]
     share = 0.5 if len(at) == len(named) else LARGER_SHARE
     if len(missing) > share * len(at):
         seen = f"{len(missing)} of {len(at)}" + (" that were checked" * (len(at) < len(named)))
-        raise too_many_missing(table, images, missing, seen)
+        raise too_many_missing(table, images, missing, seen, for_run=for_run)
+
+
+def allow_missing(*, for_run: bool) -> str:
+    """The remedy where images are missing that are meant to be."""
+    return ALLOW if for_run else f"{ALLOW}, or encode captions only with --modalities text"
 
 
 def too_many_missing(
-    table: Table, images: Images, missing: Sequence[int], seen: str
+    table: Table, images: Images, missing: Sequence[int], seen: str, *, for_run: bool
 ) -> ExtractError:
     """The error about the rows `missing`; `seen` says how many of how many there are."""
     tried = [(row, *_explain(images, table.image_paths[row])) for row in missing[:EXPLAINED]]
     row, reason, near = next((found for found in tried if found[2] is not None), tried[0])
-    remedy = ALLOW
+    remedy = allow_missing(for_run=for_run)
     if near is not None and near.folder != place_of(images):
-        remedy = f"use --images {_short(near.folder)}, or {ALLOW}"
+        remedy = f"use --images {_short(near.folder)}, or {remedy}"
     return ExtractError(
         "at least half of the images must exist",
         f"{seen} images of {table.source} are missing in {images}, e.g. that of row {row},"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 from urllib.parse import unquote
 
 from mmfeat.core.address import Address, folder_or_address
@@ -23,13 +24,20 @@ from mmfeat.store.layout import Status
 REQUESTS = 8  # at a time and process; s3fs keeps ten connections
 FIRST_BYTES = 1 << 24  # asked for at once: few pictures have more
 LONGEST = 1024  # bytes of a path; S3 has no longer ones
+NAME_IT = "name the folder with --images"
 
 
 class Images(Protocol):
     """Files by the names that a table gives them."""
 
-    def check(self) -> None:
-        """Raise `ExtractError` where the folder is not there or not to be read."""
+    def check(self, remedy: str = NAME_IT) -> None:
+        """Raise `ExtractError` with `remedy` where the folder is not there or not to be read."""
+
+    def names(self) -> Iterator[str]:
+        """Give the path of every file below the folder, in any order; linked folders as files.
+
+        Raises `ExtractError` where a folder cannot be read.
+        """
 
     def read(self, names: Sequence[str]) -> Iterator[bytes | Refusal]:
         """Give the content of each file, or why there is none, in the order of `names`.
@@ -57,10 +65,17 @@ class ImagesIn:
         """The folder."""
         return str(self.folder)
 
-    def check(self) -> None:
+    def check(self, remedy: str = NAME_IT) -> None:
         """As in `Images`."""
         if not self.folder.is_dir():
-            raise _no_folder(self.folder)
+            raise _no_folder(self.folder, remedy)
+
+    def names(self) -> Iterator[str]:
+        """As in `Images`."""
+        for place, folders, files in os.walk(self.folder, onerror=_unreadable):
+            links = [name for name in folders if Path(place, name).is_symlink()]
+            at = Path(place).relative_to(self.folder)
+            yield from (str(at / name) for name in (*files, *links))
 
     def read(self, names: Sequence[str]) -> Iterator[bytes | Refusal]:
         """As in `Images`: one file after another, each when it is asked for."""
@@ -96,9 +111,16 @@ class ImagesAt:
         """The address, without a password."""
         return str(self.address)
 
-    def check(self) -> None:
+    def check(self, remedy: str = NAME_IT) -> None:
         """As in `Images`."""
-        self._check(*self.address.open())
+        self._check(*self.address.open(), remedy)
+
+    def names(self) -> Iterator[str]:
+        """As in `Images`."""
+        filesystem, root = self.address.open()
+        with self.address.errors():
+            paths = filesystem.find(root)
+        return (path.removeprefix(f"{root}/") for path in paths)
 
     def read(self, names: Sequence[str]) -> Iterator[bytes | Refusal]:
         """As in `Images`: all of `names` are asked for at once."""
@@ -110,12 +132,12 @@ class ImagesAt:
         """0: it would cost a request per picture."""
         return 0
 
-    def _check(self, filesystem: Any, root: str) -> None:
+    def _check(self, filesystem: Any, root: str, remedy: str = NAME_IT) -> None:
         try:
             with self.address.errors(FileNotFoundError):
                 filesystem.info(root)
         except FileNotFoundError as error:
-            raise _no_folder(self.address) from error
+            raise _no_folder(self.address, remedy) from error
 
     def _read(self, filesystem: Any, root: str, name: str) -> bytes | Refusal:
         path = f"{root}/{PurePosixPath(name)}"
@@ -156,9 +178,13 @@ class ImagesAt:
         return whole
 
 
-def _no_folder(place: object) -> ExtractError:
-    return ExtractError(
-        "the images must be in a folder",
-        f"{place} is not a folder",
-        "name the folder with --images, or use --modalities text",
+def _no_folder(place: object, remedy: str) -> ExtractError:
+    return ExtractError("the images must be in a folder", f"{place} is not a folder", remedy)
+
+
+def _unreadable(error: OSError) -> NoReturn:
+    raise ExtractError(
+        "every folder of images must be readable",
+        f"{error.filename}: {error.strerror}",
+        "change its permissions, or name another folder with --images",
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -15,7 +16,7 @@ from mmfeat.core.files import write_json
 from mmfeat.core.plugins import check_name, resolve
 from mmfeat.core.workspace import Workspace
 from mmfeat.errors import ConfigError, FitError
-from mmfeat.fit.fusion import LearnedFusion, get_fusion, sources_of
+from mmfeat.fit.fusion import LearnedFusion, get_fusion, get_matrix_fusion, sources_of
 from mmfeat.fit.heads import HEADS
 from mmfeat.fit.heads.base import Head
 from mmfeat.fit.heads.space import Space
@@ -24,6 +25,7 @@ from mmfeat.fit.models.model import FILE, OF_FUSION, FindSource, Reads, broken_m
 from mmfeat.fit.models.settings import ModelSettings
 from mmfeat.fit.models.source import Source, check_pair
 from mmfeat.runs.config import FeatureSets, RunConfig
+from mmfeat.store.layout import in_order
 
 
 @dataclass(kw_only=True)
@@ -157,8 +159,10 @@ class FeatureModel(ABC):
 
     @property
     def reads(self) -> tuple[Reads, ...]:
-        """The feature sets of its run."""
-        return (self.own_reads,)
+        """The feature sets of its run, and the modalities that its sources join."""
+        stored = [m for store in self.own_reads.stores for m in store["modalities"]]
+        joined = [get_matrix_fusion(name).modalities or stored for name in self.sources]
+        return (replace(self.own_reads, modalities=in_order(chain.from_iterable(joined))),)
 
     @property
     def uses_loss(self) -> bool:

@@ -53,10 +53,13 @@ class Reads:
         The feature sets that are joined; none: the unnamed one.
     stores
         The provenance of the stores it was fitted on, one per feature set.
+    modalities
+        Those that it looks at, of all that the stores have.
     """
 
     features: FeatureSets = ()
     stores: tuple[dict[str, Any], ...] = ()
+    modalities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
