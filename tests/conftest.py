@@ -55,6 +55,7 @@ SLOW = {
     "extract/test_resume.py": "kills",
     "extract/test_update.py": "extractions, also interrupted ones",
     "export/test_export.py": "many fits",
+    "export/onnx/test_write.py": "graphs that torch exports",
     "fit/heads/test_estimators.py": "the checks of scikit-learn for every head",
     "fit/heads/test_groups.py": "every head",
     "fit/heads/test_heads.py": "the contract of every head",

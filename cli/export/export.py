@@ -1,19 +1,32 @@
-"""`mmfeat export`: the winner as one folder that predicts anywhere."""
+"""`mmfeat export`: the winner as one folder, or as an ONNX file, that predicts anywhere."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mmfeat_cli.messages import note, show_messages
 from mmfeat_cli.options import OUTPUT, QuietOption, RunArgument, WorkspaceOption
 
+if TYPE_CHECKING:
+    from mmfeat.export.onnx.write import OnnxFile
+
 
 def export(
-    to: Annotated[Path, typer.Option("--to", help="Folder of the bundle.", rich_help_panel=OUTPUT)],
     run: RunArgument = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="Folder of the bundle.", rich_help_panel=OUTPUT)
+    ] = None,
+    to_onnx: Annotated[
+        Path | None,
+        typer.Option(
+            "--to-onnx",
+            help="File of ONNX: fusion, heads and calibration as one graph.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     with_encoder: Annotated[
         bool, typer.Option("--with-encoder", help="Copy the weights of the encoder, too.")
     ] = False,
@@ -23,24 +36,41 @@ def export(
     ] = None,
     overwrite: Annotated[
         bool,
-        typer.Option("--overwrite", help="Replace a bundle.", rich_help_panel=OUTPUT),
+        typer.Option("--overwrite", help="Replace a bundle or a file.", rich_help_panel=OUTPUT),
     ] = False,
     workspace: WorkspaceOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Write all that predicts of a run into one folder."""
+    """Write all that predicts of a run into one folder, or into an ONNX file."""
     from mmfeat.export.export import export as verb
 
     show_messages(quiet=quiet)
     result = verb(
         run,
         to=to,
+        to_onnx=to_onnx,
         with_encoder=with_encoder,
         pretrained=pretrained,
         overwrite=overwrite,
         workspace=workspace,
     )
-    encoder = result.encoder or "none: it takes embeddings"
-    note(f"{result.n_bytes / 1e6:.1f} MB; weights of the encoder: {encoder}")
-    note(f"next: mmfeat predict {result.path}")
+    if result.onnx is not None:
+        tell_onnx(result.onnx)
+    if to is not None:
+        encoder = result.encoder or "none: it takes embeddings"
+        note(f"{result.n_bytes / 1e6:.1f} MB; weights of the encoder: {encoder}")
+        note(f"next: mmfeat predict {result.path}")
     print(result.path)
+
+
+def tell_onnx(file: OnnxFile) -> None:
+    """Say what an ONNX file takes, and how far it is from Python."""
+    agreement = file.agreement
+    inputs = ", ".join(f"{name} (rows, {width})" for name, width in file.inputs.items())
+    note(f"{file.n_bytes / 1e6:.1f} MB, opset {file.opset}; inputs: {inputs}")
+    changed = agreement.n_changed
+    sets = f"label sets differ in {changed:,}" if changed else "the label sets are the same"
+    note(
+        f"compared on {agreement.n_rows:,} rows: largest difference"
+        f" {agreement.difference:.1e}; {sets}"
+    )

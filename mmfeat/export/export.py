@@ -1,15 +1,17 @@
-"""The verb `export`: what predicts of a run becomes a bundle, one folder that can be given away."""
+"""The verb `export`: what predicts of a run becomes a bundle, or an ONNX file."""
 
 from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmfeat.core.checks import check_arguments
 from mmfeat.core.files import file_sha256, replacing_folder, write_json, write_text
+from mmfeat.core.plugins import missing_package
 from mmfeat.core.workspace import open_project
 from mmfeat.errors import ConfigError, RunError
 from mmfeat.export.card import write_card
@@ -23,35 +25,42 @@ from mmfeat.runs.listing import find_run
 from mmfeat.runs.run import Run
 from mmfeat.runs.transport.manifest import write_manifest
 
+if TYPE_CHECKING:
+    from mmfeat.export.onnx.write import OnnxFile
+
 log = logging.getLogger(__name__)
 COPIED = ("config.json", "provenance.json", "metrics.json", "head")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExportResult:
-    """A bundle that was written.
+    """What was written.
 
     Attributes
     ----------
     path
-        Its folder.
+        The folder of the bundle; without one the ONNX file.
     n_bytes
         Of all its files.
     encoder
         Where the weights of the encoder are: ``in the bundle``, or where they come from; None
-        where it takes embeddings.
+        where a bundle takes embeddings, and where there is none.
+    onnx
+        The ONNX file, and how far it is from Python.
     """
 
     path: Path
     n_bytes: int
     encoder: str | None
+    onnx: OnnxFile | None = None
 
 
 @check_arguments
 def export(
     run: Run | str | None = None,
     *,
-    to: Path | str,
+    to: Path | str | None = None,
+    to_onnx: Path | str | None = None,
     with_encoder: bool = False,
     pretrained: str | None = None,
     overwrite: bool = False,
@@ -65,20 +74,36 @@ def export(
         A run or its name; None: the best of the last comparison, or the newest finished one.
     to
         A folder that is not there yet; it appears when it is complete.
+    to_onnx
+        A file of ONNX for fusion, heads and calibration; it appears when it was compared with the
+        run on its split.
     with_encoder, pretrained
         Whether the weights of the encoder are copied, and where they are: by default where
         `mmfeat.toml` says, or the tag that the store was made with.
     overwrite
-        Whether a bundle at `to` is replaced.
+        Whether a bundle at `to`, or a file at `to_onnx`, is replaced.
 
     Raises
     ------
     MmfeatError
         `RunError` for the run, `EncoderError` for weights that are not there, `ConfigError` where
-        something else is at `to`.
+        something else is at `to`, `FitError` for a head that has no ONNX graph, and `PluginError`
+        without the packages of ``mmfeat[onnx]``.
     """
+    if to is None and to_onnx is None:
+        raise ConfigError(
+            "a run becomes a bundle or an ONNX file",
+            "no place is given for either",
+            "give --to FOLDER or --to-onnx FILE",
+        )
     settings, space = open_project(workspace)
-    found, path = find_run(space, run), Path(to)
+    found = find_run(space, run)
+    graph = None
+    if to_onnx is not None:
+        graph = _writer()(found, Path(to_onnx), overwrite=overwrite)
+        if to is None:
+            return ExportResult(path=graph.path, n_bytes=graph.n_bytes, encoder=None, onnx=graph)
+    path = Path(to or "")
     _check_place(path, overwrite=overwrite)
     embedded = "weights_sha256" not in found.provenance["stores"][0]["encoder"]
     several = len(found.provenance["stores"]) > 1
@@ -96,8 +121,20 @@ def export(
     n_bytes = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     came = (about["encoder"] or {}).get("weights_from")
     return ExportResult(
-        path=path, n_bytes=n_bytes, encoder="in the bundle" if weights is not None else came
+        path=path,
+        n_bytes=n_bytes,
+        encoder="in the bundle" if weights is not None else came,
+        onnx=graph,
     )
+
+
+def _writer() -> Callable[..., OnnxFile]:
+    """The function that writes ONNX; raise `PluginError` without the packages that it needs."""
+    try:
+        from mmfeat.export.onnx.write import write_onnx  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError as error:
+        raise missing_package("an ONNX file", error, extra="onnx") from error
+    return write_onnx
 
 
 def _check_place(path: Path, *, overwrite: bool) -> None:

@@ -32,14 +32,8 @@ def predict_scores(
     """
     labels, model = run.labels, load_model(run)
     with ExitStack() as stack:
-        stores = _open_all(model, run, workspace, split, stack)
-        order, *others = (rows.ids for rows in stores.values())
-        if any(ids != order for ids in others):
-            raise RunError(
-                "the stores of a split have the same rows in the same order",
-                f"those of {split} for {' and '.join(map(str, stores))} differ",
-                "extract them from the same table",
-            )
+        stores = open_split(model, run, workspace, split, stack)
+        order = next(iter(stores.values())).ids
         probabilities = np.empty((len(order), len(labels)), dtype=np.float32)
         missing: dict[FeatureSets, Counter[str]] = {sets: Counter() for sets in stores}
         for rows in slices(len(order), size=slice_rows):
@@ -69,10 +63,14 @@ def read_statuses(run: Run, workspace: Workspace, split: str) -> dict[str, list[
     return found
 
 
-def _open_all(
+def open_split(
     model: Model, run: Run, workspace: Workspace, split: str, stack: ExitStack
 ) -> dict[FeatureSets, FeatureRows]:
-    """Open what the model reads of a split, once for all its parts that read the same."""
+    """Open what a model reads of a split, once for all its parts that read the same.
+
+    `stack` closes it. Raises `RunError` where another encoder than that of the run made a store,
+    or the rows of two of them differ.
+    """
     stores: dict[FeatureSets, FeatureRows] = {}
     for reads in model.reads:
         paths = workspace.stores(split, reads.features)
@@ -82,6 +80,13 @@ def _open_all(
                 check_encoder(encoder, fitted["encoder"], run=run.name, source=str(path))
         if reads.features not in stores:
             stores[reads.features] = _open(paths, stack)
+    order, *others = (rows.ids for rows in stores.values())
+    if any(ids != order for ids in others):
+        raise RunError(
+            "the stores of a split have the same rows in the same order",
+            f"those of {split} for {' and '.join(map(str, stores))} differ",
+            "extract them from the same table",
+        )
     return stores
 
 

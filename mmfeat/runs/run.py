@@ -225,12 +225,19 @@ class Run:
             ) from lock
 
     def export(
-        self, to: Path | str, *, with_encoder: bool = False, overwrite: bool = False
+        self,
+        to: Path | str | None = None,
+        *,
+        to_onnx: Path | str | None = None,
+        with_encoder: bool = False,
+        overwrite: bool = False,
     ) -> Path:
-        """Write the run as a bundle; see `mmfeat.export.export.export`."""
+        """Write the run as a bundle, or an ONNX file; see `mmfeat.export.export.export`."""
         import mmfeat  # noqa: PLC0415 - the verb is above all runs
 
-        return mmfeat.export(self, to=to, with_encoder=with_encoder, overwrite=overwrite).path
+        return mmfeat.export(
+            self, to=to, to_onnx=to_onnx, with_encoder=with_encoder, overwrite=overwrite
+        ).path
 
     def verify(self, name: str) -> None:
         """Check a file or folder of it, if it is finished; raise `RunError` for any damage."""

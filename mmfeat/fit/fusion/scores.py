@@ -11,6 +11,7 @@ from mmfeat.core.numeric import logit
 from mmfeat.types import FloatArray
 
 LARGEST_LOGIT = 15.0  # of a probability of 1, which rounding produces
+SMALLEST_PROBABILITY = 1 / (1 + math.exp(LARGEST_LOGIT))
 
 
 def mean_of_probabilities(scores: Sequence[FloatArray]) -> FloatArray:
@@ -32,4 +33,4 @@ def logits_side_by_side(scores: Sequence[FloatArray]) -> FloatArray:
 
 def float32_logits(probabilities: FloatArray) -> FloatArray:
     """Logits in float32, clipped to [−15, 15], of probabilities of any shape."""
-    return logit(probabilities, smallest=1 / (1 + math.exp(LARGEST_LOGIT))).astype(np.float32)
+    return logit(probabilities, smallest=SMALLEST_PROBABILITY).astype(np.float32)

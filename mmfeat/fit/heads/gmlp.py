@@ -103,7 +103,7 @@ class Slices(nn.Module):
         for block, weight, bias in zip(blocks, self.weights, biases, strict=True):
             gap = self.tokens * weight.shape[1] - block.shape[1]
             filled = functional.pad(block, (0, gap)) if gap else block
-            slices = filled.view(len(rows), self.tokens, -1).transpose(0, 1)
+            slices = filled.view(rows.shape[0], self.tokens, -1).transpose(0, 1)
             parts.append(torch.baddbmm(bias, slices, weight))
         return torch.cat(parts)
 
@@ -155,7 +155,7 @@ class ChannelGate(nn.Module):
         """(b, d) -> (b, d)."""
         value = self.linear(rows)
         value = value * self.gate(self.norm(value)).sigmoid()
-        if len(rows) > 1 or not self.training:  # a batch of one row has no deviation
+        if not self.training or rows.shape[0] > 1:  # a batch of one row has no deviation
             value = self.batch_norm(value)
         out: Tensor = rows + self.dropout(value)
         return out
