@@ -27,6 +27,14 @@ def export(
             rich_help_panel=OUTPUT,
         ),
     ] = None,
+    to_hub: Annotated[
+        str | None,
+        typer.Option(
+            "--to-hub",
+            help="Repository on the Hugging Face hub, OWNER/NAME; a new one is private.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     with_encoder: Annotated[
         bool, typer.Option("--with-encoder", help="Copy the weights of the encoder, too.")
     ] = False,
@@ -49,6 +57,7 @@ def export(
         run,
         to=to,
         to_onnx=to_onnx,
+        to_hub=to_hub,
         with_encoder=with_encoder,
         pretrained=pretrained,
         overwrite=overwrite,
@@ -56,11 +65,11 @@ def export(
     )
     if result.onnx is not None:
         tell_onnx(result.onnx)
-    if to is not None:
+    if to is not None or to_hub is not None:
         encoder = result.encoder or "none: it takes embeddings"
         note(f"{result.n_bytes / 1e6:.1f} MB; weights of the encoder: {encoder}")
-        note(f"next: mmfeat predict {result.path}")
-    print(result.path)
+        note(f"next: mmfeat predict {result.hub or result.path}")
+    print(result.hub or result.path)
 
 
 def tell_onnx(file: OnnxFile) -> None:

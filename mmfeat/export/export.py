@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from mmfeat.runs.decisions import OTHERS, THRESHOLDS
 from mmfeat.runs.files import has
 from mmfeat.runs.listing import find_run
 from mmfeat.runs.run import Run
+from mmfeat.runs.transport.hub import HubAddress, upload
 from mmfeat.runs.transport.manifest import write_manifest
 
 if TYPE_CHECKING:
@@ -47,12 +49,15 @@ class ExportResult:
         where a bundle takes embeddings, and where there is none.
     onnx
         The ONNX file, and how far it is from Python.
+    hub
+        Where the bundle is on the Hugging Face hub, with its commit, as `load` takes it.
     """
 
     path: Path
     n_bytes: int
     encoder: str | None
     onnx: OnnxFile | None = None
+    hub: str | None = None
 
 
 @check_arguments
@@ -61,6 +66,7 @@ def export(
     *,
     to: Path | str | None = None,
     to_onnx: Path | str | None = None,
+    to_hub: str | None = None,
     with_encoder: bool = False,
     pretrained: str | None = None,
     overwrite: bool = False,
@@ -77,54 +83,76 @@ def export(
     to_onnx
         A file of ONNX for fusion, heads and calibration; it appears when it was compared with the
         run on its split.
+    to_hub
+        ``OWNER/NAME`` of a repository on the Hugging Face hub, which is made, and private, where
+        it is not there. Without `to`, the bundle lies where `load` looks for it.
     with_encoder, pretrained
         Whether the weights of the encoder are copied, and where they are: by default where
         `mmfeat.toml` says, or the tag that the store was made with.
     overwrite
-        Whether a bundle at `to`, or a file at `to_onnx`, is replaced.
+        Whether a bundle at `to` and in the repository, or a file at `to_onnx`, is replaced.
 
     Raises
     ------
     MmfeatError
         `RunError` for the run, `EncoderError` for weights that are not there, `ConfigError` where
-        something else is at `to`, `FitError` for a head that has no ONNX graph, and `PluginError`
-        without the packages of ``mmfeat[onnx]``.
+        something else is at `to` or in the repository, `FitError` for a head that has no ONNX
+        graph, and `PluginError` without the packages of ``mmfeat[onnx]``.
     """
-    if to is None and to_onnx is None:
+    if to is None and to_onnx is None and to_hub is None:
         raise ConfigError(
             "a run becomes a bundle or an ONNX file",
             "no place is given for either",
-            "give --to FOLDER or --to-onnx FILE",
+            "give --to FOLDER, --to-hub REPO or --to-onnx FILE",
         )
     settings, space = open_project(workspace)
     found = find_run(space, run)
+    address = None if to_hub is None else HubAddress.parse(to_hub)
     graph = None
     if to_onnx is not None:
         graph = _writer()(found, Path(to_onnx), overwrite=overwrite)
-        if to is None:
+        if to is None and address is None:
             return ExportResult(path=graph.path, n_bytes=graph.n_bytes, encoder=None, onnx=graph)
-    path = Path(to or "")
+
+    def write(path: Path) -> ExportResult:
+        source = None
+        if _is_encoded(found):
+            source = weights_of(found, pretrained, settings=settings.extract)
+        written = _write(found, path, source=source, with_encoder=with_encoder, overwrite=overwrite)
+        return replace(written, onnx=graph)
+
+    if address is None:
+        return write(Path(to or ""))
+    with nullcontext(Path(to)) if to is not None else address.staged() as path:
+        written = write(path)
+        message = f"mmfeat export {found.name}"
+        there = upload(path, address, message=message, overwrite=overwrite)
+        return replace(written, hub=str(there), path=path if to is not None else there.keep(path))
+
+
+def _is_encoded(run: Run) -> bool:
+    """Whether it was fitted on embeddings by one encoder that mmfeat runs."""
+    stores = run.provenance["stores"]
+    return len(stores) == 1 and "weights_sha256" in stores[0]["encoder"]
+
+
+def _write(
+    run: Run, path: Path, *, source: str | None, with_encoder: bool, overwrite: bool
+) -> ExportResult:
+    """Write the bundle of a run; `source` is where the weights of its encoder are."""
     _check_place(path, overwrite=overwrite)
-    embedded = "weights_sha256" not in found.provenance["stores"][0]["encoder"]
-    several = len(found.provenance["stores"]) > 1
-    source = None
-    if not (embedded or several):
-        source = weights_of(found, pretrained, settings=settings.extract)
-    with found.locked(), replacing_folder(path) as folder:
-        _copy(found, folder)
-        weights = _copy_weights(found, source, folder) if with_encoder else None
-        about = _about(found, source, copied=weights is not None)
+    with run.locked(), replacing_folder(path) as folder:
+        _copy(run, folder)
+        weights = _copy_weights(run, source, folder) if with_encoder else None
+        about = _about(run, source, copied=weights is not None)
         write_json(folder / layout.ABOUT, about)
-        write_text(folder / layout.CARD, write_card(found, about))
+        write_text(folder / layout.CARD, write_card(run, about))
         write_manifest(folder)
         Bundle.open(folder)
     n_bytes = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     came = (about["encoder"] or {}).get("weights_from")
     return ExportResult(
-        path=path,
-        n_bytes=n_bytes,
-        encoder="in the bundle" if weights is not None else came,
-        onnx=graph,
+        path=path, n_bytes=n_bytes, encoder="in the bundle" if weights is not None else came
     )
 
 

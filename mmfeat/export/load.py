@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mmfeat.core.checks import check_arguments
 from mmfeat.export.predictor import Predictor
-from mmfeat.runs.bundle import Bundle
+from mmfeat.runs.bundle import open_bundle
 
 
 @check_arguments
@@ -22,7 +22,7 @@ def load(
     Parameters
     ----------
     bundle
-        Its folder.
+        Its folder, or its repository on the Hugging Face hub: ``hub:REPO[@REVISION]``.
     objective
         Which decision is used; ``none``: 0.5 for every label. None: the one in use.
     pretrained
@@ -33,8 +33,9 @@ def load(
     Raises
     ------
     MmfeatError
-        `RunError` or `FitError` for a file that is not as it was written.
+        `RunError` or `FitError` for a file that is not as it was written, `RunError` where the
+        hub does not give it.
     """
     return Predictor.of(
-        Bundle.open(Path(bundle)), objective=objective, pretrained=pretrained, device=device
+        open_bundle(bundle), objective=objective, pretrained=pretrained, device=device
     )

@@ -15,6 +15,7 @@ from mmfeat.core.workspace import Workspace
 from mmfeat.errors import RunError
 from mmfeat.runs.listing import find_run
 from mmfeat.runs.run import BUNDLE, Run
+from mmfeat.runs.transport.hub import HubAddress, download, is_on_hub
 from mmfeat.runs.transport.manifest import MANIFEST, broken, check_files, read_object
 from mmfeat.types import OutOfFold
 
@@ -78,16 +79,25 @@ def find_predictor(
     tuned: bool = False,
     objective: str | None = None,
 ) -> Run:
-    """Find what predicts: the folder of a bundle, or a run as `find_run` does.
+    """Find what predicts: a bundle in a folder or on the hub, or a run as `find_run` does.
 
     A run of the workspace goes before a folder of the same name.
     """
     if isinstance(wanted, str):
+        if is_on_hub(wanted):
+            return open_bundle(wanted)
         folder = Path(wanted)
         is_run = "/" not in wanted and _is_dir(workspace.run(wanted))
         if not is_run and _is_dir(folder) and is_bundle(folder):
             return Bundle.open(folder)
     return find_run(workspace, wanted, tuned=tuned, objective=objective)
+
+
+def open_bundle(where: Path | str) -> Bundle:
+    """Open a bundle in a folder, or at ``hub:REPO[@REVISION]``, from where it is downloaded."""
+    if isinstance(where, str) and is_on_hub(where):
+        return Bundle.open(download(HubAddress.parse(where)))
+    return Bundle.open(Path(where))
 
 
 def is_bundle(folder: Path) -> bool:
