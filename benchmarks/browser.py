@@ -40,8 +40,10 @@ class Browser:
     def __init__(self, driver: webdriver.Chrome) -> None:
         self.driver = driver
 
-    def open(self, page: Path, *, width: int = 1280, height: int = 900, dark: bool = False) -> None:
-        """Load `page` in a window of this size, for a reader who prefers light or dark."""
+    def open(
+        self, page: Path | str, *, width: int = 1280, height: int = 900, dark: bool = False
+    ) -> None:
+        """Load a file or an address in a window of this size, for who prefers light or dark."""
         for command, values in (
             (
                 "Emulation.setDeviceMetricsOverride",
@@ -59,7 +61,7 @@ class Browser:
             self.driver.execute_cdp_cmd(command, values)
         for kind in ("browser", "performance"):
             self._log(kind)  # what earlier pages left
-        self.driver.get(page.resolve().as_uri())
+        self.driver.get(page if isinstance(page, str) else page.resolve().as_uri())
 
     def run(self, script: str, *arguments: object) -> Any:
         """The value of a script of the page."""

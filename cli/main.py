@@ -63,6 +63,7 @@ COMMANDS = {
     "report": "mmfeat_cli.report.report:report",
     "export": "mmfeat_cli.export.export:export",
     "promote": "mmfeat_cli.compare.promote:promote",
+    "serve": "mmfeat_cli.serve.serve:serve",
     "list": "mmfeat_cli.list_:list_",
     "config": "mmfeat_cli.config_:config",
 }

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from mmfeat.runs.upkeep.remove import remove_run
     from mmfeat.runs.winner.ranking import rank_runs
     from mmfeat.sensitivity.sensitivity import sensitivity
+    from mmfeat.serve.serve import serve
     from mmfeat.store.reader import FeatureStore
     from mmfeat.tables.check import check
 
@@ -61,6 +62,7 @@ PUBLIC = {
     "score": "mmfeat.predict.score",
     "export": "mmfeat.export.export",
     "load": "mmfeat.export.load",
+    "serve": "mmfeat.serve.serve",
     "rank_runs": "mmfeat.runs.winner.ranking",
     "compare_runs": "mmfeat.compare.board.difference",
     "promote": "mmfeat.promote.promote",
@@ -101,6 +103,7 @@ __all__ = [
     "score",
     "search",
     "sensitivity",
+    "serve",
     "submit",
     "tune",
 ]

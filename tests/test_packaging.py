@@ -45,6 +45,7 @@ def test_the_wheel_holds_what_it_should(wheel: Path) -> None:
     assert "mmfeat/extract/encoders/tiny_demo.safetensors" in names
     templates = ("page.html", "parts.html", "page.css", "page.js")
     assert {f"mmfeat/report/templates/{name}" for name in templates} <= set(names)
+    assert {f"mmfeat/serve/page/page.{kind}" for kind in ("html", "css", "js")} <= set(names)
     sources = {str(p.relative_to(ROOT)) for p in (ROOT / "mmfeat").rglob("*.py")}
     assert sources <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)

@@ -21,6 +21,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("export", "promote"),
     ("tracking",),
     ("report", "demo"),
+    ("serve",),
 )
 
 # Rooms that an earlier layer holds and that a room leaves alone all the same.

@@ -12,6 +12,7 @@ from mmfeat.export.predictor import Predictor
 from mmfeat.predict.encoder import weights_of
 from mmfeat.runs.bundle import find_predictor
 from mmfeat.runs.run import Run
+from mmfeat.types import FloatArray, Targets
 
 TOP = 5
 
@@ -53,11 +54,21 @@ def predict_one(
     model = Predictor.of(found, objective=objective, pretrained=weights)
     scores = model.predict_proba(image, caption)
     (chosen,) = model.decision.decide(scores, decode=decode, empty=empty or settings.submit.empty)
-    ranked = sorted(range(len(model.labels)), key=lambda at: -scores[0, at])
+    return rank_labels(model, scores[0], chosen, most=most)
+
+
+def rank_labels(
+    model: Predictor, scores: FloatArray, chosen: Targets, *, most: int
+) -> list[ScoredLabel]:
+    """Give the `most` probable labels of a row, and all predicted ones, most probable first.
+
+    `scores` and `chosen` are those of the row, (k,).
+    """
+    ranked = sorted(range(len(model.labels)), key=lambda at: -scores[at])
     return [
         ScoredLabel(
             label=model.labels[at],
-            probability=float(scores[0, at]),
+            probability=float(scores[at]),
             threshold=model.decision.thresholds[at],
             is_predicted=bool(chosen[at]),
         )

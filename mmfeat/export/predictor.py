@@ -100,11 +100,11 @@ class Predictor:
                     "both are given",
                     "leave one of them out",
                 )
-            return self._score(checked(embeddings))
+            return self.score(checked(embeddings))
         pictures, texts = paired(images, captions)
         scores = np.empty((len(texts), len(self.labels)), np.float32)
         for rows in slices(len(texts), size=SLICE_ROWS):
-            scores[rows] = self._score(self._encoder.encode(pictures[rows], texts[rows]))
+            scores[rows] = self.score(self.encoder.encode(pictures[rows], texts[rows]))
         return scores
 
     def predict(
@@ -138,7 +138,8 @@ class Predictor:
         ]
 
     @cached_property
-    def _encoder(self) -> RowEncoder:
+    def encoder(self) -> RowEncoder:
+        """The encoder of its rows; raise `EncoderError` or `RunError` where it cannot be had."""
         fitted = encoder_of(self.run)
         stored: dict[str, Any] = self.run.provenance["stores"][0]
         encoder = load_encoder(
@@ -156,14 +157,10 @@ class Predictor:
             fast=stored.get("decoder", {}).get("mode") == "fast",
         )
 
-    def _score(self, embeddings: Mapping[str, tuple[Embeddings, ...]]) -> FloatArray:
-        n_rows = len(next(iter(embeddings.values()))[0])
-        features = Features(
-            ids=tuple(map(str, range(n_rows))),
-            embeddings=embeddings,
-            targets=None,
-            labels=self.labels,
-        )
+    def score(self, embeddings: Mapping[str, tuple[Embeddings, ...]]) -> FloatArray:
+        """Return probabilities (n, k), float32, of rows as `RowEncoder.encode` gives them."""
+        features = self.features(embeddings)
+        n_rows = features.n_rows
         reads = {reads.features for reads in self.model.reads}
         if any(len(sets) > 1 for sets in reads):
             raise RunError(
@@ -180,6 +177,16 @@ class Predictor:
                 "export it again",
             )
         return scores
+
+    def features(self, embeddings: Mapping[str, tuple[Embeddings, ...]]) -> Features:
+        """Rows as models read them."""
+        n_rows = len(next(iter(embeddings.values()))[0])
+        return Features(
+            ids=tuple(map(str, range(n_rows))),
+            embeddings=embeddings,
+            targets=None,
+            labels=self.labels,
+        )
 
 
 def paired(

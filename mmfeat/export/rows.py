@@ -26,7 +26,7 @@ from mmfeat.extract.guard import MAX_FILE_BYTES, Refusal, read_image_file, too_l
 from mmfeat.extract.images.read import Decoded, decode_image, resize_image
 from mmfeat.extract.images.sources import ImagesIn
 from mmfeat.extract.plan import Plan
-from mmfeat.store.layout import Status
+from mmfeat.store.layout import Block, Status
 from mmfeat.types import Embeddings, Table
 
 Picture = str | Path | bytes | Image.Image | NDArray[np.uint8] | None
@@ -60,6 +60,18 @@ class RowEncoder:
 
         Raises `ExtractError` for a picture that is there and cannot be read.
         """
+        block = self.encode_decoded(self._decode_all(pictures), captions)
+        for failed in block.failed:
+            if failed.modality == "image" and pictures[failed.row] is not None:
+                raise ExtractError(
+                    "an image must be readable",
+                    f"image {failed.row}: {failed.reason}",
+                    "give another one, or None for a row without an image",
+                )
+        return {name: (block.embeddings[name],) for name in self.modalities}
+
+    def encode_decoded(self, decoded: Iterator[Decoded], captions: Sequence[str]) -> Block:
+        """Encode rows whose pictures are the results of `decode`, one per caption."""
         rows = np.arange(len(captions))
         names = tuple(map(str, range(len(captions))))
         plan = Plan(
@@ -80,25 +92,17 @@ class RowEncoder:
             first=dict.fromkeys(self.modalities, rows),
             provenance={},
         )
-        decoded = self._decode(pictures)
-        block = encode_rows(
+        return encode_rows(
             plan, self.encoder, rows, since=0, decoded=decoded, advance=lambda *_: None
         )
-        for failed in block.failed:
-            if failed.modality == "image" and pictures[failed.row] is not None:
-                raise ExtractError(
-                    "an image must be readable",
-                    f"image {failed.row}: {failed.reason}",
-                    "give another one, or None for a row without an image",
-                )
-        return {name: (block.embeddings[name],) for name in self.modalities}
 
-    def _decode(self, pictures: Sequence[Picture]) -> Iterator[Decoded]:
+    def _decode_all(self, pictures: Sequence[Picture]) -> Iterator[Decoded]:
         for start in range(0, len(pictures), AT_ONCE):
             part = range(start, min(start + AT_ONCE, len(pictures)))
-            yield from thread_map(lambda row: self._decode_one(pictures[row]), part)
+            yield from thread_map(lambda row: self.decode(pictures[row]), part)
 
-    def _decode_one(self, picture: Picture) -> Decoded:
+    def decode(self, picture: Picture) -> Decoded:
+        """Give the pixels of a picture as the encoder takes them, or why there are none."""
         how: Any = {"preprocessing": self.encoder.preprocessing, "max_pixels": self.max_pixels}
         if isinstance(picture, np.ndarray):
             if picture.dtype != np.uint8 or picture.shape[2:] not in ((), (3,), (4,)):

@@ -46,6 +46,7 @@ SOUND: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     "report": (("one",), {"--plots": "0", "--max-thumbnails": "0"}),
     "export": (("one",), {"--to": "given"}),
     "promote": (("one", "one"), {}),
+    "serve": (("one", "--check"), {"--port": "0"}),
     "list": (("heads", "knn"), {}),
     "config": ((), {}),
 }

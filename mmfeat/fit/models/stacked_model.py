@@ -213,17 +213,29 @@ class StackedModel(FeatureModel):
     def predict_proba(self, features: Mapping[FeatureSets, Features]) -> FloatArray:
         """Return probabilities (n, k), float32, by the final model."""
         rows = features[self.own_reads.features]
+        stacked = [
+            part.stacker.predict(fill_missing_modality(scores, rows))
+            for part, scores in zip(self.fitted, self._score_sources(rows), strict=True)
+        ]
+        mean: FloatArray = np.mean(stacked, axis=0, dtype=np.float32)
+        return mean
+
+    def predict_sources(self, features: Mapping[FeatureSets, Features]) -> dict[str, FloatArray]:
+        """Return the probabilities (n, k), float32, of each source before they are stacked."""
+        parts = self._score_sources(features[self.own_reads.features])
+        return {
+            name: np.mean([scores[name] for scores in parts], axis=0, dtype=np.float32)
+            for name in self.sources
+        }
+
+    def _score_sources(self, rows: Features) -> list[dict[str, FloatArray]]:
+        """The scores of each source, by each of the final models."""
         scores: list[dict[str, FloatArray]] = [{} for _ in self.fitted]
         for name, source in self.sources.items():
             answers = source.predict_proba(rows, [part.heads[name] for part in self.fitted])
             for by_source, answer in zip(scores, answers, strict=True):
                 by_source[name] = answer
-        stacked = [
-            part.stacker.predict(fill_missing_modality(by_source, rows))
-            for part, by_source in zip(self.fitted, scores, strict=True)
-        ]
-        mean: FloatArray = np.mean(stacked, axis=0, dtype=np.float32)
-        return mean
+        return scores
 
     def _save_parts(self, folder: Path) -> int:
         for number, part in enumerate(self.fitted):

@@ -1,0 +1,1 @@
+"""From decoded rows to what is said of them."""

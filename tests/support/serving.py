@@ -1,0 +1,114 @@
+"""A service for tests: a small model with an encoder of colours and letters, on a real socket."""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import uvicorn
+from fastapi import FastAPI
+from PIL import Image
+
+from mmfeat.config import FitSettings
+from mmfeat.core.workspace import Workspace
+from mmfeat.export.predictor import Predictor
+from mmfeat.export.rows import RowEncoder
+from mmfeat.extract.encoders import Encoder, Preprocessing
+from mmfeat.extract.encoders.base import Pixels, Tokenized, Tokens
+from mmfeat.fit.plan import plan_run
+from mmfeat.fit.run_fit import fit_run
+from mmfeat.fit.training_data import load_training
+from mmfeat.serve.answers.answering import Answering
+from mmfeat.types import FloatArray
+from tests.support.workspaces import import_split
+
+POISON = "\N{SKULL}"  # a caption that the encoder fails on
+WIDTH = 8  # of the stores of `import_split`
+
+
+class ColourEncoder(Encoder):
+    """Embeds a picture by its colours and a caption by its letters, whatever else is there."""
+
+    image_dim = text_dim = WIDTH
+    image_batch = text_batch = 64
+    preprocessing = Preprocessing(size=(8, 8), mean=(0.5,) * 3, std=(0.5,) * 3)
+
+    def __init__(self) -> None:
+        self.provenance = {"name": "colours", "weights_sha256": "0" * 64}
+        self.seconds = 0.0
+        self.batches: list[int] = []
+
+    def encode_images(self, pixels: Pixels) -> FloatArray:
+        """Return (b, 8)."""
+        time.sleep(self.seconds)
+        self.batches.append(len(pixels))
+        means = pixels.reshape(len(pixels), -1, 3).mean(axis=1) / 64 - 2
+        return np.hstack([means, -means, means[:, :2] / 2]).astype(np.float32)
+
+    def tokenize(self, captions: Sequence[str]) -> Tokenized:
+        """One token per letter."""
+        if POISON in captions:
+            raise ValueError(f"it cannot take {captions}")
+        tokens = np.zeros((len(captions), WIDTH), np.int64)
+        for row, caption in enumerate(captions):
+            letters = [ord(c) % 97 for c in caption[-WIDTH:]]
+            tokens[row, : len(letters)] = letters
+        whole = np.zeros(len(captions), np.uint8)
+        return Tokenized(tokens=tokens, lengths=whole.astype(np.int64), truncated=whole)
+
+    def encode_tokens(self, tokens: Tokens) -> FloatArray:
+        """Return (b, 8)."""
+        return (tokens / 48 - 1).astype(np.float32)
+
+
+def make_answering(root: Path, *, fusion: str = "concat", embedded: bool = False) -> Answering:
+    """A logistic regression on made-up embeddings; `embedded`: rows are embeddings."""
+    space = Workspace(root / "work")
+    import_split(space, "train")
+    config = plan_run(
+        FitSettings(head="logreg", fusion=fusion, folds=3), settings={}, workspace=space
+    )
+    run = fit_run(space, config, load_training(space, "train"))
+    encoder = RowEncoder(
+        encoder=ColourEncoder(),
+        modalities=("image", "text"),
+        dtype="float32",
+        max_pixels=1_000_000,
+        fast=False,
+    )
+    return Answering(
+        predictor=Predictor.of(run),
+        encoder=None if embedded else encoder,
+        decode=None,
+        empty="blank",
+    )
+
+
+def picture(*colour: int, size: tuple[int, int] = (16, 16), kind: str = "PNG") -> bytes:
+    """A picture of one colour, as a file."""
+    content = io.BytesIO()
+    Image.new("RGB", size, colour).save(content, kind)
+    return content.getvalue()
+
+
+@contextmanager
+def serving(app: FastAPI) -> Iterator[str]:
+    """Run an app on a free port of this machine, in a thread; gives its address."""
+    how: Any = {"log_config": None, "log_level": "critical", "timeout_graceful_shutdown": 5}
+    server = uvicorn.Server(uvicorn.Config(app, port=0, **how))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            time.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()
