@@ -9,6 +9,7 @@ from typing import Any
 
 from mmfeat.decide.decision import Decision
 from mmfeat.errors import counted
+from mmfeat.export.licences import licence_of
 from mmfeat.runs.run import Run
 
 SHOWN = {"macro_f1": "macro-F1", "micro_f1": "micro-F1", "samples_f1": "samples-F1", "map": "mAP"}
@@ -27,9 +28,7 @@ def write_card(run: Run, about: dict[str, Any]) -> str:
         "## How good it is\n\n" + _numbers(run, decision),
         "## By class\n\n" + _classes(run, decision),
         "## Limits\n\n" + _bullets(_limits(decision)),
-        "## Licences\n\nThe licence of the data it was fitted on is not known to mmfeat, nor is"
-        " that of the encoder's weights; look both up before you pass this on. The line `license`"
-        " above is a placeholder.",
+        "## Licences\n\n" + _bullets(_licences(about["encoder"])),
         f"Fitted with `mmfeat fit --head {config.head} --fusion {config.fusion}`, mmfeat"
         f" {run.provenance.get('versions', {}).get('mmfeat', '')}.",
     ]
@@ -133,6 +132,16 @@ def _limits(decision: Decision) -> list[str]:
         "The estimates hold for rows like those it was fitted on, and not for other sources.",
         "What the encoder has learned from the web, with its biases, is in its embeddings.",
         *(_plain(note) for note in decision.notes),
+    ]
+
+
+def _licences(encoder: dict[str, Any] | None) -> list[str]:
+    known = None if encoder is None else licence_of(encoder["weights_from"])
+    return [
+        f"weights of the encoder: {known or 'not known to mmfeat'}",
+        "data that it was fitted on: not known to mmfeat",
+        "this bundle: the line `license` above is a placeholder; look the others up before you"
+        " pass it on, and fill it in",
     ]
 
 
