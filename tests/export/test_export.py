@@ -159,6 +159,7 @@ def members(name: str) -> dict[str, Any]:
         ("head/0/concat/head.json", {"learned": {"rounds": None, "blocks": [10**12], "rates": []}}),
         ("head/0/concat/head.json", {"learned": {"rounds": 1, "blocks": [8, 9], "rates": [0.5]}}),
         ("head/model.json", members("../../../x")),
+        ("head/0/concat/head.json", {"learned": {"rounds": 1, "blocks": [1] * 9999, "rates": []}}),
         ("provenance.json", {"stores": {}}),
         ("provenance.json", {"stores": []}),
         ("config.json", {"features": [["a"]]}),

@@ -34,7 +34,7 @@ from mmfeat.fit.heads.streaming import in_order
 from mmfeat.metrics.known import rates
 from mmfeat.types import FloatArray, Fused, IntArray, Matrix, Targets
 
-WIDEST = 2**24  # numbers per row of a head that is loaded
+WIDEST, MOST_BLOCKS = 2**24, 2**10  # numbers and parts of a row, of a head that is loaded
 
 History = dict[str, list[float | None]]
 
@@ -233,7 +233,7 @@ class Head(Estimator):
         head = cls(**options)
         head.check()
         learned = document["learned"]
-        head.rounds_, head.blocks_ = learned["rounds"], tuple(learned["blocks"])
+        head.rounds_, head.blocks_ = learned["rounds"], _checked_blocks(learned["blocks"])
         head.rates_, head.history_ = np.array(learned["rates"]), learned.get("history", {})
         if head.learnable_.any():
             head._load_state(folder)
@@ -242,11 +242,8 @@ class Head(Estimator):
 
     def _check_loaded(self) -> None:
         """Raise `ValueError` where what was read does not fit together, found by a row of zeros."""
-        width = sum(self.blocks_)
-        if not 0 < width <= WIDEST:
-            raise ValueError(f"a row has {width} numbers; {WIDEST} are allowed")
         try:
-            self.predict_proba(np.zeros((1, width), np.float32))
+            self.predict_proba(np.zeros((1, sum(self.blocks_)), np.float32))
         except (RuntimeError, IndexError, AttributeError) as error:
             raise ValueError(f"its parts do not fit together: {error}") from error
 
@@ -271,3 +268,13 @@ class Head(Estimator):
     def check(self) -> None:
         """Raise `ConfigError` for options of a wrong type or value, or that exclude each other."""
         check_options(self)
+
+
+def _checked_blocks(blocks: list[int]) -> tuple[int, ...]:
+    """The widths of the parts of a row, checked before anything is made of that size."""
+    if not 0 < len(blocks) <= MOST_BLOCKS or min(blocks) < 1 or sum(blocks) > WIDEST:
+        raise ValueError(
+            f"a row has {len(blocks):,} parts of {sum(blocks):,} numbers; {MOST_BLOCKS:,} parts of"
+            f" {WIDEST:,} numbers are allowed"
+        )
+    return tuple(blocks)

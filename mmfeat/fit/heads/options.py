@@ -21,18 +21,26 @@ KEY = "option"  # in the metadata of a field
 class Rule:
     """What an option means, and which values it takes besides None.
 
-    Numbers lie between `low` and `high`, both included; texts are one of `choices`.
+    Numbers lie between `low` and `high`, both included; texts are one of `choices`; a tuple has at
+    most `longest` entries.
     """
 
     help: str
     low: float | None = None
     high: float | None = None
     choices: tuple[str, ...] = ()
+    longest: int = 64
 
     def check(self, name: str, value: Any) -> None:
         """Raise `ConfigError` for a value that is not allowed."""
         if self.choices:
             check_choice(name, value, self.choices)
+        if isinstance(value, tuple) and len(value) > self.longest:
+            raise ConfigError(
+                f"{name} has at most {self.longest} entries",
+                f"it has {len(value):,}",
+                "leave some out",
+            )
         if self.low is not None and self.high is not None:
             for number in value if isinstance(value, tuple) else (value,):
                 check_range(name, number, self.low, self.high)

@@ -50,8 +50,20 @@ class Source:
 
     def predict_proba(self, features: Features, heads: Sequence[Head]) -> list[FloatArray]:
         """Return the probabilities (n, k) of each of `heads`, which read the same fusion."""
-        values = fuse(features, self.fusion, normalise=self.normalise).values
-        return [head.predict_proba(values) for head in heads]
+        fused = fuse(features, self.fusion, normalise=self.normalise)
+        for head in heads:
+            if head.blocks_ and head.blocks_ != fused.blocks:
+                raise FitError(
+                    f"this head was fitted on {_sum(head.blocks_)} numbers per row",
+                    f"these rows have {_sum(fused.blocks)}",
+                    "use the encoder and fusion that it was fitted on",
+                )
+        return [head.predict_proba(fused.values) for head in heads]
+
+
+def _sum(blocks: tuple[int, ...]) -> str:
+    """The widths of the parts of a row, e.g. ``768 + 768``."""
+    return " + ".join(map(str, blocks))
 
 
 def labelled(features: FeatureRows) -> Targets:
