@@ -45,20 +45,20 @@ def make_app(answering: Answering, *, limits: Limits, token: str | None = None) 
     metrics = Metrics(waiting=lambda: places.taken)
     parser = Parser(answering=answering, limits=limits)
     examples = make_examples(answering)
-    decoders = ThreadPoolExecutor(DECODERS, "decoder")
-    batcher = Batcher[Row, Answered](
-        work=answering.answer,
-        most=limits.batch,
-        delay=limits.delay / 1000,
-        on_batch=metrics.batches.observe,
-    )
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
+        batcher = Batcher[Row, Answered](
+            work=answering.answer,
+            most=limits.batch,
+            delay=limits.delay / 1000,
+            on_batch=metrics.batches.observe,
+        )
         running = asyncio.create_task(batcher.run())
-        yield
-        running.cancel()
+        decoders = ThreadPoolExecutor(DECODERS, "decoder")
+        yield {"batcher": batcher, "decoders": decoders}
         decoders.shutdown(wait=False)
+        running.cancel()
 
     app = FastAPI(
         title=f"mmfeat serve {answering.predictor.run.name}",
@@ -94,6 +94,7 @@ def make_app(answering: Answering, *, limits: Limits, token: str | None = None) 
         also what each modality says without the others.
         """
         how: Any = {"top": top, "alone": alone}
+        decoders, batcher = request.state.decoders, request.state.batcher
         loop = asyncio.get_running_loop()
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         with places.take(1):

@@ -25,7 +25,7 @@ from mmfeat.serve.refusal import RequestError
 log = logging.getLogger(__name__)
 
 OPEN = ("/", "/page.css", "/page.js", "/healthz", "/openapi.json")  # without a token
-LINGER_SECONDS = 2.0  # a client that is still sending may read why it was refused
+LINGER_SECONDS = 1.0  # a client that is still sending may read why it was refused
 CLOSED = 499  # as nginx logs a client that has gone
 HEADERS = {
     "Content-Security-Policy": (
@@ -147,8 +147,8 @@ class _Exchange:
             await response(self._scope, self._receive, self.send)
 
     async def _read_on(self) -> None:
-        """Read a little more of what nobody wants: a closed door would hide the answer."""
-        end = self._n_bytes + self._max_bytes
+        """Read a little more of what nobody wants: a connection cut off would hide the answer."""
+        end = 2 * self._max_bytes + 2**16
         try:
             async with asyncio.timeout(LINGER_SECONDS):
                 while self._n_bytes < end:

@@ -141,6 +141,13 @@ class Parser:
                 f"{where}it is empty",
                 "give one of them",
             )
+        for name, given in (("image", image is not None), ("text", bool(text.strip()))):
+            if given and name not in self.answering.modalities:
+                raise invalid(
+                    f"this model looks at {' and '.join(self.answering.modalities)} alone",
+                    f"{where}it has {name} as well",
+                    "leave it out",
+                )
         picture = encoder.decode(image)
         if image is not None and isinstance(picture, Refusal):
             raise RequestError(

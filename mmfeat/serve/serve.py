@@ -110,6 +110,7 @@ def serve(
             server_header=False,
             timeout_graceful_shutdown=int(chosen.timeout) + 5,
         )
+        logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it counts characters
         name = f"[{address[0]}]" if ":" in address[0] else address[0]
         ready = partial(on_ready, f"http://{name}:{address[1]}") if on_ready else None
         server = _Server(config, ready)

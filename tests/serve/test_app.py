@@ -103,6 +103,15 @@ def test_a_late_fusion_tells_its_sources(tmp_path: Path) -> None:
         assert np.mean(parts) == pytest.approx(label.probability)
 
 
+def test_a_model_of_captions_takes_no_picture(tmp_path: Path) -> None:
+    answering = make_answering(tmp_path, fusion="text")
+    with serving(make_app(answering, limits=LIMITS)) as found, httpx.Client(base_url=found) as c:
+        refused = c.post("/predict", files={"image": picture(1, 2, 3)}, data={"caption": "a"})
+        assert "looks at text alone" in error_of(refused, 422)
+        assert c.post("/predict?alone=1", files=caption("a")).json()["rows"][0]["predicted"]
+        assert c.get("/model").json()["takes"] == ["text"]
+
+
 def test_embeddings_are_answered_where_a_run_was_fitted_on_them(tmp_path: Path) -> None:
     answering = make_answering(tmp_path, embedded=True)
     vectors = np.random.default_rng(0).normal(size=(2, 8)).astype(np.float32)

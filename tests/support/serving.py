@@ -75,16 +75,19 @@ def make_answering(root: Path, *, fusion: str = "concat", embedded: bool = False
         FitSettings(head="logreg", fusion=fusion, folds=3), settings={}, workspace=space
     )
     run = fit_run(space, config, load_training(space, "train"))
+    predictor = Predictor.of(run)
+    modalities = predictor.model.reads[0].modalities
     encoder = RowEncoder(
         encoder=ColourEncoder(),
-        modalities=("image", "text"),
+        modalities=modalities,
         dtype="float32",
         max_pixels=1_000_000,
         fast=False,
     )
     return Answering(
-        predictor=Predictor.of(run),
+        predictor=predictor,
         encoder=None if embedded else encoder,
+        modalities=modalities,
         decode=None,
         empty="blank",
     )

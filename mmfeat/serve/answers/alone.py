@@ -6,28 +6,14 @@ the row as if the other modalities were missing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
 from mmfeat.export.predictor import Predictor
 from mmfeat.fit.fusion import get_matrix_fusion
-from mmfeat.fit.models.ensemble import Ensemble
-from mmfeat.fit.models.feature_model import FeatureModel
-from mmfeat.fit.models.model import Model
 from mmfeat.fit.models.stacked_model import StackedModel
 from mmfeat.types import Embeddings, FloatArray
-
-
-def used_modalities(model: Model, stored: Sequence[str]) -> tuple[str, ...]:
-    """Those of the `stored` modalities that a model reads, in their order."""
-    used: set[str] = set()
-    if isinstance(model, Ensemble):
-        used = {name for part in model.models_ for name in used_modalities(part, stored)}
-    elif isinstance(model, FeatureModel):
-        for source in model.sources:
-            used |= set(get_matrix_fusion(source).modalities or stored)
-    return tuple(name for name in stored if name in used)
 
 
 def score_alone(

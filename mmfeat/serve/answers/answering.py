@@ -18,9 +18,9 @@ from mmfeat.extract.guard import Refusal
 from mmfeat.extract.images.read import Decoded
 from mmfeat.predict.encoder import weights_of
 from mmfeat.runs.run import Run
-from mmfeat.serve.answers.alone import score_alone, used_modalities
+from mmfeat.serve.answers.alone import score_alone
 from mmfeat.serve.refusal import invalid
-from mmfeat.store.layout import Status
+from mmfeat.store.layout import Status, in_order
 from mmfeat.types import Embeddings, FloatArray, Targets
 
 NO_PICTURE = Refusal(Status.MISSING, "there is none")
@@ -69,19 +69,17 @@ class Answering:
         Loaded.
     encoder
         None where rows are embeddings.
+    modalities
+        Those that the model looks at.
     empty, decode
         As in `Decision.decide`.
     """
 
     predictor: Predictor
     encoder: RowEncoder | None
+    modalities: tuple[str, ...]
     empty: str
     decode: str | None
-
-    @cached_property
-    def modalities(self) -> tuple[str, ...]:
-        """The modalities that make a difference, in the order of the store."""
-        return used_modalities(self.predictor.model, self._store["modalities"])
 
     @cached_property
     def widths(self) -> dict[str, int]:
@@ -89,11 +87,11 @@ class Answering:
         if self.encoder is not None:
             return {}
         imported: dict[str, tuple[int, str]] = self._store["encoder"].get("imported", {})
-        found = {name: imported[name][0] for name in self._store["modalities"] if name in imported}
-        if not found:
+        found = {name: imported[name][0] for name in self.modalities if name in imported}
+        if len(found) < len(self.modalities):
             raise RunError(
                 "a service needs one encoder, or the widths of imported embeddings",
-                f"{self.predictor.run.name} has neither",
+                f"{self.predictor.run.name} looks at {' and '.join(self.modalities)}",
                 "use `mmfeat predict --split`",
             )
         return found
@@ -189,7 +187,12 @@ def load_answering(
     embedded = "weights_sha256" not in origin["encoder"]
     weights = None if embedded or others else weights_of(run, pretrained, settings=settings)
     model = Predictor.of(run, objective=objective, pretrained=weights, device=device)
-    encoder = None if weights is None else replace(model.encoder, max_pixels=max_pixels)
-    made = Answering(predictor=model, encoder=encoder, decode=decode, empty=empty)
+    looks_at = in_order(m for reads in model.model.reads for m in reads.modalities)
+    encoder = None
+    if weights is not None:
+        encoder = replace(model.encoder, modalities=looks_at, max_pixels=max_pixels)
+    made = Answering(
+        predictor=model, encoder=encoder, modalities=looks_at, decode=decode, empty=empty
+    )
     made.answer([made.sample()])
     return made

@@ -1,0 +1,61 @@
+"""`mmfeat serve` as a user starts it: what it refuses to start with, and how it ends."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from mmfeat.core.workspace import Workspace
+from mmfeat.serve.serve import VARIABLE
+from tests.support.workspaces import Mmfeat, error_line
+
+SCRIPT = Path(sys.executable).with_name("mmfeat")
+
+
+@pytest.fixture
+def run(workspace: Workspace, mmfeat: Mmfeat) -> tuple[str, ...]:
+    """The arguments that serve a run."""
+    options = ("--head", "logreg", "--fusion", "concat", "--folds", 3, "--name", "one")
+    assert mmfeat("fit", *options, "-w", workspace.root).exit_code == 0
+    return ("serve", "one", "-w", str(workspace.root))
+
+
+def test_what_cannot_work_ends_in_one_line(
+    run: tuple[str, ...], mmfeat: Mmfeat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert mmfeat(*run, "--check").exit_code == 0
+    (tmp_path / "empty").write_text("\n")
+    for wrong, told in (
+        (("--port", 70_000), "--port lies between"),
+        (("--host", "192.0.2.1"), "an address of this machine"),
+        (("--queue", 0), "--queue is positive"),
+        (("--max-rows", 1000), "--max-rows lies between"),
+        (("--token-file", tmp_path), "regular file"),
+        (("--token-file", tmp_path / "empty"), "printable ASCII"),
+        (("--decode", "argmax"), "--decode"),
+    ):
+        assert told in error_line(mmfeat, *run, *wrong)
+    monkeypatch.setenv(VARIABLE, "é")
+    assert VARIABLE in error_line(mmfeat, *run)
+
+
+def test_it_ends_with_0_when_it_is_told_to(run: tuple[str, ...]) -> None:
+    command = [str(SCRIPT), *run, "--port", "0"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        assert address.startswith("http://127.0.0.1:")
+        row = {"embeddings": {"image": [0.5] * 8, "text": [0.1] * 8}}
+        answer = httpx.post(f"{address}/predict", json={"rows": [row]})
+        assert answer.status_code == 200, answer.text
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == 0, errors
+    assert "POST /predict 200" in errors and "Traceback" not in errors
