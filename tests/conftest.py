@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner, Result
 
+from mmfeat import fit
 from mmfeat.core.workspace import Workspace
 from mmfeat.demo.data import write_demo_data
 from mmfeat_cli.main import app
@@ -163,6 +164,23 @@ def project(demo_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """The current folder: a fresh copy of the demo project without its pictures."""
     folder = tmp_path / "project"
     shutil.copytree(demo_project, folder, ignore=shutil.ignore_patterns("data"))
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def demo_run(demo_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small demo project without its pictures, with a run; read-only for tests."""
+    folder = tmp_path_factory.mktemp("demo_run") / "project"
+    shutil.copytree(demo_project, folder, ignore=shutil.ignore_patterns("data"))
+    fit("train", head="logreg", folds=3, settings={"C": 1}, workspace=folder / "artifacts")
+    return folder
+
+
+@pytest.fixture
+def fitted_project(demo_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder: a fresh copy of the demo project without its pictures, with a run."""
+    folder = shutil.copytree(demo_run, tmp_path / "project")
     monkeypatch.chdir(folder)
     return folder
 

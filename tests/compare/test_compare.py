@@ -196,17 +196,17 @@ def test_a_process_that_dies_is_told_in_one_error(workspace: Workspace) -> None:
 
 def test_a_killed_comparison_goes_on_and_repeats_no_finished_cell(project: Path) -> None:
     line = [sys.executable, "-m", "mmfeat_cli", "compare", "--folds", "3"]
-    line += ["--heads", "knn,logreg,mlp", "--fusions", "image,text,concat"]
+    line += ["--heads", "knn,logreg", "--fusions", "image,text,concat"]
     runs = project / "artifacts/runs"
     with subprocess.Popen(line, cwd=project, stderr=subprocess.DEVNULL) as process:
-        while process.poll() is None and len(list(runs.glob("*/thresholds.json"))) < 3:
+        while process.poll() is None and len(list(runs.glob("*/thresholds.json"))) < 2:
             time.sleep(0.01)
         process.kill()
     finished = {path.parent.name for path in runs.glob("*/DONE")}
-    assert 3 <= len(finished) < 9
+    assert 2 <= len(finished) < 6
     before = {name: (runs / name / "scores.h5").stat().st_mtime_ns for name in finished}
     done = subprocess.run(line, cwd=project, capture_output=True, text=True, check=True)
-    assert len(list(runs.glob("*/DONE"))) == 9
+    assert len(list(runs.glob("*/DONE"))) == 6
     for name, written in before.items():
         assert (runs / name / "scores.h5").stat().st_mtime_ns == written
     assert done.stderr.count("already finished") == len(finished)

@@ -12,9 +12,8 @@ from tests.support.workspaces import Mmfeat, error_line
 
 
 @pytest.fixture
-def fitted(project: Path, demo_project: Path, mmfeat: Mmfeat) -> Path:
-    """A project with a run and a folder of four of its pictures."""
-    assert mmfeat("fit", "--head", "logreg", "--set", "C=1", "--folds", 3).exit_code == 0
+def fitted(fitted_project: Path, demo_project: Path) -> Path:
+    """A project with a run and two folders of four of its pictures."""
     table = pd.read_csv(demo_project / "train.csv").head(4)
     table[["ImageID", "Caption"]].to_csv("day.csv", index=False)
     table = table.rename(columns={"ImageID": "file", "Caption": "words"})
@@ -22,11 +21,11 @@ def fitted(project: Path, demo_project: Path, mmfeat: Mmfeat) -> Path:
     images = demo_project / "data" / "images"
     images = images if images.is_dir() else next(demo_project.rglob(table.file[0])).parent
     for folder, shift in (("one", 0), ("two", 1)):
-        (project / folder).mkdir()
+        (fitted_project / folder).mkdir()
         for row in range(4):
             source = images / table.file[(row + shift) % 4]
-            shutil.copy(source, project / folder / table.file[row])
-    return project
+            shutil.copy(source, fitted_project / folder / table.file[row])
+    return fitted_project
 
 
 def predict(mmfeat: Mmfeat, images: str, *more: object, table: str = "day.csv") -> pd.DataFrame:
