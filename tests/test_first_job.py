@@ -7,11 +7,9 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,25 +20,9 @@ from sklearn.metrics import f1_score
 from mmfeat.runs.run import Run
 from mmfeat.store import FeatureStore
 from mmfeat_cli.main import app
+from tests.support.pages import BLOCK, Step, follow, plain
 
 PAGE = Path(__file__).parent.parent / "docs" / "first_job.md"
-BLOCK = re.compile(r"^```(console|python|toml)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-COMMAND = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
-LEFT_OUT = re.compile(r"^…$", re.MULTILINE)
-VARIES = (  # from machine to machine: names of runs, the kind of a decision, ties, all but counts
-    (re.compile(r"-[0-9a-f]{8}\b"), "-#"),
-    (re.compile(r"decided by [^,]*,"), "decided by #,"),
-    (re.compile(r"[-+]?\d+\.\d+|\d[\d,]*/s"), "#"),
-    (re.compile(r"# +(yes|no)\b"), "# #"),
-)
-
-
-class Step(NamedTuple):
-    """A command of the page, and what it printed on both streams."""
-
-    command: str
-    printed: str
-    status: int
 
 
 class FirstJob:
@@ -48,7 +30,7 @@ class FirstJob:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._steps = self._follow()
+        self._steps = follow(PAGE.read_text(), folder, self.run)
 
     def to(self, start: str) -> Step:
         """Go on to the next command that starts so; everything before it ends well."""
@@ -103,18 +85,6 @@ class FirstJob:
         assert abs(at_half - best["at_0.5"]) < 1e-6
         return board
 
-    def _follow(self) -> Iterator[Step]:
-        for kind, text in BLOCK.findall(PAGE.read_text()):
-            if kind == "toml":
-                (self.folder / "mmfeat.toml").write_text(text)
-            elif kind == "python":
-                subprocess.run([sys.executable, "-c", text], cwd=self.folder, check=True)
-            else:
-                for command, shown in COMMAND.findall(text):
-                    step = self.run(command)
-                    check_shown(shown, step)
-                    yield step
-
 
 def run_here(arguments: Sequence[str]) -> tuple[str, int]:
     """Run mmfeat in this process; give what a terminal would show, and its status."""
@@ -124,21 +94,6 @@ def run_here(arguments: Sequence[str]) -> tuple[str, int]:
         except SystemExit as end:
             return printed.getvalue(), int(end.code or 0)
     raise AssertionError("commands end with a status")
-
-
-def check_shown(shown: str, step: Step) -> None:
-    """Check that what the page shows was printed, in its order."""
-    rest = plain(step.printed)
-    for piece in filter(None, map(plain, LEFT_OUT.split(shown))):
-        _, found, rest = rest.partition(piece)
-        assert found, f"{step.command} printed\n{step.printed}\nand the page shows\n{piece}"
-
-
-def plain(text: str) -> str:
-    """Text without line ends and without what varies."""
-    for what, instead in VARIES:
-        text = what.sub(instead, text)
-    return " ".join(text.split())
 
 
 def probabilities(answers: pd.DataFrame) -> NDArray[np.float64]:

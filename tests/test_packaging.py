@@ -1,4 +1,4 @@
-"""The wheel holds the two packages and what they need, and works in a clean environment."""
+"""The wheel holds the two packages and what they need; the winner is used from it alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.pages import follow, run
+
 ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
 
 
 @pytest.fixture(scope="module")
@@ -51,37 +54,30 @@ def test_the_wheel_holds_what_it_should(wheel: Path) -> None:
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 
-def test_the_wheel_works_in_a_clean_environment(wheel: Path, tmp_path: Path) -> None:
-    home = tmp_path / "env"
+@pytest.fixture(scope="module")
+def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment with the wheel and the dependencies, and nothing of the checkout."""
+    home = tmp_path_factory.mktemp("env")
     venv.create(home, with_pip=True)
-    python = home / "bin" / "python"
-    subprocess.run(
-        [python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", str(wheel)],
-        check=True,
-    )
+    command = ["-m", "pip", "install", "--quiet", "--no-deps", "--no-index", str(wheel)]
+    subprocess.run([home / "bin" / "python", *command], check=True)
     # The dependencies come from this environment; its own editable mmfeat stays invisible,
     # since a path that a .pth file adds has its own .pth files ignored.
     (site,) = home.glob("lib/python*/site-packages")
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    for arguments, expected in (
-        (["--help"], "tune-thresholds"),
-        (["list", "heads"], "logreg"),
-    ):
-        answer = subprocess.run(
-            [home / "bin" / "mmfeat", *arguments],
-            cwd=elsewhere,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert expected in answer.stdout
-    where = subprocess.run(
-        [python, "-c", "import mmfeat, mmfeat_cli; print(mmfeat.__file__, mmfeat_cli.__file__)"],
-        cwd=elsewhere,
-        capture_output=True,
-        text=True,
-        check=True,
+    return home
+
+
+def test_the_winner_is_used_in_a_clean_environment(environment: Path, tmp_path: Path) -> None:
+    """The section of the README, as it stands."""
+    section = README.read_text().partition("\n## Use the winner\n")[2].partition("\n## ")[0]
+    programs = environment / "bin"
+    where = run(
+        "python -c 'import mmfeat, mmfeat_cli as c; print(mmfeat.__file__, c.__file__)'",
+        tmp_path,
+        programs=programs,
     )
-    assert where.stdout.count(str(site)) == 2
+    assert where.printed.count(str(environment / "lib")) == 2
+    steps = list(follow(section, tmp_path, programs=programs))
+    assert len(steps) == 9 and [step for step in steps if step.status] == []
+    assert len((tmp_path / "best.csv").read_text().splitlines()) == 311

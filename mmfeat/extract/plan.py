@@ -8,6 +8,7 @@ on what an interrupted extraction left over, so that resuming gives the same byt
 from __future__ import annotations
 
 import importlib.metadata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,12 @@ def make_plan(
         },
         for_run=for_run,
     )
+
+
+def blank_modalities(table: Table, modalities: Sequence[str]) -> tuple[str, ...]:
+    """Those of `modalities` that no row of the table has: no caption, or no name of an image."""
+    texts = {"image": table.image_paths, "text": table.captions or ()}
+    return tuple(m for m in modalities if not any(map(str.strip, texts[m])))
 
 
 def machinery(encoder: Encoder, settings: ExtractSettings) -> dict[str, Any]:

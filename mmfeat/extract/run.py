@@ -25,7 +25,7 @@ from mmfeat.extract.engines.shared import fetch_shards, remove_shards, share
 from mmfeat.extract.engines.torchrun import help_with, is_helper
 from mmfeat.extract.images.missing import check_present, near_hints
 from mmfeat.extract.lock import sole_writer
-from mmfeat.extract.plan import Plan, Shard, make_plan
+from mmfeat.extract.plan import Plan, Shard, blank_modalities, make_plan
 from mmfeat.extract.prompts import LabelPrompts, add_prompts
 from mmfeat.extract.repeats import Repeats
 from mmfeat.extract.summary import CheckedRows, ExtractSummary, summarise
@@ -204,9 +204,11 @@ def _run_missing(plan: Plan, encoder: Encoder, parts: Path, progress: Progress |
     if todo and len(todo) < len(plan.shards):
         log.info("resuming after %d of %d shards", len(plan.shards) - len(todo), len(plan.shards))
 
+    blank = blank_modalities(plan.table, plan.modalities)
+
     def advance(modality: str, n_rows: int) -> None:
         done[modality] += n_rows
-        if progress is not None:
+        if progress is not None and modality not in blank:
             progress(modality, done[modality], plan.table.n_rows)
 
     if todo:

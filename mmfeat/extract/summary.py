@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mmfeat.errors import ExtractError, counted
 from mmfeat.extract.guard import refuse_name
 from mmfeat.extract.images.missing import allow_missing, too_many_missing
-from mmfeat.extract.plan import Plan
+from mmfeat.extract.plan import Plan, blank_modalities
 from mmfeat.store.layout import Block, FailedRow, Status
 from mmfeat.store.reader import FeatureStore
 from mmfeat.store.writer import Fill, WrittenRows
@@ -162,5 +162,5 @@ class CheckedRows:
     def _may_be_blank(self, modality: str) -> bool:
         """Whether no row has such an input, and none is meant to: for a run, or a row by itself."""
         table = self.plan.table
-        texts = table.image_paths if modality == "image" else table.captions or ()
-        return (self.plan.for_run or table.n_rows == 1) and not any(map(str.strip, texts))
+        may = self.plan.for_run or table.n_rows == 1
+        return may and modality in blank_modalities(table, [modality])

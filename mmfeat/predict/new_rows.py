@@ -18,7 +18,7 @@ from mmfeat.core.workspace import Workspace
 from mmfeat.errors import RunError
 from mmfeat.extract import ExtractSummary, Progress, extract_table, load_encoder_for
 from mmfeat.extract.guard import Refusal
-from mmfeat.extract.plan import Plan, make_plan
+from mmfeat.extract.plan import Plan, blank_modalities, make_plan
 from mmfeat.fit.models.model import load_model
 from mmfeat.predict.encoder import check_encoder, encoder_of, weights_of
 from mmfeat.runs.run import Run
@@ -87,8 +87,7 @@ def _check_inputs(run: Run, table: Table, modalities: tuple[str, ...]) -> None:
             f"{looks_at}, and {table.source} has no column of captions",
             "name the column with --text-col, or give --text-col '' if no row has one",
         )
-    texts = {"image": table.image_paths, "text": table.captions or ()}
-    blank = [m for m in modalities if not any(map(str.strip, texts[m]))]
+    blank = blank_modalities(table, modalities)
     if len(blank) == len(modalities):
         raise RunError(
             "rows need something that the run looks at",

@@ -1,0 +1,57 @@
+"""Pages that show commands with their output, followed as a reader does."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+BLOCK = re.compile(r"^```(console|python|toml)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+COMMAND = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
+LEFT_OUT = re.compile(r"^…$", re.MULTILINE)
+VARIES = (  # from machine to machine: names of runs, the kind of a decision, ties, all but counts
+    (re.compile(r"-[0-9a-f]{8}\b"), "-#"),
+    (re.compile(r"decided by [^,]*,"), "decided by #,"),
+    (re.compile(r"[-+]?\d+\.\d+|\d[\d,]*/s"), "#"),
+    (re.compile(r"# +(yes|no)\b"), "# #"),
+)
+
+
+class Step(NamedTuple):
+    """A command of a page, and what it printed on both streams."""
+
+    command: str
+    printed: str
+    status: int
+
+
+def follow(page: str, folder: Path, run: Callable[[str], Step]) -> Iterator[Step]:
+    """Follow a page in `folder`, command by command, and check what it shows of the output."""
+    for kind, text in BLOCK.findall(page):
+        if kind == "toml":
+            (folder / "mmfeat.toml").write_text(text)
+        elif kind == "python":
+            subprocess.run([sys.executable, "-c", text], cwd=folder, check=True)
+        else:
+            for command, shown in COMMAND.findall(text):
+                step = run(command)
+                check_shown(shown, step)
+                yield step
+
+
+def check_shown(shown: str, step: Step) -> None:
+    """Check that what the page shows was printed, in its order."""
+    rest = plain(step.printed)
+    for piece in filter(None, map(plain, LEFT_OUT.split(shown))):
+        _, found, rest = rest.partition(piece)
+        assert found, f"{step.command} printed\n{step.printed}\nand the page shows\n{piece}"
+
+
+def plain(text: str) -> str:
+    """Text without line ends and without what varies."""
+    for what, instead in VARIES:
+        text = what.sub(instead, text)
+    return " ".join(text.split())
