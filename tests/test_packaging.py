@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import os
 import subprocess
 import sys
 import sysconfig
@@ -9,9 +11,10 @@ import venv
 import zipfile
 from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.support.pages import follow, run
+from tests.support.pages import Step, follow
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -58,9 +61,10 @@ def test_the_wheel_holds_what_it_should(wheel: Path) -> None:
 def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment with the wheel and the dependencies, and nothing of the checkout."""
     home = tmp_path_factory.mktemp("env")
-    venv.create(home, with_pip=True)
-    command = ["-m", "pip", "install", "--quiet", "--no-deps", "--no-index", str(wheel)]
-    subprocess.run([home / "bin" / "python", *command], check=True)
+    venv.create(home)
+    pip = [sys.executable, "-m", "pip", "--python", str(home / "bin" / "python")]
+    command = ["install", "--quiet", "--no-deps", "--no-index", str(wheel)]
+    subprocess.run([*pip, *command], check=True)
     # The dependencies come from this environment; its own editable mmfeat stays invisible,
     # since a path that a .pth file adds has its own .pth files ignored.
     (site,) = home.glob("lib/python*/site-packages")
@@ -72,12 +76,40 @@ def test_the_winner_is_used_in_a_clean_environment(environment: Path, tmp_path: 
     """The section of the README, as it stands."""
     section = README.read_text().partition("\n## Use the winner\n")[2].partition("\n## ")[0]
     programs = environment / "bin"
-    where = run(
-        "python -c 'import mmfeat, mmfeat_cli as c; print(mmfeat.__file__, c.__file__)'",
-        tmp_path,
-        programs=programs,
-    )
-    assert where.printed.count(str(environment / "lib")) == 2
-    steps = list(follow(section, tmp_path, programs=programs))
-    assert len(steps) == 9 and [step for step in steps if step.status] == []
+    changed = {"PATH": f"{programs}:{os.environ['PATH']}", "COLUMNS": "80"}
+
+    def run(command: str) -> Step:
+        done = subprocess.run(
+            ["bash", "-c", command],
+            cwd=tmp_path,
+            env=os.environ | changed,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        return Step(command, done.stdout, done.returncode)
+
+    where = "import mmfeat, mmfeat_cli; print(mmfeat.__file__, mmfeat_cli.__file__)"
+    assert run(f"python -c '{where}'").printed.count(str(environment / "lib")) == 2
+    steps = list(follow(section, tmp_path, run))
+    assert len(steps) == 8 and [step for step in steps if step.status] == []
     assert len((tmp_path / "best.csv").read_text().splitlines()) == 311
+    loaded = ast.literal_eval(steps[-1].printed.splitlines()[-1])
+    assert loaded == [tuple(answer_over_http(programs, tmp_path))]
+
+
+def answer_over_http(programs: Path, folder: Path) -> list[str]:
+    """The labels that `mmfeat serve winner` gives the image of the README."""
+    command = [str(programs / "mmfeat"), "serve", "winner", "--port", "0", "--quiet"]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            address = server.stdout.readline().strip()
+            image = (folder / "data" / "300.jpg").read_bytes()
+            answer = httpx.post(f"{address}/predict", files={"image": image}, timeout=30)
+        finally:
+            server.terminate()
+    assert server.returncode == 0
+    labels: list[str] = answer.json()["rows"][0]["predicted"]
+    return labels
