@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mmfeat.fit.models.model import Reads
 from mmfeat.runs.config import FeatureSets
+from mmfeat.store.layout import in_order
 from mmfeat.types import FeatureRows, Features, FloatArray
 
 Rows = Mapping[str, tuple[Tensor, ...]]  # embeddings (n, d) of a modality, of each feature set
@@ -35,32 +36,30 @@ class Inputs:
 
     @classmethod
     def of(cls, reads: Iterable[Reads], stores: Mapping[FeatureSets, FeatureRows]) -> Self:
-        """The inputs of a model that reads `stores`."""
-        by_sets = {one.features: one for one in reads}
-        several = len({name for sets in by_sets for name in sets or ("",)}) > 1
+        """The inputs of a model that reads `stores`; what it never looks at is none."""
+        known = list(reads)
+        several = len({name for one in known for name in one.features or ("",)}) > 1
         widths: dict[str, int] = {}
         places: dict[FeatureSets, dict[str, tuple[str, ...]]] = {}
-        for sets, one in by_sets.items():
-            prefixes = [f"{name}_" if several and name else "" for name in sets or ("",)]
-            places[sets] = {}
-            for modality, arrays in stores[sets].part(slice(0)).embeddings.items():
-                names = tuple(
+        for one in known:
+            place = places.setdefault(one.features, {})
+            prefixes = [f"{name}_" if several and name else "" for name in one.features or ("",)]
+            arrays = stores[one.features].part(slice(0)).embeddings
+            for modality in one.modalities:
+                names = place[modality] = tuple(
                     prefix + modality
                     for prefix, store in zip(prefixes, one.stores, strict=True)
                     if modality in store["modalities"]
                 )
-                places[sets][modality] = names
-                for name, array in zip(names, arrays, strict=True):
+                for name, array in zip(names, arrays[modality], strict=True):
                     widths[name] = array.shape[1]
         return cls(widths=widths, places=places)
 
     def rows(self, tensors: Sequence[Tensor]) -> RowsOfSets:
-        """What a model reads, of one tensor per input."""
+        """What a model reads, of one tensor per input; modalities stand in their usual order."""
         found = dict(zip(self.widths, tensors, strict=True))
         return {
-            sets: {
-                modality: tuple(found[name] for name in names) for modality, names in place.items()
-            }
+            sets: {name: tuple(found[one] for one in place[name]) for name in in_order(place)}
             for sets, place in self.places.items()
         }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -114,16 +115,18 @@ def test_every_head_has_a_module_or_is_refused() -> None:
 
 def test_inputs_are_named_by_modality_and_where_needed_by_feature_set() -> None:
     one, parts = make_features(), {"modalities": ["image", "text"]}
-    alone = Inputs.of([Reads(features=(), stores=(parts,))], {(): one})
-    assert alone.widths == {"image": 6, "text": 6}
+    seen: dict[str, Any] = {"modalities": ("image", "text")}
+    assert Inputs.of([Reads(stores=(parts,), **seen)], {(): one}).widths == {"image": 6, "text": 6}
+    text = Reads(stores=(parts,), modalities=("text",))
+    assert Inputs.of([text], {(): one}).widths == {"text": 6}, "it does not look at images"
     joined = replace(
         one, embeddings={"image": one.embeddings["image"] * 2, "text": one.embeddings["text"]}
     )
     sets = ("clip", "dino")
     both = Inputs.of(
         [
-            Reads(features=sets, stores=(parts, {"modalities": ["image"]})),
-            Reads(features=("clip",), stores=(parts,)),
+            Reads(features=sets, stores=(parts, {"modalities": ["image"]}), **seen),
+            Reads(features=("clip",), stores=(parts,), **seen),
         ],
         {sets: joined, ("clip",): one},
     )
