@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mmfeat.core.plugins import check_name
 from mmfeat.decide.calibration.calibrator import Calibrator
-from mmfeat.export.onnx.scores import logit, sigmoid
+from mmfeat.export.onnx.scores import clipped, logit, sigmoid
 from mmfeat.metrics.probability import SMALLEST
 
 Maps = Sequence[Calibrator]  # of one kind
@@ -74,8 +74,8 @@ class Beta(Logistic):
     """Beta maps."""
 
     def _features(self, p: Tensor) -> list[Tensor]:
-        clipped = p.clamp(SMALLEST, 1 - SMALLEST)
-        return [torch.log(clipped), -torch.log1p(-clipped)]
+        inner = clipped(p, smallest=SMALLEST)
+        return [torch.log(inner), -torch.log1p(-inner)]
 
 
 class Isotonic(nn.Module):

@@ -60,7 +60,8 @@ def compare(
     for rows in slices(n_rows, size=SLICE_ROWS):
         features = {sets: stored.part(rows) for sets, stored in stores.items()}
         some = {sets: part.part(slice(BLANKED)) for sets, part in features.items()}
-        for at, part in enumerate([features, *(_without(some, name) for name in _names(some))]):
+        blanked = [_without(some, name) for name in graph.inputs.modalities]
+        for at, part in enumerate([features, *blanked]):
             expected = model.predict_proba(part)
             found, *mapped = session.run(graph.outputs, graph.inputs.feed(part))
             largest = max(largest, _difference(found, expected))
@@ -84,10 +85,6 @@ def _difference(one: RealArray, other: RealArray) -> float:
     """The largest; what is no number differs from everything."""
     differences = np.abs(one.astype(np.float64) - other)
     return float(np.nan_to_num(differences, nan=np.inf).max(initial=0.0))
-
-
-def _names(features: Mapping[FeatureSets, Features]) -> list[str]:
-    return list(dict.fromkeys(name for part in features.values() for name in part.embeddings))
 
 
 def _without(

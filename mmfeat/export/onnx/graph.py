@@ -29,6 +29,7 @@ OPSET = 20  # of ai.onnx
 KEY = "mmfeat"  # of the metadata
 MOST_BYTES = 2**31 - 2**20  # of an ONNX file, which is one message of protobuf
 ROWS = "rows"  # the name of the first axis of everything
+LOUD = ("torch.onnx", "torch.export", "onnx_ir", "onnxscript")  # loggers
 
 
 class Graph(nn.Module):
@@ -77,11 +78,14 @@ def export(
             f"this one would hold {n_bytes / 2**30:.1f} GiB",
             "export a bundle with --to",
         )
-    shapes = tuple({0: torch.export.Dim(ROWS)} for _ in example)
+    shapes = torch.export.ShapesCollection()  # type: ignore[no-untyped-call]
+    for tensor in example:
+        shapes[tensor] = {0: torch.export.Dim(ROWS)}
     try:
         with _silent(), torch.no_grad():
+            dynamic = shapes.dynamic_shapes(module, tuple(example))  # type: ignore[no-untyped-call]
             traced = torch.export.export(
-                module, tuple(example), dynamic_shapes=(shapes,), strict=False
+                module, tuple(example), dynamic_shapes=dynamic, strict=False
             )
             program = torch.onnx.export(
                 traced,
@@ -104,7 +108,7 @@ def export(
 @contextmanager
 def _silent() -> Iterator[None]:
     """Hide what torch says about its own parts."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export")]
+    loggers = [logging.getLogger(name) for name in LOUD]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)

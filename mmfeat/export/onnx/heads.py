@@ -96,8 +96,10 @@ class Cosines(nn.Module):
     def __init__(self, head: ZeroShot) -> None:
         super().__init__()
         self.prompts: Tensor
+        self.line: Tensor
         self.register_buffer("prompts", torch.from_numpy(head.prompts_[head.learnable_]))
-        self.blocks, self.scale, self.offset = list(head.blocks_), head._scale, head._offset
+        self.register_buffer("line", torch.tensor([head._scale, head._offset], dtype=torch.float64))
+        self.blocks = list(head.blocks_)
 
     def forward(self, rows: Tensor) -> Tensor:
         """Rows (n, d) -> (n, classes)."""
@@ -107,7 +109,8 @@ class Cosines(nn.Module):
         present = torch.cat([(block != 0).any(dim=1, keepdim=True) for block in blocks], dim=1)
         count = present.float().sum(dim=1, keepdim=True)
         cosines = total.sum(dim=0) / count.clamp(min=1)
-        return sigmoid(self.scale * cosines.double() + self.offset).float()
+        scale, offset = self.line
+        return sigmoid(scale * cosines.double() + offset).float()
 
 
 def _cosines(rows: Tensor, prompts: Tensor) -> Tensor:

@@ -55,6 +55,11 @@ class Inputs:
                     widths[name] = array.shape[1]
         return cls(widths=widths, places=places)
 
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """All that is looked at."""
+        return in_order(name for place in self.places.values() for name in place)
+
     def rows(self, tensors: Sequence[Tensor]) -> RowsOfSets:
         """What a model reads, of one tensor per input; modalities stand in their usual order."""
         found = dict(zip(self.widths, tensors, strict=True))

@@ -25,8 +25,14 @@ def sigmoid(logits: Tensor) -> Tensor:
 
 def logit(probabilities: Tensor, *, smallest: float) -> Tensor:
     """See `mmfeat.core.numeric.logit`; float64."""
-    p = probabilities.double().clamp(smallest, 1 - smallest)
+    p = clipped(probabilities, smallest=smallest)
     return torch.log(p) - torch.log1p(-p)
+
+
+def clipped(probabilities: Tensor, *, smallest: float) -> Tensor:
+    """Probabilities from `smallest` to one minus it, float64; as numbers both would be float32."""
+    low, high = torch.tensor([smallest, 1 - smallest], dtype=torch.float64)
+    return probabilities.double().clamp(low, high)
 
 
 def float32_logits(probabilities: Tensor) -> Tensor:
