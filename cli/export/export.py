@@ -36,7 +36,10 @@ def export(
         ),
     ] = None,
     with_encoder: Annotated[
-        bool, typer.Option("--with-encoder", help="Copy the weights of the encoder, too.")
+        bool,
+        typer.Option(
+            "--with-encoder", help="Also the encoder: its weights, or its towers as graphs."
+        ),
     ] = False,
     pretrained: Annotated[
         str | None,
@@ -83,3 +86,6 @@ def tell_onnx(file: OnnxFile) -> None:
         f"compared on {agreement.n_rows:,} rows: largest difference"
         f" {agreement.difference:.1e}; {sets}"
     )
+    for tower in file.towers:
+        note(f"{tower.path.name}: {tower.n_bytes / 1e6:.1f} MB, takes {tower.takes};")
+        note(f"  largest difference of embeddings of length 1: {tower.difference:.1e}")

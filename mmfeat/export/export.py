@@ -87,8 +87,9 @@ def export(
         ``OWNER/NAME`` of a repository on the Hugging Face hub, which is made, and private, where
         it is not there. Without `to`, the bundle lies where `load` looks for it.
     with_encoder, pretrained
-        Whether the weights of the encoder are copied, and where they are: by default where
-        `mmfeat.toml` says, or the tag that the store was made with.
+        Whether the weights of the encoder are copied, or its towers written as ONNX files beside
+        `to_onnx`, and where they are: by default where `mmfeat.toml` says, or the tag that the
+        store was made with.
     overwrite
         Whether a bundle at `to` and in the repository, or a file at `to_onnx`, is replaced.
 
@@ -110,7 +111,8 @@ def export(
     address = None if to_hub is None else HubAddress.parse(to_hub)
     graph = None
     if to_onnx is not None:
-        graph = _writer()(found, Path(to_onnx), overwrite=overwrite)
+        encoder = weights_of(found, pretrained, settings=settings.extract) if with_encoder else None
+        graph = _writer()(found, Path(to_onnx), overwrite=overwrite, encoder=encoder)
         if to is None and address is None:
             return ExportResult(path=graph.path, n_bytes=graph.n_bytes, encoder=None, onnx=graph)
 

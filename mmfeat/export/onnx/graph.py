@@ -11,6 +11,7 @@ from typing import Any
 
 import onnx
 import onnx_ir
+import onnxscript  # noqa: F401 - torch.onnx.export needs it
 import torch
 from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 from torch import Tensor, nn
@@ -71,13 +72,6 @@ def export(
     module: nn.Module, example: Sequence[Tensor], *, inputs: Sequence[str], outputs: Sequence[str]
 ) -> onnx_ir.Model:
     """Export a module of tensors with any number of rows; `example` has some."""
-    n_bytes = sum(value.numel() * value.element_size() for value in module.state_dict().values())
-    if n_bytes > MOST_BYTES:
-        raise FitError(
-            "an ONNX file holds less than 2 GiB",
-            f"this one would hold {n_bytes / 2**30:.1f} GiB",
-            "export a bundle with --to",
-        )
     shapes = torch.export.ShapesCollection()  # type: ignore[no-untyped-call]
     for tensor in example:
         shapes[tensor] = {0: torch.export.Dim(ROWS)}
@@ -102,6 +96,14 @@ def export(
             "export a bundle with --to",
         ) from error
     assert program is not None, "it was exported to memory"
+    weights = [value.const_value for value in program.model.graph.initializers.values()]
+    n_bytes = sum(weight.nbytes for weight in weights if weight is not None)
+    if n_bytes > MOST_BYTES:
+        raise FitError(
+            "an ONNX file holds less than 2 GiB",
+            f"this one would hold {n_bytes / 2**30:.1f} GiB",
+            "export a bundle with --to, or leave out --with-encoder",
+        )
     return program.model
 
 

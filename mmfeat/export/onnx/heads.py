@@ -21,7 +21,7 @@ MODULES: dict[str, Plugin] = {
     "TorchHead": Plugin("mmfeat.export.onnx.heads:Network", "the network itself"),
     "LogReg": Plugin("mmfeat.export.onnx.heads:Linear", "one matrix product"),
     "ZeroShot": Plugin("mmfeat.export.onnx.heads:Cosines", "cosines to prompts of the labels"),
-    "LightGBM": Plugin("mmfeat.export.onnx.trees:Trees", "an operator for all trees", extra="onnx"),
+    "LightGBM": Plugin("mmfeat.export.onnx.trees:Trees", "an operator for all trees"),
 }
 
 

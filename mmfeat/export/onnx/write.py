@@ -14,9 +14,24 @@ from mmfeat.errors import ConfigError
 from mmfeat.export.onnx.compare import Agreement, compare
 from mmfeat.export.onnx.graph import OPSET, Graph
 from mmfeat.export.onnx.inputs import Inputs
+from mmfeat.export.onnx.towers import make_towers
 from mmfeat.fit.models.model import load_model
 from mmfeat.predict.scores import open_split
 from mmfeat.runs.run import Run
+from mmfeat.store import FeatureStore
+from mmfeat.store.layout import in_order
+
+SOME = 6  # captions that a text tower is compared on
+
+
+@dataclass(frozen=True, kw_only=True)
+class TowerFile:
+    """A tower that was written: where it is, its size, what it takes, how far it is from torch."""
+
+    path: Path
+    n_bytes: int
+    takes: str
+    difference: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +48,8 @@ class OnnxFile:
         The width of each input, by name.
     agreement
         How far it is from Python.
+    towers
+        The files of the encoder's towers, beside it.
     """
 
     path: Path
@@ -40,29 +57,71 @@ class OnnxFile:
     opset: int
     inputs: dict[str, int]
     agreement: Agreement
+    towers: tuple[TowerFile, ...] = ()
 
 
-def write_onnx(run: Run, path: Path, *, overwrite: bool = False) -> OnnxFile:
-    """Write fusion, heads and calibration of a run as one graph.
+def write_onnx(
+    run: Run, path: Path, *, overwrite: bool = False, encoder: str | None = None
+) -> OnnxFile:
+    """Write fusion, heads and calibration of a run as one graph, `path`.
 
-    It is compared on the split that the run was fitted on. Raises `FitError` for a part that has
-    no graph and for a graph that predicts otherwise, `ConfigError` where something is at `path`,
-    `RunError` and `StoreError` for files that are missing or damaged.
+    It is compared on the split that the run was fitted on. With the weights of its `encoder` the
+    towers are written as well: ``NAME-image.onnx`` and ``NAME-text.onnx``, those that it looks at.
+
+    Raises `FitError` for a part that has no graph and for a graph that predicts otherwise,
+    `ConfigError` where something is at `path`, `RunError`, `StoreError` and `EncoderError` for
+    files that are missing or damaged.
     """
-    _check_place(path, overwrite=overwrite)
     model, decision = load_model(run), run.decision
-    with ExitStack() as stack, replacing(path) as partial:
-        partial.touch()  # a folder that cannot be written into is told at once
+    modalities = in_order(name for reads in model.reads for name in reads.modalities)
+    beside = {
+        name: path.with_name(f"{path.stem}-{name}.onnx")
+        for name in modalities
+        if encoder is not None
+    }
+    for place in (path, *beside.values()):
+        _check_place(place, overwrite=overwrite)
+    with ExitStack() as stack:
+        # opened first: a folder that cannot be written into is told at once
+        partial, *others = [
+            stack.enter_context(replacing(place)) for place in (path, *beside.values())
+        ]
+        partial.touch()
         space = Workspace(run.folder.parent.parent)
         stores = open_split(model, run, space, run.config.split, stack)
         inputs = Inputs.of(model.reads, stores)
         graph = Graph(model, inputs, decision)
         content = graph.export(_about(run, inputs, decision))
         agreement = compare(content, graph, model, decision, stores)
+        towers = []
+        if encoder is not None:
+            captions = _captions(space.stores(run.config.split, run.config.features)[0])
+            made = make_towers(run, modalities, captions, weights=encoder)
+            for tower, place, target in zip(made, beside.values(), others, strict=True):
+                target.write_bytes(tower.content)
+                towers.append(
+                    TowerFile(
+                        path=place,
+                        n_bytes=len(tower.content),
+                        takes=tower.takes,
+                        difference=tower.difference,
+                    )
+                )
         partial.write_bytes(content)
     return OnnxFile(
-        path=path, n_bytes=len(content), opset=OPSET, inputs=inputs.widths, agreement=agreement
+        path=path,
+        n_bytes=len(content),
+        opset=OPSET,
+        inputs=inputs.widths,
+        agreement=agreement,
+        towers=tuple(towers),
     )
+
+
+def _captions(store: Path) -> list[str]:
+    """Some captions of a store."""
+    with FeatureStore.open(store) as opened:
+        return [text for text in (opened.captions or ())[:SOME] if text]
 
 
 def _check_place(path: Path, *, overwrite: bool) -> None:

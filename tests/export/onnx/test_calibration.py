@@ -7,7 +7,7 @@ import pytest
 
 from mmfeat.decide.calibration.calibrator import Calibrator, calibrate
 
-pytest.importorskip("onnxmltools", reason="needs mmfeat[onnx]")
+pytest.importorskip("onnxscript", reason="needs mmfeat[onnx]")
 
 import onnxruntime
 import torch

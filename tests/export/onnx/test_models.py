@@ -18,7 +18,7 @@ from mmfeat.fit.models.model import Model, Reads
 from mmfeat.types import Features, FloatArray, Fused
 from tests.support.fits.models import make_features, make_model, out_of_fold, predict
 
-pytest.importorskip("onnxmltools", reason="needs mmfeat[onnx]")
+pytest.importorskip("onnxscript", reason="needs mmfeat[onnx]")
 
 import torch
 

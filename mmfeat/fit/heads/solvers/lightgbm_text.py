@@ -7,6 +7,7 @@ children, for they were split later.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import lightgbm
@@ -25,20 +26,26 @@ def read_booster(path: Path, *, width: int) -> lightgbm.Booster:
         raise ValueError(f"{path.name} is no model of LightGBM: {error}") from error
 
 
-def _check(text: str, width: int) -> None:
+def trees_of(text: str) -> Iterator[dict[str, str]]:
+    """Yield the fields of each tree; raise `ValueError` where the header says something else."""
     start = text.index("Tree=0")
-    header = _fields(text[:start])
-    if int(header["max_feature_idx"]) != width - 1:
-        raise ValueError(f"it is of other features than {width}")
-    sizes = _integers(header["tree_sizes"])
+    sizes = _integers(_fields(text[:start])["tree_sizes"])
     for number, size in enumerate(sizes.tolist()):
         tree = text[start : start + size]
         if size < 0 or not tree.startswith(f"Tree={number}\n"):
             raise ValueError(f"the size of tree {number} is wrong")
-        _check_tree(_fields(tree), width)
+        yield _fields(tree)
         start += size
     if not text[start:].startswith("end of trees"):
         raise ValueError("there are other trees than its header says")
+
+
+def _check(text: str, width: int) -> None:
+    header = _fields(text[: text.index("Tree=0")])
+    if int(header["max_feature_idx"]) != width - 1:
+        raise ValueError(f"it is of other features than {width}")
+    for tree in trees_of(text):
+        _check_tree(tree, width)
 
 
 def _check_tree(fields: dict[str, str], width: int) -> None:
