@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from mmfeat.core.workspace import Workspace
 from mmfeat.fit.held_out import way_of_folds
 from mmfeat.fit.training_data import Training
 from mmfeat.near.between import warn_seen
 from mmfeat.runs.config import RunConfig
+from mmfeat.runs.run import Run
+from mmfeat.sensitivity.curve import Curve
 from mmfeat.sensitivity.kept import load_curve
+from mmfeat.store import StoredFeatures
 from mmfeat.types import TableFormat
 
 log = logging.getLogger(__name__)
@@ -46,6 +52,20 @@ def warn_of_neighbours(workspace: Workspace, config: RunConfig, training: Traini
     curve = load_curve(workspace, training.features, training.targets, digests)
     if curve is not None and curve.fallen is not None:
         log.warning("%s", curve.verdict)
+
+
+def curve_of(run: Run, workspace: Workspace, rows: StoredFeatures) -> Curve | None:
+    """The curve that the fit of a run measured, given the rows of its stores.
+
+    None where it measured none: its folds are not random, or its table names groups.
+    """
+    table, scores, origin = run.table_format, run.oof, run.provenance
+    if table.group_cols or table.group_regex or origin.get("folds", "random") != "random":
+        return None
+    place = {label: at for at, label in enumerate(rows.labels)}
+    kept = rows.with_labels(np.array([place[label] for label in scores.labels], np.int64))
+    digests = [str(store.get("digest")) for store in origin["stores"]]
+    return load_curve(workspace, replace(kept, groups=scores.groups), scores.targets, digests)
 
 
 def _names_groups(provenance: dict[str, Any]) -> bool:

@@ -120,19 +120,25 @@ class _Labelled:
         return [f"labels of the rows that are not judged: {name_classes(others)}"] * bool(others)
 
 
+def labelled(targets: Targets | None, *, source: str) -> Targets:
+    """The targets of rows that are judged; raise `TableError` where there are none."""
+    if targets is None:
+        raise TableError(
+            "the rows that two models are judged on need labels",
+            f"{source} has none",
+            "name their column with --label-col",
+        )
+    return targets
+
+
 def _read_labels(run: Run, place: Workspace, split: str, *, source: str) -> _Labelled:
     with FeatureStore.open(place.stores(split, run.config.features)[0]) as store:
-        if store.targets is None:
-            raise TableError(
-                "the rows that two models are judged on need labels",
-                f"{source} has none",
-                "name their column with --label-col",
-            )
+        targets = labelled(store.targets, source=source)
         how = TableFormat.from_json(store.provenance.get("table") or {})
         return _Labelled(
             ids=list(store.ids),
             labels=store.labels,
-            targets=store.targets,
+            targets=targets,
             others_are_unknown=bool(how.label_cols or how.known_col),
         )
 

@@ -5,14 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from mmfeat.core.groups import joined_groups
+from mmfeat.core.workspace import Workspace
 from mmfeat.decide.decision import HALVES
 from mmfeat.decide.paired import Decided
 from mmfeat.errors import ConfigError, RunError
+from mmfeat.fit.related import curve_of
 from mmfeat.promote.rows import Candidate, JudgedRows, Models, shared_labels
+from mmfeat.promote.seen import digests_of
+from mmfeat.runs.run import Run
+from mmfeat.store import open_features
 from mmfeat.types import OutOfFold, Targets
 
 
-def out_of_fold_rows(models: Models) -> JudgedRows:
+def out_of_fold_rows(models: Models, workspace: Workspace) -> JudgedRows:
     """Decide the out-of-fold rows of two runs, each fold by what was chosen on the others.
 
     Raises `ConfigError` for a bundle, which has no such rows, and `RunError` where the two runs
@@ -65,8 +70,23 @@ def out_of_fold_rows(models: Models) -> JudgedRows:
                 " was fitted with --near-copies off: its scores may be too good"
                 for name in lax
             ),
+            *([] if lax else _dependence(new.run, workspace)),
         ),
     )
+
+
+def _dependence(run: Run, workspace: Workspace) -> list[str]:
+    """A sentence where estimates depend on near neighbours, as the fit has warned."""
+    paths = workspace.stores(run.config.split, run.config.features)
+    if digests_of(paths) != [store.get("digest") for store in run.provenance["stores"]]:
+        return []
+    with open_features(paths) as rows:
+        if list(rows.ids) != list(run.oof.ids):  # some rows are never held out
+            return []
+        curve = curve_of(run, workspace, rows)
+    if curve is None or curve.fallen is None:
+        return []
+    return [f"{curve.verdict}; one of the two may gain more by it"]
 
 
 def _held_out(each: Candidate, scores: OutOfFold) -> Targets:

@@ -16,7 +16,7 @@ from mmfeat.decide.thresholds import OBJECTIVES
 from mmfeat.errors import ConfigError
 from mmfeat.extract.extract import ShowProgress
 from mmfeat.predict.new_rows import ROWS, extract_for
-from mmfeat.promote.new_rows import new_rows
+from mmfeat.promote.new_rows import labelled, new_rows
 from mmfeat.promote.out_of_fold import out_of_fold_rows
 from mmfeat.promote.promotion import Promotion, judge
 from mmfeat.promote.rows import Candidate
@@ -110,6 +110,7 @@ def promote(
             named=[name for name, column in columns.items() if column is not None],
             known=runs[1].labels,
         )
+        labelled(read.targets, source=str(path))  # before anything is encoded
 
         def place_of(run: Run) -> tuple[Workspace, str]:
             with progress() as hear:
@@ -129,7 +130,7 @@ def promote(
 
         found = new_rows(models, space, place_of, source=str(path))
     else:
-        found = out_of_fold_rows(models)
+        found = out_of_fold_rows(models, space)
     decisions = [model.decision for model in models]
     return judge(
         found,

@@ -59,7 +59,7 @@ def find_seen(run: Run, workspace: Workspace, place: Workspace, split: str) -> S
             by["id"][:] = True
             continue
         against = workspace.stores(name, run.config.features)
-        if _digests(against) != [store.get("digest") for store in stores]:
+        if digests_of(against) != [store.get("digest") for store in stores]:
             known = "its ids alone are" if not isinstance(run, Bundle) else "nothing of it is"
             notes.append(
                 f"{run.name} was fitted on {name}, which is not in {workspace.root} as it was:"
@@ -121,7 +121,7 @@ def _fitted(run: Run) -> list[tuple[str, list[dict[str, Any]]]]:
     return [(name, [s for s in stores if isinstance(s, dict)]) for name, stores in found]
 
 
-def _digests(paths: Sequence[Path]) -> list[str] | None:
+def digests_of(paths: Sequence[Path]) -> list[str] | None:
     """What identifies stores; None where one of them is not there or cannot be read."""
     if any(find_store(path) is None for path in paths):
         return None

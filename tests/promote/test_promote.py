@@ -25,6 +25,7 @@ from mmfeat.runs.run import Run
 from mmfeat.runs.scores import write_scores
 from mmfeat.store import open_features
 from mmfeat.types import Targets
+from tests.support.relatives import with_relatives
 from tests.support.workspaces import Mmfeat, error_line, import_split
 
 KEYS = (
@@ -234,12 +235,15 @@ def test_rows_without_labels_are_one_error(
 def test_rows_of_a_table_go_through_stage_one(
     project: Path, demo_project: Path, mmfeat: Mmfeat
 ) -> None:
+    settings = Path("mmfeat.toml").read_text()
+    Path("mmfeat.toml").write_text(settings.replace("[extract]", "[extract]\nworkers = 0"))
     for fusion in ("image", "concat"):
         options = ("--head", "knn", "--fusion", fusion, "--name", fusion, "--folds", 2)
         assert mmfeat("fit", *options).exit_code == 0
     solution = pd.read_csv("solution.csv")
     rows = pd.read_csv("test.csv").merge(solution).head(45)
     pd.concat([rows, pd.read_csv("train.csv").head(5)]).to_csv("fresh.csv", index=False)
+    pd.read_csv("train.csv").tail(6).to_csv("known.csv", index=False)
     images = ("--images", demo_project / "data")
     table = ("--table", "fresh.csv", *images, "--margin", 1, "--json", "--quiet")
     result = mmfeat("promote", "image", "concat", *table)
@@ -247,7 +251,21 @@ def test_rows_of_a_table_go_through_stage_one(
     found = json.loads(result.stdout)["rows"]
     assert found["left_out"]["id"] == 5
     assert found["count"] == 50 - sum(found["left_out"].values())
-    line = error_line(mmfeat, "promote", "image", "concat", "--table", "train.csv", *images)
-    assert "all 240 rows of train.csv are known to one of them (240 by id)" in line
+    line = error_line(mmfeat, "promote", "image", "concat", "--table", "known.csv", *images)
+    assert "all 6 rows of known.csv are known to one of them (6 by id)" in line
     line = error_line(mmfeat, "promote", "image", "concat", "--table", "test.csv", *images)
     assert "need labels" in line and "--label-col" in line
+
+
+def test_related_rows_are_told_where_out_of_fold_scores_depend_on_them(space: Workspace) -> None:
+    rows = with_relatives()
+    assert rows.targets is not None
+    named = [" ".join(np.array(rows.labels)[row == 1]) or "none" for row in rows.targets]
+    table, array = space.root / "related.csv", space.root / "related.npy"
+    lines = [f"{id_},{cell}" for id_, cell in zip(rows.ids, named, strict=True)]
+    table.write_text("\n".join(["ImageID,Labels", *lines]) + "\n")
+    np.save(array, rows.embeddings["image"][0])
+    mmfeat.import_embeddings(table, image=array, split="related", encoder_name="x")
+    run = fit(space, "related", fusion="image")
+    found = mmfeat.promote(run, run)
+    assert any("estimates depend on near neighbours" in note for note in found.notes)

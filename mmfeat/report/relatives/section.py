@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from mmfeat.core.workspace import Workspace
 from mmfeat.errors import StoreError
+from mmfeat.fit.related import curve_of
 from mmfeat.near.kept import load_links
 from mmfeat.near.search import Pairs
 from mmfeat.report.facts import Drawing
@@ -20,8 +21,7 @@ from mmfeat.report.svg import inline
 from mmfeat.report.thumbnails import Thumbnails
 from mmfeat.runs.run import Run
 from mmfeat.sensitivity.curve import Curve
-from mmfeat.sensitivity.kept import load_curve
-from mmfeat.store import FeatureStore, StoredFeatures, open_features, read_provenance
+from mmfeat.store import FeatureStore, open_features, read_provenance
 
 MOST_PAIRS = 12
 TITLE = "Neighbours kept together"
@@ -84,7 +84,7 @@ def find_relatives(
             if tuple(rows.ids) != tuple(scores.ids):  # some rows are never held out
                 return None
             links = load_links(workspace, rows, config.split, config.features)
-            curve = _curve(run, workspace, rows, digests)
+            curve = curve_of(run, workspace, rows)
         with FeatureStore.open(paths[0]) as store:
             captions, names = store.captions, store.image_paths
     except StoreError as error:
@@ -114,18 +114,6 @@ def find_relatives(
         verdict=None if curve is None else curve.verdict,
         drawing=None if curve is None or len(curve.points) < 2 else _drawn(curve),
     )
-
-
-def _curve(
-    run: Run, workspace: Workspace, rows: StoredFeatures, digests: list[str]
-) -> Curve | None:
-    """The curve that the fit measured: of random folds, where no groups are named."""
-    table, scores = run.table_format, run.oof
-    if table.group_cols or table.group_regex or run.provenance.get("folds", "random") != "random":
-        return None
-    place = {label: at for at, label in enumerate(rows.labels)}
-    kept = rows.with_labels(np.array([place[label] for label in scores.labels], np.int64))
-    return load_curve(workspace, replace(kept, groups=scores.groups), scores.targets, digests)
 
 
 def _least_alike(pairs: Pairs, most: int) -> Sequence[tuple[int, int, float]]:
