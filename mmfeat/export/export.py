@@ -108,7 +108,7 @@ def export(
         )
     settings, space = open_project(workspace)
     found = find_run(space, run)
-    address = None if to_hub is None else HubAddress.parse(to_hub)
+    address = None if to_hub is None else HubAddress.parse_target(to_hub)
     graph = None
     if to_onnx is not None:
         encoder = weights_of(found, pretrained, settings=settings.extract) if with_encoder else None

@@ -52,13 +52,24 @@ class HubAddress:
             )
         return cls(repo, revision or None)
 
+    @classmethod
+    def parse_target(cls, text: str) -> Self:
+        """Read the repository that a bundle is written to, which has no revision."""
+        address = cls.parse(text)
+        if address.revision is not None:
+            raise ConfigError(
+                "a bundle is written to the main branch of OWNER/NAME",
+                f"{text!r} names a revision",
+                "leave out the part from @ on",
+            )
+        return address
+
     def __str__(self) -> str:
         return PREFIX + self.repo + (f"@{self.revision}" if self.revision else "")
 
-    @property
-    def folder(self) -> Path:
-        """Where its bundles lie on this machine, one folder per commit."""
-        return _root() / self.repo.replace("/", "--")
+    def folder(self, commit: str) -> Path:
+        """Where its bundle of a commit lies on this machine; it is named like the repository."""
+        return _root() / commit / self.repo.replace("/", "--")
 
     @contextmanager
     def staged(self) -> Iterator[Path]:
@@ -69,8 +80,8 @@ class HubAddress:
 
     def keep(self, folder: Path) -> Path:
         """Put the bundle of this commit where `download` looks for it, unless it is there."""
-        place = self.folder / str(self.revision)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        place = self.folder(str(self.revision))
+        place.parent.mkdir(parents=True, exist_ok=True)
         return place if place.is_dir() else folder.rename(place)
 
 
@@ -92,7 +103,7 @@ def download(address: HubAddress) -> Path:
     the hub does not give it, and for a manifest that no bundle has.
     """
     if address.revision is not None and COMMIT.fullmatch(address.revision):
-        there = address.folder / address.revision
+        there = address.folder(address.revision)
         if there.is_dir():
             return there
     with _asking(address) as api:
@@ -105,7 +116,7 @@ def download(address: HubAddress) -> Path:
                 f"{address} is a repository without {MANIFEST}",
                 "name one that `mmfeat export --to-hub` made",
             )
-        place = address.folder / commit
+        place = address.folder(commit)
         if place.is_dir():
             return place
         with replacing_folder(place) as folder:

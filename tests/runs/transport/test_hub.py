@@ -20,6 +20,8 @@ from mmfeat.runs.transport.manifest import MANIFEST
 from tests.support.hub import TOKEN, Hub, Repo
 from tests.support.workspaces import Mmfeat, error_line, import_split
 
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # of its client
+
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
@@ -124,6 +126,8 @@ def test_what_the_hub_does_not_give_is_one_error(
 ) -> None:
     for name in ("hub:", "hub:a/b/c", "hub:../x", "hub:a/b@", "hub:a/b@x y", "hub:.a/b"):
         assert "OWNER/NAME" in error_line(mmfeat, "predict", name, "-w", root)
+    line = error_line(mmfeat, "export", "one", "--to-hub", "a/b@main", "-w", root)
+    assert "names a revision" in line
     assert "token" in error_line(mmfeat, "predict", "hub:me/nothing", "-w", root)
     monkeypatch.setenv("HF_TOKEN", "hf_wrong")
     line = error_line(mmfeat, "export", "one", "--to-hub", "me/winner", "-w", root)
@@ -137,4 +141,5 @@ def test_a_commit_that_is_there_needs_no_connection(hub: Hub, root: Path) -> Non
     assert address is not None
     hub.stop()
     model = mmfeat.load(address)
-    assert model.run.folder == HubAddress.parse(address).folder / address.partition("@")[2]
+    assert model.run.folder == HubAddress.parse(address).folder(address.partition("@")[2])
+    assert model.run.name == "me--winner"
