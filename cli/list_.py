@@ -52,20 +52,27 @@ def registry(kind: Kind) -> Mapping[str, Any]:
 
 
 def list_(
-    kind: Annotated[Kind, typer.Argument(help="Registry to list.")],
+    kind: Annotated[
+        str,
+        typer.Argument(help=f"What to list: {', '.join(Kind)}.", autocompletion=lambda: [*Kind]),
+    ],
     name: Annotated[
         str | None,
         typer.Argument(help="Name of a head, to list its options with types, defaults and ranges."),
     ] = None,
 ) -> None:
     """List the available heads, fusions, losses and so on; or the options of one head."""
-    entries = registry(kind)
+    from mmfeat.core.checks import check_choice
+
+    check_choice("KIND", kind, Kind)
+    chosen = Kind(kind)
+    entries = registry(chosen)
     if name is not None:
-        _list_options(kind, name)
+        _list_options(chosen, name)
         return
     width = max(len(name) for name in entries)
     for known, entry in entries.items():
-        prefix = f"{entry.kind}: " if kind is Kind.fusions else ""
+        prefix = f"{entry.kind}: " if chosen is Kind.fusions else ""
         print(f"{known:<{width}}  {prefix}{entry.summary}")
 
 

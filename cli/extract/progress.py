@@ -11,6 +11,7 @@ from mmfeat_cli.messages import note
 
 Progress = Callable[[str, int, int], None]  # modality, rows done, rows in all
 SECONDS_BETWEEN_LINES = 15.0
+LEAST_SHARE = 1e-3  # of the time, that a modality takes by itself
 NOUNS = {"image": "images", "text": "captions"}
 
 
@@ -52,17 +53,29 @@ def _bars() -> Iterator[Progress]:
 
 
 class Pace:
-    """How fast a modality goes since it was first told of, and how long it still takes."""
+    """How fast a modality goes since it was first told of, and how long it still takes.
+
+    Images and captions of a shard follow each other, and the time between two reports belongs to
+    the modality of the second. Engines that report whole shards tell of both at once: one that
+    takes next to no time by itself is measured by all of the time.
+    """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._before: dict[str, tuple[int, float]] = {}  # rows of an earlier run, and the time
+        self._busy: dict[str, float] = {}
+        self._last = clock()
 
     def __call__(self, modality: str, done: int, total: int) -> str:
         """E.g. ``1,200/s, 75 s left``."""
         now = self._clock()
         before, start = self._before.setdefault(modality, (done, now))
-        rate = (done - before) / max(now - start, 1e-9)
+        if done > before:
+            self._busy[modality] = self._busy.get(modality, 0.0) + now - self._last
+        self._last = now
+        busy = self._busy.get(modality, 0.0)
+        seconds = busy if busy > LEAST_SHARE * (now - start) else now - start
+        rate = (done - before) / max(seconds, 1e-9)
         left = f", {(total - done) / rate:.0f} s left" if rate and done < total else ""
         return f"{rate:,.0f}/s{left}"
 

@@ -23,7 +23,7 @@ from mmfeat.decide.calibration.calibration import fit_calibration
 from mmfeat.decide.decision import Decision
 from mmfeat.decide.expected_f1 import fill_empty
 from mmfeat.decide.nested import Candidate, Nested, nested
-from mmfeat.decide.notes import remarks, side_effects, verdict
+from mmfeat.decide.notes import WARNING, remarks, side_effects, verdict
 from mmfeat.decide.per_class import per_class, spread
 from mmfeat.decide.resampling import interval, resampled_values
 from mmfeat.decide.thresholds import HALF, OBJECTIVES, TuningData
@@ -113,7 +113,7 @@ def tune(
     notes += remarks(decision, data, predicted["tuned"])
     worth = {key: value_of(objective, data, found) for key, found in predicted.items()}
     ranges = intervals(objective, data, folds, half=half, held_out=found.sets)
-    notes += [verdict(objective, worth, ranges["gain"])]
+    told = [verdict(objective, worth, ranges["gain"])]
     is_mean = not objective.endswith("at-least")  # a floor must be met, whatever 0.5 gives
     is_free, stays = method is None and decode is None, ""
     if is_free and is_mean and worth["nested"] <= worth["at_0.5"]:
@@ -127,7 +127,8 @@ def tune(
         key: metrics.summarise(None, found, targets, names=OF_SETS)
         for key, found in predicted.items()
     }
-    notes += [stays] if stays else side_effects(decision, data, of_sets)
+    told += [stays] if stays else side_effects(decision, data, of_sets)
+    notes += sorted(told, key=lambda note: not note.startswith(WARNING))  # a warning comes first
     of_ranking = metrics.summarise(data.probabilities, half, targets, names=("map",))
     return replace(
         decision,

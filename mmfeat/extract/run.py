@@ -176,7 +176,11 @@ def _extract(
     parts = _parts(out)
     parts.mkdir(exist_ok=True)
     fetch_shards(plan, parts)
-    _run_missing(plan, encoder, parts, progress)
+    try:
+        _run_missing(plan, encoder, parts, progress)
+    except KeyboardInterrupt:
+        log.info("what is done is kept; `mmfeat clean --unfinished` removes it")
+        raise
     widths = {"image": encoder.image_dim, "text": encoder.text_dim}
     merge_shards(
         [shard.path(parts) for shard in plan.shards],

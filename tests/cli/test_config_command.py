@@ -94,3 +94,8 @@ def test_every_option_of_a_head_is_listed(mmfeat: Mmfeat, head: str) -> None:
     assert expected <= names
     assert names == set(re.findall(r"^(\w+): ", printed, re.MULTILINE))
     assert max(len(line) for line in printed.splitlines()) <= 100
+
+
+def test_an_unknown_kind_is_told_the_known_ones(mmfeat: Mmfeat) -> None:
+    line = error_line(mmfeat, "list", "nosuch")
+    assert line.startswith("error: KIND is one of heads, fusions,") and "Value error" not in line

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmfeat_cli.extract.progress import Lines, show_progress
+from mmfeat_cli.extract.progress import Lines, Pace, show_progress
 from tests.support.stage_one.toy import make_picture, make_table
 from tests.support.workspaces import Mmfeat
 
@@ -103,6 +103,7 @@ def test_ctrl_c_stops_and_says_how_to_go_on(folder: Path) -> None:
     _, told = child.communicate(timeout=60)
     assert child.returncode == 130, told
     assert "run the same command again to continue" in told and "Traceback" not in told
+    assert "`mmfeat clean --unfinished` removes it" in told
     kept = len(list(parts.glob("0*.h5")))
     assert kept >= 1
     result = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -126,6 +127,28 @@ def test_progress_in_a_terminal_is_a_bar_per_modality(folder: Path) -> None:
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn.decode())
     for noun in ("images", "captions"):
         assert re.search(rf"{noun} +━+ +12/12 [1-9]\d*/s\s", text), text
+
+
+BY_ROWS = [(3, "image", 30), (7, "image", 100), (0.3, "text", 30), (0.7, "text", 100)]
+BY_SHARDS = [(11, "image", 100), (0, "text", 100)]
+
+
+@pytest.mark.parametrize(("shard", "first"), [(BY_ROWS, (37, 4)), (BY_SHARDS, (33, 33))])
+def test_the_time_left_falls_steadily(
+    shard: list[tuple[float, str, int]], first: tuple[int, int]
+) -> None:
+    seconds = [0.0]
+    pace = Pace(clock=lambda: seconds[0])
+    left: dict[str, list[int]] = {"image": [], "text": []}
+    for modality in left:
+        assert pace(modality, 0, 400) == "0/s"
+    for number in range(4):
+        for took, modality, done in shard:
+            seconds[0] += took
+            if found := re.search(r"(\d+) s left", pace(modality, 100 * number + done, 400)):
+                left[modality].append(int(found[1]))
+    assert tuple(found[0] for found in left.values()) == first
+    assert all(found == sorted(found, reverse=True) for found in left.values())
 
 
 def test_progress_without_a_terminal_is_a_line_now_and_then(

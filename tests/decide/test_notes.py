@@ -32,6 +32,8 @@ def test_more_labels_per_row_and_a_loss_of_other_objectives_are_warned_of() -> N
     decision = tune(scores, objective="macro-f1", method="exact")
     found = [note for note in decision.notes if note.startswith(WARNING)]
     assert len(found) == 1 and "--objective samples-f1" in found[0]
+    (verdict,) = (note for note in decision.notes if "on held-out folds macro-f1 is" in note)
+    assert decision.notes.index(found[0]) < decision.notes.index(verdict)
     half, nested = decision.oof["at_0.5"], decision.oof["nested"]
     per_row = re.search(r"labels per row ([\d.]+) -> ([\d.]+) \(true: ([\d.]+)\)", found[0])
     assert per_row is not None
