@@ -83,6 +83,7 @@ SLOW = {
     "report/test_select.py": "many fits",
     "report/test_thumbnails.py": "a server of S3",
     "runs/test_choose.py": "many fits",
+    "runs/test_decisions.py": "a kill at every step",
     "runs/test_ranking.py": "many fits",
     "runs/test_seal.py": "a kill at every step",
     "sensitivity/test_curve.py": "curves of thousands of rows",

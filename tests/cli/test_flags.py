@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -40,22 +41,25 @@ def written(node: ast.AST) -> str:
     return "" if isinstance(node, ast.Add) else "{}"
 
 
+@cache
+def all_messages() -> tuple[tuple[str, str], ...]:
+    """Where each message of both packages stands, and its text."""
+    return tuple(
+        (f"{path.name}:{line}", text)
+        for root in ROOTS
+        for path in sorted(root.rglob("*.py"))
+        for line, text in messages(path)
+    )
+
+
 def test_what_errors_name_is_there() -> None:
-    n_named, unknown = 0, []
-    for root in ROOTS:
-        for path in sorted(root.rglob("*.py")):
-            for line, text in messages(path):
-                n_named += len(FLAG.findall(text))
-                unknown += [f"{path.name}:{line}: {name}" for name in unknown_names(text, None)]
-    assert n_named > 60
-    assert not unknown
+    assert sum(len(FLAG.findall(text)) for _, text in all_messages()) > 60
+    assert not [(at, name) for at, text in all_messages() for name in unknown_names(text, None)]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_message_names_what_the_command_has(command: str) -> None:
-    texts = [text for root in ROOTS for path in root.rglob("*.py") for _, text in messages(path)]
-    assert texts
-    told = [for_command(text, command) for text in texts]
+    told = [for_command(text, command) for _, text in all_messages()]
     assert [name for text in told for name in unknown_names(text, command)] == []
 
 
