@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from mmfeat.errors import FitError
 from mmfeat.export.onnx.inputs import Rows
 from mmfeat.fit.fusion import LearnedFusion, get_matrix_fusion, matrix
+from mmfeat.fit.fusion.rows import LEAST, MOST
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +38,12 @@ class ModalityTensors:
         found = torch.where(is_finite(part), part, 0.0)
         if not self.normalise:
             return found
-        exact = found.double()  # the squares of any float32 are numbers
-        length = exact.square().sum(dim=1, keepdim=True).sqrt()
-        return (exact / torch.where(length > 0, length, 1.0)).float()
+        exact = found.double()
+        squares = exact.square().sum(dim=1, keepdim=True)
+        ordinary = (squares > LEAST) & (squares < MOST)
+        factor = (1 / torch.where(ordinary, squares, 1.0).sqrt()).float()
+        length = torch.where(squares > 0, squares, 1.0).sqrt()
+        return torch.where(ordinary, found * factor, (exact / length).float())
 
 
 def is_finite(part: Tensor) -> Tensor:

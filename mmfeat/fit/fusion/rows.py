@@ -12,7 +12,7 @@ from mmfeat.errors import FitError
 from mmfeat.types import BoolArray, FeatureRows, Features, FloatArray
 
 BLOCK_ROWS = 256  # that are normalised at a time, which bounds the memory
-LEAST, MOST = 1e-20, 1e30  # between these, sums of squares are exact enough in float32
+LEAST, MOST = 1e-20, 1e30  # between these, one over the root is an ordinary float32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,10 +102,15 @@ def count_missing(features: FeatureRows) -> dict[str, int]:
 
 
 def _to_unit_length(rows: FloatArray) -> None:
-    """Divide each row by its length, in place; rows that are not finite become zero."""
-    squares = np.einsum("ij,ij->i", rows, rows)
+    """Divide each row by its length, in place; rows that are not finite become zero.
+
+    In float64 every order of the sum gives the same length in float32. So all machines, and graphs
+    of ONNX, give the same rows: trees take another branch where a number differs in its last bit.
+    """
+    exact = rows.astype(np.float64)
+    squares = np.vecdot(exact, exact)
     odd = ~((squares > LEAST) & (squares < MOST))
-    rows *= (1 / np.sqrt(np.where(odd, 1, squares)))[:, None]
+    rows *= (1 / np.sqrt(np.where(odd, 1, squares))).astype(np.float32)[:, None]
     if odd.any():
         block = rows[odd]
         block[~np.isfinite(block).all(axis=1)] = 0.0
