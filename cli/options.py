@@ -14,6 +14,7 @@ import typer
 
 from mmfeat.config import DataSettings as Data
 from mmfeat.config import FitSettings, Settings, choices_of
+from mmfeat.decide.forecast import MOST_ROWS
 from mmfeat.errors import ConfigError
 
 DATA, OUTPUT, SPEED = "Table", "Output", "Speed and memory"
@@ -85,7 +86,10 @@ PerClassOption = Annotated[
 ForRowsOption = Annotated[
     int | None,
     typer.Option(
-        "--for-rows", min=1, help="Also forecast the score on a new test set of this many rows."
+        "--for-rows",
+        min=1,
+        max=MOST_ROWS,
+        help="Also forecast the score on a new test set of this many rows.",
     ),
 ]
 ZeroDivisionOption = Annotated[

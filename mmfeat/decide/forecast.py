@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from mmfeat.core.checks import check_range
 from mmfeat.decide.decision import Decision
 from mmfeat.decide.resampling import TAILS, resampled_values
 from mmfeat.decide.thresholds import TuningData
 from mmfeat.types import OutOfFold, Targets
+
+MOST_ROWS = 10**9  # of a test; its counts have 32 bits
 
 
 def judging_data(scores: OutOfFold, decision: Decision) -> TuningData:
@@ -34,7 +37,9 @@ def forecast(
     are judged on resamples of folds and rows, and each test is drawn from one of these with
     replacement, see `mmfeat.decide.resampling.resampled_values`. Heads and thresholds that learn
     from all rows may do a little better than these, which learned from the rows of the other folds.
+    Raises `ConfigError` for `n_rows` beyond `MOST_ROWS`.
     """
+    check_range("--for-rows", n_rows, 1, MOST_ROWS)
     values = resampled_values(
         decision.objective,
         judging_data(scores, decision),

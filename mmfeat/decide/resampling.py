@@ -163,8 +163,12 @@ def draw_tests(
         pool = np.repeat(np.arange(n_groups), often)
         if not len(pool):  # of very few rows all may be left out
             pool = np.arange(n_groups)
-        drawn = pool[rng.integers(0, len(pool), n_drawn)]
-        test[:] = np.bincount(drawn, minlength=n_groups)[member]
+        if n_drawn > n_groups:  # as many as one likes, in the time of the groups
+            share = np.bincount(pool, minlength=n_groups) / len(pool)
+            test[:] = rng.multinomial(n_drawn, share)[member]
+        else:
+            drawn = pool[rng.integers(0, len(pool), n_drawn)]
+            test[:] = np.bincount(drawn, minlength=n_groups)[member]
     return tests
 
 

@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mmfeat.decide.forecast import forecast, judging_data
+from mmfeat.decide.forecast import MOST_ROWS, forecast, judging_data
 from mmfeat.decide.resampling import draw_tests
 from mmfeat.decide.thresholds.evaluate import value_of
 from mmfeat.decide.tune import tune
+from mmfeat.errors import ConfigError
 from mmfeat.types import OutOfFold
 
 
@@ -33,12 +34,14 @@ def test_a_small_test_varies_more_and_a_huge_one_as_the_estimate() -> None:
     assert decision.held_out is not None
     low, high = decision.intervals["nested"]
     widths = {}
-    for n_rows in (30, 300, 60_000):
+    for n_rows in (30, 300, MOST_ROWS):
         below, above = forecast(given, decision, decision.held_out, n_rows=n_rows)
         widths[n_rows] = above - below
         assert below < (decision.oof["nested"]["samples_f1"] or 0) < above
     assert widths[30] > 2 * widths[300] > 2 * (high - low)
-    assert widths[60_000] == pytest.approx(high - low, rel=0.1)
+    assert widths[MOST_ROWS] == pytest.approx(high - low, rel=0.1)
+    with pytest.raises(ConfigError, match="--for-rows"):
+        forecast(given, decision, decision.held_out, n_rows=10**20)
     again = forecast(given, decision, decision.held_out, n_rows=30)
     assert again == forecast(given, decision, decision.held_out, n_rows=30)
 
