@@ -69,10 +69,11 @@ def _without_seen(
     where: Sequence[tuple[Workspace, str]],
 ) -> JudgedRows:
     left_out, notes = np.zeros(len(rows.ids), np.bool_), list(rows.notes)
+    doubts: list[str] = []
     counts = dict.fromkeys(REASONS, 0)
     for each, place in zip(models, where, strict=True):
         seen = find_seen(each.run, workspace, *place)
-        notes += seen.notes
+        doubts += seen.doubts
         for reason, found in seen.by.items():
             counts[reason] += int((found & ~left_out).sum())
             left_out |= found
@@ -89,7 +90,7 @@ def _without_seen(
             f" was fitted on them or on a relative ({_told(counts)})"
         )
     kept = rows.take(np.flatnonzero(~left_out))
-    return replace(kept, left_out=counts, notes=tuple(notes))
+    return replace(kept, left_out=counts, notes=tuple(notes), doubts=tuple(dict.fromkeys(doubts)))
 
 
 def _told(counts: dict[str, int]) -> str:

@@ -63,8 +63,8 @@ def out_of_fold_rows(models: Models, workspace: Workspace) -> JudgedRows:
             Decided(sets=sets[1][:, places[1]], folds=scores[1].folds),
         ),
         groups=joined_groups(scores[0].groups, scores[1].groups),
-        notes=(
-            *dict.fromkeys(ways),
+        notes=tuple(dict.fromkeys(ways)),
+        doubts=(
             *(
                 f"near-copies of a row may have taught the model that judges it in {name}, which"
                 " was fitted with --near-copies off: its scores may be too good"

@@ -43,6 +43,8 @@ def promote(
     text_col: str | None = None,
     label_col: str | None = None,
     label_sep: str | None = None,
+    known_col: str | None = None,
+    uncertain_col: str | None = None,
     on_bad_image: str | None = None,
     workspace: Path | str | None = None,
     progress: ShowProgress = nullcontext,
@@ -68,7 +70,7 @@ def promote(
     objective
         By what both are judged; None: what the old one is tuned for, else the new one, else the
         default.
-    id_col, image_col, text_col, label_col, label_sep
+    id_col, image_col, text_col, label_col, label_sep, known_col, uncertain_col
         Columns of `table`; None: as in the table that the new one was fitted on.
     on_bad_image
         What is done with unreadable images of `table`; see `mmfeat.config.ExtractSettings`.
@@ -103,6 +105,8 @@ def promote(
             "text_col": text_col,
             "label_col": label_col,
             "label_sep": label_sep,
+            "known_col": known_col,
+            "uncertain_col": uncertain_col,
         }
         read = read_table(
             path,
@@ -131,6 +135,8 @@ def promote(
         found = new_rows(models, space, place_of, source=str(path))
     else:
         found = out_of_fold_rows(models, space)
+    for doubt in found.doubts:
+        log.warning("%s", doubt)
     decisions = [model.decision for model in models]
     return judge(
         found,

@@ -41,8 +41,8 @@ class Promotion:
         ``new`` (None without positives), ``difference``, ``interval``.
     changes
         The rows that change sides.
-    notes
-        Remarks, a sentence each.
+    notes, doubts
+        Remarks, and why the scores of a model may be too good, a sentence each.
     """
 
     old: dict[str, Any]
@@ -56,6 +56,7 @@ class Promotion:
     per_class: tuple[dict[str, Any], ...]
     changes: Changes
     notes: tuple[str, ...]
+    doubts: tuple[str, ...]
 
     @property
     def promoted(self) -> bool:
@@ -91,6 +92,7 @@ class Promotion:
             "per_class": list(self.per_class),
             "changes": self.changes.to_json(),
             "notes": list(self.notes),
+            "doubts": list(self.doubts),
         }
 
 
@@ -104,7 +106,7 @@ def judge(
 ) -> Promotion:
     """Compare two models on rows that both decided; `options` are those of the objective.
 
-    Raises `RunError` where there are too few rows for an interval.
+    Raises `RunError` where there are too few rows for an interval, or none with a label.
     """
     if rows.n_unrelated < FEWEST:
         raise RunError(
@@ -119,6 +121,12 @@ def judge(
         beta=options.get("beta", TuningData.beta),
         floor=options.get("floor", TuningData.floor),
     )
+    if not data.support.any():
+        raise RunError(
+            "two models are compared on rows that have labels which both know",
+            f"no row of {rows.source} has one of {metrics.name_classes(rows.labels)}",
+            "check the spelling of the labels and the name of their column",
+        )
     was, now = rows.decided
     values = value_of(objective, data, was.sets), value_of(objective, data, now.sets)
     difference = values[1] - values[0]
@@ -146,6 +154,7 @@ def judge(
             *note_unknown(rows.targets),
             *([f"no positives, not judged: {metrics.name_classes(absent)}"] * bool(absent)),
         ),
+        doubts=rows.doubts,
     )
 
 

@@ -57,8 +57,8 @@ class JudgedRows:
         Of shape (n,): related rows have the same number; None: no row is related to another.
     left_out
         How many rows were left out, by what they share with rows that a model was fitted on.
-    notes
-        What is to be known about them, a sentence each.
+    notes, doubts
+        What is to be known about them, and why scores on them may be too good, a sentence each.
     """
 
     source: str
@@ -70,6 +70,7 @@ class JudgedRows:
     groups: IntArray | None
     left_out: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
     def take(self, rows: IntArray) -> JudgedRows:
         """Give some of the rows."""

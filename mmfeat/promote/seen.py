@@ -29,12 +29,12 @@ class Seen:
     ----------
     by
         For each of `REASONS` the rows, (n,), that share it with a row the model was fitted on.
-    notes
+    doubts
         What could not be compared, a sentence each.
     """
 
     by: dict[str, BoolArray]
-    notes: tuple[str, ...]
+    doubts: tuple[str, ...]
 
     @property
     def rows(self) -> BoolArray:
@@ -53,7 +53,7 @@ def find_seen(run: Run, workspace: Workspace, place: Workspace, split: str) -> S
     paths = place.stores(split, run.config.features)
     rows = _read(paths[0])
     by = {reason: np.zeros(len(rows.ids), np.bool_) for reason in REASONS}
-    notes: list[str] = []
+    doubts: list[str] = []
     for name, stores in _fitted(run):
         if rows.table is not None and rows.table in [store.get("table_sha256") for store in stores]:
             by["id"][:] = True
@@ -61,9 +61,9 @@ def find_seen(run: Run, workspace: Workspace, place: Workspace, split: str) -> S
         against = workspace.stores(name, run.config.features)
         if digests_of(against) != [store.get("digest") for store in stores]:
             known = "its ids alone are" if not isinstance(run, Bundle) else "nothing of it is"
-            notes.append(
+            doubts.append(
                 f"{run.name} was fitted on {name}, which is not in {workspace.root} as it was:"
-                f" {known} compared, and rows that are related to it are too good for {run.name}"
+                f" {known} compared, and what is measured may be too good for {run.name}"
             )
             continue
         fitted = _read(against[0])
@@ -74,7 +74,7 @@ def find_seen(run: Run, workspace: Workspace, place: Workspace, split: str) -> S
                 by["content"][link.pairs.rows[:, 0]] = True
     if not isinstance(run, Bundle) and rows.has_ids and run.table_format.id_col is not None:
         by["id"] |= np.isin(rows.ids, list(run.oof.ids))
-    return Seen(by=by, notes=tuple(notes))
+    return Seen(by=by, doubts=tuple(doubts))
 
 
 @dataclass(frozen=True, kw_only=True)

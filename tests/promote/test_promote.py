@@ -30,7 +30,7 @@ from tests.support.workspaces import Mmfeat, error_line, import_split
 
 KEYS = (
     *("format", "promoted", "verdict", "objective", "margin", "values", "difference", "interval"),
-    *("old", "new", "rows", "per_class", "changes", "notes"),
+    *("old", "new", "rows", "per_class", "changes", "notes", "doubts"),
 )
 
 
@@ -218,7 +218,7 @@ def test_rows_that_one_was_fitted_on_are_left_out(
     shutil.rmtree(space.run(old))
     space.store("train").unlink()
     found = mmfeat.promote(str(folder), str(folder), split="fresh")
-    assert any("nothing of it is compared" in note for note in found.notes)
+    assert any("nothing of it is compared" in doubt for doubt in found.doubts)
 
 
 def test_rows_without_labels_are_one_error(
@@ -253,6 +253,9 @@ def test_rows_of_a_table_go_through_stage_one(
     assert found["count"] == 50 - sum(found["left_out"].values())
     line = error_line(mmfeat, "promote", "image", "concat", "--table", "known.csv", *images)
     assert "all 6 rows of known.csv are known to one of them (6 by id)" in line
+    rows.assign(Labels="zebra").to_csv("zebra.csv", index=False)
+    line = error_line(mmfeat, "promote", "image", "concat", "--table", "zebra.csv", *images)
+    assert "no row of zebra.csv has one of 1, 2" in line
     line = error_line(mmfeat, "promote", "image", "concat", "--table", "test.csv", *images)
     assert "need labels" in line and "--label-col" in line
 
@@ -268,4 +271,4 @@ def test_related_rows_are_told_where_out_of_fold_scores_depend_on_them(space: Wo
     mmfeat.import_embeddings(table, image=array, split="related", encoder_name="x")
     run = fit(space, "related", fusion="image")
     found = mmfeat.promote(run, run)
-    assert any("estimates depend on near neighbours" in note for note in found.notes)
+    assert any("estimates depend on near neighbours" in doubt for doubt in found.doubts)
