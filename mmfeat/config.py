@@ -14,6 +14,7 @@ from mmfeat.errors import ConfigError
 
 FILE_NAME = "mmfeat.toml"
 MODALITIES = ("image", "text")  # that encoders embed
+ALL = "all"  # of them, as far as the encoder gives them
 RAY_HELP = "address of the Ray cluster; by default RAY_ADDRESS, or a cluster of this machine"
 
 
@@ -73,7 +74,7 @@ class ExtractSettings:
 
     model: str = key("ViT-L-14", "name of the encoder: tiny-demo, or a model of open_clip")
     pretrained: str = key("openai", "weights of the encoder: a tag, a local file, or random")
-    modalities: tuple[str, ...] = key(("image", "text"), "modalities to encode")
+    modalities: tuple[str, ...] = key((ALL,), "modalities to encode: all, or image, text or both")
     precision: str = one_of("auto", "fp32", "bf16", "fp16", help="numeric precision of the encoder")
     dtype: str = one_of("float16", "float32", help="data type of the stored embeddings")
     batch_size: int = key(0, "number of rows in a batch; 0 chooses it automatically")

@@ -120,7 +120,9 @@ def speed(photos: Path, captions: list[str], folder: Path, *, n_files: int) -> I
     files = [folder / "photos" / name for name in names]
     encoder = load_encoder(MODEL, pretrained="random", precision="auto", device="cpu")
     stage = Stage(encoder, folder / "photos", folder)
-    pixels = np.random.default_rng(0).integers(0, 256, (encoder.image_batch, 224, 224, 3), np.uint8)
+    pixels = np.random.default_rng(0).integers(
+        0, 256, (encoder.batch_sizes["image"], 224, 224, 3), np.uint8
+    )
     ids = [str(i) for i in range(len(captions))]
     square = torch.randn(2048, 2048).to(torch.bfloat16)
     clock = Clock()

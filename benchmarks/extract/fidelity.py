@@ -94,6 +94,7 @@ def retried(encoder: Encoder, photos: Path, folder: Path) -> NDArray[Any]:
 def decoding(photos: Path) -> Iterator[str]:
     """Photographs a second that one core decodes and transforms, in its own time."""
     encoder = load_encoder(MODEL, pretrained="random", precision="fp32", device="cpu")
+    assert encoder.preprocessing is not None
     names = [path.name for path in sorted(photos.iterdir())]
     told = []
     for fast in (False, True):

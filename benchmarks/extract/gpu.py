@@ -48,7 +48,8 @@ def measure(
 ) -> tuple[int, float, float, int]:
     """The batch, images a second of the forward alone and of files to store, operations each."""
     encoder = load_encoder(model, pretrained="random", precision="auto", device=device)
-    shape = (encoder.image_batch, *encoder.preprocessing.size, 3)
+    assert encoder.preprocessing is not None
+    shape = (encoder.batch_sizes["image"], *encoder.preprocessing.size, 3)
     pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     torch.backends.mha.set_fastpath_enabled(False)  # one operation that is not counted
     with FlopCounterMode(display=False) as counter:

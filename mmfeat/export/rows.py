@@ -87,8 +87,7 @@ class RowEncoder:
             images=ImagesIn(Path()),
             settings=ExtractSettings(dtype=self.dtype, max_pixels=self.max_pixels),
             modalities=self.modalities,
-            image_batch=self.encoder.image_batch,
-            text_batch=self.encoder.text_batch,
+            batch_sizes=dict(self.encoder.batch_sizes),
             first=dict.fromkeys(self.modalities, rows),
             provenance={},
         )
@@ -103,6 +102,8 @@ class RowEncoder:
 
     def decode(self, picture: Picture) -> Decoded:
         """Give the pixels of a picture as the encoder takes them, or why there are none."""
+        if self.encoder.preprocessing is None:
+            return Refusal(Status.REFUSED, "the encoder takes no pictures")
         how: Any = {"preprocessing": self.encoder.preprocessing, "max_pixels": self.max_pixels}
         if isinstance(picture, np.ndarray):
             if picture.dtype != np.uint8 or picture.shape[2:] not in ((), (3,), (4,)):

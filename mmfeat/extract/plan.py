@@ -17,7 +17,7 @@ import numpy as np
 import PIL
 from PIL import features
 
-from mmfeat.config import MODALITIES, ExtractSettings, choices_of
+from mmfeat.config import ALL, MODALITIES, ExtractSettings, choices_of
 from mmfeat.core.address import Address
 from mmfeat.core.checks import check_choice, check_range
 from mmfeat.errors import ExtractError
@@ -61,8 +61,7 @@ class Plan:
     images: Images
     settings: ExtractSettings
     modalities: tuple[str, ...]
-    image_batch: int
-    text_batch: int
+    batch_sizes: dict[str, int]  # per modality: rows in a batch
     first: dict[str, IntArray]  # per modality (n,): the first row with the same path or caption
     provenance: dict[str, Any]
     for_run: bool = False  # which says what is encoded: of one modality every row may be blank
@@ -111,19 +110,18 @@ def make_plan(
                 f"{name} is at least {least}", f"it is {value}", "use a larger value"
             )
     check_range("--workers", settings.workers, -1, MOST_WORKERS)
-    modalities = _modalities(table, settings)
+    modalities = _modalities(table, encoder, settings)
     source = open_images(images)
     if "image" in modalities:
-        source.check(NAME_IT if for_run else f"{NAME_IT}, or use --modalities text")
-    image_batch = settings.batch_size or encoder.image_batch
-    text_batch = settings.batch_size or encoder.text_batch
+        can_do_without = "text" in encoder.dims and not for_run
+        source.check(f"{NAME_IT}, or use --modalities text" if can_do_without else NAME_IT)
+    batch_sizes = {name: settings.batch_size or size for name, size in encoder.batch_sizes.items()}
     return Plan(
         table=table,
         images=source,
         settings=settings,
         modalities=modalities,
-        image_batch=image_batch,
-        text_batch=text_batch,
+        batch_sizes=batch_sizes,
         first={
             modality: first_rows(table.image_paths if modality == "image" else table.captions or ())
             for modality in modalities
@@ -133,7 +131,7 @@ def make_plan(
             **machinery(encoder, settings),
             "modalities": list(modalities),
             "dtype": settings.dtype,
-            "batch": {"image": image_batch, "text": text_batch},
+            "batch": batch_sizes,
             "shard_rows": settings.shard_rows,
             **({"rows_per_file": settings.rows_per_file} if settings.rows_per_file else {}),
             "table": table.format.to_json(),
@@ -165,17 +163,25 @@ def machinery(encoder: Encoder, settings: ExtractSettings) -> dict[str, Any]:
     }
 
 
-def _modalities(table: Table, settings: ExtractSettings) -> tuple[str, ...]:
+def asked_modalities(encoder: Encoder, settings: ExtractSettings) -> tuple[str, ...]:
+    """What is to be encoded of rows that have it; raise `EncoderError` for what it lacks."""
     asked = settings.modalities
     for name in asked:
-        check_choice("--modalities", name, MODALITIES)
-    kept = tuple(
-        m for m in MODALITIES if m in asked and (m != "text" or table.captions is not None)
-    )
+        check_choice("--modalities", name, (*MODALITIES, ALL))
+        if name not in (*encoder.dims, ALL):
+            raise encoder.lacks(name)
+    return tuple(m for m in MODALITIES if m in (encoder.dims if ALL in asked else asked))
+
+
+def _modalities(table: Table, encoder: Encoder, settings: ExtractSettings) -> tuple[str, ...]:
+    asked = asked_modalities(encoder, settings)
+    kept = tuple(m for m in asked if m != "text" or table.captions is not None)
     if not kept:
+        otherwise = ", or use --modalities image" if "image" in encoder.dims else ""
         raise ExtractError(
             "an extraction needs a modality to encode",
-            f"{table.source} has no caption column and --modalities is {','.join(asked)!r}",
-            "name the column with --text-col, or use --modalities image",
+            f"{table.source} has no caption column and --modalities is"
+            f" {','.join(settings.modalities)!r}",
+            f"name the column with --text-col{otherwise}",
         )
     return kept

@@ -46,7 +46,7 @@ def _embed(pairs: LabelPrompts, encoder: Encoder) -> Prompts:
     tokenized = encoder.tokenize(texts)
     if cut := int(tokenized.truncated.sum()):
         log.warning("%d of %d label prompts were truncated to the context length", cut, len(texts))
-    step = encoder.text_batch
+    step = encoder.batch_sizes["text"]
     starts = range(0, len(texts), step)
     parts = [encoder.encode_tokens(tokenized.tokens[start : start + step]) for start in starts]
     embeddings = np.concatenate(parts)

@@ -25,7 +25,7 @@ from mmfeat.extract.engines.shared import fetch_shards, remove_shards, share
 from mmfeat.extract.engines.torchrun import help_with, is_helper
 from mmfeat.extract.images.missing import check_present, near_hints
 from mmfeat.extract.lock import sole_writer
-from mmfeat.extract.plan import Plan, Shard, blank_modalities, make_plan
+from mmfeat.extract.plan import Plan, Shard, asked_modalities, blank_modalities, make_plan
 from mmfeat.extract.prompts import LabelPrompts, add_prompts
 from mmfeat.extract.repeats import Repeats
 from mmfeat.extract.summary import CheckedRows, ExtractSummary, summarise
@@ -70,8 +70,10 @@ def extract_table(
     plan = share(plan, out)
     prompts: LabelPrompts = ()
     if settings.label_prompts is not None and table.targets is not None:
+        if "text" not in encoder.dims:
+            raise encoder.lacks("text")
         prompts = read_prompts(Path(settings.label_prompts), labels=table.labels)
-    if "text" in settings.modalities and "text" not in plan.modalities:
+    if "text" in asked_modalities(encoder, settings) and "text" not in plan.modalities:
         log.warning("%s has no caption column; only images are encoded", table.source)
     with sole_writer(out):
         complete = _bring_up_to_date(plan, encoder, out, progress, retry_failed=retry_failed)
@@ -181,12 +183,11 @@ def _extract(
     except KeyboardInterrupt:
         log.info("what is done is kept; `mmfeat clean --unfinished` removes it")
         raise
-    widths = {"image": encoder.image_dim, "text": encoder.text_dim}
     merge_shards(
         [shard.path(parts) for shard in plan.shards],
         out,
         rows=Rows.of(plan.table),
-        widths={modality: widths[modality] for modality in plan.modalities},
+        widths={modality: encoder.dims[modality] for modality in plan.modalities},
         dtype=plan.settings.dtype,
         provenance=plan.provenance,
         fill=fill,

@@ -35,8 +35,8 @@ WIDTH = 8  # of the stores of `import_split`
 class ColourEncoder(Encoder):
     """Embeds a picture by its colours and a caption by its letters, whatever else is there."""
 
-    image_dim = text_dim = WIDTH
-    image_batch = text_batch = 64
+    dims = dict.fromkeys(("image", "text"), WIDTH)
+    batch_sizes = dict.fromkeys(("image", "text"), 64)
     preprocessing = Preprocessing(size=(8, 8), mean=(0.5,) * 3, std=(0.5,) * 3)
 
     def __init__(self) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from abc import ABC
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mmfeat.errors import EncoderError
 from mmfeat.types import FloatArray
 
 Pixels = NDArray[np.uint8]  # (b, height, width, 3)
@@ -63,36 +64,49 @@ class Tokenized:
 
 
 class Encoder(ABC):
-    """A frozen model with an image and a text tower.
+    """A frozen model that gives embeddings of images, of captions, or of both.
+
+    A family implements `encode_images` for the modality ``image``, and `tokenize` with
+    `encode_tokens` for ``text``; what it does not implement raises `EncoderError`.
 
     Attributes
     ----------
     provenance
         What determines its embeddings: name, sha256 of the weights, preprocessing, tokenizer and
         context length, precision, device, libraries. JSON.
-    image_batch, text_batch
-        Default batch sizes of images and captions.
+    dims
+        The modalities that it gives and their widths, e.g. ``{"image": 512, "text": 512}``.
+    batch_sizes
+        The default batch size of each of them.
+    preprocessing
+        How a picture becomes its input; None where it takes no pictures.
     """
 
     provenance: dict[str, Any]
-    preprocessing: Preprocessing
-    image_dim: int
-    text_dim: int
-    image_batch: int
-    text_batch: int
+    dims: Mapping[str, int]
+    batch_sizes: Mapping[str, int]
+    preprocessing: Preprocessing | None
 
-    @abstractmethod
     def encode_images(self, pixels: Pixels) -> FloatArray:
         """Return embeddings (b, d) of `pixels` (b, height, width, 3), uint8 after resizing."""
+        raise self.lacks("image")
 
     def encode_image_batches(self, batches: Iterable[Pixels]) -> Iterator[FloatArray]:
         """Yield the embeddings of each batch, in order; the next batch may be read before that."""
         return map(self.encode_images, batches)
 
-    @abstractmethod
     def tokenize(self, captions: Sequence[str]) -> Tokenized:
         """Turn captions into what `encode_tokens` takes, cut to the tower's context."""
+        raise self.lacks("text")
 
-    @abstractmethod
     def encode_tokens(self, tokens: Tokens) -> FloatArray:
         """Return embeddings (b, d) of `tokens` (b, context)."""
+        raise self.lacks("text")
+
+    def lacks(self, modality: str) -> EncoderError:
+        """Make the error for a modality that it does not give."""
+        return EncoderError(
+            "an encoder is asked for what it gives",
+            f"{self.provenance['name']} gives {' and '.join(self.dims)}, not {modality}",
+            f"use --modalities {','.join(self.dims)}, or another --model",
+        )

@@ -55,19 +55,23 @@ class ClipEncoder(Encoder):
         shift = torch.tensor(preprocessing.mean) / torch.tensor(preprocessing.std)
         self._scale, self._shift = (1 / scale).to(device), shift.to(device)
         self.context = int(getattr(tokenizer, "context_length", 77) or 77)
-        self.image_batch, self.text_batch = IMAGE_BATCH, TEXT_BATCH
+        self.batch_sizes = {"image": IMAGE_BATCH, "text": TEXT_BATCH}
         picture = np.zeros((1, *preprocessing.size, 3), np.uint8)
         caption = self.tokenize(["a " * self.context]).tokens
         if device.type == "cuda":
-            self.image_batch, self.text_batch = (
-                fitting_batch(run, np.repeat(row, PROBE_ROWS, axis=0), device=device, most=most)
-                for run, row, most in (
-                    (self._image_features, picture, MOST_IMAGES),
-                    (self._text_features, caption, MOST_CAPTIONS),
+            self.batch_sizes = {
+                modality: fitting_batch(
+                    run, np.repeat(row, PROBE_ROWS, axis=0), device=device, most=most
                 )
-            )
-        self.image_dim = self.encode_images(picture).shape[1]
-        self.text_dim = self.encode_tokens(caption).shape[1]
+                for modality, run, row, most in (
+                    ("image", self._image_features, picture, MOST_IMAGES),
+                    ("text", self._text_features, caption, MOST_CAPTIONS),
+                )
+            }
+        self.dims = {
+            "image": self.encode_images(picture).shape[1],
+            "text": self.encode_tokens(caption).shape[1],
+        }
         self.provenance = {
             **origin,
             "preprocessing": preprocessing.document(),

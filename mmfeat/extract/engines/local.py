@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -81,8 +81,11 @@ def load_here(settings: ExtractSettings) -> Encoder:
 LOCAL = Engine(load_encoder=load_here, make_shards=make_shards)
 
 
-def decode_task(plan: Plan, encoder: Encoder) -> DecodeTask:
-    """How the images of a plan are decoded for an encoder."""
+def decode_task(plan: Plan, encoder: Encoder) -> DecodeTask | None:
+    """How the images of a plan are decoded for an encoder; None where it has no images."""
+    if "image" not in plan.modalities:
+        return None
+    assert encoder.preprocessing is not None, "every encoder of images has it"
     return DecodeTask(
         images=plan.images,
         preprocessing=encoder.preprocessing,
@@ -118,13 +121,13 @@ def encode_rows(
     truncated: dict[str, NDArray[np.uint8]] = {}
     digests: dict[str, NDArray[np.uint8]] = {}
     failed: list[FailedRow] = []
+    encode: dict[str, Callable[[IntArray], Encoded]] = {
+        "image": lambda rows: _encode_images(plan, encoder, rows, decoded, advance),
+        "text": lambda rows: _encode_captions(plan, encoder, rows, advance),
+    }
     for modality in plan.modalities:
         new = np.flatnonzero(plan.first[modality][rows] >= since)
-        found = (
-            _encode_images(plan, encoder, rows[new], decoded, advance)
-            if modality == "image"
-            else _encode_captions(plan, encoder, rows[new], advance)
-        )
+        found = encode[modality](rows[new])
         width = found.embeddings.shape[1]
         embeddings[modality] = np.full((len(rows), width), np.nan, plan.settings.dtype)
         embeddings[modality][new] = found.embeddings
@@ -158,7 +161,7 @@ def _encode_images(
     """
     names = [plan.table.image_paths[row] for row in rows]
     place = {name: at for at, name in enumerate(dict.fromkeys(names))}
-    values = np.full((len(place), encoder.image_dim), np.nan, plan.settings.dtype)
+    values = np.full((len(place), encoder.dims["image"]), np.nan, plan.settings.dtype)
     refusals: dict[int, Refusal] = {}
     same_as = np.arange(len(place))  # a copy of an earlier file under another name
     first_with: dict[bytes, int] = {}
@@ -181,7 +184,7 @@ def _encode_images(
 
     def batches() -> Iterator[Pixels]:
         source = pictures()
-        while batch := list(islice(source, plan.image_batch)):
+        while batch := list(islice(source, plan.batch_sizes["image"])):
             asked.append([at for at, _ in batch])
             yield np.stack([pixels for _, pixels in batch])
 
@@ -213,7 +216,7 @@ def _encode_captions(plan: Plan, encoder: Encoder, rows: IntArray, advance: Adva
     captions = [plan.table.captions[row] for row in rows]
     distinct = list(dict.fromkeys(caption for caption in captions if caption.strip()))
     place = {caption: at for at, caption in enumerate(distinct)}
-    values = np.full((len(distinct) + 1, encoder.text_dim), np.nan, plan.settings.dtype)
+    values = np.full((len(distinct) + 1, encoder.dims["text"]), np.nan, plan.settings.dtype)
     failed = {len(distinct): Refusal(Status.EMPTY, "the caption is empty")}
     cut = np.zeros(len(distinct) + 1, np.uint8)  # the last entry stands for empty captions
     if distinct:
@@ -221,8 +224,8 @@ def _encode_captions(plan: Plan, encoder: Encoder, rows: IntArray, advance: Adva
         cut[:-1] = tokenized.truncated
         order = np.argsort(tokenized.lengths, kind="stable")
         check = finite_check(plan, encoder, "text")
-        for start in range(0, len(order), plan.text_batch):
-            part = order[start : start + plan.text_batch]
+        for start in range(0, len(order), plan.batch_sizes["text"]):
+            part = order[start : start + plan.batch_sizes["text"]]
             failed |= check.store(encoder.encode_tokens(tokenized.tokens[part]), values, part)
             advance("text", len(part))
         check.finish()

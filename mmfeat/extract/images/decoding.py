@@ -57,11 +57,11 @@ class DecodeTask:
 
 
 class Decoder:
-    """Decoding processes; with 0 workers, this process decodes when asked."""
+    """Decoding processes; with 0 workers, this process decodes when asked; without task, none."""
 
-    def __init__(self, task: DecodeTask, *, workers: int) -> None:
+    def __init__(self, task: DecodeTask | None, *, workers: int) -> None:
         self._task = task
-        self._n_workers = _share_of_cores() if workers < 0 else workers
+        self._n_workers = 0 if task is None else _share_of_cores() if workers < 0 else workers
         self._workers: list[tuple[subprocess.Popen[bytes], Connection]] = []
         self._is_reading = False  # what was asked before has not all been taken
 
@@ -85,6 +85,7 @@ class Decoder:
         chunks = [names[i : i + CHUNK] for i in range(0, len(names), CHUNK)]
         if not self._workers:
             for chunk in chunks:
+                assert self._task is not None, "without a task nothing is asked for"
                 yield from self._task(chunk)
             return
         if self._is_reading:

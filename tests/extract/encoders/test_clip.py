@@ -159,7 +159,7 @@ def test_random_weights_are_the_same_each_time_and_said_to_be_random(
     assert "carry no meaning" in caplog.text and "for demonstrations" in caplog.text
     pixels = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
     assert np.array_equal(tiny.encode_images(pixels), again.encode_images(pixels))
-    assert tiny.encode_images(pixels).shape == (3, tiny.image_dim)
+    assert tiny.encode_images(pixels).shape == (3, tiny.dims["image"])
 
 
 def test_bfloat16_is_close(tiny: Encoder) -> None:

@@ -32,8 +32,8 @@ SETTINGS = ExtractSettings(shard_rows=5, batch_size=4, workers=0)
 class ToyEncoder(Encoder):
     """Embeds pictures by their mean colours and captions by their letters."""
 
-    image_dim, text_dim = 6, 6
-    image_batch, text_batch = 4, 4
+    dims = dict.fromkeys(("image", "text"), 6)
+    batch_sizes = dict.fromkeys(("image", "text"), 4)
     preprocessing = Preprocessing(size=(8, 8), mean=(0.5,) * 3, std=(0.5,) * 3)
 
     def __init__(self, *, seconds: float = 0.0, name: str = "toy") -> None:
