@@ -27,7 +27,7 @@ class Captions(ToyEncoder):
     """Gives captions alone."""
 
     dims, batch_sizes = {"text": 6}, {"text": 4}
-    preprocessing = None
+    preprocessing = None  # type: ignore[assignment]
 
 
 @pytest.mark.parametrize("engine", ["local", "torchrun"])

@@ -30,6 +30,8 @@ MOST_IMAGES, MOST_CAPTIONS = 1024, 4096  # the largest batches on a GPU
 class ClipEncoder(Encoder):
     """A CLIP model of open_clip on one device, in one precision."""
 
+    preprocessing: Preprocessing
+
     def __init__(
         self,
         model: nn.Module,

@@ -35,6 +35,7 @@ def test_pixels_and_tokens_become_the_probabilities_of_a_run(
     with FeatureStore.open(tmp_path / "work" / "features" / "train.h5") as store:
         names, captions = store.image_paths[:5], list(store.captions or ())[:5]
     encoder = load_encoder("tiny-demo", pretrained="", precision="fp32", device="cpu")
+    assert encoder.preprocessing is not None
     height, width = encoder.preprocessing.size
     pictures = [Image.open(demo_project / "data" / name).convert("RGB") for name in names]
     pixels = np.stack([np.asarray(one.resize((width, height))) for one in pictures])
