@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import httpx
 import pytest
 
 from mmfeat.core.workspace import Workspace
-from mmfeat.serve.serve import VARIABLE
+from mmfeat.serve.serve import VARIABLE, listen
 from tests.support.workspaces import Mmfeat, error_line
 
 SCRIPT = Path(sys.executable).with_name("mmfeat")
@@ -42,6 +43,13 @@ def test_what_cannot_work_ends_in_one_line(
         assert told in error_line(mmfeat, *run, *wrong)
     monkeypatch.setenv(VARIABLE, "é")
     assert VARIABLE in error_line(mmfeat, *run)
+
+
+def test_an_answer_in_two_parts_does_not_wait_for_an_acknowledgement() -> None:
+    with listen("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+        connection, _ = listening.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_it_ends_with_0_when_it_is_told_to(run: tuple[str, ...]) -> None:
