@@ -17,7 +17,6 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mmfeat.errors import MmfeatError
 from mmfeat.serve.limits import Limits
 from mmfeat.serve.metrics import Metrics
 from mmfeat.serve.refusal import RequestError
@@ -68,11 +67,8 @@ class Guard:
             exchange.status = CLOSED
         except Exception as error:  # whatever a request does, the service stays and says so
             log.error("a request failed: %s", _where(error))
-            if not isinstance(error, MmfeatError):
-                error = MmfeatError(
-                    "a request is answered", "the service failed", "its log says where"
-                )
-            await exchange.refuse(RequestError(500, error.rule, error.found, error.remedy))
+            told = ("a request is answered", "the service failed", "its log says where")
+            await exchange.refuse(RequestError(500, *told))
         seconds = time.perf_counter() - started
         route = getattr(scope.get("route"), "path", "other")
         method = scope["method"] if scope["method"] in ("GET", "HEAD", "POST") else "OTHER"

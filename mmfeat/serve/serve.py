@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import math
 import os
 import signal
 import socket
@@ -25,6 +26,8 @@ from mmfeat.serve.limits import Limits
 
 try:
     import uvicorn
+    from fastapi import FastAPI
+    from uvicorn.protocols.http.h11_impl import H11Protocol
 
     from mmfeat.serve.app import make_app
 except ModuleNotFoundError as error:
@@ -102,19 +105,45 @@ def serve(
         if token is None and not ipaddress.ip_address(address[0]).is_loopback:
             log.warning("everybody who reaches %s can use this service: it has no token", host)
         app = make_app(answering, limits=chosen, token=token)
-        config = uvicorn.Config(
-            app,
-            log_config=None,
-            log_level=logging.CRITICAL,  # the guard logs, and nothing of a request's content
-            proxy_headers=False,
-            server_header=False,
-            timeout_graceful_shutdown=int(chosen.timeout) + 5,
-        )
-        logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it counts characters
+        config = make_config(app, chosen)
         name = f"[{address[0]}]" if ":" in address[0] else address[0]
         ready = partial(on_ready, f"http://{name}:{address[1]}") if on_ready else None
         server = _Server(config, ready)
         asyncio.run(server.serve([listening]))
+
+
+def make_config(app: FastAPI, limits: Limits) -> uvicorn.Config:
+    """How uvicorn serves the application: without a log of its own, and without endless waits."""
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it counts characters
+    return uvicorn.Config(
+        app,
+        http=_Connection,
+        log_config=None,
+        log_level=logging.CRITICAL,  # the guard logs, and nothing of a request's content
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=math.ceil(limits.timeout),
+        timeout_graceful_shutdown=math.ceil(limits.timeout) + 5,
+    )
+
+
+class _Connection(H11Protocol):
+    """A connection that ends where the next request does not come: half a head waits for ever."""
+
+    _before: object = ()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to watch it."""
+        super().connection_made(transport)
+        self._watch()
+
+    def _watch(self) -> None:
+        is_idle = self.cycle is None or self.cycle.response_complete
+        if is_idle and self.cycle is self._before:
+            self.transport.close()
+        elif not self.transport.is_closing():
+            self._before = self.cycle
+            self.loop.call_later(self.timeout_keep_alive, self._watch)
 
 
 class _Server(uvicorn.Server):

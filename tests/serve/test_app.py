@@ -18,7 +18,6 @@ import pytest
 from PIL import Image
 
 from mmfeat.serve.answers.answering import Answering, Row
-from mmfeat.serve.app import make_app
 from mmfeat.serve.limits import Limits
 from tests.support.serving import POISON, ColourEncoder, make_answering, picture, serving
 
@@ -32,7 +31,7 @@ def answering(tmp_path_factory: pytest.TempPathFactory) -> Answering:
 
 @pytest.fixture(scope="module")
 def address(answering: Answering) -> Iterator[str]:
-    with serving(make_app(answering, limits=LIMITS)) as found:
+    with serving(answering, LIMITS) as found:
         yield found
 
 
@@ -105,7 +104,7 @@ def test_a_late_fusion_tells_its_sources(tmp_path: Path) -> None:
 
 def test_a_model_of_captions_takes_no_picture(tmp_path: Path) -> None:
     answering = make_answering(tmp_path, fusion="text")
-    with serving(make_app(answering, limits=LIMITS)) as found, httpx.Client(base_url=found) as c:
+    with serving(answering, LIMITS) as found, httpx.Client(base_url=found) as c:
         refused = c.post("/predict", files={"image": picture(1, 2, 3)}, data={"caption": "a"})
         assert "looks at text alone" in error_of(refused, 422)
         assert c.post("/predict?alone=1", files=caption("a")).json()["rows"][0]["predicted"]
@@ -118,7 +117,7 @@ def test_embeddings_are_answered_where_a_run_was_fitted_on_them(tmp_path: Path) 
     wanted = answering.predictor.predict_proba(
         embeddings={"image": vectors, "text": np.full_like(vectors, np.nan)}
     )
-    with serving(make_app(answering, limits=LIMITS)) as found, httpx.Client(base_url=found) as c:
+    with serving(answering, LIMITS) as found, httpx.Client(base_url=found) as c:
         rows = [{"embeddings": {"image": vector.tolist()}} for vector in vectors]
         answer = c.post("/predict", json={"rows": rows}).json()["rows"]
         assert [scores(row)["l0"] for row in answer] == near(wanted[:, 0].tolist())
@@ -183,7 +182,7 @@ def test_a_full_queue_says_when_to_try_again(answering: Answering) -> None:
 
     encoder.encoder.seconds = 0.2
     try:
-        with serving(make_app(answering, limits=limits)) as found:
+        with serving(answering, limits) as found:
             answers = asyncio.run(ask(found))
     finally:
         encoder.encoder.seconds = 0.0
@@ -208,7 +207,7 @@ def test_what_is_accepted_is_answered_when_the_service_stops(answering: Answerin
 
     encoder.encoder.seconds = 0.3
     try:
-        running = serving(make_app(answering, limits=LIMITS))
+        running = serving(answering, LIMITS)
         found = running.__enter__()
         answers = asyncio.run(ask(found, lambda: running.__exit__(None, None, None)))
     finally:
@@ -217,8 +216,10 @@ def test_what_is_accepted_is_answered_when_the_service_stops(answering: Answerin
 
 
 def test_a_token_is_needed_where_there_is_one(answering: Answering) -> None:
-    app = make_app(answering, limits=LIMITS, token="secret")
-    with serving(app) as found, httpx.Client(base_url=found) as client:
+    with (
+        serving(answering, LIMITS, token="secret") as found,
+        httpx.Client(base_url=found) as client,
+    ):
         for wrong in ({}, {"Authorization": "Bearer Secret"}, {"Authorization": "secret"}):
             response = client.post("/predict", files=caption("a"), headers=wrong)
             assert response.headers["WWW-Authenticate"] == "Bearer"

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from mmfeat.serve.app import make_app
 from mmfeat.serve.limits import Limits
 from tests.support.serving import make_answering, serving
 
@@ -23,7 +22,7 @@ PART = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     answering = make_answering(tmp_path_factory.mktemp("served"))
-    with serving(make_app(answering, limits=Limits(max_bytes=MOST, timeout=0.6))) as found:
+    with serving(answering, Limits(max_bytes=MOST, timeout=0.6)) as found:
         yield found
 
 
@@ -85,6 +84,14 @@ def test_a_body_that_does_not_come_is_given_up(address: str) -> None:
         started = time.monotonic()
         told = answer(connection)
     assert told.startswith("HTTP/1.1 408") and time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("head", [b"", b"POST /pre", b"POST /predict HTTP/1.1\r\nHost: a\r\n"])
+def test_a_head_that_does_not_come_ends_the_connection(address: str, head: bytes) -> None:
+    with sending(address) as connection:  # a whole request, and then half of one
+        assert b"415" in connection.recv(65536)
+        connection.sendall(head)
+        assert answer(connection) == ""
 
 
 @pytest.mark.parametrize("sent", [b"", PART, PART + b"half"])

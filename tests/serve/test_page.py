@@ -16,7 +16,6 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from benchmarks.browser import Browser
 from mmfeat.serve.answers.answering import Answering
-from mmfeat.serve.app import make_app
 from mmfeat.serve.limits import Limits
 from tests.support.serving import POISON, make_answering, picture, serving
 
@@ -30,7 +29,7 @@ def answering(tmp_path_factory: pytest.TempPathFactory) -> Answering:
 
 @pytest.fixture(scope="module")
 def address(answering: Answering) -> Iterator[str]:
-    with serving(make_app(answering, limits=LIMITS)) as found:
+    with serving(answering, LIMITS) as found:
         yield f"{found}/"
 
 
@@ -144,7 +143,7 @@ def test_each_error_is_told(browser: Browser, address: str, tmp_path: Path) -> N
 def test_a_full_queue_and_a_stopped_service_are_told(
     browser: Browser, answering: Answering
 ) -> None:
-    with serving(make_app(answering, limits=replace(LIMITS, queue=0))) as found:
+    with serving(answering, replace(LIMITS, queue=0)) as found:
         opened(browser, f"{found}/")
         find(browser, "caption").send_keys("a bus")
         find(browser, "send").click()
@@ -154,7 +153,7 @@ def test_a_full_queue_and_a_stopped_service_are_told(
 
 
 def test_a_token_is_asked_for(browser: Browser, answering: Answering) -> None:
-    with serving(make_app(answering, limits=LIMITS, token="secret")) as found:
+    with serving(answering, LIMITS, token="secret") as found:
         browser.open(f"{found}/")
         assert "This service needs its token" in error(browser)
         find(browser, "token").send_keys("secret", Keys.TAB)
@@ -166,7 +165,7 @@ def test_a_token_is_asked_for(browser: Browser, answering: Answering) -> None:
 
 def test_a_model_of_embeddings_says_so(browser: Browser, tmp_path: Path) -> None:
     answering = make_answering(tmp_path, embedded=True)
-    with serving(make_app(answering, limits=LIMITS)) as found:
+    with serving(answering, LIMITS) as found:
         browser.open(f"{found}/")
         assert "takes embeddings" in error(browser)
         assert not find(browser, "form").is_displayed()

@@ -8,11 +8,9 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import uvicorn
-from fastapi import FastAPI
 from PIL import Image
 
 from mmfeat.config import FitSettings
@@ -25,6 +23,9 @@ from mmfeat.fit.plan import plan_run
 from mmfeat.fit.run_fit import fit_run
 from mmfeat.fit.training_data import load_training
 from mmfeat.serve.answers.answering import Answering
+from mmfeat.serve.app import make_app
+from mmfeat.serve.limits import Limits
+from mmfeat.serve.serve import make_config
 from mmfeat.types import FloatArray
 from tests.support.workspaces import import_split
 
@@ -101,10 +102,12 @@ def picture(*colour: int, size: tuple[int, int] = (16, 16), kind: str = "PNG") -
 
 
 @contextmanager
-def serving(app: FastAPI) -> Iterator[str]:
-    """Run an app on a free port of this machine, in a thread; gives its address."""
-    how: Any = {"log_config": None, "log_level": "critical", "timeout_graceful_shutdown": 5}
-    server = uvicorn.Server(uvicorn.Config(app, port=0, **how))
+def serving(answering: Answering, limits: Limits, *, token: str | None = None) -> Iterator[str]:
+    """Serve on a free port of this machine, in a thread; gives the address."""
+    app = make_app(answering, limits=limits, token=token)
+    config = make_config(app, limits)
+    config.port = 0
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
