@@ -89,9 +89,9 @@ def test_a_body_that_does_not_come_is_given_up(address: str) -> None:
 @pytest.mark.parametrize("head", [b"", b"POST /pre", b"POST /predict HTTP/1.1\r\nHost: a\r\n"])
 def test_a_head_that_does_not_come_ends_the_connection(address: str, head: bytes) -> None:
     with sending(address) as connection:  # a whole request, and then half of one
-        assert b"415" in connection.recv(65536)
         connection.sendall(head)
-        assert answer(connection) == ""
+        told = answer(connection)
+    assert told.startswith("HTTP/1.1 415") and told.count("HTTP/1.1") == 1
 
 
 @pytest.mark.parametrize("sent", [b"", PART, PART + b"half"])
