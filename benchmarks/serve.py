@@ -90,15 +90,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="mmfeat-serve-") as folder:
         bundle = make_bundle(Path(folder), options.model)
         rows = make_rows(min(N_ROWS, counts[-1]))
-        expected, alone, together = predict_here(bundle, rows, ONE_BY_ONE // share)
+        expected, here = predict_here(bundle, rows, ONE_BY_ONE // share)
         measured = {}
         for n_clients, n_requests in zip(clients, counts, strict=True):
             with serving(bundle) as address:
                 ask(address, rows, clients=n_clients, requests=2 * n_clients)  # warm
                 measured[n_clients] = ask(address, rows, clients=n_clients, requests=n_requests)
-        write_section(
-            f"serve-{options.model}", report(options, alone, together, measured, expected, counts)
-        )
+        table = report(options, here, measured, expected, counts)
+        write_section(f"serve-{options.model}", table)
 
 
 def make_bundle(folder: Path, model: str) -> Path:
@@ -133,7 +132,7 @@ def make_rows(n_rows: int) -> list[Row]:
 
 def predict_here(
     bundle: Path, rows: list[Row], n_alone: int
-) -> tuple[FloatArray, Answers, Answers]:
+) -> tuple[FloatArray, tuple[Answers, Answers]]:
     """The scores (n, k) of all rows, labels by name; how long some take one by one, and all."""
     model = load(bundle, pretrained="random")
     alone, together = Answers(), Answers()
@@ -146,7 +145,7 @@ def predict_here(
     started = time.perf_counter()
     scores = model.predict_proba([row.picture for row in rows], [row.caption for row in rows])
     together.total = time.perf_counter() - started
-    return scores[:, np.argsort(model.labels)], alone, together
+    return scores[:, np.argsort(model.labels)], (alone, together)
 
 
 @contextmanager
@@ -202,13 +201,13 @@ def count_mixed_up(answers: Answers, expected: FloatArray) -> int:
 
 def report(
     options: argparse.Namespace,
-    alone: Answers,
-    together: Answers,
+    here: tuple[Answers, Answers],
     measured: dict[int, Answers],
     expected: FloatArray,
     counts: list[int],
 ) -> str:
     """The table as markdown."""
+    alone, together = here
     rows = [
         ("one by one, in process", len(alone.seconds), alone, "", ""),
         ("all at once, in process", len(expected), together, "", ""),
