@@ -21,7 +21,7 @@ from mmfeat.serve.answers.answering import Answering, Row
 from mmfeat.serve.limits import Limits
 from tests.support.serving import POISON, ColourEncoder, make_answering, picture, serving
 
-LIMITS = Limits(max_bytes=200_000, max_caption=100, max_rows=4, queue=256, timeout=3, delay=5)
+LIMITS = Limits(max_bytes=200_000, max_caption=100, max_rows=4, queue=256, delay=5)
 
 
 @pytest.fixture(scope="module")
