@@ -27,7 +27,10 @@ async function ask(address, options = {}) {
   } catch {
     throw new Error("The service did not answer; it may have stopped, or refused what was sent.");
   }
-  if (response.status === 401) $("token-label").hidden = false;
+  if (response.status === 401) {
+    $("token-label").hidden = false;
+    throw new Error("This service needs its token. Type it into its field.");
+  }
   const document = await response.json().catch(() => ({}));
   if (!response.ok) throw new Error(sentence(document.error || `status ${response.status}`));
   return document;
