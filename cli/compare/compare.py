@@ -5,16 +5,18 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
+import typer
+
 from mmfeat.compare.run import ENGINES
 from mmfeat.config import CompareSettings, FitSettings, ThresholdSettings
 from mmfeat.decide.thresholds import OBJECTIVES
+from mmfeat.runs.config import name_sets
 from mmfeat_cli.answer import print_forecast, print_judges, print_nested
 from mmfeat_cli.compare.board import show_cells
 from mmfeat_cli.messages import show_messages, without_folds, without_repeats
 from mmfeat_cli.options import (
     SPEED,
     ExcludeLabels,
-    Features,
     FoldBy,
     ForRowsOption,
     JsonOption,
@@ -39,6 +41,13 @@ if TYPE_CHECKING:
 
 cells = partial(of, CompareSettings)
 fast = partial(of, CompareSettings, rich_help_panel=SPEED)
+CompareFeatures = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--features",
+        help="Feature set to compare, repeatable; comma-separated names are joined.",
+    ),
+]
 
 
 def compare(
@@ -47,7 +56,7 @@ def compare(
     losses: Annotated[str | None, cells("losses")] = None,
     seeds: Annotated[int | None, cells("seeds", min=1)] = None,
     split: Split = None,
-    features: Features = None,
+    features: CompareFeatures = None,
     folds: Annotated[int | None, of(FitSettings, "folds", min=2)] = None,
     seed: Annotated[
         int | None, of(FitSettings, "seed", "First random seed of the folds and the heads", min=0)
@@ -104,7 +113,7 @@ def compare(
         fusions=names(fusions) or None,
         losses=names(losses) or None,
         seeds=seeds,
-        features=names(features),
+        features=features or (),
         objective=objective,
         jobs=jobs,
         engine=engine,
@@ -155,13 +164,16 @@ COLUMNS = (
     "peak MiB",
     "run",
 )
+STAGE_ONE = ("features", "encoder", "numbers", "bytes of 1,000 rows")
 DROPPABLE = ("run", "peak MiB", "bytes", "seconds", "tuned", "95 % to best", "at 0.5", "loss")
 
 
 def _print_board(board: Leaderboard, *, wide: bool) -> None:
     """The entries best first; at the end the best run and what to do with it."""
+    by_set = len(board.feature_sets) > 1
     rows = [
         (
+            *([name_sets(entry.features)] if by_set else []),
             entry.head,
             entry.fusion,
             entry.loss or "-",
@@ -179,13 +191,33 @@ def _print_board(board: Leaderboard, *, wide: bool) -> None:
         )
         for entry in board.entries
     ]
-    print_table(COLUMNS, rows, droppable=DROPPABLE, wide=wide)
+    columns = ("features", *COLUMNS) if by_set else COLUMNS
+    print_table(columns, rows, droppable=DROPPABLE, wide=wide)
+    if by_set:
+        _print_stage_one(board)
     print_text(board.verdict())
     if board.choice is not None:
         print_text(board.choice.describe(board.objective))
     best = board.entries[0]
     print(f"best: {best.runs[0]}" + (f", of {len(best.runs)} seeds" if best.runs[1:] else ""))
     print_nested(board.objective, best.nested, best.interval)
+
+
+def _print_stage_one(board: Leaderboard) -> None:
+    """What each of the compared feature sets takes."""
+    rows = [
+        (
+            name_sets(each.features),
+            ", ".join(each.encoders),
+            ", ".join(f"{modality} {width}" for modality, width in each.widths.items()),
+            f"{each.bytes_per_1000:,}",
+        )
+        for each in board.stage_one
+    ]
+    print()
+    print_table(STAGE_ONE, rows)
+    print("a store keeps no time: how long its encoder took is not told")
+    print()
 
 
 def _with_deviation(value: float, deviation: float | None) -> str:

@@ -12,7 +12,7 @@ from typing import Unpack
 from mmfeat.compare.board.keep import keep_leaderboard
 from mmfeat.compare.board.leaderboard import Leaderboard
 from mmfeat.compare.cells import Event
-from mmfeat.compare.plan import describe, plan_comparison
+from mmfeat.compare.plan import describe, plan_comparison, read_sets
 from mmfeat.compare.run import run_cells, seconds_of
 from mmfeat.core.checks import check_arguments
 from mmfeat.core.settings import override_all
@@ -58,7 +58,8 @@ def compare(
     heads, fusions, losses, seeds, jobs, engine, ray_address, budget
         See `mmfeat.config.CompareSettings`, which has the defaults.
     features
-        Feature sets to join; none: the unnamed one.
+        Feature sets to compare; each entry names one, or several that are joined, as ``"a,b"``;
+        an empty entry, or none: the unnamed one. All must have the same rows.
     objective
         What the leaderboard is sorted by.
     show
@@ -96,7 +97,7 @@ def compare(
         fusions=asked.fusions,
         losses=asked.losses,
         seeds=asked.seeds,
-        features=tuple(features),
+        features=read_sets(features),
     )
     for cell, reason in plan.skipped:
         log.info("skipped: %s: %s", cell, reason)

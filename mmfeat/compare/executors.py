@@ -12,6 +12,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Protocol
 
 from mmfeat.compare.cells import Event, run_cell
+from mmfeat.compare.trainings import load_trainings
 from mmfeat.config import ThresholdSettings
 from mmfeat.core.parallel import end_with_parent, spawning
 from mmfeat.core.workspace import Workspace
@@ -46,13 +47,13 @@ class SerialExecutor:
     def __init__(
         self,
         workspace: Workspace,
-        stores: Stores,
+        stores: Sequence[Stores],
         *,
         aim: ThresholdSettings,
         report: Callable[[Event], None],
     ) -> None:
         self._workspace, self._aim, self._report = workspace, aim, report
-        self._training = stores.load(workspace)
+        self._trainings = load_trainings(workspace, stores)
         self._next: tuple[RunConfig, float] | None = None
 
     @property
@@ -72,7 +73,7 @@ class SerialExecutor:
         return run_cell(
             self._workspace,
             cell,
-            self._training,
+            self._trainings[cell.features],
             aim=self._aim,
             deadline=deadline,
             report=self._report,
@@ -122,14 +123,14 @@ class Workers:
 @contextmanager
 def make_local(
     workspace: Workspace,
-    stores: Stores,
+    stores: Sequence[Stores],
     *,
     aim: ThresholdSettings,
     jobs: int,
     report: Callable[[Event], None],
     address: str | None = None,
 ) -> Iterator[Executor]:
-    """Give an executor of `jobs` processes, at most one per core, for the split and feature sets.
+    """Give an executor of `jobs` processes, at most one per core, for the stores.
 
     `address` is ignored; executors of a cluster use it.
     """
@@ -140,7 +141,7 @@ def make_local(
     if jobs <= 1:
         yield SerialExecutor(workspace, stores, aim=aim, report=report)
         return
-    stores.load(workspace)  # raises an error in the stores before any process starts
+    load_trainings(workspace, stores)  # raises an error in the stores before any process starts
     members: list[tuple[SpawnProcess, Connection]] = []
     try:
         with spawning() as context, _threads(max(1, n_cores // jobs)):
@@ -163,13 +164,13 @@ def make_local(
 def _work(
     connection: Connection,
     workspace: Workspace,
-    stores: Stores,
+    stores: Sequence[Stores],
     aim: ThresholdSettings,
 ) -> None:
     """Run cells received from the connection and send events, until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process decides
     end_with_parent()
-    training = stores.load(workspace)
+    trainings = load_trainings(workspace, stores)
     while True:
         try:
             cell, deadline = connection.recv()
@@ -177,7 +178,7 @@ def _work(
                 run_cell(
                     workspace,
                     cell,
-                    training,
+                    trainings[cell.features],
                     aim=aim,
                     deadline=deadline,
                     report=connection.send,

@@ -3,7 +3,7 @@
 The cost of a cell is estimated from the finished cells of its head: seconds grow with the number
 of modalities that its heads read. Without a finished cell, the head's `relative_cost` is used. A
 late fusion comes after its sources, which cost nothing once their cells are finished. The promise
-of a cell is the mean score of the finished cells with its head or its fusion.
+of a cell is the mean score of the finished cells with its head, its fusion or its feature sets.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from statistics import mean, median
 from mmfeat.core.plugins import resolve
 from mmfeat.fit.fusion import LateFusion, get_fusion, get_matrix_fusion, sources_of
 from mmfeat.fit.heads import HEADS
-from mmfeat.runs.config import RunConfig
+from mmfeat.runs.config import FeatureSets, RunConfig, name_sets
 
 COMBINING = 0.1  # work of a stacker on existing scores, in modalities
 ALL_MODALITIES = 2  # assumed number of modalities for a fusion of all of them
@@ -32,14 +32,14 @@ class Order:
         self._first_seed = min((cell.seed for cell in cells), default=0)
         self._rates: dict[str, list[float]] = defaultdict(list)  # head -> seconds per unit of work
         self._scores: dict[tuple[str, str], list[float]] = defaultdict(list)
-        self._finished: set[tuple[str, str, str | None, int]] = set()
+        self._finished: set[tuple[FeatureSets, str, str, str | None, int]] = set()
 
     def learn(self, cell: RunConfig, *, seconds: float, score: float) -> None:
         """Record the cost and the score of a finished cell."""
         if not _is_late(cell):  # the sources of a late fusion may have been finished earlier
             self._rates[cell.head].append(seconds / work_of(cell))
-        self._finished.add((cell.head, cell.fusion, cell.loss, cell.seed))
-        for part in (("head", cell.head), ("fusion", cell.fusion)):
+        self._finished.add((cell.features, cell.head, cell.fusion, cell.loss, cell.seed))
+        for part in _parts(cell):
             self._scores[part].append(score)
 
     def seconds(self, cell: RunConfig) -> float | None:
@@ -72,13 +72,15 @@ class Order:
 
     def _has(self, cell: RunConfig, source: str) -> bool:
         losses = (cell.loss, None)  # a stacker may have a loss though the heads have none
-        return any((cell.head, source, loss, cell.seed) in self._finished for loss in losses)
+        return any(
+            (cell.features, cell.head, source, loss, cell.seed) in self._finished for loss in losses
+        )
 
     def _comes_later(self, cell: RunConfig) -> bool:
         """Whether a source of the cell is waiting as a cell of its own."""
         sources = sources_of(cell.fusion)
         return _is_late(cell) and any(
-            (other.head, other.seed) == (cell.head, cell.seed)
+            (other.features, other.head, other.seed) == (cell.features, cell.head, cell.seed)
             and other.loss in (cell.loss, None)
             and other.fusion in sources
             for other in self.waiting
@@ -87,20 +89,22 @@ class Order:
     def _rank(self, cell: RunConfig) -> tuple[float, bool, int, float]:
         seconds = self.seconds(cell) or relative_cost(cell.head) * self._work(cell)
         cost_class = math.floor(math.log(max(seconds, 1e-3), COST_CLASS))
-        found = [
-            mean(scores)
-            for part in (("head", cell.head), ("fusion", cell.fusion))
-            if (scores := self._scores[part])
-        ]
+        found = [mean(scores) for part in _parts(cell) if (scores := self._scores[part])]
         # more seeds of a cell come after the first seed of every other one
         promise = mean(found) if found else 0.0
         return cell.seed - self._first_seed, self._comes_later(cell), cost_class, -promise
 
 
 def work_of(cell: RunConfig) -> int:
-    """The number of modalities that the heads of a cell read in total."""
+    """The number of modalities that the heads of a cell read in total, in each feature set."""
     named = [get_matrix_fusion(source).modalities for source in sources_of(cell.fusion)]
-    return sum(ALL_MODALITIES if modalities is None else len(modalities) for modalities in named)
+    read = sum(ALL_MODALITIES if modalities is None else len(modalities) for modalities in named)
+    return read * max(len(cell.features), 1)
+
+
+def _parts(cell: RunConfig) -> tuple[tuple[str, str], ...]:
+    """What the promise of a cell is estimated from."""
+    return ("head", cell.head), ("fusion", cell.fusion), ("features", name_sets(cell.features))
 
 
 def _is_late(cell: RunConfig) -> bool:

@@ -1,4 +1,4 @@
-"""The cells of a comparison: every sensible combination of heads, fusions, losses and seeds."""
+"""The cells of a comparison: sensible combinations of feature sets, heads, fusions and losses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mmfeat.fit.fusion import FUSIONS
 from mmfeat.fit.heads import HEADS
 from mmfeat.fit.losses import LOSSES
 from mmfeat.fit.plan import plan_run
-from mmfeat.runs.config import RunConfig
+from mmfeat.runs.config import FeatureSets, RunConfig, name_sets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ class Comparison:
     Attributes
     ----------
     cells
-        One config per run; all have the same split and feature sets.
+        One config per run; all have the same split.
     skipped
         Invalid combinations, as (combination, reason).
     """
@@ -40,10 +40,11 @@ def plan_comparison(
     fusions: Sequence[str],
     losses: Sequence[str],
     seeds: int = 1,
-    features: tuple[str, ...] = (),
+    features: Sequence[FeatureSets] = ((),),
 ) -> Comparison:
     """List the runs of a comparison, with consecutive seeds from `options.seed` on.
 
+    Each of `features` are sets that are joined; each combination is fitted on all of them.
     ``("all",)`` stands for every name of that registry. A head without a choice of losses gives
     one cell for any `losses`. Raises `PluginError` for an unknown name, and
     `ConfigError` for no seed or an empty list.
@@ -62,22 +63,31 @@ def plan_comparison(
     skipped: list[tuple[str, str]] = []
     for head, fusion, loss in itertools.product(*choices):
         try:
-            config = plan_run(
-                replace(options, head=head, fusion=fusion, loss=loss), features=features
-            )
+            config = plan_run(replace(options, head=head, fusion=fusion, loss=loss))
         except MmfeatError as error:
             skipped.append((f"{head} × {fusion} × {loss}", str(error)))
             continue
-        for seed in range(options.seed, options.seed + seeds):
-            cell = replace(config, seed=seed)
+        for sets, seed in itertools.product(features, range(options.seed, options.seed + seeds)):
+            cell = replace(config, features=sets, seed=seed)
             cells.setdefault(cell.name(""), cell)
     return Comparison(cells=tuple(cells.values()), skipped=tuple(skipped))
 
 
 def describe(cell: RunConfig) -> str:
-    """A cell in a few words: head, fusion, loss and seed."""
+    """A cell in a few words: head, fusion, loss and seed, and the feature sets if named."""
     words = [cell.head, cell.fusion, cell.loss, f"seed {cell.seed}" if cell.seed else None]
-    return " × ".join(word for word in words if word)
+    on = f" on {name_sets(cell.features)}" if cell.features else ""
+    return " × ".join(word for word in words if word) + on
+
+
+def read_sets(texts: Sequence[str]) -> tuple[FeatureSets, ...]:
+    """The feature sets that are compared: each text names one, or several that are joined.
+
+    >>> read_sets(["l14", "siglip2", "l14,siglip2", ""])
+    (('l14',), ('siglip2',), ('l14', 'siglip2'), ())
+    """
+    joined = (tuple(filter(None, map(str.strip, text.split(",")))) for text in texts)
+    return tuple(dict.fromkeys(joined)) or ((),)
 
 
 def _chosen(asked: Sequence[str], registry: Mapping[str, Any], kind: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -14,11 +14,12 @@ import ray
 from ray.exceptions import RayError
 
 from mmfeat.compare.cells import Event, run_cell
+from mmfeat.compare.trainings import load_trainings
 from mmfeat.config import ThresholdSettings
 from mmfeat.core.cluster import join_cluster, plain_errors
 from mmfeat.core.workspace import Workspace
 from mmfeat.fit.training_data import Stores, Training
-from mmfeat.runs.config import RunConfig
+from mmfeat.runs.config import FeatureSets, RunConfig
 
 log = logging.getLogger(__name__)
 RETRIES = 2  # of a cell whose process died; its fitted heads are kept
@@ -30,13 +31,14 @@ class Tasks:
     def __init__(
         self,
         workspace: Workspace,
-        training: Training,
+        trainings: Mapping[FeatureSets, Training],
         *,
         aim: ThresholdSettings,
         jobs: int,
         cpus: int,
     ) -> None:
-        self._fixed = (Workspace(workspace.root.resolve()), ray.put(training), aim)
+        self._workspace, self._aim = Workspace(workspace.root.resolve()), aim
+        self._trainings = {sets: ray.put(training) for sets, training in trainings.items()}
         self._task: Any = ray.remote(num_cpus=cpus, max_retries=RETRIES)(_run)
         self._jobs = jobs
         self._busy: dict[Any, RunConfig] = {}
@@ -51,7 +53,8 @@ class Tasks:
 
     def start(self, cell: RunConfig, *, deadline: float) -> None:
         ends = time.time() + (deadline - time.monotonic())  # wall clock, shared by machines
-        self._busy[self._task.remote(cell, *self._fixed, ends)] = cell
+        training = self._trainings[cell.features]
+        self._busy[self._task.remote(cell, self._workspace, training, self._aim, ends)] = cell
 
     def wait(self) -> Event:
         (done,), _ = ray.wait(list(self._busy))
@@ -86,7 +89,7 @@ def _run(
 @contextmanager
 def make_tasks(
     workspace: Workspace,
-    stores: Stores,
+    stores: Sequence[Stores],
     *,
     aim: ThresholdSettings,
     jobs: int,
@@ -97,7 +100,7 @@ def make_tasks(
 
     There are no events before a cell ends, so `report` is not called.
     """
-    training = stores.load(workspace)
+    trainings = load_trainings(workspace, stores)
     join_cluster(address)
     n_cpus = max(int(ray.cluster_resources().get("CPU", 1)), 1)
     if jobs > n_cpus:
@@ -107,7 +110,7 @@ def make_tasks(
     with plain_errors():
         executor = Tasks(
             workspace,
-            training,
+            trainings,
             aim=aim,
             jobs=jobs,
             cpus=max(min(n_cpus // jobs, fewest), 1),

@@ -62,7 +62,7 @@ def run_cells(
     left_out: list[tuple[RunConfig, str]] = []
     if not cells:
         return Outcome(runs=(), left_out=())
-    stores = Stores.of(cells[0])
+    stores = tuple({cell.features: Stores.of(cell) for cell in cells}.values())
     make_executor = resolve(engine, ENGINES, "engine")
     with make_executor(
         workspace,

@@ -15,11 +15,12 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from mmfeat.compare.board.leaderboard import Leaderboard, name_of
+from mmfeat.compare.board.leaderboard import Leaderboard
 from mmfeat.report.facts import EntryFacts, as_data
 from mmfeat.report.gallery import KINDS, Gallery
 from mmfeat.report.learning.section import MOST_CLASSES, MoreRows
 from mmfeat.report.relatives.section import Relatives
+from mmfeat.runs.config import name_sets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +58,9 @@ def render(page: Page) -> str:
         for name in ("page.css", "page.js")
     )
     digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
-    environment.filters.update(number=as_data, size=size_of, name=name_of)
+    environment.filters.update(
+        number=as_data, size=size_of, name=page.board.name_of, sets=name_sets
+    )
     return environment.get_template("page.html").render(
         page=page,
         style=Markup(style),

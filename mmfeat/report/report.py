@@ -9,7 +9,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from mmfeat.compare.board.leaderboard import make_leaderboard
+from mmfeat.compare.board.leaderboard import add_stage_one, make_leaderboard
 from mmfeat.config import USUAL_THRESHOLDS, Settings, ThresholdSettings
 from mmfeat.core.checks import check_arguments
 from mmfeat.core.files import check_output, writing
@@ -142,6 +142,7 @@ def write_report(
     found = {run.name: run for run in runs}
     facts = {run.name: RunFacts.read(run) for run in runs}
     board = make_leaderboard(runs, objective=objective, thresholds=options.thresholds)
+    board = add_stage_one(board, workspace, runs[0].config.split)
     entries = []
     for rank, entry in enumerate(board.entries, start=1):
         drawn = _drawings(found[entry.runs[0]], rank, options) if rank <= options.plots else ()

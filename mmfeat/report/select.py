@@ -55,13 +55,15 @@ def select_runs(
     last = last_comparison(workspace, sound, objective=objective)
     first = next(name for name in (last.runs if last else sound) if name in sound)
     question = Question.of(sound[first][0], "")
+    compared = last.runs if last and last.question.by_set else ()
+    questions = {question, *(Question.of(sound[n][0], "") for n in compared if n in sound)}
     if not question.is_of_present(workspace):
         log.warning("the runs were fitted on an earlier version of %s", question.split)
     runs = []
     for run, rows in sound.values():
         if rows != sound[first][1]:
             left_out.append(f"{run.name}: its rows, labels or targets differ from those of {first}")
-        elif (other := Question.of(run, "")) != question:
+        elif (other := Question.of(run, "")) not in questions:
             left_out.append(f"{run.name}: it has other {_differing(other, question)} than {first}")
         else:
             runs.append(run)

@@ -16,6 +16,11 @@ ADDED = frozenset(
 FeatureSets = tuple[str, ...]  # that are joined; none: the unnamed one
 
 
+def name_sets(features: FeatureSets) -> str:
+    """Feature sets that are joined, as they are told."""
+    return ",".join(features) or "unnamed"
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """What makes a run: two runs of the same config on the same stores are the same run."""

@@ -166,9 +166,11 @@ def _counting(calls: list[None], module: str, owner: str, name: str) -> Any:
 
 
 def test_a_comparison_side_by_side_gives_the_same_runs(workspace: Workspace) -> None:
-    cells = cells_of("knn", "logreg", fusions=("image", "concat"))
+    cells = cells_of("knn", "logreg", fusions=("image", "concat"), features=((), ("named",)))
     other = Workspace(workspace.root.with_name("other"))
     import_split(other, "train")
+    for each in (workspace, other):
+        import_split(each, "train", features="named", encoder="another")
     side_by_side = run_cells(workspace, cells, objective="macro-f1", jobs=2)
     alone = run_cells(other, cells, objective="macro-f1")
     assert {run.name for run in side_by_side.runs} == {run.name for run in alone.runs}

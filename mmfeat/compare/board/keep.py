@@ -5,7 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 
-from mmfeat.compare.board.leaderboard import Leaderboard, make_leaderboard, write_leaderboard
+from mmfeat.compare.board.leaderboard import (
+    Leaderboard,
+    add_stage_one,
+    make_leaderboard,
+    write_leaderboard,
+)
 from mmfeat.config import USUAL_THRESHOLDS, ThresholdSettings
 from mmfeat.core.lock import locked
 from mmfeat.core.workspace import Workspace
@@ -33,7 +38,7 @@ def keep_leaderboard(
 
     `leaderboard.csv` is that of the last comparison. Raises `RunError` where a run is damaged.
     """
-    question = Question.of(runs[0], objective, thresholds)
+    question = Question.of_all(runs, objective, thresholds)
     with locked(
         workspace.comparisons / ".lock",
         on_wait=lambda holder: log.info("waiting for process %s", holder),
@@ -43,6 +48,7 @@ def keep_leaderboard(
             of = "of earlier comparisons of the same question"
             log.info("%s added", counted(len(earlier), f"run {of} is", f"runs {of} are"))
         board = make_leaderboard([*earlier, *runs], objective=objective, thresholds=thresholds)
+        board = add_stage_one(board, workspace, question.split)
         places = [
             Place(runs=entry.runs, nested=entry.nested, tied=entry.tied) for entry in board.entries
         ]

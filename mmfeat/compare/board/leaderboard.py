@@ -20,10 +20,13 @@ import numpy as np
 
 from mmfeat.compare.board.choice import Choice, choose_elsewhere, judge_choice, n_deviations
 from mmfeat.compare.board.judged import Judged, judge
+from mmfeat.compare.board.stage_one import StageOne, read_stage_one
 from mmfeat.config import USUAL_THRESHOLDS, ThresholdSettings
 from mmfeat.core.files import write_text
+from mmfeat.core.workspace import Workspace
 from mmfeat.decide.forecast import judging_data
 from mmfeat.decide.resampling import interval, resampled_values
+from mmfeat.runs.config import FeatureSets, name_sets
 from mmfeat.runs.run import Run
 from mmfeat.types import Float64Array
 
@@ -61,7 +64,7 @@ class Entry:
     head: str
     fusion: str
     loss: str | None
-    features: tuple[str, ...]
+    features: FeatureSets
     settings: dict[str, str]
     runs: tuple[str, ...]
     at_half: float
@@ -81,12 +84,19 @@ class Entry:
 class Leaderboard:
     """Entries, best first, by one objective; and what the best one is expected to reach.
 
-    `choice` is None for fewer than two entries.
+    `choice` is None for fewer than two entries. `stage_one` has the cost of each of the feature
+    sets that are compared; it is empty where all entries have the same.
     """
 
     objective: str
     entries: tuple[Entry, ...]
     choice: Choice | None = None
+    stage_one: tuple[StageOne, ...] = ()
+
+    @property
+    def feature_sets(self) -> tuple[FeatureSets, ...]:
+        """The feature sets of its entries, each once."""
+        return tuple(dict.fromkeys(entry.features for entry in self.entries))
 
     @property
     def tied(self) -> tuple[Entry, ...]:
@@ -97,7 +107,22 @@ class Leaderboard:
         """Give one row per entry, best first, with the columns of `leaderboard.csv`."""
         import pandas as pd  # noqa: PLC0415 - a third of a second, for this alone
 
-        return pd.DataFrame([_row(entry) for entry in self.entries])
+        return pd.DataFrame(self.rows())
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Give one row per entry, best first, by the columns of `leaderboard.csv`."""
+        if not self.stage_one:
+            return [_row(entry) for entry in self.entries]
+        cost = {each.features: each.bytes_per_1000 for each in self.stage_one}
+        return [
+            {**_row(entry), "stage_one_bytes_per_1000": cost.get(entry.features)}
+            for entry in self.entries
+        ]
+
+    def name_of(self, entry: Entry) -> str:
+        """An entry in a few words, with its feature sets where several are compared."""
+        on = f" on {name_sets(entry.features)}" if len(self.feature_sets) > 1 else ""
+        return f"{name_of(entry)}{on}"
 
     def to_json(self) -> dict[str, Any]:
         """Give the fields as JSON holds them, and the verdict."""
@@ -109,15 +134,16 @@ class Leaderboard:
         if len(self.tied) > 1:
             return (
                 f"these {len(self.tied)} are not distinguishable by {self.objective}"
-                f" (95 %, all at once): {_some(map(name_of, self.tied))}"
+                f" (95 %, all at once): {_some(map(self.name_of, self.tied))}"
             )
         if len(self.entries) == 1:
             return (
-                f"{name_of(best)} reaches {self.objective} {best.nested:.4f}; it is the only entry"
+                f"{self.name_of(best)} reaches {self.objective} {best.nested:.4f};"
+                " it is the only entry"
             )
         return (
-            f"{name_of(best)} is best by {self.objective}; every other entry is significantly worse"
-            " (95 %, all at once)"
+            f"{self.name_of(best)} is best by {self.objective};"
+            " every other entry is significantly worse (95 %, all at once)"
         )
 
 
@@ -163,6 +189,13 @@ def make_leaderboard(
     )
 
 
+def add_stage_one(board: Leaderboard, workspace: Workspace, split: str) -> Leaderboard:
+    """Add what its feature sets cost, from the stores of `split`, where it compares several."""
+    if len(board.feature_sets) < 2:
+        return board
+    return replace(board, stage_one=read_stage_one(workspace, split, board.feature_sets))
+
+
 def name_of(entry: Entry) -> str:
     """An entry in a few words: head, fusion and loss."""
     return " × ".join(part for part in (entry.head, entry.fusion, entry.loss) if part)
@@ -178,7 +211,7 @@ def _some(names: Iterable[str], *, most: int = 5) -> str:
 def write_leaderboard(path: Path, board: Leaderboard) -> None:
     """Replace `path` by the entries as CSV; the column `run` has the names of all seeds' runs."""
     text = io.StringIO()
-    rows = [_row(entry) for entry in board.entries]
+    rows = board.rows()
     writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)

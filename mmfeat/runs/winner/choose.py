@@ -99,7 +99,9 @@ def _tell_newer(workspace: Workspace, kept: KeptComparison, finished: Sequence[R
     compared_at = comparison_path(workspace, kept.question, "json").stat().st_mtime_ns
     try:
         is_newer = (newest.folder / "DONE").stat().st_mtime_ns > compared_at
-        is_same = Question.of(newest, "").digest == kept.question.digest
+        compared = [run for run in finished if kept.question.by_set and run.name in kept.runs]
+        digests = {kept.question.digest, *(Question.of(run, "").digest for run in compared)}
+        is_same = Question.of(newest, "").digest in digests
     except (MmfeatError, OSError):
         return
     if is_newer and is_same:

@@ -1,8 +1,8 @@
 """What was compared in a workspace: for each question the runs, best first.
 
-A question is a table (its split, and the digest of its stores), its feature sets, the number of
-folds and the objective. `comparisons/NAME.json` answers one; `mmfeat compare` adds to it, and
-numbers it anew, so that the highest number is the last comparison.
+A question is a table (its split, and the digest of its stores), the feature sets that are joined
+or compared, the number of folds and the objective. `comparisons/NAME.json` answers one;
+`mmfeat compare` adds to it, and numbers it anew, so that the highest number is the last comparison.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ class Question:
     near_copies: str = "on"
     validation: str | None = None  # the split that judges, and the digest of its stores
     level: float | None = None  # the beta or floor of the objective, where it is not the usual one
+    by_set: bool = False  # whether `features` are compared with each other; "" is the unnamed one
 
     @classmethod
     def of(cls, run: Run, objective: str, thresholds: ThresholdSettings = USUAL_THRESHOLDS) -> Self:
@@ -55,12 +56,38 @@ class Question:
             level=None if options == usual else next(iter(options.values())),
         )
 
+    @classmethod
+    def of_all(
+        cls,
+        runs: Sequence[Run],
+        objective: str,
+        thresholds: ThresholdSettings = USUAL_THRESHOLDS,
+    ) -> Self:
+        """The question of runs that are compared, of the same feature sets or of different ones.
+
+        Which of the sets are joined is not part of it. Raises `RunError` as `of` does.
+        """
+        first = cls.of(runs[0], objective, thresholds)
+        if all(run.config.features == first.features for run in runs):
+            return first
+        digests = _digests_by_set(runs, "stores")
+        judges = _digests_by_set(runs, "validation")
+        return replace(
+            first,
+            features=tuple(digests),
+            digest=_joined(digests.values()),
+            validation=" ".join([str(runs[0].config.validation), *judges.values()])
+            if judges
+            else None,
+            by_set=True,
+        )
+
     @property
     def name(self) -> str:
         """What its file is called."""
         document = asdict(self)
         # files from before there was such a thing stay
-        for added in ("fold_by", "near_copies", "validation", "level"):
+        for added in ("fold_by", "near_copies", "validation", "level", "by_set"):
             if document[added] == getattr(Question, added):
                 del document[added]
         text = json.dumps(document, sort_keys=True)
@@ -70,7 +97,8 @@ class Question:
     def is_of_present(self, workspace: Workspace) -> bool:
         """Whether its stores are as they were; also where there are none to look at."""
         try:
-            paths = workspace.stores(self.split, self.features)
+            names = self.features or ("",)
+            paths = [workspace.store(self.split, name or None) for name in names]
             return self.digest == _joined(read_provenance(path)["digest"] for path in paths)
         except StoreError:
             return True
@@ -151,6 +179,18 @@ def _read(path: Path) -> KeptComparison:
 
 def _sha256(document: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+def _digests_by_set(runs: Sequence[Run], which: str) -> dict[str, str]:
+    """The digest of the store of each feature set, by name; see `_provenance` of a fit."""
+    found = {
+        name: str(store.get("digest"))
+        for run in runs
+        for name, store in zip(
+            run.config.features or ("",), run.provenance.get(which, ()), strict=False
+        )
+    }
+    return dict(sorted(found.items()))
 
 
 def _joined(digests: Any) -> str:

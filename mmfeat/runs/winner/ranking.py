@@ -34,8 +34,11 @@ def rank_runs(objective: str | None = None, *, workspace: Path | str | None = No
     check_name(objective, OBJECTIVES, "objective")
     rows = [(_table(run), summarise_run(run, objective=objective)) for run in list_runs(space)]
     places = {name: at for at, name in enumerate(kept[0].runs if kept else ())}
-    tables = [_key(each.question) for each in kept]
-    order = {key: at for at, key in reversed(list(enumerate([*tables, *(key for key, _ in rows)])))}
+    keys = {row["run"]: key for key, row in rows}
+    compared = [{_key(each.question), *map(keys.get, each.runs)} for each in kept]
+    order: dict[Any, int] = {}
+    for at, tables in enumerate([*compared, *({key} for key, _ in rows)]):
+        order |= dict.fromkeys(tables - order.keys(), at)
 
     def rank(row: tuple[Any, Row]) -> tuple[Any, ...]:
         key, found = row
