@@ -36,12 +36,6 @@ class Seen:
     by: dict[str, BoolArray]
     doubts: tuple[str, ...]
 
-    @property
-    def rows(self) -> BoolArray:
-        """The rows that are seen in any way, (n,)."""
-        rows: BoolArray = np.any(list(self.by.values()), axis=0)
-        return rows
-
 
 def find_seen(run: Run, workspace: Workspace, place: Workspace, split: str) -> Seen:
     """Find the rows of `split` in `place` that a run or bundle was fitted on, or tuned on.

@@ -228,15 +228,21 @@ class Run:
         self,
         to: Path | str | None = None,
         *,
+        to_hub: str | None = None,
         to_onnx: Path | str | None = None,
         with_encoder: bool = False,
         overwrite: bool = False,
     ) -> Path:
-        """Write the run as a bundle, or an ONNX file; see `mmfeat.export.export.export`."""
+        """Write the run as a bundle, here or on the hub, or as ONNX; see `mmfeat.export`."""
         import mmfeat  # noqa: PLC0415 - the verb is above all runs
 
         return mmfeat.export(
-            self, to=to, to_onnx=to_onnx, with_encoder=with_encoder, overwrite=overwrite
+            self,
+            to=to,
+            to_hub=to_hub,
+            to_onnx=to_onnx,
+            with_encoder=with_encoder,
+            overwrite=overwrite,
         ).path
 
     def verify(self, name: str) -> None:
