@@ -18,6 +18,7 @@ from mmfeat.decide.calibration.calibrator import calibrate
 from mmfeat.decide.decision import Decision
 from mmfeat.errors import FitError
 from mmfeat.export.onnx.graph import Graph
+from mmfeat.fit.heads.torch.device import choose_device
 from mmfeat.fit.models.model import Model
 from mmfeat.runs.config import FeatureSets
 from mmfeat.types import FeatureRows, Features, RealArray
@@ -38,11 +39,14 @@ class Agreement:
         The largest of a probability.
     n_changed
         Rows of the store whose label sets differ: a probability is within rounding of a threshold.
+    bfloat16
+        Whether Python itself predicts in bfloat16 here, and was asked for float32.
     """
 
     n_rows: int
     difference: float
     n_changed: int
+    bfloat16: bool
 
 
 def compare(
@@ -54,8 +58,10 @@ def compare(
 ) -> Agreement:
     """Compare a graph with the model that it was made of; raise `FitError` where they differ."""
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    for network in graph.networks:
-        network.head.precision = "fp32"
+    heads = [network.head for network in graph.networks]
+    bfloat16 = any(head.takes_bfloat16(choose_device("auto")) for head in heads)
+    for head in heads:
+        head.precision = "fp32"
     n_rows, n_changed, largest = next(iter(stores.values())).n_rows, 0, 0.0
     for rows in slices(n_rows, size=SLICE_ROWS):
         features = {sets: stored.part(rows) for sets, stored in stores.items()}
@@ -78,7 +84,7 @@ def compare(
                 n_changed += int(
                     (sets != decision.decide(expected, decode="thresholds")).any(axis=1).sum()
                 )
-    return Agreement(n_rows=n_rows, difference=largest, n_changed=n_changed)
+    return Agreement(n_rows=n_rows, difference=largest, n_changed=n_changed, bfloat16=bfloat16)
 
 
 def _difference(one: RealArray, other: RealArray) -> float:

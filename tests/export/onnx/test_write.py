@@ -15,6 +15,7 @@ import pytest
 import mmfeat
 from mmfeat.config import FitSettings
 from mmfeat.core.workspace import Workspace
+from mmfeat.decide.calibration.calibrator import calibrate
 from mmfeat.fit.plan import plan_run
 from mmfeat.fit.run_fit import fit_run
 from mmfeat.fit.training_data import load_training
@@ -52,9 +53,10 @@ def fit(space: Workspace, **options: Any) -> Run:
 
 @pytest.fixture(scope="module")
 def run(space: Workspace) -> Run:
-    """An ensemble of trees in a late fusion, and of the folds' mean of a network."""
-    trees = fit(space, head="lightgbm", fusion="late-stack", settings={"min_rows": "2"})
-    network = fit(space, head="gmlp", settings={"epochs": "2", "final": "average"})
+    """An ensemble of the folds' mean of trees in a late fusion, and of a network."""
+    settings = {"min_rows": "2", "trees": "20", "final": "average"}
+    trees = fit(space, head="lightgbm", fusion="late-stack", settings=settings)
+    network = fit(space, head="gmlp", settings={"epochs": "2", "layers": "1"})
     names = f"{trees.name},{network.name}"
     both = fit(space, head="ensemble", settings={"runs": names, "weights": "equal"})
     both.tune("macro-f1")
@@ -79,7 +81,10 @@ def test_a_graph_predicts_as_its_run_does(space: Workspace, run: Run, file: Path
     assert about["missing"] == "a row of NaN" and about["decode"] == "thresholds"
     assert {one.domain: one.version for one in onnx.load(file).opset_import}[""] == OPSET
     found = predict(run, split="test", workspace=space.root)
-    (scores,) = session.run(["probabilities"], rows_of(space, "test"))
+    scores, calibrated = session.run(["probabilities", "calibrated"], rows_of(space, "test"))
+    expected = calibrate(run.decision.calibration, scores)
+    assert about["calibrated"] and calibrated.dtype == np.float64
+    np.testing.assert_allclose(calibrated, expected, atol=1e-12)
     assert np.abs(scores - found.predictions.probabilities).max() <= 1e-5
     assert np.array_equal(scores >= np.array(about["thresholds"]), found.label_sets)
 
@@ -99,18 +104,6 @@ def test_any_number_of_rows_with_any_modality_missing(run: Run, file: Path) -> N
 
 def test_a_file_names_no_path(file: Path) -> None:
     assert b".py" not in file.read_bytes() and b"/tmp" not in file.read_bytes()
-
-
-def test_calibration_is_an_output_of_its_own(space: Workspace, tmp_path: Path) -> None:
-    run = fit(space)
-    decision = run.tune("samples-f1", decode="expected-f1")
-    assert decision.calibration, "that is what expected F1 is decided by"
-    session = onnxruntime.InferenceSession(run.export(to_onnx=tmp_path / "c.onnx"))
-    scores, calibrated = session.run(["probabilities", "calibrated"], rows_of(space, "test"))
-    about = json.loads(session.get_modelmeta().custom_metadata_map[KEY])
-    assert about["decode"] == "expected-f1" and about["calibrated"]
-    expected = predict(run, split="test", workspace=space.root).label_sets
-    assert np.array_equal(decision.decide(scores), expected) and calibrated.dtype == np.float64
 
 
 def test_ten_lines_of_the_docs_predict_without_mmfeat(
@@ -136,12 +129,15 @@ def test_ten_lines_of_the_docs_predict_without_mmfeat(
 def test_the_command_says_what_was_compared(
     space: Workspace, tmp_path: Path, mmfeat: Mmfeat
 ) -> None:
-    run, out = fit(space, fusion="text"), tmp_path / "deep" / "x.onnx"
+    settings = {"precision": "bf16", "epochs": "2", "hidden": "8"}
+    run = fit(space, head="mlp", fusion="text", settings=settings)
+    out = tmp_path / "deep" / "x.onnx"
     where = ("--to-onnx", out, "-w", space.root)
     result = mmfeat("export", run.name, *where)
     assert result.exit_code == 0 and result.stdout.strip() == str(out)
     assert "opset 20; inputs: text (rows, 8)" in result.stderr, "it does not look at images"
     assert "compared on 60 rows: largest difference" in result.stderr
+    assert "in float32, as graphs are; mmfeat predict takes bfloat16" in result.stderr
     assert max(map(len, result.stderr.splitlines())) <= 80
     before = out.read_bytes()
     told = error_line(mmfeat, "export", run.name, *where)

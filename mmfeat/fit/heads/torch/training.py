@@ -236,8 +236,12 @@ class TorchHead(Head):
         )
 
     def _precision(self, device: torch.device) -> torch.autocast:
-        wanted = self.precision == "bf16" or (self.precision == "auto" and has_bfloat16(device))
-        return torch.autocast(device.type, dtype=torch.bfloat16, enabled=wanted)
+        enabled = self.takes_bfloat16(device)
+        return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
+
+    def takes_bfloat16(self, device: torch.device) -> bool:
+        """Whether its matrix products on a device are rounded to bfloat16."""
+        return self.precision == "bf16" or (self.precision == "auto" and has_bfloat16(device))
 
     @torch.no_grad()
     def _logits(self, network: nn.Module, rows: Tensor) -> Tensor:
