@@ -77,7 +77,7 @@ class Pace:
         seconds = busy if busy > LEAST_SHARE * (now - start) else now - start
         rate = (done - before) / max(seconds, 1e-9)
         left = f", {(total - done) / rate:.0f} s left" if rate and done < total else ""
-        return f"{rate:,.0f}/s{left}"
+        return f"{rate:,.0f}/s{left}" if rate >= 1 or not rate else f"{rate:.2f}/s{left}"
 
 
 class Lines:

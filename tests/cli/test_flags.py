@@ -73,6 +73,11 @@ def test_every_message_names_what_the_command_has(command: str) -> None:
         ("start `ray start --head` first", "runs", "start `ray start --head` first"),
         ("choose --label-sep or --format cells", "submit", "choose --label-sep or --format cells"),
         ("not --nothing", "runs", "not --nothing"),
+        (
+            "8 are allowed (--max-pixels)",
+            "predict",
+            "8 are allowed (max_pixels in [extract] of mmfeat.toml)",
+        ),
     ],
 )
 def test_a_flag_becomes_what_the_command_has(text: str, command: str, told: str) -> None:

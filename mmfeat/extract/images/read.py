@@ -99,10 +99,7 @@ def _decode(content: bytes, preprocessing: Preprocessing, *, max_pixels: int, fa
 def _check_pixels(image: Image.Image, max_pixels: int) -> None:
     width, height = image.size
     if width * height > max_pixels:
-        reason = (
-            f"the image has {width} x {height} pixels; {max_pixels} are allowed, which"
-            " --max-pixels changes"
-        )
+        reason = f"the image has {width} x {height} pixels; {max_pixels} are allowed (--max-pixels)"
         raise _RefusedError(Refusal(Status.TOO_LARGE, reason))
 
 

@@ -30,7 +30,7 @@ class Source:
         if isinstance(features, StoredFeatures) and not self.head.streams:
             raise FitError(
                 f"the head {self.head.name} holds all rows in memory",
-                "they are more than --max-memory allows",
+                "they are more than fit (--max-memory)",
                 "use logreg, mlp, gmlp or lightgbm, or raise --max-memory",
             )
         how: Any = {"normalise": self.normalise, "prompts": self.head.uses_prompts}
