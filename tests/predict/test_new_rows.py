@@ -125,6 +125,8 @@ def test_what_a_run_does_not_look_at_is_not_encoded(fitted: Path, mmfeat: Mmfeat
     assert fit.exit_code == 0, fit.stderr
     line = error_line(mmfeat, "predict", "text", "--images", "one")
     assert "text looks at captions, and no row of one has any" in line
+    picture = next((fitted / "one").glob("*.jpg"))
+    assert "text looks at captions" in error_line(mmfeat, "predict", "text", "--image", picture)
     found = predict(mmfeat, "nowhere", "text")
     assert "text_status" in found and "image_status" not in found
     pd.read_csv("day.csv")[["ImageID"]].to_csv("bare.csv", index=False)
