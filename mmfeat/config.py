@@ -14,6 +14,7 @@ from mmfeat.errors import ConfigError
 
 FILE_NAME = "mmfeat.toml"
 MODALITIES = ("image", "text")  # that encoders embed
+AUTO = "auto"  # weights that a family takes where none are named
 ALL = "all"  # of them, as far as the encoder gives them
 RAY_HELP = "address of the Ray cluster; by default RAY_ADDRESS, or a cluster of this machine"
 
@@ -72,8 +73,10 @@ class DataSettings:
 class ExtractSettings:
     """``[extract]``: the encoder and how it is run."""
 
-    model: str = key("ViT-L-14", "name of the encoder: tiny-demo, or a model of open_clip")
-    pretrained: str = key("openai", "weights of the encoder: a tag, a local file, or random")
+    model: str = key("ViT-L-14", "name of the encoder; see `mmfeat list encoders`")
+    pretrained: str = key(
+        AUTO, "weights of the encoder: a tag, a local file, or random; auto: openai, or timm's own"
+    )
     modalities: tuple[str, ...] = key((ALL,), "modalities to encode: all, or image, text or both")
     precision: str = one_of("auto", "fp32", "bf16", "fp16", help="numeric precision of the encoder")
     dtype: str = one_of("float16", "float32", help="data type of the stored embeddings")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mmfeat.config import ExtractSettings
+from mmfeat.config import AUTO, ExtractSettings
 from mmfeat.errors import RunError
 from mmfeat.runs.bundle import Bundle
 from mmfeat.runs.run import Run
@@ -37,7 +37,9 @@ def weights_of(
         return given
     if isinstance(run, Bundle):
         return f"{tag}={run.encoder_weights}" if run.encoder_weights else tag
-    return settings.pretrained if settings and settings.model == fitted["name"] else tag
+    if settings and settings.model == fitted["name"] and settings.pretrained != AUTO:
+        return settings.pretrained
+    return tag
 
 
 def check_encoder(

@@ -58,8 +58,8 @@ class ImageTower(nn.Module):
         self.scale: Tensor
         self.shift: Tensor
         self.model = encoder._model
-        self.register_buffer("scale", encoder._scale)
-        self.register_buffer("shift", encoder._shift)
+        self.register_buffer("scale", encoder.images.scale)
+        self.register_buffer("shift", encoder.images.shift)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Normalise and embed."""

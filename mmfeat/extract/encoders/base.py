@@ -25,6 +25,8 @@ class Preprocessing:
     ----------
     size
         (height, width) of the input.
+    scaled
+        (height, width) that the picture is resized to before its centre is cut out; None: `size`.
     resize_mode
         ``shortest`` (then the centre is cut out), ``longest`` (then padded with `fill`), or
         ``squash``.
@@ -33,6 +35,7 @@ class Preprocessing:
     """
 
     size: tuple[int, int]
+    scaled: tuple[int, int] | None = None
     resize_mode: str = "shortest"
     interpolation: str = "bicubic"
     fill: int = 0
@@ -41,7 +44,8 @@ class Preprocessing:
 
     def document(self) -> dict[str, Any]:
         """Return it as JSON for the provenance."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        told = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        return {key: value for key, value in told.items() if value is not None}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ the chosen precision, and captions are cut to the longest of the batch where tha
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,14 @@ from open_clip.transformer import TextTransformer, text_global_pool
 from torch import nn
 
 from mmfeat.extract.encoders.base import Encoder, Pixels, Preprocessing, Tokenized, Tokens
-from mmfeat.extract.encoders.device import PROBE_ROWS, Fitting, Transfer, fitting_batch, too_large
+from mmfeat.extract.encoders.device import (
+    PROBE_ROWS,
+    Fitting,
+    ImageTower,
+    Transfer,
+    fitting_batch,
+    too_large,
+)
 from mmfeat.extract.encoders.precision import PRECISIONS
 from mmfeat.extract.encoders.tokens import tokenize
 from mmfeat.types import FloatArray
@@ -50,12 +57,14 @@ class ClipEncoder(Encoder):
         self._tokenizer = tokenizer
         self._text_tower = _cuttable_tower(model)
         self._transfer = Transfer(device)
-        self._image_features = Fitting(self._run_images)
+        self.images = ImageTower(
+            lambda images: self._model.encode_image(images),
+            preprocessing=preprocessing,
+            dtype=self._dtype,
+            device=device,
+        )
         self._text_features = Fitting(self._run_captions)
         self.preprocessing = preprocessing
-        scale = 255 * torch.tensor(preprocessing.std)
-        shift = torch.tensor(preprocessing.mean) / torch.tensor(preprocessing.std)
-        self._scale, self._shift = (1 / scale).to(device), shift.to(device)
         self.context = int(getattr(tokenizer, "context_length", 77) or 77)
         self.batch_sizes = {"image": IMAGE_BATCH, "text": TEXT_BATCH}
         picture = np.zeros((1, *preprocessing.size, 3), np.uint8)
@@ -66,7 +75,7 @@ class ClipEncoder(Encoder):
                     run, np.repeat(row, PROBE_ROWS, axis=0), device=device, most=most
                 )
                 for modality, run, row, most in (
-                    ("image", self._image_features, picture, MOST_IMAGES),
+                    ("image", self.images.features, picture, MOST_IMAGES),
                     ("text", self._text_features, caption, MOST_CAPTIONS),
                 )
             }
@@ -86,18 +95,11 @@ class ClipEncoder(Encoder):
 
     def encode_images(self, pixels: Pixels) -> FloatArray:
         """Return embeddings (b, d) of `pixels` (b, height, width, 3)."""
-        return self._transfer.fetch(self._image_features(pixels))()
+        return self.images(pixels)
 
     def encode_image_batches(self, batches: Iterable[Pixels]) -> Iterator[FloatArray]:
         """Yield the embeddings of each batch one batch late, which keeps a GPU busy."""
-        late: Callable[[], FloatArray] | None = None
-        for pixels in batches:
-            begun = self._transfer.fetch(self._image_features(pixels))
-            if late is not None:
-                yield late()
-            late = begun
-        if late is not None:
-            yield late()
+        return self.images.encode_batches(batches)
 
     def tokenize(self, captions: Sequence[str]) -> Tokenized:
         """Turn captions into tokens (b, context)."""
@@ -106,13 +108,6 @@ class ClipEncoder(Encoder):
     def encode_tokens(self, tokens: Tokens) -> FloatArray:
         """Return embeddings (b, d) of `tokens` (b, context)."""
         return self._transfer.fetch(self._text_features(tokens))()
-
-    def _run_images(self, pixels: Pixels) -> torch.Tensor:
-        images = self._transfer.send(pixels)
-        inputs = (images.float() * self._scale - self._shift).to(self._dtype)
-        inputs = inputs.permute(0, 3, 1, 2)  # (b, 3, height, width)
-        features: torch.Tensor = self._model.encode_image(inputs)
-        return features
 
     def _run_captions(self, tokens: Tokens) -> torch.Tensor:
         if self._text_tower is None:

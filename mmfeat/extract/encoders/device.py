@@ -6,7 +6,7 @@ On a GPU everything is queued: while one batch is computed, the next is prepared
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from mmfeat.errors import EncoderError
+from mmfeat.extract.encoders.base import Pixels, Preprocessing
 from mmfeat.types import FloatArray
 
 log = logging.getLogger(__name__)
@@ -70,6 +71,52 @@ def too_large(error: Exception) -> EncoderError:
         str(error).partition(". ")[0],
         "free memory of the device, use a smaller model, or use --device cpu",
     )
+
+
+class ImageTower:
+    """Runs a tower on pixels: sent to the device, normalised there, in batches that fit.
+
+    Attributes
+    ----------
+    scale, shift
+        Per channel: the input is ``pixels * scale - shift``.
+    features
+        Gives the features (b, d), on the device, of pixels (b, height, width, 3).
+    """
+
+    def __init__(
+        self,
+        tower: Callable[[torch.Tensor], torch.Tensor],
+        *,
+        preprocessing: Preprocessing,
+        dtype: torch.dtype,
+        device: torch.device,
+    ) -> None:
+        self._tower, self._dtype = tower, dtype
+        self._transfer = Transfer(device)
+        std, mean = torch.tensor(preprocessing.std), torch.tensor(preprocessing.mean)
+        self.scale, self.shift = (1 / (255 * std)).to(device), (mean / std).to(device)
+        self.features = Fitting(self._run)
+
+    def __call__(self, pixels: Pixels) -> FloatArray:
+        """Return embeddings (b, d) of `pixels` (b, height, width, 3)."""
+        return self._transfer.fetch(self.features(pixels))()
+
+    def encode_batches(self, batches: Iterable[Pixels]) -> Iterator[FloatArray]:
+        """Yield the embeddings of each batch one batch late, which keeps a GPU busy."""
+        late: Callable[[], FloatArray] | None = None
+        for pixels in batches:
+            begun = self._transfer.fetch(self.features(pixels))
+            if late is not None:
+                yield late()
+            late = begun
+        if late is not None:
+            yield late()
+
+    def _run(self, pixels: Pixels) -> torch.Tensor:
+        images = self._transfer.send(pixels)
+        inputs = (images.float() * self.scale - self.shift).to(self._dtype)
+        return self._tower(inputs.permute(0, 3, 1, 2))  # (b, 3, height, width)
 
 
 class Transfer:

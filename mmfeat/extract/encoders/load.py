@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 from pathlib import Path
 from typing import Any, cast
 
 from mmfeat.core.plugins import Plugin, resolve
+from mmfeat.errors import EncoderError
 from mmfeat.extract.encoders.base import Encoder
 
 ENCODERS: dict[str, Plugin] = {
@@ -15,26 +17,49 @@ ENCODERS: dict[str, Plugin] = {
         "small CLIP trained on synthetic scenes, bundled with the package",
     ),
     "open_clip": Plugin(
-        "mmfeat.extract.encoders.open_clip_model:load", "any model of open_clip, e.g. ViT-L-14"
+        "mmfeat.extract.encoders.open_clip_model:load",
+        "two towers of open_clip, e.g. ViT-L-14 or open_clip:ViT-L-14",
+    ),
+    "timm": Plugin(
+        "mmfeat.extract.encoders.timm_model:load", "images by timm, e.g. timm:resnet101.a1_in1k"
     ),
 }
+FAMILIES = ("open_clip", "timm")  # whose names stand before those of their models
 
 
 def family_of(model: str) -> str:
-    """The name in `ENCODERS` that a model belongs to."""
-    return model if model in ENCODERS and model != "open_clip" else "open_clip"
+    """The name in `ENCODERS` that a model belongs to; raises `EncoderError` for an unknown one."""
+    return split_model(model)[0]
+
+
+def split_model(model: str) -> tuple[str, str]:
+    """The family of a model and its name there, e.g. ``timm:resnet50`` or ``ViT-L-14``."""
+    if model in ENCODERS and model not in FAMILIES:
+        return model, model
+    family, colon, name = model.partition(":")
+    if not colon:
+        return "open_clip", model
+    if family in FAMILIES:
+        return family, name
+    (close, *_) = difflib.get_close_matches(family, FAMILIES, n=1) or ["open_clip"]
+    raise EncoderError(
+        f"the family before the colon of --model is one of {', '.join(FAMILIES)}",
+        f"{model!r} has {family!r}",
+        f"use e.g. {close}:{name}, or see `mmfeat list encoders`",
+    )
 
 
 def load_encoder(model: str, *, pretrained: str, precision: str, device: str) -> Encoder:
-    """Load `model`: a name of `ENCODERS`, or any model name of open_clip.
+    """Load `model`: a name of `ENCODERS`, ``FAMILY:NAME``, or any model name of open_clip.
 
-    `pretrained` is a tag of open_clip, a file (.safetensors, or .pt with nothing but weights),
-    ``TAG=FILE`` for a file with the weights of a tag, or ``random``;
+    `pretrained` is a tag of the family, a file (.safetensors, or .pt with nothing but weights),
+    ``TAG=FILE`` for a file with the weights of a tag, ``random``, or ``auto``;
     the bundled encoder takes only ``random`` or its own weights. `precision` is
     auto, fp32, bf16 or fp16. Raises `EncoderError` if model, weights or device are unavailable.
     """
-    load = resolve(family_of(model), ENCODERS, "encoder")
-    return cast("Encoder", load(model, pretrained=pretrained, precision=precision, device=device))
+    family, name = split_model(model)
+    load = resolve(family, ENCODERS, "encoder")
+    return cast("Encoder", load(name, pretrained=pretrained, precision=precision, device=device))
 
 
 def find_weights(model: str, pretrained: str) -> Path | None:
@@ -45,7 +70,9 @@ def find_weights(model: str, pretrained: str) -> Path | None:
     Raises `EncoderError` where they are not to be had.
     """
     find = _of_family(model, "find_weights")
-    return None if find is None or pretrained == "random" else cast("Path", find(model, pretrained))
+    if find is None or pretrained == "random":
+        return None
+    return cast("Path", find(split_model(model)[1], pretrained))
 
 
 def describe_weights(model: str, pretrained: str) -> str:
@@ -53,7 +80,11 @@ def describe_weights(model: str, pretrained: str) -> str:
     if pretrained == "random":
         return "drawn at random from a fixed seed"
     describe = _of_family(model, "describe_weights")
-    return "the package mmfeat" if describe is None else str(describe(model, pretrained))
+    return (
+        "the package mmfeat"
+        if describe is None
+        else str(describe(split_model(model)[1], pretrained))
+    )
 
 
 def _of_family(model: str, function: str) -> Any:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import difflib
 import logging
-import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
@@ -19,15 +17,22 @@ from open_clip.pretrained import _get_safe_alternatives
 from open_clip.transform import PreprocessCfg
 from torch import nn
 
+from mmfeat.config import AUTO
 from mmfeat.core.files import file_sha256
 from mmfeat.errors import EncoderError
 from mmfeat.extract.encoders.base import Preprocessing
 from mmfeat.extract.encoders.clip import ClipEncoder
 from mmfeat.extract.encoders.precision import choose_device, choose_precision
-from mmfeat.extract.encoders.weights import random_weights, read_weights, state_sha256
+from mmfeat.extract.encoders.weights import (
+    HUB,
+    random_weights,
+    reachable,
+    read_weights,
+    split_tag,
+    state_sha256,
+)
 
-HUB = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
-PROBE_SECONDS = 5.0
+TAG = "openai"  # where none is asked for
 
 
 def load(model: str, *, pretrained: str, precision: str, device: str) -> ClipEncoder:
@@ -75,12 +80,7 @@ def describe_weights(model: str, pretrained: str) -> str:
 
 
 def _split(pretrained: str) -> tuple[str, str]:
-    """The tag and the file of ``TAG=FILE``; else what it is, and no file.
-
-    A tag decides how the model is built, which its weights alone do not tell.
-    """
-    name, _, file = pretrained.partition("=")
-    return (name, file) if file and not Path(pretrained).is_file() else (pretrained, "")
+    return split_tag(TAG if pretrained == AUTO else pretrained)
 
 
 def _check_model(model: str) -> None:
@@ -98,7 +98,7 @@ def _check_model(model: str) -> None:
 def _build(model: str, *, quick_gelu: bool) -> nn.Module:
     logging.disable(logging.WARNING)  # it warns that it loads no weights; they are loaded later
     try:
-        with _explained(model), _hub_only_if_reachable(model):
+        with _explained(model), _hub_only_ifreachable(model):
             clip: nn.Module = open_clip.create_model(
                 model, load_weights=False, pretrained_text=False, force_quick_gelu=quick_gelu
             )
@@ -108,7 +108,7 @@ def _build(model: str, *, quick_gelu: bool) -> nn.Module:
 
 
 def _tokenizer(model: str) -> Any:
-    with _explained(model), _hub_only_if_reachable(model):
+    with _explained(model), _hub_only_ifreachable(model):
         return open_clip.get_tokenizer(model)
 
 
@@ -126,14 +126,14 @@ def _explained(model: str) -> Iterator[None]:
 
 
 @contextmanager
-def _hub_only_if_reachable(model: str) -> Iterator[None]:
+def _hub_only_ifreachable(model: str) -> Iterator[None]:
     """Work offline if the hub is unreachable, which Hugging Face would retry for a minute."""
     from huggingface_hub import constants  # noqa: PLC0415 (only for such models)
 
     text = (open_clip.get_model_config(model) or {}).get("text_cfg", {})
     before = constants.HF_HUB_OFFLINE
     if not text.keys().isdisjoint(("hf_tokenizer_name", "hf_model_name")):
-        constants.HF_HUB_OFFLINE = before or not _reachable(HUB)
+        constants.HF_HUB_OFFLINE = before or not reachable(HUB)
     try:
         yield
     finally:
@@ -176,7 +176,7 @@ def _tagged_weights(model: str, tag: str) -> Path:
         f"those of {model} {tag!r} are not cached and {urlsplit(url).hostname} cannot be reached"
     )
     remedy = "download them elsewhere and name them with --pretrained FILE"
-    if not _reachable(url):
+    if not reachable(url):
         raise EncoderError("the weights must be a local file or downloadable", found, remedy)
     try:
         return Path(open_clip.download_pretrained(source))
@@ -201,20 +201,6 @@ def _cached(source: dict[str, str]) -> Path | None:
         if isinstance(found, str):
             return Path(found)
     return None
-
-
-def _reachable(url: str) -> bool:
-    if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY")):
-        return True  # only the proxy knows
-    if os.environ.get("HF_HUB_OFFLINE"):
-        return False
-    parts = urlsplit(url)
-    port = parts.port or (80 if parts.scheme == "http" else 443)
-    try:
-        socket.create_connection((parts.hostname or "", port), timeout=PROBE_SECONDS).close()
-    except OSError:
-        return False
-    return True
 
 
 def _preprocessing(clip: Any, tag: dict[str, Any]) -> Preprocessing:

@@ -92,7 +92,7 @@ def _decode(content: bytes, preprocessing: Preprocessing, *, max_pixels: int, fa
             if slow is not None:
                 raise _RefusedError(Refusal(Status.TOO_LARGE, slow))
         if fast:
-            _draft(image, preprocessing.size)
+            _draft(image, preprocessing.scaled or preprocessing.size)
         return _resize(to_rgb(image), preprocessing)
 
 
@@ -125,10 +125,11 @@ def _draft(image: Image.Image, size: tuple[int, int]) -> None:
 
 
 def _resize(image: Image.Image, preprocessing: Preprocessing) -> Pixels:
-    """Resize and crop as open_clip's evaluation transform does."""
+    """Resize and crop as the evaluation transforms of open_clip and timm do."""
     target = preprocessing.size[::-1]  # (width, height), as Pillow has it
+    frame = (preprocessing.scaled or preprocessing.size)[::-1]
     method = Image.Resampling[preprocessing.interpolation.upper()]
-    scaled = _scaled_size(image.size, target, preprocessing.resize_mode)
+    scaled = _scaled_size(image.size, frame, preprocessing.resize_mode)
     image = _resize_and_crop(image, scaled, target, method)
     if image.size != target:
         padded = Image.new("RGB", target, (preprocessing.fill,) * 3)
