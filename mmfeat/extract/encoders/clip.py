@@ -57,11 +57,9 @@ class ClipEncoder(Encoder):
         self._tokenizer = tokenizer
         self._text_tower = _cuttable_tower(model)
         self._transfer = Transfer(device)
+        encode_image: Any = self._model.encode_image
         self.images = ImageTower(
-            lambda images: self._model.encode_image(images),
-            preprocessing=preprocessing,
-            dtype=self._dtype,
-            device=device,
+            encode_image, preprocessing=preprocessing, dtype=self._dtype, device=device
         )
         self._text_features = Fitting(self._run_captions)
         self.preprocessing = preprocessing

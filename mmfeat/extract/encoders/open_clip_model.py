@@ -89,8 +89,8 @@ def _check_model(model: str) -> None:
         return
     close = difflib.get_close_matches(model, [*known, "tiny-demo"], n=4, cutoff=0.4)
     raise EncoderError(
-        "--model is tiny-demo or a model name of open_clip",
-        f"{model!r} is neither",
+        "--model is tiny-demo, FAMILY:NAME, or a model name of open_clip",
+        f"{model!r} is none of them",
         f"use e.g. {', '.join(close)}" if close else "use e.g. ViT-B-32 or ViT-L-14",
     )
 

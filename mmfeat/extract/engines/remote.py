@@ -84,7 +84,7 @@ def for_machines(settings: ExtractSettings, share: Share) -> ExtractSettings:
     most = max(min(int(share.cpus), MOST_WORKERS), 1)
     return replace(
         settings,
-        pretrained=str(weights.resolve()) if weights.is_file() else settings.pretrained,
+        pretrained=str(weights.resolve()) if weights.exists() else settings.pretrained,
         device="cpu" if settings.device == "auto" and not share.gpus else settings.device,
         workers=most if settings.workers < 0 else settings.workers,
     )
