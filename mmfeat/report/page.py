@@ -15,7 +15,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from mmfeat.compare.board.leaderboard import Leaderboard
+from mmfeat.compare.board.leaderboard import Leaderboard, name_of
 from mmfeat.report.facts import EntryFacts, as_data
 from mmfeat.report.gallery import KINDS, Gallery
 from mmfeat.report.learning.section import MOST_CLASSES, MoreRows
@@ -59,7 +59,7 @@ def render(page: Page) -> str:
     )
     digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
     environment.filters.update(
-        number=as_data, size=size_of, name=page.board.name_of, sets=name_sets
+        number=as_data, size=size_of, name=page.board.name_of, short_name=name_of, sets=name_sets
     )
     return environment.get_template("page.html").render(
         page=page,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -129,6 +130,7 @@ def test_the_board_tells_the_sets_and_what_they_cost(sets: Workspace) -> None:
     assert len(page.entries) == 3
     text = sets.report.read_text(encoding="utf-8")
     assert "<td>one,two</td>" in text
+    assert re.search(r'<a href="#entry-1">\s*knn × image</a>', text)  # the column has the set
     assert "What the features cost" in text
 
 
