@@ -24,11 +24,13 @@ AUDIO = FeatureFusion(summary="the audio alone", function=side_by_side, modaliti
 MAY_NAME = (
     "mmfeat/config.py",
     "mmfeat/demo/job.py",
+    "mmfeat/export/one_row.py",
     "mmfeat/export/onnx/towers.py",
     "mmfeat/export/rows.py",
     "mmfeat/extract/changes.py",
     "mmfeat/extract/encoders/",
     "mmfeat/extract/engines/local.py",
+    "mmfeat/extract/engines/reencode.py",
     "mmfeat/extract/images/",
     "mmfeat/extract/importing/",
     "mmfeat/extract/plan.py",
