@@ -30,7 +30,6 @@ MAY_NAME = (
     "mmfeat/extract/changes.py",
     "mmfeat/extract/encoders/",
     "mmfeat/extract/engines/local.py",
-    "mmfeat/extract/engines/reencode.py",
     "mmfeat/extract/images/",
     "mmfeat/extract/importing/",
     "mmfeat/extract/plan.py",

@@ -78,6 +78,8 @@ def reencode(
         plan = _plan(store, rows, settings, images=images)
         places = np.arange(len(rows))
         names = image_names(plan, places, since=0)
+        if names:
+            plan.images.check(NAME_IT)
         with Decoder(decode_task(plan, encoder), workers=0) as decoder:
             block = encode_rows(
                 plan,
@@ -128,9 +130,6 @@ def _plan(
     """The plan of the sample, (r,), as a table of its own."""
     ids, paths, captions = store.ids, store.image_paths, store.captions
     places = rows.tolist()
-    source = open_images(images)
-    if "image" in store.modalities:
-        source.check(NAME_IT)
     return Plan(
         table=Table(
             ids=tuple(ids[row] for row in places),
@@ -141,7 +140,7 @@ def _plan(
             source=str(store.path),
             sha256="",
         ),
-        images=source,
+        images=open_images(images),
         settings=settings,
         modalities=store.modalities,
         batch_sizes=dict.fromkeys(store.modalities, BATCH),
