@@ -78,14 +78,17 @@ class Browser:
         return [entry["message"] for entry in self._log("browser")]
 
     def requests(self) -> list[str]:
-        """The addresses that the page asked for since `open`, without data URIs."""
+        """The addresses that the page asked for since `open`, without data URIs.
+
+        Those of Chromium's own start page, which it may still be loading, are left out.
+        """
         messages = [json.loads(entry["message"])["message"] for entry in self._log("performance")]
         return [
             url
             for message in messages
             if message["method"] == "Network.requestWillBeSent"
             for url in [message["params"]["request"]["url"]]
-            if not url.startswith("data:")
+            if not url.startswith(("data:", "chrome:"))
         ]
 
     def _log(self, kind: str) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import socket
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner, Result
 
-from mmfeat import fit
+import mmfeat as library
 from mmfeat.core.workspace import Workspace
 from mmfeat.demo.data import write_demo_data
 from mmfeat_cli.main import app
@@ -27,11 +28,12 @@ HERE = Path(__file__).parent
 # The files and tests that `make check` leaves out, and why; the others take half a minute.
 SLOW = {
     "cli/test_cli.py": "whole pipelines",
-    "cli/test_unknown.py": "whole pipelines, several processes",
     "cli/test_compare.py": "many fits",
     "cli/test_errors.py": "many fits",
     "cli/test_hostile_folder.py": "every command, each in a process",
+    "cli/test_interrupts.py": "processes, interrupted while they load",
     "cli/test_stage_one.py": "whole pipelines",
+    "cli/test_unknown.py": "whole pipelines, several processes",
     "cli/test_wrong_uses.py": "hundreds of uses",
     "compare/test_compare.py": "many fits, in several processes",
     "compare/test_leaderboard.py": "many fits",
@@ -43,10 +45,15 @@ SLOW = {
     "decide/test_tune.py": "every objective on many rows",
     "decide/thresholds/test_choose.py": "brute force over many cases",
     "decide/thresholds/test_separable.py": "brute force over many cases",
+    "export/onnx/test_calibration.py": "graphs that torch exports",
+    "export/onnx/test_towers.py": "towers that torch exports",
+    "export/onnx/test_write.py": "graphs that torch exports",
+    "export/test_export.py": "many fits",
     "extract/encoders/test_clip.py": "towers of open_clip",
     "extract/encoders/test_load.py": "towers of open_clip",
     "extract/encoders/test_tokens.py": "the tokenizer of open_clip",
     "extract/engines/test_ray.py": "a Ray cluster",
+    "extract/engines/test_reencode.py": "whole pipelines",
     "extract/engines/test_shared.py": "a server of S3, kills",
     "extract/engines/test_torchrun.py": "several processes, kills",
     "extract/images/test_images.py::test_a_scan_of_a_hundred_megapixels_is_read": "100 megapixels",
@@ -55,13 +62,10 @@ SLOW = {
     "extract/test_repeats.py": "extractions interrupted at every step",
     "extract/test_resume.py": "kills",
     "extract/test_update.py": "extractions, also interrupted ones",
-    "export/test_export.py": "many fits",
-    "export/onnx/test_write.py": "graphs that torch exports",
     "fit/heads/test_estimators.py": "the checks of scikit-learn for every head",
     "fit/heads/test_groups.py": "every head",
     "fit/heads/test_heads.py": "the contract of every head",
     "fit/heads/test_known.py": "the contract of every head",
-    "fit/test_unknown.py": "many fits",
     "fit/heads/test_logreg.py": "the optimum of scikit-learn, many times",
     "fit/heads/torch/test_threads.py": "processes with one to several threads",
     "fit/models/test_checkpoint.py": "every head, interrupted at every fold",
@@ -70,9 +74,11 @@ SLOW = {
     "fit/models/test_stacking.py": "networks of several hundred steps",
     "fit/test_held_out.py": "many fits",
     "fit/test_left_out.py": "many fits",
+    "fit/test_robust.py": "every head on odd data",
     "fit/test_run_fit.py": "many fits",
     "fit/test_streamed_fits.py": "fits of rows that are not in memory",
     "fit/test_two_fits.py": "fits in several processes",
+    "fit/test_unknown.py": "many fits",
     "learning/test_learning_curve.py": "many fits",
     "predict/test_new_rows.py": "whole pipelines",
     "predict/test_predict.py": "a fit for every test",
@@ -80,6 +86,7 @@ SLOW = {
     "promote/test_promote.py": "many fits",
     "report/test_browser.py": "Chromium",
     "report/test_curves.py": "brute force over many rows",
+    "report/test_plots.py": "every plot",
     "report/test_report.py": "whole pages",
     "report/test_select.py": "many fits",
     "report/test_thumbnails.py": "a server of S3",
@@ -87,12 +94,15 @@ SLOW = {
     "runs/test_decisions.py": "a kill at every step",
     "runs/test_ranking.py": "many fits",
     "runs/test_seal.py": "a kill at every step",
+    "runs/transport/test_hub.py": "a server of the hub",
     "sensitivity/test_curve.py": "curves of thousands of rows",
     "sensitivity/test_sensitivity.py": "curves, whole pipelines",
+    "serve/test_agreement.py": "whole pipelines",
+    "serve/test_app.py": "hundreds of requests",
+    "serve/test_guard.py": "requests that are waited for",
     "serve/test_openapi.py": "schemathesis",
     "serve/test_page.py": "Chromium",
     "serve/test_serve.py": "a process",
-    "serve/test_agreement.py": "whole pipelines",
     "store/parts/test_index.py": "a replacement interrupted at every step",
     "store/parts/test_parts.py": "stores of many files",
     "store/parts/test_parts_written.py": "kills",
@@ -102,11 +112,19 @@ SLOW = {
     "test_first_job.py": "a page of commands, each in a process",
     "test_newcomer.py": "a whole pipeline",
     "test_packaging.py": "builds and installs the wheel",
-    "fit/test_robust.py": "every head on odd data",
     "test_third_modality.py": "a whole pipeline",
     "test_verbs.py": "whole pipelines",
     "tracking/test_tracking.py": "the clients of three trackers",
 }
+
+# What takes longest or waits most comes first, so that no worker is left alone with it.
+FIRST = (
+    "extract/engines/test_ray.py",
+    "cli/test_hostile_folder.py",
+    "test_packaging.py",
+    "extract/engines/test_torchrun.py",
+    "test_first_job.py",
+)
 
 
 def pytest_configure() -> None:
@@ -121,20 +139,35 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the slow tests, and refuse a slow file that is not there."""
+    """Mark the slow tests, put the slowest first, and refuse a slow file that is not there."""
     missing = [name for name in SLOW if not (HERE / name.partition("::")[0]).is_file()]
     if missing:
         raise pytest.UsageError(f"tests/conftest.py calls files slow that are missing: {missing}")
+    items.sort(key=lambda item: _turn(item.path.relative_to(HERE).as_posix()))
     for item in items:
         file = item.path.relative_to(HERE).as_posix()
         if file in SLOW or f"{file}::{item.name.partition('[')[0]}" in SLOW:
             item.add_marker(pytest.mark.slow)
 
 
+def _turn(file: str) -> int:
+    return FIRST.index(file) if file in FIRST else len(FIRST)
+
+
 @pytest.fixture(autouse=True)
 def _no_width(monkeypatch: pytest.MonkeyPatch) -> None:
     """Messages are not wrapped, whatever terminal the tests are started in."""
     monkeypatch.delenv("COLUMNS", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _messages_as_before() -> Iterator[None]:
+    """What a command does to the messages of the library ends with its test."""
+    logger = logging.getLogger("mmfeat")
+    level, handlers, propagate = logger.level, list(logger.handlers), logger.propagate
+    yield
+    logger.setLevel(level)
+    logger.handlers[:], logger.propagate = handlers, propagate
 
 
 @pytest.fixture
@@ -176,7 +209,7 @@ def demo_run(demo_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     """The small demo project without its pictures, with a run; read-only for tests."""
     folder = tmp_path_factory.mktemp("demo_run") / "project"
     shutil.copytree(demo_project, folder, ignore=shutil.ignore_patterns("data"))
-    fit("train", head="logreg", folds=3, settings={"C": 1}, workspace=folder / "artifacts")
+    library.fit("train", head="logreg", folds=3, settings={"C": 1}, workspace=folder / "artifacts")
     return folder
 
 

@@ -126,7 +126,7 @@ def test_progress_in_a_terminal_is_a_bar_per_modality(folder: Path) -> None:
     assert child.wait(60) == 0
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn.decode())
     for noun in ("images", "captions"):
-        assert re.search(rf"{noun} +━+ +12/12 [1-9]\d*/s\s", text), text
+        assert re.search(rf"{noun} +━+ +12/12 [1-9][\d,]*/s\s", text), text
 
 
 BY_ROWS = [(3, "image", 30), (7, "image", 100), (0.3, "text", 30), (0.7, "text", 100)]
