@@ -161,13 +161,12 @@ def _no_width(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _messages_as_before() -> Iterator[None]:
-    """What a command does to the messages of the library ends with its test."""
+def _messages_as_at_first() -> None:
+    """What a command of another test did to the messages of the library is undone."""
     logger = logging.getLogger("mmfeat")
-    level, handlers, propagate = logger.level, list(logger.handlers), logger.propagate
-    yield
-    logger.setLevel(level)
-    logger.handlers[:], logger.propagate = handlers, propagate
+    logger.handlers.clear()
+    logger.setLevel(logging.NOTSET)
+    logger.propagate = True
 
 
 @pytest.fixture
