@@ -7,9 +7,9 @@ BIN := .venv/bin
 demo: .venv/ready
 	$(BIN)/mmfeat demo demo
 
-# Four workers for two cores, because tests that kill and restart processes wait a lot.
+# Three workers for two cores, because tests that kill and restart processes wait a lot.
 test: lint
-	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 # For the person who changes a line: under a minute on two cores.
 check: lint

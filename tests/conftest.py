@@ -128,8 +128,9 @@ FIRST = (
 
 
 def pytest_configure() -> None:
-    """One thread per test: several tests run side by side, and threads that wait burn time."""
+    """Let tests share the machine: threads that wait burn time, and Ray gives way to all others."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("RAY_worker_niceness", "0")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
