@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import uvicorn
@@ -31,6 +32,35 @@ from tests.support.workspaces import import_split
 
 POISON = "\N{SKULL}"  # a caption that the encoder fails on
 WIDTH = 8  # of the stores of `import_split`
+
+JSON = {"Content-Type": "application/json"}
+BOUNDARY = {"Content-Type": "multipart/form-data; boundary=x"}
+# Bodies, with the status that refuses each.
+HOSTILE_BODIES: list[tuple[dict[str, Any], int]] = [
+    ({"content": b"a", "headers": {"Content-Type": "text/plain"}}, 415),
+    ({"content": b"a"}, 415),
+    ({"content": b"{", "headers": JSON}, 422),
+    ({"content": b"[" * 100_000, "headers": JSON}, 422),
+    ({"content": b'{"rows": [{"caption": "\\ud800"}]}', "headers": JSON}, 422),
+    ({"content": b'{"rows": [{"caption": "\xff"}]}', "headers": JSON}, 422),
+    ({"json": {"rows": []}}, 422),
+    ({"json": {"rows": [{}]}}, 422),
+    ({"json": {"rows": [{"caption": "a"}] * 5}}, 422),
+    ({"json": {"rows": [{"caption": "a" * 101}]}}, 422),
+    ({"json": {"rows": [{"image": "data:image/png;base64,AAAA"}]}}, 422),
+    ({"json": {"rows": [{"image": "../../etc/passwd"}]}}, 422),
+    ({"json": {"rows": [{"image": "é"}]}}, 422),
+    ({"json": {"rows": [{"path": "/etc/passwd"}]}}, 422),
+    ({"json": {"rows": [{"embeddings": {"image": [1.0] * 8}}]}}, 422),
+    ({"json": {"rows": [{"caption": "a"}]}, "params": {"top": 0}}, 422),
+    ({"data": {"caption": " "}}, 415),
+    ({"files": {"caption": b"a"}}, 422),
+    ({"files": {"image": b"a", "more": b"b"}}, 400),
+    ({"data": {"image": "/etc/passwd"}, "files": {"caption": b"a"}}, 422),
+    ({"content": b"--x\r\nnonsense", "headers": BOUNDARY}, 422),
+    ({"content": b"a", "headers": {"Content-Type": "multipart/form-data"}}, 400),
+    ({"content": b"--x--", "headers": BOUNDARY}, 422),
+]
 
 
 class ColourEncoder(Encoder):
