@@ -33,7 +33,7 @@ from mmfeat_cli.terminal import CONTROLS, never_fail_to_encode
 from tests.support.named import unknown_names
 from tests.support.wrong_uses import READERS, SOUND, prepare, wrong_settings, wrong_use
 
-N_USES = int(os.environ.get("MMFEAT_WRONG_USES", "12"))
+N_USES = int(os.environ.get("MMFEAT_WRONG_USES", "20"))
 SEED = os.environ.get("MMFEAT_WRONG_SEED", "0")
 SECONDS = 30.0  # for one use; most take a tenth of a second
 LONGEST_LINE = 3100
