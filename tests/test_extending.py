@@ -18,7 +18,7 @@ NEW_FILES: dict[str, set[str]] = {
     "head": {"mmfeat/fit/heads/rates.py"},
     "loss": set(),
     "fusion": set(),
-    "encoder": {"mmfeat/extract/encoders/colours.py"},
+    "encoder": {"mmfeat/extract/encoders/families/colours.py"},
     "modality": set(),
     "command": {"cli/runs/count.py"},
 }

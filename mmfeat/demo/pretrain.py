@@ -29,7 +29,13 @@ from torch import nn
 from mmfeat.core.parallel import end_with_parent, spawning
 from mmfeat.demo.captions import describe
 from mmfeat.demo.scenes import draw_scene, make_scene
-from mmfeat.extract.encoders.tiny_demo import IMAGE_SIZE, WEIGHTS, build, save_weights, tokenizer
+from mmfeat.extract.encoders.families.tiny_demo import (
+    IMAGE_SIZE,
+    WEIGHTS,
+    build,
+    save_weights,
+    tokenizer,
+)
 
 STREAM = 0x70726574  # of random numbers for pretraining; the demo data has another
 BATCH = 256

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,20 +12,32 @@ from mmfeat.core.plugins import Plugin, resolve
 from mmfeat.errors import EncoderError
 from mmfeat.extract.encoders.base import Encoder
 
-ENCODERS: dict[str, Plugin] = {
-    "tiny-demo": Plugin(
-        "mmfeat.extract.encoders.tiny_demo:load",
+
+@dataclass(frozen=True)
+class Family(Plugin):
+    """A family of encoders: its module's `load`, a line about it, and how its models are named.
+
+    With `prefix`, its name stands before that of a model: ``FAMILY:NAME``.
+    """
+
+    prefix: bool = True
+
+
+ENCODERS: dict[str, Family] = {
+    "tiny-demo": Family(
+        "mmfeat.extract.encoders.families.tiny_demo:load",
         "small CLIP trained on synthetic scenes, bundled with the package",
+        prefix=False,
     ),
-    "open_clip": Plugin(
-        "mmfeat.extract.encoders.open_clip_model:load",
+    "open_clip": Family(
+        "mmfeat.extract.encoders.families.open_clip_model:load",
         "two towers of open_clip, e.g. ViT-L-14 or open_clip:ViT-L-14",
     ),
-    "timm": Plugin(
-        "mmfeat.extract.encoders.timm_model:load", "images by timm, e.g. timm:resnet101.a1_in1k"
+    "timm": Family(
+        "mmfeat.extract.encoders.families.timm_model:load",
+        "images by timm, e.g. timm:resnet101.a1_in1k",
     ),
 }
-FAMILIES = ("open_clip", "timm")  # whose names stand before those of their models
 
 
 def family_of(model: str) -> str:
@@ -34,16 +47,17 @@ def family_of(model: str) -> str:
 
 def split_model(model: str) -> tuple[str, str]:
     """The family of a model and its name there, e.g. ``timm:resnet50`` or ``ViT-L-14``."""
-    if model in ENCODERS and model not in FAMILIES:
+    if model in ENCODERS and not ENCODERS[model].prefix:
         return model, model
+    families = [name for name, family in ENCODERS.items() if family.prefix]
     family, colon, name = model.partition(":")
     if not colon:
         return "open_clip", model
-    if family in FAMILIES:
+    if family in families:
         return family, name
-    (close, *_) = difflib.get_close_matches(family, FAMILIES, n=1) or ["open_clip"]
+    (close, *_) = difflib.get_close_matches(family, families, n=1) or ["open_clip"]
     raise EncoderError(
-        f"the family before the colon of --model is one of {', '.join(FAMILIES)}",
+        f"the family before the colon of --model is one of {', '.join(families)}",
         f"{model!r} has {family!r}",
         f"use e.g. {close}:{name}, or see `mmfeat list encoders`",
     )

@@ -18,8 +18,8 @@ from timm.data.transforms_factory import create_transform
 import mmfeat
 from mmfeat.errors import EncoderError
 from mmfeat.extract.encoders import load_encoder
+from mmfeat.extract.encoders.families.timm_model import TimmEncoder
 from mmfeat.extract.encoders.load import describe_weights, find_weights
-from mmfeat.extract.encoders.timm_model import TimmEncoder
 from mmfeat.store.reader import FeatureStore
 from tests.support.stage_one.toy import make_table
 
