@@ -15,6 +15,7 @@ import typer
 
 from mmfeat.errors import MmfeatError, short
 from mmfeat_cli.flags import declare, for_command, running
+from mmfeat_cli.parameters import signature_of
 from mmfeat_cli.terminal import INTERRUPTED, fitting, has_width, visible, visible_output
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -48,6 +49,9 @@ def ending_well(name: str, command: Command) -> Command:
             print(INTERRUPTED, file=sys.stderr)
             raise typer.Exit(130) from None
 
+    signature = signature_of(command)
+    run.__signature__ = signature  # type: ignore[attr-defined]
+    run.__annotations__ = {name: one.annotation for name, one in signature.parameters.items()}
     return run  # type: ignore[return-value]
 
 

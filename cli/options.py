@@ -8,16 +8,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any
+from types import NoneType
+from typing import Annotated, Any, get_args, get_origin
 
 import typer
 
 from mmfeat.config import DataSettings as Data
-from mmfeat.config import FitSettings, Settings, choices_of
+from mmfeat.config import ExtractSettings, FitSettings, Settings, choices_of
 from mmfeat.decide.forecast import MOST_ROWS
 from mmfeat.errors import ConfigError
+from mmfeat.extract.engines.base import ENGINES
 
 DATA, OUTPUT, SPEED = "Table", "Output", "Speed and memory"
+ENCODER, IMAGES, FOLDS = "Encoder", "Images", "Labels and folds"
+PANELS = (ENCODER, IMAGES, DATA, FOLDS, SPEED, OUTPUT)  # of several commands, in their order
+
+_REPEATED = ("rename_labels",)  # once per item, since an item may have a comma
 
 
 def of(
@@ -39,7 +45,7 @@ def of(
     text = (help or str(field.metadata["help"])).rstrip(".")
     sentences = [f"{text[0].upper()}{text[1:]}."]
     if isinstance(default, tuple):
-        sentences.append("Comma-separated.")
+        sentences.append("Repeatable." if key in _REPEATED else "Comma-separated.")
     if listed := ", ".join(choices or choices_of(section, key)):
         sentences.append(f"One of {listed}.")
     return typer.Option(
@@ -125,24 +131,6 @@ TrackOption = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
-MaxMemoryOption = Annotated[
-    str | None,
-    of(
-        FitSettings,
-        "max_memory",
-        "Memory for features, e.g. 2GiB; larger features are read slice by slice",
-        rich_help_panel=SPEED,
-    ),
-]
-ExcludeLabels = Annotated[
-    str | None,
-    of(FitSettings, "exclude_labels"),
-]
-MinPositives = Annotated[int | None, of(FitSettings, "min_positives", min=0)]
-NearCopies = Annotated[str | None, of(FitSettings, "near_copies")]
-Unknown = Annotated[str | None, of(FitSettings, "unknown")]
-FoldBy = Annotated[str | None, of(FitSettings, "fold_by")]
-Validation = Annotated[str | None, of(FitSettings, "validation")]
 RayAddress = Annotated[
     str | None,
     typer.Option(
@@ -152,51 +140,12 @@ RayAddress = Annotated[
     ),
 ]
 
-# The columns of a table.
-IdCol = Annotated[
-    str | None,
-    of(Data, "id_col", rich_help_panel=DATA),
-]
-ImageCol = Annotated[
-    str | None,
-    of(Data, "image_col", rich_help_panel=DATA),
-]
+# Some of the columns of a table, for commands that do not take all of `TableOptions`.
+IdCol = Annotated[str | None, of(Data, "id_col", rich_help_panel=DATA)]
+ImageCol = Annotated[str | None, of(Data, "image_col", rich_help_panel=DATA)]
 TextCol = Annotated[str | None, of(Data, "text_col", rich_help_panel=DATA)]
 LabelCol = Annotated[str | None, of(Data, "label_col", rich_help_panel=DATA)]
-LabelSep = Annotated[
-    str | None,
-    of(
-        Data,
-        "label_sep",
-        rich_help_panel=DATA,
-    ),
-]
-LabelCols = Annotated[
-    str | None,
-    of(
-        Data,
-        "label_cols",
-        "Yes/no or categorical label columns, instead of --label-col",
-        rich_help_panel=DATA,
-    ),
-]
-NormaliseLabels = Annotated[
-    bool | None,
-    of(
-        Data,
-        "normalise_labels",
-        rich_help_panel=DATA,
-    ),
-]
-RenameLabel = Annotated[
-    list[str] | None,
-    of(Data, "rename_labels", flag="--rename-label", rich_help_panel=DATA, metavar="OLD=NEW"),
-]
-
-GroupCol = Annotated[str | None, of(Data, "group_cols", flag="--group-col", rich_help_panel=DATA)]
-GroupRegex = Annotated[str | None, of(Data, "group_regex", rich_help_panel=DATA)]
-FoldCol = Annotated[str | None, of(Data, "fold_col", rich_help_panel=DATA)]
-TimeCol = Annotated[str | None, of(Data, "time_col", rich_help_panel=DATA)]
+LabelSep = Annotated[str | None, of(Data, "label_sep", rich_help_panel=DATA)]
 KnownCol = Annotated[str | None, of(Data, "known_col", rich_help_panel=DATA)]
 UncertainCol = Annotated[str | None, of(Data, "uncertain_col", rich_help_panel=DATA)]
 
@@ -215,6 +164,70 @@ StoreOut = Annotated[
 ]
 
 
+# How the keys of sections look that commands take all of, where `of` does not know it already.
+_PANELS: dict[str, dict[str, Any]] = {
+    key: {"rich_help_panel": panel}
+    for panel, keys in {
+        ENCODER: ("model", "pretrained", "modalities", "precision", "dtype", "label_prompts"),
+        IMAGES: ("images", "on_bad_image", "max_pixels", "decode"),
+        FOLDS: (
+            *("folds", "seed", "fold_by", "validation", "near_copies"),
+            *("exclude_labels", "min_positives", "unknown"),
+        ),
+        SPEED: (
+            *("batch_size", "workers", "device", "shard_rows", "rows_per_file", "engine"),
+            *("ray_address", "actors", "num_gpus_per_actor", "shards", "max_memory"),
+        ),
+    }.items()
+    for key in keys
+}
+_HOW: dict[str, dict[str, Any]] = {
+    "batch_size": {"min": 0},
+    "workers": {"min": -1},
+    "shard_rows": {"min": 1},
+    "rows_per_file": {"min": 0},
+    "max_pixels": {"min": 1},
+    "engine": {"choices": ENGINES},
+    "actors": {"min": 0},
+    "num_gpus_per_actor": {"min": -1.0},
+    "shards": {"metavar": "ADDRESS"},
+    "label_prompts": {
+        "metavar": "PATH",
+        "help": "Prompts of the labels, for the head zeroshot: a table with the columns label and"
+        " prompt, or a .txt file of templates, e.g. `a photo of a {}`",
+    },
+    "label_cols": {"help": "Yes/no or categorical label columns, instead of --label-col"},
+    "rename_labels": {"flag": "--rename-label", "metavar": "OLD=NEW"},
+    "group_cols": {"flag": "--group-col"},
+    "folds": {"min": 2},
+    "seed": {"min": 0},
+    "min_positives": {"min": 0},
+    "max_memory": {
+        "help": "Memory for features, e.g. 2GiB; larger features are read slice by slice"
+    },
+}
+
+
+def option_of(key: str, kind: Any) -> Any:
+    """The annotated option of a key of a TypedDict of options, whose values are of type `kind`.
+
+    It shows what `mmfeat.config` says of the key, which is one of how a table is read, encoded or
+    fitted.
+    """
+    section = next(
+        one for one in (Data, ExtractSettings, FitSettings) if key in {f.name for f in fields(one)}
+    )
+    kinds = [one for one in get_args(kind) if one is not NoneType]
+    how: dict[str, Any] = {"rich_help_panel": DATA} if section is Data else {}
+    how |= _PANELS.get(key, {}) | _HOW.get(key, {})
+    if get_origin(kinds[0]) is not Sequence:
+        return Annotated[kinds[-1] | None, of(section, key, **how)]
+    if key in _REPEATED:
+        return Annotated[list[str] | None, of(section, key, **how)]
+    how = {"parser": _given_names, "metavar": "NAMES", **how}
+    return Annotated[Sequence[str] | None, of(section, key, **how)]
+
+
 def settings_pairs(pairs: Sequence[str] | None) -> dict[str, str]:
     """Split `--set key=value` texts; dashes in a key may be written for underscores."""
     found: dict[str, str] = {}
@@ -231,3 +244,8 @@ def settings_pairs(pairs: Sequence[str] | None) -> dict[str, str]:
 def names(text: str | None) -> tuple[str, ...]:
     """Split a comma-separated option."""
     return tuple(part.strip() for part in (text or "").split(",") if part.strip())
+
+
+def _given_names(text: str) -> tuple[str, ...] | None:
+    """The names of a comma-separated option; none: it was not given."""
+    return names(text) or None

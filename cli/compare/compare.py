@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Unpack
 
 import typer
 
 from mmfeat.compare.run import ENGINES
-from mmfeat.config import CompareSettings, FitSettings, ThresholdSettings
+from mmfeat.config import CompareSettings, ThresholdSettings
 from mmfeat.decide.thresholds import OBJECTIVES
+from mmfeat.fit.options import FoldOptions
 from mmfeat.runs.config import name_sets
 from mmfeat_cli.answer import print_forecast, print_judges, print_nested
 from mmfeat_cli.compare.board import show_cells
 from mmfeat_cli.messages import show_messages, without_folds, without_repeats
 from mmfeat_cli.options import (
     SPEED,
-    ExcludeLabels,
-    FoldBy,
     ForRowsOption,
     JsonOption,
-    MaxMemoryOption,
-    MinPositives,
-    NearCopies,
     QuietOption,
     RayAddress,
     Split,
     TrackOption,
-    Unknown,
-    Validation,
     WideOption,
     WorkspaceOption,
     names,
@@ -57,10 +51,6 @@ def compare(
     seeds: Annotated[int | None, cells("seeds", min=1)] = None,
     split: Split = None,
     features: CompareFeatures = None,
-    folds: Annotated[int | None, of(FitSettings, "folds", min=2)] = None,
-    seed: Annotated[
-        int | None, of(FitSettings, "seed", "First random seed of the folds and the heads", min=0)
-    ] = None,
     objective: Annotated[
         str | None,
         of(
@@ -81,19 +71,13 @@ def compare(
     budget: Annotated[
         str | None, fast("budget", "Time limit of the comparison, e.g. 90s, 10m or 1.5h")
     ] = None,
-    exclude_labels: ExcludeLabels = None,
-    min_positives: MinPositives = None,
-    near_copies: NearCopies = None,
-    unknown: Unknown = None,
-    fold_by: FoldBy = None,
-    validation: Validation = None,
-    max_memory: MaxMemoryOption = None,
     for_rows: ForRowsOption = None,
     track: TrackOption = None,
     workspace: WorkspaceOption = None,
     wide: WideOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
+    **options: Unpack[FoldOptions],
 ) -> None:
     """Fit and tune every combination of heads, fusions and losses; write leaderboard.csv."""
     from mmfeat.compare.compare import compare as verb
@@ -121,15 +105,7 @@ def compare(
         budget=budget,
         workspace=workspace,
         show=lambda n_cells, target: show_cells(n_cells, objective=target, quiet=quiet),
-        folds=folds,
-        seed=seed,
-        exclude_labels=names(exclude_labels) or None,
-        min_positives=min_positives,
-        near_copies=near_copies,
-        unknown=unknown,
-        fold_by=fold_by,
-        validation=validation,
-        max_memory=max_memory,
+        **options,
     )
     for entry in board.entries:
         for name in entry.runs:

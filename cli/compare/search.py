@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from functools import partial
-from typing import Annotated
+from typing import Annotated, Unpack
 
 import typer
 
-from mmfeat.config import FitSettings, ThresholdSettings
+from mmfeat.config import ThresholdSettings
 from mmfeat.errors import counted
+from mmfeat.fit.options import FitOptions
 from mmfeat_cli.messages import (
     note,
     show_messages,
@@ -18,18 +18,11 @@ from mmfeat_cli.messages import (
     without_repeats,
 )
 from mmfeat_cli.options import (
-    ExcludeLabels,
     Features,
-    FoldBy,
-    MaxMemoryOption,
-    MinPositives,
-    NearCopies,
     Pairs,
     QuietOption,
     Split,
     TrackOption,
-    Unknown,
-    Validation,
     WorkspaceOption,
     names,
     of,
@@ -38,7 +31,6 @@ from mmfeat_cli.options import (
 from mmfeat_cli.tables import print_table
 
 N_SHOWN = 10  # trials
-fitting = partial(of, FitSettings)
 
 
 def search(
@@ -46,20 +38,8 @@ def search(
         str | None,
         typer.Argument(help="Run to start from; by default, --head and the other options."),
     ] = None,
-    head: Annotated[str | None, fitting("head")] = None,
-    fusion: Annotated[str | None, fitting("fusion")] = None,
-    loss: Annotated[str | None, fitting("loss")] = None,
     split: Split = None,
     features: Features = None,
-    folds: Annotated[int | None, fitting("folds", min=2)] = None,
-    seed: Annotated[int | None, fitting("seed", min=0)] = None,
-    exclude_labels: ExcludeLabels = None,
-    min_positives: MinPositives = None,
-    near_copies: NearCopies = None,
-    unknown: Unknown = None,
-    fold_by: FoldBy = None,
-    validation: Validation = None,
-    max_memory: MaxMemoryOption = None,
     pairs: Pairs = None,
     trials: Annotated[
         int,
@@ -82,27 +62,13 @@ def search(
     track: TrackOption = None,
     workspace: WorkspaceOption = None,
     quiet: QuietOption = False,
+    **options: Unpack[FitOptions],
 ) -> None:
     """Search the hyper-parameters of a head; repeating the command continues the search."""
     from mmfeat.compare.search import search as verb
     from mmfeat.core.workspace import open_project
-    from mmfeat.fit.options import FitOptions
     from mmfeat.tracking import Tracker
 
-    options: FitOptions = {
-        "head": head,
-        "fusion": fusion,
-        "loss": loss,
-        "folds": folds,
-        "seed": seed,
-        "exclude_labels": names(exclude_labels) or None,
-        "min_positives": min_positives,
-        "near_copies": near_copies,
-        "unknown": unknown,
-        "fold_by": fold_by,
-        "validation": validation,
-        "max_memory": max_memory,
-    }
     asked = {"split": split, "features": features, **options}
     given = [key.replace("_", "-") for key, value in asked.items() if value is not None]
     if run is not None and given:

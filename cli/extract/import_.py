@@ -4,34 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Unpack
 
 import typer
 
 from mmfeat.config import ExtractSettings
 from mmfeat.errors import ConfigError
+from mmfeat.tables.options import TableOptions
 from mmfeat_cli.messages import show_messages
 from mmfeat_cli.options import (
     FeatureSet,
-    FoldCol,
-    GroupCol,
-    GroupRegex,
-    IdCol,
-    ImageCol,
-    KnownCol,
-    LabelCol,
-    LabelCols,
-    LabelSep,
-    NormaliseLabels,
     QuietOption,
-    RenameLabel,
     StoreOut,
     StoreSplit,
-    TextCol,
-    TimeCol,
-    UncertainCol,
     WorkspaceOption,
-    names,
     of,
 )
 from mmfeat_cli.tables import print_lines
@@ -66,22 +52,9 @@ def import_(
         int | None,
         of(ExtractSettings, "rows_per_file", min=0),
     ] = None,
-    id_col: IdCol = None,
-    image_col: ImageCol = None,
-    text_col: TextCol = None,
-    label_col: LabelCol = None,
-    label_sep: LabelSep = None,
-    label_cols: LabelCols = None,
-    normalise_labels: NormaliseLabels = None,
-    rename_label: RenameLabel = None,
-    group_col: GroupCol = None,
-    group_regex: GroupRegex = None,
-    fold_col: FoldCol = None,
-    time_col: TimeCol = None,
-    known_col: KnownCol = None,
-    uncertain_col: UncertainCol = None,
     workspace: WorkspaceOption = None,
     quiet: QuietOption = False,
+    **columns: Unpack[TableOptions],
 ) -> None:
     """Make a feature store from existing embeddings, whose rows match those of the table."""
     from mmfeat.extract.importing.import_embeddings import import_embeddings
@@ -100,20 +73,7 @@ def import_(
         rows_per_file=rows_per_file or 0,
         workspace=workspace,
         on_table=print,
-        id_col=id_col,
-        image_col=image_col,
-        text_col=text_col,
-        label_col=label_col,
-        label_sep=label_sep,
-        label_cols=names(label_cols) or None,
-        normalise_labels=normalise_labels,
-        rename_labels=rename_label,
-        group_cols=names(group_col) or None,
-        group_regex=group_regex,
-        fold_col=fold_col,
-        time_col=time_col,
-        known_col=known_col,
-        uncertain_col=uncertain_col,
+        **columns,
     )
     print_lines(summary)
 

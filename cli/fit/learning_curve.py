@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Unpack
 
 import typer
 
-from mmfeat.config import FitSettings, ThresholdSettings
+from mmfeat.config import ThresholdSettings
 from mmfeat.decide.thresholds import OBJECTIVES
+from mmfeat.fit.options import FitOptions
 from mmfeat_cli.messages import show_messages, without_folds, without_repeats
 from mmfeat_cli.options import (
     Features,
     JsonOption,
-    MaxMemoryOption,
     Pairs,
     PerClassOption,
     QuietOption,
@@ -29,20 +28,12 @@ from mmfeat_cli.tables import print_json, print_table, print_text
 if TYPE_CHECKING:
     from mmfeat.learning.curve import Forecast, Gain, LearningCurve, Point
 
-fitting = partial(of, FitSettings)
-
 
 def learning_curve(
     run: RunArgument = None,
     split: Split = None,
-    head: Annotated[str | None, fitting("head", "Head to fit, in place of a run")] = None,
-    fusion: Annotated[str | None, fitting("fusion")] = None,
-    loss: Annotated[str | None, fitting("loss")] = None,
     features: Features = None,
     pairs: Pairs = None,
-    folds: Annotated[int | None, fitting("folds", min=2)] = None,
-    seed: Annotated[int | None, fitting("seed", min=0)] = None,
-    max_memory: MaxMemoryOption = None,
     points: Annotated[
         int, typer.Option("--points", min=4, max=20, help="Number of sizes on the curve.")
     ] = 6,
@@ -54,6 +45,7 @@ def learning_curve(
     as_json: JsonOption = False,
     workspace: WorkspaceOption = None,
     quiet: QuietOption = False,
+    **options: Unpack[FitOptions],
 ) -> None:
     """Show what a head reaches with fewer rows, and estimate what more rows would give."""
     from mmfeat.learning.learning_curve import learning_curve as verb
@@ -69,12 +61,7 @@ def learning_curve(
         features=names(features),
         settings=settings_pairs(pairs) or None,
         workspace=workspace,
-        head=head,
-        fusion=fusion,
-        loss=loss,
-        folds=folds,
-        seed=seed,
-        max_memory=max_memory,
+        **options,
     )
     if as_json:
         print_json({**curve.to_json(), "verdict": curve.verdict})
