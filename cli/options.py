@@ -168,7 +168,15 @@ StoreOut = Annotated[
 _PANELS: dict[str, dict[str, Any]] = {
     key: {"rich_help_panel": panel}
     for panel, keys in {
-        ENCODER: ("model", "pretrained", "modalities", "precision", "dtype", "label_prompts"),
+        ENCODER: (
+            "model",
+            "pretrained",
+            "modalities",
+            "precision",
+            "dtype",
+            "label_prompts",
+            "long_captions",
+        ),
         IMAGES: ("images", "on_bad_image", "max_pixels", "decode"),
         FOLDS: (
             *("folds", "seed", "fold_by", "validation", "near_copies"),

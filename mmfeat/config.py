@@ -85,6 +85,11 @@ class ExtractSettings:
     device: str = key("auto", "device of the encoder: auto, cpu, cuda, …")
     shard_rows: int = key(4096, "number of rows in a shard, the most that an interruption costs")
     rows_per_file: int = key(0, "number of rows in each file of the store; 0 writes one file")
+    long_captions: str = one_of(
+        "cut",
+        "windows",
+        help="captions longer than the encoder's context: cut, or the mean of windows that fit",
+    )
     on_bad_image: str = one_of(
         "record",
         "allow",

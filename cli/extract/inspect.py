@@ -47,6 +47,9 @@ def inspect(
     if document["truncated"]:
         told = counted(document["truncated"], "caption was", "captions were")
         print_text(f"{told} truncated to the context length of the encoder")
+    if document["windows"][0]:
+        told = counted(document["windows"][0], "row is", "rows are")
+        print_text(f"{told} longer than the context: encoded in {document['windows'][1]} windows")
     if document["prompts"]:
         print(counted(document["prompts"], "label prompt"))
     for problem in document["problems"]:

@@ -31,6 +31,12 @@ NEVER: dict[str, tuple[str, ...]] = {
 }
 
 INNER: dict[str, tuple[tuple[str, ...], ...]] = {
-    "extract": (("guard",), ("images", "encoders", "repeats"), ("plan",), ("engines",)),
+    "extract": (
+        ("guard",),
+        ("images", "encoders", "repeats"),
+        ("several",),
+        ("plan",),
+        ("engines",),
+    ),
     "fit": (("losses", "recipes"), ("heads", "fusion")),
 }

@@ -155,6 +155,7 @@ class Predictor:
             dtype=stored["dtype"],
             max_pixels=ExtractSettings.max_pixels,
             fast=stored.get("decoder", {}).get("mode") == "fast",
+            long_captions=fitted.get("long_captions", "cut"),
         )
 
     def score(self, embeddings: Mapping[str, tuple[Embeddings, ...]]) -> FloatArray:

@@ -41,8 +41,9 @@ class RowEncoder:
     ----------
     modalities
         In the order of the store.
-    dtype, fast
-        Type of the stored numbers, and whether JPEG was decoded approximately.
+    dtype, fast, long_captions
+        Type of the stored numbers, whether JPEG was decoded approximately, and what is done with
+        captions longer than the context.
     max_pixels
         Larger pictures are refused.
     """
@@ -52,6 +53,7 @@ class RowEncoder:
     dtype: str
     max_pixels: int
     fast: bool
+    long_captions: str = "cut"
 
     def encode(
         self, pictures: Sequence[Picture], captions: Sequence[str]
@@ -85,7 +87,9 @@ class RowEncoder:
                 sha256="",
             ),
             images=ImagesIn(Path()),
-            settings=ExtractSettings(dtype=self.dtype, max_pixels=self.max_pixels),
+            settings=ExtractSettings(
+                dtype=self.dtype, max_pixels=self.max_pixels, long_captions=self.long_captions
+            ),
             modalities=self.modalities,
             batch_sizes=dict(self.encoder.batch_sizes),
             first=dict.fromkeys(self.modalities, rows),

@@ -25,6 +25,7 @@ class ExtractOptions(TableOptions, total=False):
     device: str | None
     shard_rows: int | None
     rows_per_file: int | None
+    long_captions: str | None
     on_bad_image: str | None
     max_pixels: int | None
     decode: str | None

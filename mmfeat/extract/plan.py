@@ -95,7 +95,7 @@ def make_plan(
     Raises `ConfigError` for an unknown choice, and `ExtractError` for a setting out of range, a
     folder or address of images that cannot be read, and a table without any modality to encode.
     """
-    for name in ("dtype", "decode", "on_bad_image"):
+    for name in ("dtype", "decode", "on_bad_image", "long_captions"):
         flag, choices = f"--{name.replace('_', '-')}", choices_of(ExtractSettings, name)
         check_choice(flag, getattr(settings, name), choices)
     for name, value, least in (
@@ -150,8 +150,9 @@ def blank_modalities(table: Table, modalities: Sequence[str]) -> tuple[str, ...]
 
 def machinery(encoder: Encoder, settings: ExtractSettings) -> dict[str, Any]:
     """The part of the provenance that may differ from machine to machine."""
+    in_windows = settings.long_captions == "windows" and "text" in encoder.dims
     return {
-        "encoder": encoder.provenance,
+        "encoder": encoder.provenance | ({"long_captions": "windows"} if in_windows else {}),
         "decoder": {
             "name": "pillow",
             "version": PIL.__version__,

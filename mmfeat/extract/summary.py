@@ -28,6 +28,8 @@ class ExtractSummary:
         Per modality: rows by status, e.g. ``{"image": {"ok": 10, "missing": 2}}``.
     truncated
         Per modality with a limited context: rows that were cut to it.
+    windows
+        Per modality whose long rows were read in windows: how many rows, and in how many windows.
     failed
         Every row without an embedding, and why.
     already_complete
@@ -46,6 +48,7 @@ class ExtractSummary:
     widths: dict[str, int]
     failed: tuple[FailedRow, ...]
     truncated: dict[str, int]
+    windows: dict[str, tuple[int, int]]
     already_complete: bool
     notes: tuple[str, ...] = ()
     hints: tuple[str, ...] = ()
@@ -62,6 +65,12 @@ class ExtractSummary:
             if n_cut:
                 told = counted(n_cut, "row was", "rows were")
                 lines.append(f"  {modality}: {told} truncated to the context length")
+        for modality, (n_long, n_windows) in self.windows.items():
+            if n_long:
+                told = counted(n_long, "row is", "rows are")
+                lines.append(
+                    f"  {modality}: {told} longer than the context: encoded in {n_windows} windows"
+                )
         blank = {m for m, counts in self.counts.items() if set(counts) == {Status.EMPTY.label}}
         failed = [f for f in self.failed if f.modality not in blank]
         lines += [f"  row {f.row} ({f.id}): {f.modality}: {f.reason}" for f in failed[:5]]
@@ -87,6 +96,10 @@ def summarise(
             widths=store.widths,
             failed=store.failed,
             truncated={m: int(flags.sum()) for m, flags in store.truncations().items()},
+            windows={
+                m: (int((counts > 0).sum()), int(counts.sum()))
+                for m, counts in store.windows().items()
+            },
             already_complete=already_complete,
             notes=notes,
             hints=hints,

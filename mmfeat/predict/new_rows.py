@@ -59,6 +59,7 @@ def extract_for(
         model=fitted["name"],
         precision=fitted["precision"],
         modalities=modalities,
+        long_captions=fitted.get("long_captions", "cut"),
         label_prompts=None,  # a head that compares with prompts has kept them
     )
     encoder = load_encoder_for(settings)

@@ -67,6 +67,10 @@ def inspect_store(
             "widths": store.widths,
             "status": store.counts,
             "truncated": sum(int(flags.sum()) for flags in store.truncations().values()),
+            "windows": [
+                sum(int((counts > 0).sum()) for counts in store.windows().values()),
+                sum(int(counts.sum()) for counts in store.windows().values()),
+            ],
             "prompts": 0 if prompts is None else len(prompts.texts),
             "problems": [
                 {"row": f.row, "id": f.id, "modality": f.modality, "status": f.status.label}

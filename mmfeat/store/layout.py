@@ -11,6 +11,7 @@ times                        (n,) float64         optional; numbers or seconds, 
 <modality>/embeddings        (n, d) float16/32    not normalised; NaN where a row failed
 <modality>/status            (n,) uint8           a `Status`
 <modality>/truncated         (n,) uint8           optional; 1: longer than the encoder's context
+<modality>/windows           (n,) int32           optional; pieces of an input that is longer, or 0
 <modality>/digests           (n, 16) uint8        optional; of the sha256 of the input's bytes
 labels/names                 text, k              absent without labels
 labels/targets               (n, k) uint8         0 or 1; 255: unknown
@@ -87,7 +88,7 @@ for _name, _dim in TEXTS.items():
     ARRAYS[f"{_name}/offsets"] = Array((_dim,), ("<i8",), extra=1)
 RESERVED = frozenset(name.split("/")[0] for name in ARRAYS)
 MODALITY_NAME = re.compile(r"[a-z][a-z0-9_-]*")
-OPTIONAL = ("truncated", "digests")  # of a modality
+OPTIONAL = ("truncated", "windows", "digests")  # of a modality
 DIGEST_BYTES = 16
 ORDER = ("image", "text")  # these modalities come first, the others follow by name
 
@@ -98,6 +99,7 @@ def modality_arrays(modality: str) -> dict[str, Array]:
         f"{modality}/embeddings": Array(("rows", f"width of {modality}"), FLOATS),
         f"{modality}/status": Array(("rows",), ("|u1",)),
         f"{modality}/truncated": Array(("rows",), ("|u1",)),
+        f"{modality}/windows": Array(("rows",), ("<i4",)),
         f"{modality}/digests": Array(("rows", "bytes of a digest"), ("|u1",)),
     }
 
@@ -224,6 +226,9 @@ class Block:
         Of shape (m,) uint8 per modality.
     truncated
         Of shape (m,) uint8, 0 or 1, per modality whose encoder has a context of limited length.
+    windows
+        Of shape (m,) int32, per modality whose long inputs are encoded in windows: their number
+        where there are several, else 0.
     digests
         Of shape (m, 16) uint8, per modality that is read from files: the first bytes of the
         sha256 of the file, by which its embedding is known again; zeros where the row failed.
@@ -234,6 +239,7 @@ class Block:
     embeddings: Mapping[str, Embeddings]
     status: Mapping[str, NDArray[np.uint8]]
     truncated: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
+    windows: Mapping[str, NDArray[np.int32]] = field(default_factory=dict)
     digests: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
     failed: tuple[FailedRow, ...] = ()
 
@@ -249,6 +255,7 @@ class Block:
             embeddings={m: values[rows] for m, values in self.embeddings.items()},
             status={m: codes[rows] for m, codes in self.status.items()},
             truncated={m: flags[rows] for m, flags in self.truncated.items()},
+            windows={m: counts[rows] for m, counts in self.windows.items()},
             digests={m: digests[rows] for m, digests in self.digests.items()},
             failed=tuple(f for f in self.failed if first <= f.row < last),
         )

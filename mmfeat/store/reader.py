@@ -197,6 +197,10 @@ class FeatureStore:
         """Of shape (n,), 1 where an encoder's context cut a row, of each modality that has one."""
         return {m: self.numbers(f"{m}/truncated", rows) for m in self._with("truncated")}
 
+    def windows(self, rows: slice = ALL) -> dict[str, NDArray[np.int32]]:
+        """Of shape (n,), in how many windows a long row was read, of each modality that has any."""
+        return {m: self.numbers(f"{m}/windows", rows) for m in self._with("windows")}
+
     def numbers(self, name: str, rows: slice = ALL) -> NDArray[Any]:
         """Read rows of a dataset of `mmfeat.store.layout` that has one entry per row."""
         return self._parts.numbers(name, rows)

@@ -199,7 +199,7 @@ def _write_blocks(
     for block in blocks:
         for name, values in block.arrays():
             if name not in file.hdf5:  # what not every modality has
-                file.create(name, (n_rows, *values.shape[1:]), "uint8")
+                file.create(name, (n_rows, *values.shape[1:]), str(values.dtype))
             file.append(name, values, start=row)
         failed += block.failed
         row += block.n_rows

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mmfeat.config import ExtractSettings
 from mmfeat.errors import ExtractError
 from mmfeat.extract.encoders import load_encoder
-from mmfeat.extract.encoders.base import Encoder, Pixels
+from mmfeat.extract.encoders.base import Encoder, Pixels, Tokenized
 from mmfeat.extract.engines.base import Advance, Engine
 from mmfeat.extract.engines.finite import FiniteCheck
 from mmfeat.extract.guard import Refusal
@@ -22,6 +22,7 @@ from mmfeat.extract.images.decoding import Decoder, DecodeTask
 from mmfeat.extract.images.read import Decoded
 from mmfeat.extract.plan import Plan, Shard
 from mmfeat.extract.repeats import OPEN
+from mmfeat.extract.several.windows import encode_in_windows
 from mmfeat.store.layout import DIGEST_BYTES, Block, FailedRow, Status
 from mmfeat.store.writer import write_shard
 from mmfeat.types import Embeddings, IntArray
@@ -35,6 +36,7 @@ class Encoded:
     status: NDArray[np.uint8]
     truncated: NDArray[np.uint8] | None  # None where the encoder takes inputs of any length
     digests: NDArray[np.uint8] | None  # None where the inputs are in the table
+    windows: NDArray[np.int32] | None  # None where long inputs are cut
     refusals: dict[int, Refusal]
 
 
@@ -120,6 +122,7 @@ def encode_rows(
     status: dict[str, NDArray[np.uint8]] = {}
     truncated: dict[str, NDArray[np.uint8]] = {}
     digests: dict[str, NDArray[np.uint8]] = {}
+    windows: dict[str, NDArray[np.int32]] = {}
     failed: list[FailedRow] = []
     encode: dict[str, Callable[[IntArray], Encoded]] = {
         "image": lambda rows: _encode_images(plan, encoder, rows, decoded, advance),
@@ -139,6 +142,9 @@ def encode_rows(
         if found.digests is not None:
             digests[modality] = np.zeros((len(rows), DIGEST_BYTES), np.uint8)
             digests[modality][new] = found.digests
+        if found.windows is not None:
+            windows[modality] = np.zeros(len(rows), np.int32)
+            windows[modality][new] = found.windows
         failed += _failed(rows[new], modality, found.refusals)
         advance(modality, len(rows) - len(new))
     failed.sort(key=FailedRow.place)
@@ -147,6 +153,7 @@ def encode_rows(
         status=status,
         truncated=truncated,
         digests=digests,
+        windows=windows,
         failed=tuple(failed),
     )
 
@@ -206,6 +213,7 @@ def _encode_images(
         status=status[index],
         truncated=None,
         digests=digests[index],
+        windows=None,
         refusals={i: refusals[at] for i, at in enumerate(index.tolist()) if at in refusals},
     )
 
@@ -219,15 +227,32 @@ def _encode_captions(plan: Plan, encoder: Encoder, rows: IntArray, advance: Adva
     values = np.full((len(distinct) + 1, encoder.dims["text"]), np.nan, plan.settings.dtype)
     failed = {len(distinct): Refusal(Status.EMPTY, "the caption is empty")}
     cut = np.zeros(len(distinct) + 1, np.uint8)  # the last entry stands for empty captions
-    if distinct:
-        tokenized = encoder.tokenize(distinct)
-        cut[:-1] = tokenized.truncated
+    in_windows = plan.settings.long_captions == "windows"
+    n_windows = np.zeros(len(distinct) + 1, np.int32)
+    check = finite_check(plan, encoder, "text")
+
+    def encode(
+        tokenized: Tokenized, values: Embeddings, hear: Advance = lambda *_: None
+    ) -> dict[int, Refusal]:
+        refusals: dict[int, Refusal] = {}
         order = np.argsort(tokenized.lengths, kind="stable")
-        check = finite_check(plan, encoder, "text")
         for start in range(0, len(order), plan.batch_sizes["text"]):
             part = order[start : start + plan.batch_sizes["text"]]
-            failed |= check.store(encoder.encode_tokens(tokenized.tokens[part]), values, part)
-            advance("text", len(part))
+            refusals |= check.store(encoder.encode_tokens(tokenized.tokens[part]), values, part)
+            hear("text", len(part))
+        return refusals
+
+    if distinct:
+        tokenized = encoder.tokenize(distinct)
+        failed |= encode(tokenized, values, advance)
+        long = np.flatnonzero(tokenized.truncated)
+        if not in_windows:
+            cut[long] = 1
+        elif len(long):  # after the others, so that short captions have the batches they had
+            found = encode_in_windows(encoder, [distinct[at] for at in long], encode, like=values)
+            values[long], n_windows[long] = found.embeddings, found.n_windows
+            failed = {at: why for at, why in failed.items() if at not in long}
+            failed |= {int(long[at]): why for at, why in found.refusals.items()}
         check.finish()
     advance("text", len(captions) - len(distinct))
     index = np.array([place.get(caption, len(distinct)) for caption in captions], np.int64)
@@ -240,6 +265,7 @@ def _encode_captions(plan: Plan, encoder: Encoder, rows: IntArray, advance: Adva
         status=status,
         truncated=cut[index],
         digests=None,
+        windows=n_windows[index] if in_windows else None,
         refusals=refusals,
     )
 

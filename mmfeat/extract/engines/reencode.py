@@ -108,6 +108,7 @@ def _settings(
         precision=encoder.get("precision", "auto"),
         device=device,
         dtype=dtype,
+        long_captions=encoder.get("long_captions", "cut"),
         decode=made["decoder"]["mode"],
         max_pixels=made["decoder"]["max_pixels"],
         workers=0,
