@@ -15,7 +15,13 @@ from dataclasses import replace
 from statistics import mean, median
 
 from mmfeat.core.plugins import resolve
-from mmfeat.fit.fusion import LateFusion, get_fusion, get_matrix_fusion, sources_of
+from mmfeat.fit.fusion import (
+    LateFusion,
+    get_fusion,
+    get_matrix_fusion,
+    possible_sources,
+    sources_of,
+)
 from mmfeat.fit.heads import HEADS
 from mmfeat.runs.config import FeatureSets, RunConfig, name_sets
 
@@ -78,7 +84,7 @@ class Order:
 
     def _comes_later(self, cell: RunConfig) -> bool:
         """Whether a source of the cell is waiting as a cell of its own."""
-        sources = sources_of(cell.fusion)
+        sources = possible_sources(cell.fusion)
         return _is_late(cell) and any(
             (other.features, other.head, other.seed) == (cell.features, cell.head, cell.seed)
             and other.loss in (cell.loss, None)

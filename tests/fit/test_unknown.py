@@ -23,7 +23,7 @@ from mmfeat.runs.config import RunConfig
 from mmfeat.runs.folds.stratify import make_folds
 from mmfeat.runs.run import Run
 from mmfeat.types import UNKNOWN, Features
-from tests.support.fits.models import LATE, make_features, make_model, out_of_fold
+from tests.support.fits.models import LATE, OF_PAIR, make_features, make_model, out_of_fold
 from tests.support.workspaces import import_split
 
 SETTINGS = {"mlp": {"epochs": "20", "hidden": "16"}, "lightgbm": {"trees": "10", "min_rows": "2"}}
@@ -93,7 +93,7 @@ def holes(share: float = 0.3) -> Features:
     )
 
 
-@pytest.mark.parametrize("fusion", FUSIONS)
+@pytest.mark.parametrize("fusion", OF_PAIR)
 @pytest.mark.parametrize("head", ["logreg", "mlp"])
 def test_every_fusion_learns_from_what_is_known(head: str, fusion: str) -> None:
     if FUSIONS[fusion].kind == "learned" and head == "logreg":

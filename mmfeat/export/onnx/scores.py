@@ -73,12 +73,12 @@ class Stacking(nn.Module):
                 f"the {stacker.fusion.summary} is not one of them",
                 "write its function in torch there, or export a bundle with --to",
             )
-        self.function, self.sources = FUNCTIONS[stacker.fusion.function], stacker.fusion.sources
+        self.function, self.sources = FUNCTIONS[stacker.fusion.function], stacker.fusion.possible
         self.meta_learner = meta_learner
 
     def forward(self, parts: Mapping[str, Tensor]) -> Tensor:
         """Join the scores, and let the meta-learner judge them where there is one."""
-        inputs = self.function([parts[source] for source in self.sources])
+        inputs = self.function([parts[name] for name in self.sources if name in parts])
         judged: Tensor = inputs if self.meta_learner is None else self.meta_learner(inputs)
         return judged
 

@@ -41,6 +41,7 @@ __all__ = [
     "get_fusion",
     "get_late_fusion",
     "get_matrix_fusion",
+    "possible_sources",
     "prompted_fusions",
     "sources_of",
 ]
@@ -55,6 +56,11 @@ FUSIONS: dict[str, Fusion] = {
     ),
     "text": FeatureFusion(
         summary="caption only", function=side_by_side, modalities=("text",), prompts=True
+    ),
+    "joint": FeatureFusion(
+        summary="one vector of image and caption together",
+        function=side_by_side,
+        modalities=("joint",),
     ),
     "concat": FeatureFusion(
         summary="concatenation of all modalities", function=side_by_side, prompts=True
@@ -87,26 +93,30 @@ FUSIONS: dict[str, Fusion] = {
         most=2,
     ),
     "late-mean": LateFusion(
-        summary="mean of the probabilities of image and text",
+        summary="mean of the probabilities of image, text and joint",
         sources=("image", "text"),
+        optional=("joint",),
         function=mean_of_probabilities,
         meta_learner=None,
     ),
     "late-sum": LateFusion(
-        summary="an MLP on the sum of the probabilities of image and text (Guo 2024)",
+        summary="an MLP on the sum of the probabilities of image, text and joint (Guo 2024)",
         sources=("image", "text"),
+        optional=("joint",),
         function=sum_of_probabilities,
         meta_learner=MLP_OF_SCORES,
     ),
     "late-stack": LateFusion(
-        summary="logistic regression on the logits of image and text",
+        summary="logistic regression on the logits of image, text and joint",
         sources=("image", "text"),
+        optional=("joint",),
         function=logits_side_by_side,
         meta_learner=LOGREG_OF_SCORES,
     ),
     "mixed": LateFusion(
         summary="late-sum with the probabilities of concat added (Guo 2024)",
         sources=("image", "text", "concat"),
+        optional=("joint",),
         function=sum_of_probabilities,
         meta_learner=MLP_OF_SCORES,
     ),
@@ -146,6 +156,12 @@ def sources_of(name: str) -> tuple[str, ...]:
     """Return the fusions that have a head each: the sources of a late fusion, else itself."""
     fusion = get_fusion(name)
     return fusion.sources if isinstance(fusion, LateFusion) else (name,)
+
+
+def possible_sources(name: str) -> tuple[str, ...]:
+    """Return `sources_of`, and those that a late fusion has where the features have them."""
+    fusion = get_fusion(name)
+    return fusion.possible if isinstance(fusion, LateFusion) else (name,)
 
 
 def prompted_fusions() -> tuple[str, ...]:

@@ -71,6 +71,8 @@ class LateFusion:
     ----------
     sources
         The feature fusions that have a head each.
+    optional
+        Those that have one, too, where the features have their modalities.
     function
         Joins the sources' probabilities, each (n, k), to the inputs of the meta-learner, (n, m).
     meta_learner
@@ -82,6 +84,12 @@ class LateFusion:
     sources: tuple[str, ...]
     function: Callable[[Sequence[FloatArray]], FloatArray]
     meta_learner: MetaLearner | None
+    optional: tuple[str, ...] = ()
+
+    @property
+    def possible(self) -> tuple[str, ...]:
+        """All sources, in the order in which their scores are joined."""
+        return (*self.sources, *self.optional)
 
 
 MatrixFusion = FeatureFusion | LearnedFusion

@@ -16,7 +16,13 @@ from mmfeat.core.files import write_json
 from mmfeat.core.plugins import check_name, resolve
 from mmfeat.core.workspace import Workspace
 from mmfeat.errors import ConfigError, FitError
-from mmfeat.fit.fusion import LearnedFusion, get_fusion, get_matrix_fusion, sources_of
+from mmfeat.fit.fusion import (
+    LearnedFusion,
+    get_fusion,
+    get_matrix_fusion,
+    possible_sources,
+    sources_of,
+)
 from mmfeat.fit.heads import HEADS
 from mmfeat.fit.heads.base import Head
 from mmfeat.fit.heads.space import Space
@@ -37,7 +43,8 @@ class FeatureModel(ABC):
     head, fusion, loss, seed, settings
         What it was built from, and can be built from again.
     sources
-        By name; a feature or learned fusion is its own only source.
+        By name; a feature or learned fusion is its own only source. Those of a late fusion that
+        features may lack are among them until the model is fitted.
     """
 
     kind: ClassVar[str]
@@ -77,8 +84,8 @@ class FeatureModel(ABC):
         check_name(loss, LOSSES, "loss")
         parsed = ModelSettings.parse(settings or {})
         head_class: type[Head] = resolve(head, HEADS, "head")
-        names = sources_of(fusion)
-        check_pair(head_class, fusion, names)
+        check_pair(head_class, fusion, sources_of(fusion))
+        names = sources_of(fusion) if head_class.uses_prompts else possible_sources(fusion)
         given: dict[str, str] = {"loss": loss} if head_class.uses_loss else {}
         if head_class.learns_fusion:
             given["learned_fusion"] = spec.module if isinstance(spec, LearnedFusion) else "none"
@@ -198,16 +205,19 @@ class FeatureModel(ABC):
         n_parts = self._save_parts(folder)
         names = ("head", "fusion", "loss", "seed", "settings")
         document = {name: getattr(self, name) for name in names}
-        write_json(folder / FILE, {"kind": self.kind, **document, "members": n_parts})
+        parts = {"sources": list(self.sources), "members": n_parts}
+        write_json(folder / FILE, {"kind": self.kind, **document, **parts})
 
     @classmethod
     def load(cls, folder: Path, document: dict[str, Any], reads: Reads) -> Self:
         """Read a model that `save` wrote; raise `FitError` where it is broken."""
         try:
             n_parts = document.pop("members")
-            if n_parts < 1:
-                raise ValueError(f"it has {n_parts} parts")
+            names = document.pop("sources", sources_of(document["fusion"]))
+            if n_parts < 1 or not set(sources_of(document["fusion"])) <= set(names):
+                raise ValueError(f"it has {n_parts} parts, of the sources {names}")
             model = cls.make(**document, reads=reads)
+            model.sources = {name: model.sources[name] for name in names}
             model._load_parts(folder, n_parts)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
             raise broken_model(folder, error) from error

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from mmfeat.fit.fusion import get_late_fusion
+from mmfeat.fit.fusion import get_late_fusion, get_matrix_fusion
 from mmfeat.fit.heads.base import Head, History
 from mmfeat.fit.models.checkpoint import fold_checkpoints
 from mmfeat.fit.models.feature_model import FeatureModel, not_cross_validated
@@ -123,6 +123,7 @@ class StackedModel(FeatureModel):
             log.warning(warning)
         if self.in_sample:
             log.warning("the meta-learner learns from in-sample scores, which are overconfident")
+        self._choose_sources(features)
         self.scores_, self.folds_ = {}, []
         heads: list[dict[str, Head]] = [{} for _ in parts]
         inside: list[dict[str, FloatArray]] = [{} for _ in parts]
@@ -148,6 +149,16 @@ class StackedModel(FeatureModel):
             self.folds_.append(FittedModel(fold_heads, stacker))
             judged = {name: values[fold.judged] for name, values in self.scores_.items()}
             yield fold.number, fold.judged, stacker.predict(judged)
+
+    def _choose_sources(self, features: FeatureRows) -> None:
+        """Leave out the optional sources whose modalities the features lack."""
+        there = set(features.part(slice(0)).embeddings)
+        self.sources = {
+            name: source
+            for name, source in self.sources.items()
+            if name not in self.stacker.fusion.optional
+            or there.issuperset(get_matrix_fusion(name).modalities or ())
+        }
 
     def _fit_source(
         self,

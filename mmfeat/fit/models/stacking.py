@@ -97,7 +97,9 @@ class Stacker:
         return type(self)(self.fusion, meta_learner)
 
     def _inputs(self, scores: Mapping[str, FloatArray]) -> FloatArray:
-        return self.fusion.function([scores[source] for source in self.fusion.sources])
+        return self.fusion.function(
+            [scores[name] for name in self.fusion.possible if name in scores]
+        )
 
 
 def fill_missing_modality(

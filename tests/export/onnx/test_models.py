@@ -16,7 +16,14 @@ from mmfeat.fit.heads import HEADS
 from mmfeat.fit.models.ensemble import Ensemble
 from mmfeat.fit.models.model import Model, Reads
 from mmfeat.types import Features, FloatArray, Fused
-from tests.support.fits.models import make_features, make_model, out_of_fold, predict
+from tests.support.fits.models import (
+    OF_PAIR,
+    make_features,
+    make_model,
+    out_of_fold,
+    predict,
+    with_joint,
+)
 
 pytest.importorskip("onnxscript", reason="needs mmfeat[onnx]")
 
@@ -32,8 +39,9 @@ OPTIONS = {"final": "average"}
 TYPICAL = ("concat", "gated", "late-sum")
 KNOWN = [
     name
-    for name, spec in FUSIONS.items()
-    if spec.kind != "learned" and spec.function in {*fusing.FUNCTIONS, *scores.FUNCTIONS}
+    for name in OF_PAIR
+    if (spec := FUSIONS[name]).kind != "learned"
+    and spec.function in {*fusing.FUNCTIONS, *scores.FUNCTIONS}
 ]
 CASES = [
     *(("logreg", name, OPTIONS) for name in KNOWN),
@@ -84,6 +92,14 @@ def test_modules_give_the_probabilities_of_models(
     found = by_torch(model, features)
     assert found.dtype == np.float32 and found.shape == expected.shape == (45, 4)
     np.testing.assert_allclose(found, expected, atol=2e-6)
+
+
+@pytest.mark.parametrize("fusion", ["joint", "late-stack"])
+def test_joint_vectors(fusion: str) -> None:
+    model, features = make_model("logreg", fusion), with_joint(make_features())
+    out_of_fold(model, features)
+    model.fit(features)
+    np.testing.assert_allclose(by_torch(model, features), predict(model, features), atol=2e-6)
 
 
 @pytest.mark.parametrize("average", ["probability", "logit"])

@@ -11,10 +11,11 @@ from mmfeat.core.workspace import Workspace
 from mmfeat.fit.fusion import FUSIONS
 from mmfeat.fit.fusion.fuse import fuse, fuse_stream
 from mmfeat.store import StoredFeatures, open_features, read_features
+from tests.support.fits.models import OF_PAIR
 from tests.support.fits.streaming import LITTLE
 
 
-@pytest.mark.parametrize("fusion", [f for f in FUSIONS if FUSIONS[f].kind != "late"])
+@pytest.mark.parametrize("fusion", [f for f in OF_PAIR if FUSIONS[f].kind != "late"])
 def test_a_stream_is_what_fuse_makes(
     many_rows: Workspace, stored: StoredFeatures, fusion: str
 ) -> None:

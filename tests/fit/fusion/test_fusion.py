@@ -26,9 +26,10 @@ from mmfeat.fit.fusion.rows import count_missing
 from mmfeat.fit.heads import HEADS
 from mmfeat.fit.heads.torch.fusing import MODULES
 from mmfeat.types import Features
+from tests.support.fits.models import OF_PAIR
 
 N_ROWS, WIDTH = 12, 8
-MATRIX = [name for name, fusion in FUSIONS.items() if fusion.kind != "late"]
+MATRIX = [name for name in OF_PAIR if FUSIONS[name].kind != "late"]
 
 
 def make_features(*, image_dim: int = WIDTH, parts: int = 1, scale: float = 1.0) -> Features:

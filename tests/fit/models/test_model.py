@@ -15,12 +15,14 @@ from mmfeat.errors import FitError
 from mmfeat.fit.fusion import FUSIONS, prompted_fusions, sources_of
 from mmfeat.fit.heads import HEADS
 from mmfeat.fit.losses import LOSSES
-from mmfeat.fit.models.model import read_model
+from mmfeat.fit.models.model import Reads, read_model
 from mmfeat.runs.folds import Folds
 from tests.support.fits.models import (
     LATE,
     N_FOLDS,
     N_ROWS,
+    OF_PAIR,
+    PAIR,
     fuse_rows,
     make_features,
     make_model,
@@ -28,6 +30,7 @@ from tests.support.fits.models import (
     make_stacked,
     out_of_fold,
     predict,
+    with_joint,
 )
 
 
@@ -35,7 +38,7 @@ def pairs() -> list[tuple[str, str]]:
     return [
         (head, fusion)
         for head in HEADS
-        for fusion in FUSIONS
+        for fusion in OF_PAIR
         if FUSIONS[fusion].kind != "learned" or resolve(head, HEADS, "head").learns_fusion
         if head != "zeroshot" or set(sources_of(fusion)) <= set(prompted_fusions())
     ]
@@ -73,6 +76,32 @@ def test_every_head_with_every_fusion(head: str, fusion: str, tmp_path: Path) ->
     assert ((expected >= 0) & (expected <= 1)).all()
     model.save(tmp_path)
     np.testing.assert_array_equal(predict(read_model(tmp_path), features), expected)
+
+
+@pytest.mark.parametrize("fusion", ["joint", "concat", *LATE])
+def test_joint_vectors_are_a_source_where_they_are_there(fusion: str, tmp_path: Path) -> None:
+    features = with_joint(make_features())
+    model = make_model("logreg", fusion)
+    scores = out_of_fold(model, features)
+    assert np.isfinite(scores).all()
+    expected = predict(model.fit(features), features)
+    model.save(tmp_path)
+    stores = ({"modalities": [*PAIR, "joint"]},)
+    loaded = read_model(tmp_path, Reads(stores=stores))
+    np.testing.assert_array_equal(predict(loaded, features), expected)
+    assert loaded.reads[0].modalities == (("joint",) if fusion == "joint" else (*PAIR, "joint"))
+    assert ("joint" in model.sources) == (fusion != "concat")
+    if fusion != "joint":  # what the joint vector says is part of the answer
+        other = {**features.embeddings, "joint": (-features.embeddings["joint"][0],)}
+        moved = predict(loaded, replace(features, embeddings=other))
+        assert np.abs(moved - expected).max() > 1e-4
+
+
+def test_without_joint_vectors_a_late_fusion_reads_image_and_text(tmp_path: Path) -> None:
+    model = make_stacked("logreg", "late-stack")
+    out_of_fold(model, make_features())
+    model.fit(make_features()).save(tmp_path)
+    assert read_model(tmp_path).reads[0].modalities == PAIR
 
 
 @pytest.mark.parametrize("head", HEADS)

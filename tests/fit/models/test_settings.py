@@ -8,7 +8,7 @@ import pytest
 
 from mmfeat.core.plugins import resolve
 from mmfeat.errors import ConfigError, PluginError
-from mmfeat.fit.fusion import sources_of
+from mmfeat.fit.fusion import possible_sources
 from mmfeat.fit.heads import HEADS
 from mmfeat.fit.models.head_model import HeadModel
 from mmfeat.fit.models.stacked_model import StackedModel
@@ -68,4 +68,4 @@ def test_every_recipe_builds(name: str) -> None:
     model = (StackedModel if recipe.fusion in LATE else HeadModel).make(
         head=recipe.head, fusion=recipe.fusion, loss=recipe.loss, settings=recipe.settings
     )
-    assert set(model.sources) == set(sources_of(recipe.fusion))
+    assert set(model.sources) == set(possible_sources(recipe.fusion))

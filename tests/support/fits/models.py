@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,12 @@ QUICK = {
     "gmlp": {"epochs": "2", "width": "4", "tokens": "2"},
     "lightgbm": {"trees": "3", "min_rows": "2"},
 }
+PAIR = ("image", "text")  # the modalities of `make_features`
+OF_PAIR = [
+    name
+    for name, spec in FUSIONS.items()
+    if isinstance(spec, LateFusion) or set(spec.modalities or ()) <= set(PAIR)
+]
 LATE = [name for name, fusion in FUSIONS.items() if isinstance(fusion, LateFusion)]
 
 
@@ -36,6 +43,12 @@ def make_features(*, shift: float = 0.0) -> Features:
         labels=("1", "2", "3"),
         prompts=(np.eye(N_LABELS, WIDTH, dtype=np.float32),),
     )
+
+
+def with_joint(features: Features) -> Features:
+    """The same rows with a joint vector: the mean of image and text, where a row has both."""
+    (image,), (text,) = (features.embeddings[name] for name in PAIR)
+    return replace(features, embeddings={**features.embeddings, "joint": ((image + text) / 2,)})
 
 
 def make_model(
