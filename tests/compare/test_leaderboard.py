@@ -128,6 +128,21 @@ def test_runs_of_different_rows_are_not_compared(workspace: Workspace) -> None:
         make_leaderboard([*runs, *others], objective="samples-f1")
 
 
+def test_runs_of_other_folds_are_not_paired_silently(workspace: Workspace) -> None:
+    where: Any = {"head": "knn", "fusion": "image", "workspace": workspace.root}
+    one, two, three = (
+        mmfeat.fit(folds=folds, seed=seed, settings={"neighbours": str(k)}, **where)
+        for folds, seed, k in ((3, 0, 3), (3, 1, 4), (2, 0, 5))
+    )
+    assert "folds are not" in make_leaderboard([one, two], objective="macro-f1").verdict()
+    difference = mmfeat.compare_runs(one, two, workspace=workspace.root)
+    assert not difference.same_folds and "folds are not" in difference.verdict()
+    with pytest.raises(RunError, match="2 random folds"):
+        make_leaderboard([one, three], objective="macro-f1")
+    with pytest.raises(RunError, match="held out their rows in the same way"):
+        mmfeat.compare_runs(one, three, workspace=workspace.root)
+
+
 def test_the_file_holds_every_entry(workspace: Workspace) -> None:
     board = make_leaderboard(fitted(workspace, seeds=2), objective="samples-f1")
     write_leaderboard(workspace.leaderboard, board)

@@ -10,7 +10,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mmfeat.compare.board.judged import judge
+import numpy as np
+
+from mmfeat.compare.board.judged import ROWS_ALONE, judge_all
 from mmfeat.core.checks import check_arguments
 from mmfeat.core.workspace import open_project
 from mmfeat.decide.forecast import judging_data
@@ -34,6 +36,8 @@ class RunDifference:
         The objective of each, decided on held-out folds.
     difference, interval
         The first minus the second, and its 95 % interval, paired.
+    same_folds
+        Whether the same folds were held out; of different seeds, only rows are paired.
     settings
         What makes the runs differ: a value of each by key.
     per_class
@@ -46,6 +50,7 @@ class RunDifference:
     nested: tuple[float, float]
     difference: float
     interval: tuple[float, float]
+    same_folds: bool
     settings: dict[str, tuple[str, str]]
     per_class: tuple[dict[str, Any], ...]
 
@@ -58,6 +63,8 @@ class RunDifference:
         low, high = self.interval
         better, worse = self.runs if self.difference >= 0 else self.runs[::-1]
         told = f"{self.objective} {self.difference:+.4f}, 95 % interval {low:+.4f} to {high:+.4f}"
+        if not self.same_folds:
+            told += f"; {ROWS_ALONE}"
         if low <= 0 <= high:
             return f"the two are not distinguishable ({told})"
         return f"{better} is better than {worse} ({told})"
@@ -83,7 +90,8 @@ def compare_runs(
     Raises
     ------
     MmfeatError
-        `RunError` where a run is missing, or where they are of different rows, labels or targets.
+        `RunError` where a run is missing, or where they are of different rows, labels or targets,
+        or held rows out in different ways.
     """
     settings, space = open_project(workspace)
     runs = [find_run(space, run) for run in (first, second)]
@@ -91,7 +99,7 @@ def compare_runs(
     target = objective or (known[0] if known else settings.thresholds.objective)
     scores = runs[0].oof
     aim = replace(settings.thresholds, objective=target)
-    one, other = (judge(run, aim, scores) for run in runs)
+    one, other = judge_all(runs, aim)
     data = judging_data(scores, one.decision)
     pair = [Decided(sets=judged.held_out, folds=judged.folds) for judged in (one, other)]
     difference = one.worth("nested") - other.worth("nested")
@@ -101,6 +109,7 @@ def compare_runs(
         nested=(one.worth("nested"), other.worth("nested")),
         difference=difference,
         interval=paired_interval(target, data, *pair, difference=difference),
+        same_folds=np.array_equal(one.folds, other.folds),
         settings=_settings(one.config, other.config),
         per_class=paired_classes(scores.labels, data, *pair),
     )

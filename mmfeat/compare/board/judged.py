@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +15,9 @@ from mmfeat.errors import RunError
 from mmfeat.runs.config import RunConfig
 from mmfeat.runs.run import Run
 from mmfeat.types import IntArray, OutOfFold, Targets
+
+# Told of runs of the same rows, where folds of several seeds are compared.
+ROWS_ALONE = "their folds differ, so that rows are paired and folds are not"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +33,7 @@ class Judged:
 
     @property
     def way(self) -> tuple[int, int]:
-        """The division into folds: runs of one table with equal values have the same folds."""
+        """The division into folds: `judge_all` sees to it that equal ones are the same folds."""
         return self.config.folds, self.config.seed
 
     def worth(self, how: str) -> float:
@@ -39,28 +43,54 @@ class Judged:
         return value
 
 
-def judge(run: Run, aim: ThresholdSettings, first: OutOfFold) -> Judged:
-    """Decide a run for an objective, with its beta or floor, without changing it.
+def judge_all(runs: Sequence[Run], aim: ThresholdSettings) -> list[Judged]:
+    """Decide runs for an objective, with its beta or floor, without changing them.
 
-    Raises `RunError` where its rows, labels or targets are not those of `first`.
+    Raises `RunError` where they have other rows, labels or targets, where rows were held out in
+    another way, and where runs of one seed have other folds.
     """
-    scores = run.oof
-    same = scores.ids == first.ids and scores.labels == first.labels
-    if not same or not np.array_equal(scores.targets, first.targets):
+    first, judged = runs[0].oof, list[Judged]()
+    for run in runs:
+        scores = run.oof
+        _check_same(run, scores, runs[0], first)
+        alike = next((each for each in judged if each.config.seed == run.config.seed), None)
+        if alike is not None and not np.array_equal(scores.folds, alike.folds):
+            raise _other_folds(f"{run.name} and {alike.name} have the same seed and other folds")
+        decision = kept_decision(run, aim) or tune_for(scores, aim)
+        assert decision.held_out is not None, "tune gives them"
+        judged.append(
+            Judged(
+                name=run.name,
+                config=run.config,
+                metrics=run.metrics,
+                decision=decision,
+                held_out=decision.held_out,
+                folds=scores.folds,
+            )
+        )
+    return judged
+
+
+def _check_same(run: Run, scores: OutOfFold, first: Run, known: OutOfFold) -> None:
+    """Raise `RunError` unless a run was judged on the rows of the first, in the same way."""
+    same = scores.ids == known.ids and scores.labels == known.labels
+    if not same or not np.array_equal(scores.targets, known.targets):
         raise RunError(
             "compared runs must have the same rows, labels and targets",
             f"{run.name} differs from the first of them",
             "compare runs of the same table",
         )
-    decision = kept_decision(run, aim) or tune_for(scores, aim)
-    assert decision.held_out is not None, "tune gives them"
-    return Judged(
-        name=run.name,
-        config=run.config,
-        metrics=run.metrics,
-        decision=decision,
-        held_out=decision.held_out,
-        folds=scores.folds,
+    if run.judged_by != first.judged_by:
+        raise _other_folds(
+            f"{run.name} is judged by {run.judged_by}, {first.name} by {first.judged_by}"
+        )
+
+
+def _other_folds(finding: str) -> RunError:
+    return RunError(
+        "compared runs must have held out their rows in the same way",
+        finding,
+        "fit all of them alike, or judge two on other rows: `mmfeat promote OLD NEW --table FILE`",
     )
 
 

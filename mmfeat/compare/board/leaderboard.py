@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmfeat.compare.board.choice import Choice, choose_elsewhere, judge_choice, n_deviations
-from mmfeat.compare.board.judged import Judged, judge
+from mmfeat.compare.board.choice import Choice, Way, choose_elsewhere, judge_choice, n_deviations
+from mmfeat.compare.board.judged import ROWS_ALONE, Judged, judge_all
 from mmfeat.compare.board.stage_one import StageOne, read_stage_one
 from mmfeat.config import USUAL_THRESHOLDS, ThresholdSettings
 from mmfeat.core.files import write_text
@@ -28,7 +28,7 @@ from mmfeat.decide.forecast import judging_data
 from mmfeat.decide.resampling import interval, resampled_values
 from mmfeat.runs.config import FeatureSets, name_sets
 from mmfeat.runs.run import Run
-from mmfeat.types import Float64Array
+from mmfeat.types import Float64Array, IntArray
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,13 +85,15 @@ class Leaderboard:
     """Entries, best first, by one objective; and what the best one is expected to reach.
 
     `choice` is None for fewer than two entries. `stage_one` has the cost of each of the feature
-    sets that are compared; it is empty where all entries have the same.
+    sets that are compared; it is empty where all entries have the same. `same_folds` says whether
+    all entries are judged by the same folds; of different seeds, only rows are paired.
     """
 
     objective: str
     entries: tuple[Entry, ...]
     choice: Choice | None = None
     stage_one: tuple[StageOne, ...] = ()
+    same_folds: bool = True
 
     @property
     def feature_sets(self) -> tuple[FeatureSets, ...]:
@@ -131,19 +133,20 @@ class Leaderboard:
     def verdict(self) -> str:
         """The result of the comparison, in one sentence."""
         best = self.entries[0]
-        if len(self.tied) > 1:
-            return (
-                f"these {len(self.tied)} are not distinguishable by {self.objective}"
-                f" (95 %, all at once): {_some(map(self.name_of, self.tied))}"
-            )
         if len(self.entries) == 1:
             return (
                 f"{self.name_of(best)} reaches {self.objective} {best.nested:.4f};"
                 " it is the only entry"
             )
+        apart = "" if self.same_folds else f"; {ROWS_ALONE}"
+        if len(self.tied) > 1:
+            return (
+                f"these {len(self.tied)} are not distinguishable by {self.objective}"
+                f" (95 %, all at once{apart}): {_some(map(self.name_of, self.tied))}"
+            )
         return (
             f"{self.name_of(best)} is best by {self.objective};"
-            " every other entry is significantly worse (95 %, all at once)"
+            f" every other entry is significantly worse (95 %, all at once{apart})"
         )
 
 
@@ -155,14 +158,14 @@ def make_leaderboard(
     `thresholds` have the beta and floor of the objective.
 
     Runs that are not tuned for `objective` are tuned here, without changing them. Raises
-    `RunError` if the runs have different rows, labels or targets.
+    `RunError` if the runs have different rows, labels or targets, or held rows out in different
+    ways.
     """
     if not runs:
         return Leaderboard(objective=objective, entries=())
     first, aim = runs[0].oof, replace(thresholds, objective=objective)
     judged: dict[str, list[Judged]] = {}
-    for run in runs:
-        one = judge(run, aim, first)
+    for one in judge_all(runs, aim):
         judged.setdefault(repr(replace(one.config, seed=0)), []).append(one)
     groups = {name: sorted(each, key=lambda one: one.config.seed) for name, each in judged.items()}
     entries = {name: _entry(group) for name, group in groups.items()}
@@ -186,7 +189,14 @@ def make_leaderboard(
         )
         if len(cells) > 1
         else None,
+        same_folds=_are_same(folds) or len({frozenset(cell) for cell in cells.values()}) == 1,
     )
+
+
+def _are_same(folds: Mapping[Way, IntArray]) -> bool:
+    """Whether all ways to divide the rows are equal: a table's own folds have no seed."""
+    first = next(iter(folds.values()))
+    return all(np.array_equal(each, first) for each in folds.values())
 
 
 def add_stage_one(board: Leaderboard, workspace: Workspace, split: str) -> Leaderboard:
