@@ -13,7 +13,8 @@ from collections import defaultdict
 from pathlib import Path
 
 from benchmarks.results import machine, write_section
-from mmfeat.demo.job import N_TEST, N_TRAIN, judge_all, prepare
+from mmfeat.config import DEMO_TEST, DEMO_TRAIN
+from mmfeat.demo.job import judge_all, prepare
 from mmfeat_cli.demo.demo import run_command
 
 MACRO = ("macro-f1 at 0.5", "macro-f1 tuned")
@@ -31,8 +32,10 @@ def main() -> None:
     durations: list[float] = []
     for seed in range(options.seeds):
         started = time.monotonic()
-        prepare(folder / str(seed), seed=seed, command=run_command(folder / str(seed), quiet=True))
-        for row in judge_all(folder / str(seed))[0]:
+        place = folder / str(seed)
+        command = run_command(place, quiet=True)
+        prepare(place, n_train=DEMO_TRAIN, n_test=DEMO_TEST, seed=seed, command=command)
+        for row in judge_all(place)[0]:
             cells[row["head"], row["fusion"]].append(row)
         durations.append(time.monotonic() - started)
     write_section("demo", report(cells, durations))
@@ -43,7 +46,7 @@ def report(cells: dict[tuple[str, str], list[dict[str, float]]], durations: list
     lines = [
         "## The demo over seeds",
         "",
-        f"`python -m benchmarks.demo`: {N_TRAIN} training and {N_TEST} test scenes per seed, "
+        f"`python -m benchmarks.demo`: {DEMO_TRAIN} training and {DEMO_TEST} test scenes per seed, "
         f"{len(durations)} seeds; mean ± standard deviation on the hidden solution. {machine()}",
         "",
         "| head | fusion | " + " | ".join(SCORES) + " | seconds | bytes |",

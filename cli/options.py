@@ -149,6 +149,11 @@ LabelSep = Annotated[str | None, of(Data, "label_sep", rich_help_panel=DATA)]
 KnownCol = Annotated[str | None, of(Data, "known_col", rich_help_panel=DATA)]
 UncertainCol = Annotated[str | None, of(Data, "uncertain_col", rich_help_panel=DATA)]
 
+# The scenes of the demo.
+TrainScenes = Annotated[int, typer.Option("--train", min=1, help="Number of labelled rows.")]
+TestScenes = Annotated[int, typer.Option("--test", min=1, help="Number of test rows.")]
+SceneSeed = Annotated[int, typer.Option("--seed", min=0, help="Random seed of the scenes.")]
+
 StoreSplit = Annotated[
     str | None, typer.Option("--split", help="Name of the store; by default that of the table.")
 ]

@@ -10,8 +10,9 @@ from typing import Annotated
 
 import typer
 
+from mmfeat.config import DEMO_TEST, DEMO_TRAIN
 from mmfeat_cli.messages import fail, note, show_messages, without_folds
-from mmfeat_cli.options import QuietOption
+from mmfeat_cli.options import QuietOption, SceneSeed, TestScenes, TrainScenes
 from mmfeat_cli.tables import print_table, print_text
 
 
@@ -19,14 +20,16 @@ def demo(
     folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Folder to work in.")] = Path(
         "demo"
     ),
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Random seed of the scenes.")] = 0,
+    train: TrainScenes = DEMO_TRAIN,
+    test: TestScenes = DEMO_TEST,
+    seed: SceneSeed = 0,
     quiet: QuietOption = False,
 ) -> None:
     """Draw scenes, run the four commands, compare heads and fusions, and write a report."""
     from mmfeat.demo.job import judge_all, prepare, report_of, submission_of
 
     show_messages(quiet=quiet)
-    prepare(folder, seed=seed, command=run_command(folder, quiet=quiet))
+    prepare(folder, n_train=train, n_test=test, seed=seed, command=run_command(folder, quiet=quiet))
     note("\nfitting heads and fusions, judged on the hidden solution")
     without_folds()
     rows, board = judge_all(folder)

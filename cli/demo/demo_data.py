@@ -7,15 +7,16 @@ from typing import Annotated
 
 import typer
 
+from mmfeat.config import DEMO_TEST, DEMO_TRAIN
 from mmfeat_cli.messages import note, show_messages
-from mmfeat_cli.options import QuietOption
+from mmfeat_cli.options import QuietOption, SceneSeed, TestScenes, TrainScenes
 
 
 def demo_data(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write to.")],
-    train: Annotated[int, typer.Option("--train", min=1, help="Number of labelled rows.")] = 6000,
-    test: Annotated[int, typer.Option("--test", min=1, help="Number of test rows.")] = 3000,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Random seed of the scenes.")] = 0,
+    train: TrainScenes = DEMO_TRAIN,
+    test: TestScenes = DEMO_TEST,
+    seed: SceneSeed = 0,
     quiet: QuietOption = False,
 ) -> None:
     """Write synthetic scenes: tables, images, solution.csv and mmfeat.toml."""

@@ -21,7 +21,7 @@ from typing import Any
 from mmfeat.errors import ConfigError
 
 SYSTEM_FOLDER = "/"
-READER_SECONDS = 2.0  # that a pipe without a reader is waited for
+READER_SECONDS = 2.0
 HOST = socket.gethostname().replace("/", "-")
 
 
@@ -82,11 +82,11 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[Path]:
+def writing(path: Path, *, reader_seconds: float = READER_SECONDS) -> Iterator[Path]:
     """As `replacing`, for a file that a user has named: what it is stays.
 
     Where it is a link, the file that it points to is replaced; a device or a pipe gets the
-    content.
+    content. A pipe without a reader is waited for so long; then `ConfigError` is raised.
     """
     path = Path(os.path.realpath(path))
     if path.is_file() or not path.exists():
@@ -96,13 +96,13 @@ def writing(path: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         partial = Path(folder) / path.name
         yield partial
-        with partial.open("rb") as written, _open_device(path) as file:
+        with partial.open("rb") as written, _open_device(path, reader_seconds) as file:
             shutil.copyfileobj(written, file)
 
 
-def _open_device(path: Path) -> BufferedWriter:
+def _open_device(path: Path, reader_seconds: float) -> BufferedWriter:
     """Open a device or a pipe for writing; raise `ConfigError` for a pipe without a reader."""
-    end = time.monotonic() + READER_SECONDS
+    end = time.monotonic() + reader_seconds
     while True:
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)

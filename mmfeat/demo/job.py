@@ -24,7 +24,6 @@ from mmfeat.runs.run import Run
 from mmfeat.tables import read_table
 from mmfeat.types import Predictions, Targets
 
-N_TRAIN, N_TEST = 6000, 3000
 COMMANDS = (
     ("extract",),
     ("fit", "--head", "gmlp"),
@@ -38,10 +37,17 @@ OBJECTIVES = ("macro-f1", "samples-f1")
 log = logging.getLogger(__name__)
 
 
-def prepare(folder: Path, *, seed: int, command: Callable[[Sequence[str]], None]) -> None:
+def prepare(
+    folder: Path,
+    *,
+    n_train: int,
+    n_test: int,
+    seed: int,
+    command: Callable[[Sequence[str]], None],
+) -> None:
     """Write the data into `folder` and call `command` with the arguments of each of `COMMANDS`."""
-    log.info("drawing %d training and %d test scenes into %s", N_TRAIN, N_TEST, folder)
-    write_demo_data(folder, n_train=N_TRAIN, n_test=N_TEST, seed=seed)
+    log.info("drawing %d training and %d test scenes into %s", n_train, n_test, folder)
+    write_demo_data(folder, n_train=n_train, n_test=n_test, seed=seed)
     for arguments in COMMANDS:
         command(arguments)
 

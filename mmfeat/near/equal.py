@@ -13,7 +13,7 @@ from mmfeat.core.memory import slices
 from mmfeat.types import Embeddings, FeatureRows, IntArray
 
 READ_ROWS = 8192  # at a time, which bounds the memory
-HELD_BYTES = 1 << 28  # of vectors that others are compared with
+HELD_BYTES = 1 << 28
 SHARED_ROWS, SHARED_PART = 20, 0.01  # a caption of more rows than both tells nothing of kinship
 
 MIXER, HALF_WORD = np.uint64(0xBF58476D1CE4E5B9), np.uint64(32)
@@ -53,8 +53,11 @@ class EqualRows:
         return np.stack([self.first[further], further], axis=1)
 
 
-def find_equal(features: FeatureRows, modality: str) -> EqualRows:
-    """Find equal rows; what more than a hundredth of the rows share, and more than 20, is left."""
+def find_equal(features: FeatureRows, modality: str, *, held_bytes: int = HELD_BYTES) -> EqualRows:
+    """Find equal rows; what more than a hundredth of the rows share, and more than 20, is left.
+
+    Vectors that others are compared with take `held_bytes`, however many rows are equal.
+    """
     n_rows = features.n_rows
     keys, empty = np.empty(n_rows, np.uint64), np.empty(n_rows, np.bool_)
     for rows in slices(n_rows, size=READ_ROWS):
@@ -63,7 +66,7 @@ def find_equal(features: FeatureRows, modality: str) -> EqualRows:
         keys[rows] = keys_of(arrays)
     alike = _repeated(keys)
     alike = alike[~empty[alike]]  # a row that failed is like no other
-    _separate(keys, alike, features, modality)
+    _separate(keys, alike, features, modality, held_bytes)
     _, at, which, counts = np.unique(
         keys[alike], return_index=True, return_inverse=True, return_counts=True
     )
@@ -110,16 +113,18 @@ def _repeated(keys: Keys) -> IntArray:
     return np.flatnonzero(repeated[place] == keys) if len(repeated) else place[:0]
 
 
-def _separate(keys: Keys, alike: IntArray, features: FeatureRows, modality: str) -> None:
+def _separate(
+    keys: Keys, alike: IntArray, features: FeatureRows, modality: str, held_bytes: int
+) -> None:
     """Give other keys, in place, to those of the rows `alike` that only share that of another row.
 
     They are compared with the first row of their key. As many of these are held at once as
-    `HELD_BYTES` take.
+    `held_bytes` take.
     """
     _, first, which = np.unique(keys[alike], return_index=True, return_inverse=True)
     none = features.part(slice(0)).embeddings[modality]
     n_words = sum(_words(array).shape[1] for array in none)
-    n_held = max(1, HELD_BYTES // (8 * n_words))
+    n_held = max(1, held_bytes // (8 * n_words))
     leaders = np.sort(first)
     for chosen in np.split(leaders, range(n_held, len(leaders), n_held)):
         held = np.empty((len(chosen), n_words), np.uint64)

@@ -14,7 +14,7 @@ from mmfeat.near.bound import near_bound
 from mmfeat.near.equal import find_equal
 from mmfeat.near.projection import choose_projection
 from mmfeat.near.rows import UnitRows
-from mmfeat.near.search import Pairs, find_pairs
+from mmfeat.near.search import EXACT_ROWS, Pairs, find_pairs
 from mmfeat.types import Embeddings, FeatureRows, IntArray
 
 SAMPLE_ROWS = 4096
@@ -73,12 +73,12 @@ def equal_pairs(rows: IntArray) -> Pairs:
     return Pairs(rows, np.ones(len(rows), np.float32))
 
 
-def find_links(features: FeatureRows) -> dict[str, Links]:
-    """Find the near-copies of a split by each modality.
+def find_links(features: FeatureRows, *, exact_rows: int = EXACT_ROWS) -> dict[str, Links]:
+    """Find the near-copies of a split by each modality, exactly or by the index; see `find_pairs`.
 
     Where a library that many rows need is missing, only equal rows are found, with a warning.
     """
-    return {name: _find(features, name) for name in modalities_of(features)}
+    return {name: _find(features, name, exact_rows) for name in modalities_of(features)}
 
 
 def find_links_between(features: FeatureRows, against: FeatureRows) -> dict[str, Links]:
@@ -96,10 +96,11 @@ def _widths(arrays: Sequence[Embeddings]) -> list[int]:
     return [array.shape[1] for array in arrays]
 
 
-def _find(features: FeatureRows, modality: str) -> Links:
+def _find(features: FeatureRows, modality: str, exact_rows: int) -> Links:
     equal = find_equal(features, modality)
     rows = UnitRows(features=features, modality=modality, kept=equal.distinct)
-    links = _search(rows, rows, None, n_pairs=len(rows) * (len(rows) - 1) // 2)
+    n_pairs = len(rows) * (len(rows) - 1) // 2
+    links = _search(rows, rows, None, n_pairs=n_pairs, exact_rows=exact_rows)
     pairs = Pairs(rows.kept[links.pairs.rows], links.pairs.cosines)
     return replace(links, pairs=Pairs.join([equal_pairs(equal.pairs), pairs]), shared=equal.shared)
 
@@ -124,14 +125,22 @@ def _find_between(features: FeatureRows, against: FeatureRows, modality: str) ->
     return replace(links, pairs=Pairs.join([equal, pairs]), shared=theirs.shared)
 
 
-def _search(sampled: UnitRows, rows: UnitRows, others: UnitRows | None, *, n_pairs: int) -> Links:
+def _search(
+    sampled: UnitRows,
+    rows: UnitRows,
+    others: UnitRows | None,
+    *,
+    n_pairs: int,
+    exact_rows: int = EXACT_ROWS,
+) -> Links:
     """Find pairs of places above the bound that `sampled` gives; see `find_pairs`."""
     if not n_pairs:
         return Links(bound=None, pairs=Pairs.join([]))
     sample = sampled.sample(SAMPLE_ROWS)
     bound = near_bound(sample, n_pairs)
     try:
-        pairs = find_pairs(rows, others, choose_projection(sample, bound), bound)
+        projection = choose_projection(sample, bound)
+        pairs = find_pairs(rows, others, projection, bound, exact_rows=exact_rows)
     except PluginError as error:
         log.warning("only equal rows are found: %s", error)
         return Links(bound=None, pairs=Pairs.join([]), is_complete=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from mmfeat.types import FloatArray, IntArray
 
 EXACT_ROWS = 100_000
 CHECK_ROWS = 8192  # pairs of vectors in memory
-MOST_PAIRS = 1_000_000  # kept; of more, those are kept that hold the same rows together
+MOST_PAIRS = 1_000_000
 BELOW_ONE = np.float32(1 - 2**-24)  # 1 is for rows that are equal bit for bit
 
 
@@ -55,39 +56,53 @@ class Pairs:
 
 
 def find_pairs(
-    left: UnitRows, right: UnitRows | None, projection: Projection, bound: float
+    left: UnitRows,
+    right: UnitRows | None,
+    projection: Projection,
+    bound: float,
+    *,
+    exact_rows: int = EXACT_ROWS,
+    most_pairs: int = MOST_PAIRS,
+    block_rows: int = BLOCK_ROWS,
 ) -> Pairs:
     """Find the pairs with a cosine of at least `bound`, within `left` or between the two.
 
-    Beyond `EXACT_ROWS` of either, the index finds most of them; raises `PluginError` where its
-    library is missing. Rows are places of `left` and `right`.
+    Beyond `exact_rows` of either, the index finds most of them; raises `PluginError` where its
+    library is missing. Of more than `most_pairs`, those are kept that hold the same rows together.
+    The exact search holds the products of `block_rows` and `block_rows` at a time. Rows are places
+    of `left` and `right`.
     """
     n_rows = max(len(left), len(right or ()))
-    find = _candidates if n_rows <= EXACT_ROWS else index_candidates
+    find = partial(_candidates, block_rows=block_rows) if n_rows <= exact_rows else index_candidates
     found: list[Pairs] = []
     for places in find(left, right, projection, bound):
         found.append(_checked(left, left if right is None else right, places, bound))
-        if sum(map(len, found)) > 2 * MOST_PAIRS:
+        if sum(map(len, found)) > 2 * most_pairs:
             found = [spanning(Pairs.join(found).distinct(), len(left), len(right or ()))]
     pairs = Pairs.join(found).distinct()
-    if len(pairs) > MOST_PAIRS:
+    if len(pairs) > most_pairs:
         pairs = spanning(pairs, len(left), len(right or ()))
     return pairs
 
 
 def _candidates(
-    left: UnitRows, right: UnitRows | None, projection: Projection, bound: float
+    left: UnitRows,
+    right: UnitRows | None,
+    projection: Projection,
+    bound: float,
+    *,
+    block_rows: int,
 ) -> Iterator[IntArray]:
     """Yield the pairs of places (p, 2) that are above the bound when projected."""
     columns = _projected(left if right is None else right, projection)
-    blocks = None if right is None else left.blocks(size=BLOCK_ROWS)
-    for start in range(0, len(left), BLOCK_ROWS):
+    blocks = None if right is None else left.blocks(size=block_rows)
+    for start in range(0, len(left), block_rows):
         if blocks is None:
-            rows = columns[start : start + BLOCK_ROWS]
+            rows = columns[start : start + block_rows]
         else:
             rows = projection.project(next(blocks)[1])
-        for other in range(start if right is None else 0, len(columns), BLOCK_ROWS):
-            near = rows @ columns[other : other + BLOCK_ROWS].T >= bound
+        for other in range(start if right is None else 0, len(columns), block_rows):
+            near = rows @ columns[other : other + block_rows].T >= bound
             at, beside = np.divmod(np.flatnonzero(near), near.shape[1])
             if right is None and other == start:
                 upper = at < beside

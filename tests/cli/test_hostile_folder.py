@@ -58,7 +58,7 @@ TORCHRUN = (sys.executable, "-P", "-m", "torch.distributed.run", "--standalone",
 COMMANDS_IN_TURN = """
 import json, sys
 from mmfeat.demo import job
-job.N_TRAIN, job.N_TEST, job.HEADS, job.FUSIONS = 60, 20, ("logreg",), ("image",)
+job.HEADS, job.FUSIONS = ("logreg",), ("image",)
 quick = ("fit", "--head", "knn", "--folds", "2")
 job.COMMANDS = [quick if line[0] == "fit" else line for line in job.COMMANDS]
 from mmfeat_cli.main import main
@@ -138,7 +138,7 @@ def test_no_command_runs_code_of_its_folder(hostile: Path, trace: Path) -> None:
         for command, (arguments, options) in SOUND.items()
     }
     assert list(uses) == list(COMMANDS)
-    uses["demo"] = ("demo", "demo")
+    uses["demo"] = ("demo", "demo", "--train", "60", "--test", "20")
     lines = json.dumps([*uses.values(), *MORE])
     run(sys.executable, "-P", "-c", COMMANDS_IN_TURN, lines, folder=hostile)
     assert not trace.exists(), trace.read_text()

@@ -24,7 +24,6 @@ from typer.testing import CliRunner, Result
 
 from mmfeat.core.files import write_text
 from mmfeat.core.settings.keys import SECTIONS
-from mmfeat.demo import job
 from mmfeat.demo.data import write_demo_data
 from mmfeat_cli.demo import demo
 from mmfeat_cli.flags import FLAGS
@@ -128,9 +127,7 @@ def test_wrong_uses_end_in_one_line(
 ) -> None:
     # A name that a repository may have is asked for nowhere else, whatever token there is.
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:1")
-    # The demo draws few scenes, and its commands fail at once.
-    monkeypatch.setattr(job, "N_TRAIN", 6)
-    monkeypatch.setattr(job, "N_TEST", 3)
+    # The commands of the demo fail at once.
     failed: Any = subprocess.CompletedProcess((), 1)
     monkeypatch.setattr(demo, "subprocess", SimpleNamespace(run=lambda *_, **__: failed))
     wrong = []

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from mmfeat.core import files
 from mmfeat.core.files import (
     HOST,
     check_output,
@@ -98,13 +97,11 @@ def test_a_link_and_a_pipe_stay_what_they_are(tmp_path: Path) -> None:
     assert pipe.is_fifo()
 
 
-def test_a_pipe_that_nobody_reads_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(files, "READER_SECONDS", 0.1)
+def test_a_pipe_that_nobody_reads_is_refused(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    with pytest.raises(ConfigError, match="no program reads"), writing(pipe) as partial:
+    refused = pytest.raises(ConfigError, match="no program reads")
+    with refused, writing(pipe, reader_seconds=0.1) as partial:
         partial.write_text("into the pipe")
     assert pipe.is_fifo()
 

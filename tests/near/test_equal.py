@@ -52,8 +52,7 @@ def test_rows_that_share_a_key_by_chance_are_told_apart(monkeypatch: pytest.Monk
         equal_rows, "keys_of", lambda arrays: np.arange(len(arrays[0]), dtype=np.uint64) // 3 % 50
     )
     for held in (1 << 28, 100):  # all first rows at once, and few at a time
-        monkeypatch.setattr(equal_rows, "HELD_BYTES", held)
-        found = find_equal(features_of(image=rows), "image")
+        found = find_equal(features_of(image=rows), "image", held_bytes=held)
         assert found.pairs.tolist() == expected.pairs.tolist() == [[2, 4], [7000, 8000], [2, 8990]]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mmfeat.near import search
 from mmfeat.near.projection import Projection, choose_projection
 from mmfeat.near.rows import UnitRows
 from mmfeat.near.search import Pairs, find_pairs, spanning
@@ -14,22 +13,21 @@ from tests.support.near import all_of, features_of, nearly, rows_of, vectors
 
 @pytest.mark.parametrize("bound", [0.8, 0.97, 0.999])
 @pytest.mark.parametrize("mean", [0.0, 2.0])
-def test_within_a_split(bound: float, mean: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "BLOCK_ROWS", 100)
+def test_within_a_split(bound: float, mean: float) -> None:
     first = vectors(300, mean=mean)
     rows = rows_of(first, nearly(first[:40]), nearly(first[:9], noise=0.2, seed=3))
     units = all_of(rows)
-    found = find_pairs(rows, None, choose_projection(units, bound), bound)
+    found = find_pairs(rows, None, choose_projection(units, bound), bound, block_rows=100)
     expected = np.argwhere(np.triu(units @ units.T, 1) >= bound)
     assert set(map(tuple, found.rows.tolist())) == set(map(tuple, expected.tolist()))
     assert (found.cosines >= bound).all() and (found.cosines < 1).all()
 
 
-def test_between_splits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "BLOCK_ROWS", 100)
+def test_between_splits() -> None:
     first = vectors(250)
     left = rows_of(vectors(130, seed=5), nearly(first[20:30]))
-    found = find_pairs(left, rows_of(first), choose_projection(all_of(left), 0.99), 0.99)
+    projection = choose_projection(all_of(left), 0.99)
+    found = find_pairs(left, rows_of(first), projection, 0.99, block_rows=100)
     assert found.best_first().rows.tolist() != [] and len(found) == 10
     assert sorted(found.rows.tolist()) == [[130 + at, 20 + at] for at in range(10)]
 
@@ -41,12 +39,11 @@ def test_only_the_rows_that_are_kept_are_looked_at() -> None:
     assert rows.kept[found.rows].tolist() == [[1, 201], [2, 202]]
 
 
-def test_many_pairs_are_kept_as_a_forest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "MOST_PAIRS", 50)
-    monkeypatch.setattr(search, "BLOCK_ROWS", 64)
+def test_many_pairs_are_kept_as_a_forest() -> None:
     one = vectors(150)
     rows = rows_of(one, *(nearly(one[:2], seed=seed) for seed in range(40)))
-    found = find_pairs(rows, None, choose_projection(all_of(rows), 0.98), 0.98)
+    projection = choose_projection(all_of(rows), 0.98)
+    found = find_pairs(rows, None, projection, 0.98, most_pairs=50, block_rows=64)
     assert len(found) == 80  # two trees of 41 rows
 
 

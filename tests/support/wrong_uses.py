@@ -24,7 +24,7 @@ PARAMETERS = {
 
 # A sound and quick use of every command in the project of `prepare`: arguments, then options.
 SOUND: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
-    "demo": (("file",), {}),
+    "demo": (("file",), {"--train": "6", "--test": "3"}),
     "demo-data": (("drawn",), {"--train": "3", "--test": "2"}),
     "check": (("train.csv",), {}),
     "extract": (("few.csv",), {"--workers": "0", "--split": "few"}),

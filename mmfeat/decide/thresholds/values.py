@@ -14,7 +14,7 @@ from mmfeat.metrics.sets import ratio, row_f1
 from mmfeat.types import Float64Array, IntArray, Targets
 
 COUNTED_ROWS = 2**14  # rows whose counts are summed at a time, in float32
-MANY_PRODUCTS = 2**28  # weights × labels up to which dense sums take a blink
+MANY_PRODUCTS = 2**28  # which take a blink
 SPARSE = 0.05  # share of ones up to which many sums skip the zeros
 
 
@@ -30,6 +30,8 @@ class Tally:
         The rows that can be judged, ascending; None: all.
     weights
         Of shape (r, n): how often each row counts; None: every row once.
+    many_products
+        Weights times labels up to which sums are dense; they are the same either way.
     hits, chosen, support
         Of shape (r, k): right predictions, predictions and true labels of each class.
     cells
@@ -42,6 +44,7 @@ class Tally:
     truth: Targets
     weights: NDArray[np.number] | None
     judged: IntArray | None = None
+    many_products: int = MANY_PRODUCTS
 
     @cached_property
     def hits(self) -> Float64Array:
@@ -100,7 +103,7 @@ class Tally:
         for start in range(0, len(sets), COUNTED_ROWS):
             rows = slice(start, start + COUNTED_ROWS)
             weights, part = self.weights[:, rows].astype(np.float32), sets[rows]
-            if len(weights) * part.size > MANY_PRODUCTS and part.mean() < SPARSE:
+            if len(weights) * part.size > self.many_products and part.mean() < SPARSE:
                 total += _sparse_sums(weights, part)
             else:
                 total += weights @ part.astype(np.float32)
