@@ -30,6 +30,9 @@ class Preprocessing:
     resize_mode
         ``shortest`` (then the centre is cut out), ``longest`` (then padded with `fill`), or
         ``squash``.
+    rounding
+        ``down`` where half a pixel beside the centre is left out, as transformers does; None: it
+        is rounded to even, as torchvision does.
     mean, std
         Per channel, of pixels in [0, 1].
     """
@@ -39,6 +42,7 @@ class Preprocessing:
     resize_mode: str = "shortest"
     interpolation: str = "bicubic"
     fill: int = 0
+    rounding: str | None = None
     mean: tuple[float, ...]
     std: tuple[float, ...]
 

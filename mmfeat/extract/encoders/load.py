@@ -37,6 +37,11 @@ ENCODERS: dict[str, Family] = {
         "mmfeat.extract.encoders.families.timm_model:load",
         "images by timm, e.g. timm:resnet101.a1_in1k",
     ),
+    "hf": Family(
+        "mmfeat.extract.encoders.families.hf:load",
+        "two towers of transformers, e.g. hf:google/siglip2-base-patch16-224 or hf:./FOLDER",
+        extra="hf",
+    ),
 }
 
 

@@ -17,16 +17,20 @@ LETTERS = 32  # of a token: more than any has on average in a word that fills th
 
 
 def tokenize(tokenizer: Any, captions: Sequence[str], *, context: int) -> Tokenized:
-    """Return the tokens of `tokenizer`, and which captions they do not hold entirely.
-
-    Tokenizers take time that grows with the square of a word's length. Words of thousands of
-    letters are therefore cut first, where they exceed the context anyway.
-    """
-    long_word = re.compile(rf"(\S{{{LETTERS * context}}})\S+")
-    cut = [long_word.sub(r"\1", caption) for caption in captions]
+    """Return the tokens of `tokenizer`, and which captions they do not hold entirely."""
+    cut = cut_words(captions, context=context)
     found = _tokenize(tokenizer, cut, context)
     shortened = np.array([a != b for a, b in zip(cut, captions, strict=True)], np.uint8)
     return replace(found, truncated=found.truncated | shortened)
+
+
+def cut_words(captions: Sequence[str], *, context: int) -> list[str]:
+    """Cut words of thousands of letters where they exceed the context anyway.
+
+    Tokenizers take time that grows with the square of a word's length.
+    """
+    long_word = re.compile(rf"(\S{{{LETTERS * context}}})\S+")
+    return [long_word.sub(r"\1", caption) for caption in captions]
 
 
 def _tokenize(tokenizer: Any, captions: Sequence[str], context: int) -> Tokenized:

@@ -12,7 +12,9 @@ What is done with unusual pictures:
 from __future__ import annotations
 
 import io
+import math
 import warnings
+from collections.abc import Callable
 from hashlib import sha256
 
 import numpy as np
@@ -130,7 +132,8 @@ def _resize(image: Image.Image, preprocessing: Preprocessing) -> Pixels:
     frame = (preprocessing.scaled or preprocessing.size)[::-1]
     method = Image.Resampling[preprocessing.interpolation.upper()]
     scaled = _scaled_size(image.size, frame, preprocessing.resize_mode)
-    image = _resize_and_crop(image, scaled, target, method)
+    halves = math.floor if preprocessing.rounding == "down" else round
+    image = _resize_and_crop(image, scaled, target, method, halves)
     if image.size != target:
         padded = Image.new("RGB", target, (preprocessing.fill,) * 3)
         left, top = ((t - side) // 2 for t, side in zip(target, image.size, strict=True))
@@ -158,10 +161,11 @@ def _resize_and_crop(
     scaled: tuple[int, int],
     target: tuple[int, int],
     method: Image.Resampling,
+    halves: Callable[[float], int],
 ) -> Image.Image:
     """Resize to `scaled`, but compute only its centre of the size `target`."""
     width, height = (min(pair) for pair in zip(scaled, target, strict=True))
-    left, top = round((scaled[0] - width) / 2), round((scaled[1] - height) / 2)
+    left, top = halves((scaled[0] - width) / 2), halves((scaled[1] - height) / 2)
     if max(scaled[0] / width, scaled[1] / height) < LONG_STRIP:
         whole = image.resize(scaled, method)
         return whole.crop((left, top, left + width, top + height))

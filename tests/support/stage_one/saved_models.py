@@ -1,0 +1,86 @@
+"""Tiny models of transformers with random weights, saved to folders as their users save them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+CONTEXT = 16
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")  # the order of RoBERTa: <pad> is 1, </s> is 2
+TEXT: dict[str, Any] = {
+    "vocab_size": len(SPECIAL) + 2 * len(LETTERS),
+    "hidden_size": 32,
+    "intermediate_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "max_position_embeddings": CONTEXT,
+    "bos_token_id": 0,
+    "pad_token_id": 1,
+    "eos_token_id": 2,
+    "projection_dim": 16,
+}
+VISION: dict[str, Any] = {
+    "hidden_size": 32,
+    "intermediate_size": 32,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "image_size": 32,
+    "patch_size": 16,
+    "projection_dim": 16,
+}
+CUT: dict[str, Any] = {
+    "size": {"shortest_edge": 37},
+    "crop_size": {"height": 32, "width": 32},
+}
+SQUASHED: dict[str, Any] = {"size": {"height": 32, "width": 32}, "do_center_crop": False}
+
+# type of the model -> its classes before Model, Config and Processor, its tower of captions, and
+# how its pictures are resized
+TWO_TOWERS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "clip": ("CLIP", TEXT | {"eos_token_id": 2}, CUT),
+    "metaclip_2": ("MetaClip2", TEXT, CUT),
+    "siglip": ("Siglip", TEXT | {"projection_size": 32}, SQUASHED),
+    "altclip": ("AltCLIP", TEXT | {"max_position_embeddings": 2 + CONTEXT, "project_dim": 16}, CUT),
+    "chinese_clip": ("ChineseCLIP", TEXT, SQUASHED),
+}
+
+
+def make_tokenizer(**options: Any) -> Any:
+    """A tokenizer of letters; a word takes as many tokens as it has letters."""
+    pieces = [*SPECIAL, *LETTERS, *(f"##{letter}" for letter in LETTERS)]
+    vocabulary = {piece: at for at, piece in enumerate(pieces)}
+    tokenizer: Any = Tokenizer(models.WordPiece(vocabulary, unk_token="<unk>"))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token="<s>",
+        pad_token="<pad>",
+        eos_token="</s>",
+        unk_token="<unk>",
+        model_max_length=CONTEXT,
+        **options,
+    )
+
+
+def save_two_towers(kind: str, folder: Path) -> Path:
+    """Save a model with two towers, its tokenizer and its image processor."""
+    name, text, resizing = TWO_TOWERS[kind]
+    config = getattr(transformers, f"{name}Config")(
+        text_config=text, vision_config=VISION, projection_dim=16
+    )
+    pictures = "CLIP" if name in ("MetaClip2", "AltCLIP") else name
+    torch.manual_seed(5)
+    getattr(transformers, f"{name}Model")(config).save_pretrained(folder)
+    getattr(transformers, f"{pictures}ImageProcessor")(**resizing).save_pretrained(folder)
+    masks = ["input_ids"] if kind == "siglip" else ["input_ids", "attention_mask"]
+    make_tokenizer(model_input_names=masks).save_pretrained(folder)
+    return folder
