@@ -23,7 +23,7 @@ from mmfeat.extract.encoders.device import (
     ImageTower,
     Transfer,
     fitting_batch,
-    too_large,
+    placed,
 )
 from mmfeat.extract.encoders.precision import PRECISIONS
 from mmfeat.extract.encoders.tokens import tokenize
@@ -50,10 +50,7 @@ class ClipEncoder(Encoder):
         device: torch.device,
     ) -> None:
         self._dtype = PRECISIONS[precision]
-        try:
-            self._model: Any = model.to(device, self._dtype).eval().requires_grad_(False)
-        except torch.OutOfMemoryError as error:
-            raise too_large(error) from error
+        self._model = placed(model, device, self._dtype)
         self._tokenizer = tokenizer
         self._text_tower = _cuttable_tower(model)
         self._transfer = Transfer(device)

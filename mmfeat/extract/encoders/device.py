@@ -64,6 +64,14 @@ def fitting_batch(run: Run, probe: NDArray[Any], *, device: torch.device, most: 
     return min(int(2 ** (rows.bit_length() - 1)), most)
 
 
+def placed(model: Any, device: torch.device, dtype: torch.dtype) -> Any:
+    """Freeze a model and move it; raise `EncoderError` where it does not fit."""
+    try:
+        return model.to(device, dtype).eval().requires_grad_(False)
+    except torch.OutOfMemoryError as error:
+        raise too_large(error) from error
+
+
 def too_large(error: Exception) -> EncoderError:
     """Make the error for a single row that does not fit."""
     return EncoderError(

@@ -42,6 +42,11 @@ ENCODERS: dict[str, Family] = {
         "two towers of transformers, e.g. hf:google/siglip2-base-patch16-224 or hf:./FOLDER",
         extra="hf",
     ),
+    "st": Family(
+        "mmfeat.extract.encoders.families.st:load",
+        "captions (and pictures) by sentence-transformers, e.g. st:sentence-transformers/LaBSE",
+        extra="st",
+    ),
 }
 
 

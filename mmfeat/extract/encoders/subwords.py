@@ -18,12 +18,22 @@ NONE = -1
 
 
 class Subwords:
-    """A tokenizer at a context length; `whole`: every batch is padded to the whole context."""
+    """A tokenizer at a context length.
 
-    def __init__(self, tokenizer: Any, *, context: int, whole: bool = False) -> None:
+    Parameters
+    ----------
+    whole
+        Whether every batch is padded to the whole context.
+    prompt
+        What stands before every caption.
+    """
+
+    def __init__(
+        self, tokenizer: Any, *, context: int, whole: bool = False, prompt: str = ""
+    ) -> None:
         self._tokenizer = tokenizer
         self.context = context
-        self._whole = whole
+        self._whole, self._prompt = whole, prompt
 
     @property
     def name(self) -> str:
@@ -66,7 +76,10 @@ class Subwords:
 
     def _ids(self, captions: Sequence[str], **options: Any) -> list[list[int]]:
         found = self._tokenizer(
-            list(captions), return_attention_mask=False, verbose=False, **options
+            [self._prompt + caption for caption in captions],
+            return_attention_mask=False,
+            verbose=False,
+            **options,
         )
         ids: list[list[int]] = found["input_ids"]
         return ids

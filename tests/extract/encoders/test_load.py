@@ -103,7 +103,7 @@ def test_without_network_and_cache_the_error_comes_soon_and_names_the_way_out(
 
 
 def test_the_registry_resolves() -> None:
-    assert set(ENCODERS) == {"tiny-demo", "open_clip", "timm", "hf"}
+    assert set(ENCODERS) == {"tiny-demo", "open_clip", "timm", "hf", "st"}
     assert all(plugin.summary for plugin in ENCODERS.values())
 
 

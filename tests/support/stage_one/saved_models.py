@@ -84,3 +84,19 @@ def save_two_towers(kind: str, folder: Path) -> Path:
     masks = ["input_ids"] if kind == "siglip" else ["input_ids", "attention_mask"]
     make_tokenizer(model_input_names=masks).save_pretrained(folder)
     return folder
+
+
+def save_sentences(folder: Path) -> Path:
+    """Save a model of sentence-transformers: BERT, the mean of its tokens, a layer, length 1."""
+    import sentence_transformers as st  # noqa: PLC0415 (an extra)
+    from sentence_transformers.base.modules import Dense, Normalize, Transformer  # noqa: PLC0415
+    from sentence_transformers.sentence_transformer.modules import Pooling  # noqa: PLC0415
+
+    torch.manual_seed(6)
+    config = transformers.BertConfig(**TEXT)
+    bert = folder.with_name(f"{folder.name}-bert")
+    transformers.BertModel(config, add_pooling_layer=False).save_pretrained(bert)
+    make_tokenizer().save_pretrained(bert)
+    parts = [Transformer(str(bert)), Pooling(32), Dense(32, 24), Normalize()]
+    st.SentenceTransformer(modules=parts, device="cpu").save_pretrained(str(folder))
+    return folder

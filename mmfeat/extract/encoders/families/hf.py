@@ -17,7 +17,7 @@ from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoTokenize
 
 from mmfeat.errors import EncoderError
 from mmfeat.extract.encoders.base import Encoder, Preprocessing
-from mmfeat.extract.encoders.device import too_large
+from mmfeat.extract.encoders.device import placed
 from mmfeat.extract.encoders.precision import PRECISIONS, choose_device, choose_precision
 from mmfeat.extract.encoders.repository import (
     check_tensors,
@@ -61,10 +61,7 @@ def load(model: str, *, pretrained: str, precision: str, device: str) -> Encoder
     preprocessing = read_preprocessing(folder)  # before the weights, because it fails fastest
     subwords = _subwords(folder, config)
     built, sha256 = load_model(folder, config, random=pretrained == "random")
-    try:
-        built = built.to(place, PRECISIONS[precision]).eval().requires_grad_(False)
-    except torch.OutOfMemoryError as error:
-        raise too_large(error) from error
+    built = placed(built, place, PRECISIONS[precision])
     return TowersEncoder(
         image=lambda pixels: _pooled(built.get_image_features(pixel_values=pixels)),
         preprocessing=preprocessing,

@@ -26,7 +26,7 @@ from mmfeat.config import AUTO
 from mmfeat.core.files import file_sha256
 from mmfeat.errors import EncoderError
 from mmfeat.extract.encoders.base import Encoder, Pixels, Preprocessing
-from mmfeat.extract.encoders.device import PROBE_ROWS, ImageTower, fitting_batch, too_large
+from mmfeat.extract.encoders.device import PROBE_ROWS, ImageTower, fitting_batch, placed
 from mmfeat.extract.encoders.precision import PRECISIONS, choose_device, choose_precision
 from mmfeat.extract.encoders.weights import (
     HUB,
@@ -58,10 +58,7 @@ class TimmEncoder(Encoder):
         device: torch.device,
     ) -> None:
         dtype = PRECISIONS[precision]
-        try:
-            model = model.to(device, dtype).eval().requires_grad_(False)
-        except torch.OutOfMemoryError as error:
-            raise too_large(error) from error
+        model = placed(model, device, dtype)
         self._images = ImageTower(model, preprocessing=preprocessing, dtype=dtype, device=device)
         self.preprocessing = preprocessing
         picture = np.zeros((1, *preprocessing.size, 3), np.uint8)

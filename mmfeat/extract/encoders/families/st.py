@@ -1,0 +1,164 @@
+"""Models of sentence-transformers by their folder or their repository of the hub: `st:NAME`.
+
+A model declares its modalities. Captions go through its tokenizer, cut to its own length and with
+its default prompt; pictures, where it takes them by themselves, through its image processor as
+for `hf:NAME`. A model that takes chat messages is refused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from sentence_transformers import SentenceTransformer
+
+from mmfeat.errors import EncoderError
+from mmfeat.extract.encoders.base import Encoder
+from mmfeat.extract.encoders.device import placed
+from mmfeat.extract.encoders.families.hf import HERE, origin, read_preprocessing
+from mmfeat.extract.encoders.precision import PRECISIONS, choose_device, choose_precision
+from mmfeat.extract.encoders.repository import (
+    WEIGHTS,
+    check_tensors,
+    describe,
+    explained,
+    files_sha256,
+    find_folder,
+    find_weights,
+)
+from mmfeat.extract.encoders.subwords import Subwords
+from mmfeat.extract.encoders.towers import TowersEncoder
+from mmfeat.extract.encoders.weights import random_weights, read_weights, state_sha256
+
+LIBRARIES = ("torch", "sentence-transformers", "transformers", "tokenizers")
+OWN = "sentence_transformers."  # how the classes of its modules begin
+
+
+def load(model: str, *, pretrained: str, precision: str, device: str) -> Encoder:
+    """Load the model in the folder or repository `model`; see `load_encoder`."""
+    place = choose_device(device)
+    precision = choose_precision(precision, place)
+    folder = find_folder(model, pretrained=pretrained, family="st")
+    built, sha256 = _load_model(folder, random=pretrained == "random")
+    first = _first_module(built, folder)
+    prompt = built.prompts.get(built.default_prompt_name or "", "")
+    if prompt and any(getattr(part, "include_prompt", True) is False for part in built):
+        raise EncoderError(
+            "a default prompt of a model is pooled like the caption",
+            f"that of {folder} is left out",
+            "choose another model",
+        )
+    built = placed(built, place, PRECISIONS[precision])
+
+    def features(inputs: Mapping[str, Any], modality: str) -> torch.Tensor:
+        found: torch.Tensor = built({**inputs, "modality": modality})["sentence_embedding"]
+        return found[:, : built.truncate_dim]
+
+    towers: dict[str, Any] = {}
+    if "text" in built.modalities:
+        towers["text"] = lambda inputs: features(inputs, "text")
+        towers["subwords"] = _subwords(built, first, prompt)
+    if "image" in built.modalities:
+        towers["image"] = lambda pixels: features({"pixel_values": pixels}, "image")
+        towers["preprocessing"] = read_preprocessing(_parts(folder)[0])
+    return TowersEncoder(
+        **towers,
+        origin=origin(f"st:{model}", pretrained, folder, sha256),
+        precision=precision,
+        dtype=PRECISIONS[precision],
+        device=place,
+        libraries=LIBRARIES,
+    )
+
+
+def describe_weights(model: str, pretrained: str) -> str:
+    """Say where weights come from: a repository or a folder, and the licence by its card."""
+    folder = find_folder(model, pretrained=pretrained, family="st")
+    return describe(model, folder, library="sentence-transformers")
+
+
+def _parts(folder: Path) -> list[Path]:
+    """The folders of the modules; raise `EncoderError` where one has code of its own."""
+    try:
+        modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+        parts = [(folder / str(part["path"]), str(part["type"])) for part in modules]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise EncoderError(
+            "the folder of a model of sentence-transformers has modules.json",
+            f"{folder} has none that can be read",
+            "save it with `save_pretrained`, or use --model hf:NAME for a model of transformers",
+        ) from error
+    for _, kind in parts:
+        if not kind.startswith(OWN):
+            raise EncoderError(
+                "the modules of a model are those of sentence-transformers",
+                f"{folder} has {kind}, which would run code of its own",
+                "choose another model",
+            )
+    return [part for part, _ in parts]
+
+
+def _load_model(folder: Path, *, random: bool) -> tuple[Any, str]:
+    """Load the model of a folder in float32, or draw its weights; and the sha256 of those."""
+    files = [
+        file
+        for part in _parts(folder)
+        if any(any(part.glob(pattern)) for pattern in WEIGHTS)
+        for file in find_weights(part)
+    ]
+    for file in files:
+        read_weights(file)  # its errors describe the file; those of the library do not
+    options = {"dtype": torch.float32, "weights_only": True}
+    with explained("the model", folder):
+        built: Any = SentenceTransformer(str(folder), device="cpu", model_kwargs=options, **HERE)
+        for module in built:
+            if (inner := getattr(module, "model", None)) is not None and not random:
+                _check(inner, folder, options)
+    if not random:
+        return built, files_sha256(files)
+    with random_weights():
+        for module in built.modules():
+            if hasattr(module, "reset_parameters"):
+                module.reset_parameters()
+    return built, state_sha256(built)
+
+
+def _check(model: Any, folder: Path, options: dict[str, Any]) -> None:
+    """Check that every tensor finds its place, which sentence-transformers does not tell."""
+    _, found = type(model).from_pretrained(
+        _parts(folder)[0],
+        config=model.config,
+        ignore_mismatched_sizes=True,
+        output_loading_info=True,
+        **options,
+        **HERE,
+    )
+    unused = {name for key in ("missing_keys", "unexpected_keys") for name in found[key]}
+    unused = {name for name in unused if name.startswith("pooler.")}  # the model has its own
+    check_tensors({key: set(names) - unused for key, names in found.items()}, folder)
+
+
+def _first_module(built: Any, folder: Path) -> Any:
+    """The module that takes inputs; raise `EncoderError` for one that is not supported."""
+    first = built[0]
+    if "message" in built.modalities or getattr(first, "tokenizer", None) is None:
+        raise EncoderError(
+            "--model st:NAME is a model that takes plain captions or pictures",
+            f"{folder} takes {', '.join(map(str, built.modalities))} by {type(first).__name__}",
+            "choose another model",
+        )
+    return first
+
+
+def _subwords(built: Any, first: Any, prompt: str) -> Subwords:
+    settings = getattr(first, "processing_kwargs", {}).get("text", {})
+    context = settings.get("max_length") or built.max_seq_length or first.tokenizer.model_max_length
+    return Subwords(
+        first.tokenizer,
+        context=int(context),
+        whole=settings.get("padding") == "max_length",
+        prompt=prompt,
+    )
