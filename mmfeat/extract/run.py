@@ -70,9 +70,11 @@ def extract_table(
     plan = share(plan, out)
     prompts: LabelPrompts = ()
     if settings.label_prompts is not None and table.targets is not None:
-        if "text" not in encoder.dims:
-            raise encoder.lacks("text")
-        prompts = read_prompts(Path(settings.label_prompts), labels=table.labels)
+        if "text" in encoder.dims:
+            prompts = read_prompts(Path(settings.label_prompts), labels=table.labels)
+        else:
+            name = encoder.provenance["name"]
+            log.warning("%s gives no text: label prompts are left out", name)
     if "text" in asked_modalities(encoder, settings) and "text" not in plan.modalities:
         log.warning("%s has no caption column; only images are encoded", table.source)
     with sole_writer(out):

@@ -61,7 +61,6 @@ def test_an_encoder_of_one_modality_needs_nothing_of_the_other(
     [
         (Pictures(), {"modalities": ("image", "text")}, EncoderError, "gives image, not text"),
         (Captions(), {"modalities": ("image",)}, EncoderError, "use --modalities text"),
-        (Pictures(), {"label_prompts": "p.txt"}, EncoderError, "gives image, not text"),
         (Captions(), {"text": ""}, ExtractError, "--text-col$"),
     ],
 )
@@ -85,6 +84,19 @@ def test_what_it_lacks_is_one_error(
             settings=settings,
         )
     assert not (tmp_path / "a.h5").exists()
+
+
+def test_label_prompts_of_a_project_are_left_out_where_there_is_no_text(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    extract_table(
+        make_table(tmp_path),
+        images=tmp_path / "images",
+        encoder=Pictures(),
+        out=tmp_path / "a.h5",
+        settings=replace(SETTINGS, label_prompts="p.txt"),
+    )
+    assert "gives no text: label prompts are left out" in caplog.text
 
 
 def test_the_provenance_of_two_towers_stays(tmp_path: Path) -> None:
