@@ -124,5 +124,6 @@ def compare(
         )
     board = keep_leaderboard(space, outcome.runs, objective=target, thresholds=settings.thresholds)
     log.info("leaderboard: %s", space.leaderboard)
-    warn_of_neighbours(space, plan.cells[0], Stores.of(plan.cells[0]).load(space))
+    first = outcome.runs[0].config
+    warn_of_neighbours(space, first, Stores.of(first).load(space))
     return board

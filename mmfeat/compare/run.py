@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from mmfeat.compare.cells import Event
 from mmfeat.compare.order import Order
+from mmfeat.compare.trainings import on_all_rows
 from mmfeat.config import USUAL_THRESHOLDS, ThresholdSettings
 from mmfeat.core.plugins import Plugin, resolve
 from mmfeat.core.workspace import Workspace
@@ -57,11 +58,12 @@ def run_cells(
     """
     method_of(objective, None)  # raises for an unknown objective before anything is fitted
     deadline = time.monotonic() + budget
-    order = Order(cells)
     runs: list[Run] = []
     left_out: list[tuple[RunConfig, str]] = []
     if not cells:
         return Outcome(runs=(), left_out=())
+    cells = on_all_rows(workspace, cells)
+    order = Order(cells)
     stores = tuple({cell.features: Stores.of(cell) for cell in cells}.values())
     make_executor = resolve(engine, ENGINES, "engine")
     with make_executor(

@@ -28,7 +28,11 @@ class Workspace:
 
     def stores(self, split: str, features: tuple[str, ...]) -> list[Path]:
         """Paths of the stores of `split`: one per feature set, or the unnamed one."""
-        return [self.store(split, name) for name in features] or [self.store(split)]
+        return self.stores_beside(split, features or ("",))
+
+    def stores_beside(self, split: str, features: tuple[str, ...]) -> list[Path]:
+        """Paths of the stores of `split` in each of the feature sets; "" is the unnamed one."""
+        return [self.store(split, name or None) for name in features]
 
     def run(self, name: str) -> Path:
         """Folder of the run `name`."""

@@ -20,7 +20,7 @@ from mmfeat.near.groups import link_groups
 from mmfeat.near.kept import load_links
 from mmfeat.near.links import Links
 from mmfeat.runs.config import RunConfig
-from mmfeat.store import FeatureStore, StoredFeatures, open_features, read_features, read_provenance
+from mmfeat.store import StoredFeatures, open_features, read_provenance
 from mmfeat.types import BoolArray, Features, Float64Array, Targets
 
 
@@ -35,6 +35,7 @@ class Stores:
     min_positives: int = 0
     near_copies: str = "on"
     validation: str | None = None
+    beside: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, config: RunConfig) -> Stores:
@@ -60,6 +61,7 @@ class Stores:
             self.features,
             self.max_memory,
             near_copies=self.near_copies,
+            beside=self.beside,
         )
         rows = append_rows(training.features, judging.features, split=str(self.validation))
         is_judge = np.arange(rows.n_rows) >= training.features.n_rows
@@ -119,21 +121,31 @@ def load_training(
     exclude_labels: Sequence[str] = (),
     min_positives: int = 0,
     near_copies: str = "on",
+    beside: Sequence[str] = (),
 ) -> Training:
     """Read the stores of `split`; raise `FitError` where they have no labels to learn.
+
+    Rows that the stores `beside` have and those of `features` lack are rows without an embedding.
 
     With `max_memory`, in bytes, features that a fit would not hold in it stay in their files and
     are read slice by slice. Labels that are excluded, or have fewer than `min_positives` rows,
     are left out. Near-copies join the groups, unless `near_copies` is ``off``.
     """
     paths = workspace.stores(split, tuple(features))
-    if max_memory is None:
-        joined: Features | StoredFeatures = read_features(paths)
-    else:
-        joined = open_features(paths, memory=max_memory // SHARE_OF_ROWS)
-        if joined.n_bytes <= max_memory // SHARE_OF_STORES:
-            with joined:
-                joined = joined.part(slice(None))
+    others = workspace.stores_beside(split, tuple(beside))
+    in_memory = max_memory is None
+    stored = open_features(
+        paths,
+        beside=others,
+        any_order=in_memory,
+        **({} if max_memory is None else {"memory": max_memory // SHARE_OF_ROWS}),
+    )
+    _tell_lacking(stored, features)
+    fold_names, times = stored.folds, stored.times
+    joined: Features | StoredFeatures = stored
+    if max_memory is None or stored.n_bytes <= max_memory // SHARE_OF_STORES:
+        with stored:
+            joined = stored.part(slice(None))
     if joined.targets is None:
         raise FitError(
             "a fit needs labels",
@@ -145,9 +157,7 @@ def load_training(
         joined = joined.with_labels(np.flatnonzero(~left_out))
     _tell_unknown(joined.labels, cast("Targets", joined.targets))
     origins = [read_provenance(path) for path in paths]
-    digests = [origin["digest"] for origin in origins]
-    with FeatureStore.open(paths[0]) as store:
-        fold_names, times = store.folds, store.times
+    digests = [read_provenance(path)["digest"] for path in (*paths, *others)]
     training = Training(
         features=joined,
         targets=cast("Targets", joined.targets),
@@ -209,6 +219,14 @@ def _left_out(
             min_positives,
         )
     return left_out
+
+
+def _tell_lacking(stored: StoredFeatures, features: Sequence[str]) -> None:
+    """Tell how many rows of the other feature sets each of `features` lacks."""
+    for name, count in zip(features or ("the unnamed set",), stored.n_lacking, strict=True):
+        if count:
+            told = counted(count, f"of {stored.n_rows:,} rows is", f"of {stored.n_rows:,} rows are")
+            log.warning("%s not in %s, and fitted without its embeddings", told, name)
 
 
 def _tell_unknown(labels: Sequence[str], targets: Targets) -> None:

@@ -80,7 +80,8 @@ def _dependence(run: Run, workspace: Workspace) -> list[str]:
     paths = workspace.stores(run.config.split, run.config.features)
     if digests_of(paths) != [store.get("digest") for store in run.provenance["stores"]]:
         return []
-    with open_features(paths) as rows:
+    beside = workspace.stores_beside(run.config.split, run.config.beside)
+    with open_features(paths, beside=beside) as rows:
         if list(rows.ids) != list(run.oof.ids):  # some rows are never held out
             return []
         curve = curve_of(run, workspace, rows)

@@ -18,7 +18,7 @@ from mmfeat.errors import StoreError
 from mmfeat.report.doubts import find_doubts
 from mmfeat.report.thumbnails import MAX_BYTES, Thumbnails
 from mmfeat.runs.run import Run
-from mmfeat.store import FeatureStore
+from mmfeat.store import open_features
 from mmfeat.types import UNKNOWN, OutOfFold, Targets
 
 log = logging.getLogger(__name__)
@@ -180,14 +180,15 @@ def _captions_and_paths(
 ) -> tuple[Sequence[str], Sequence[str]]:
     """Captions and image paths of the run's rows; none if its store is missing or was replaced."""
     config = run.config
-    path = workspace.stores(config.split, config.features)[0]
+    paths = workspace.stores(config.split, config.features)
+    beside = workspace.stores_beside(config.split, config.beside)
     try:
-        with FeatureStore.open(path) as store:
-            if store.ids == ids:
-                return store.captions or (), store.image_paths
-            log.warning(
-                "no captions and pictures: the rows of %s differ from those of %s", path, run.name
-            )
+        with open_features(paths, beside=beside, any_order=True) as rows:
+            if rows.ids == ids:
+                return rows.captions or (), rows.image_paths
+        log.warning(
+            "no captions and pictures: the rows of %s differ from those of %s", paths[0], run.name
+        )
     except StoreError as error:
         log.warning("no captions and pictures: %s", error)
     return (), ()

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, fields
 ADDED = frozenset(
     (
         *("max_memory", "exclude_labels", "min_positives", "near_copies", "unknown", "fold_by"),
-        "validation",
+        *("validation", "beside"),
     )
 )
 FeatureSets = tuple[str, ...]  # that are joined; none: the unnamed one
@@ -40,6 +40,7 @@ class RunConfig:
     unknown: str = "ignore"  # what is learned from unknown labels: nothing, or `negative`
     fold_by: str = "auto"  # random, column or time; auto: as the stores have it
     validation: str | None = None  # the split that judges; None: rows of `split` itself
+    beside: FeatureSets = ()  # sets whose rows are fitted, too, as rows without an embedding
 
     def name(self, digest: str) -> str:
         """The run's name unless the user gives one: what it is, and a hash of all of it."""

@@ -61,10 +61,8 @@ class Run:
         if not isinstance(features, list) or not all(isinstance(name, str) for name in features):
             raise seal.damaged(self.folder / "config.json", f"its features are {features!r}")
         try:
-            left_out = tuple(document.get("exclude_labels", ()))
-            return RunConfig(
-                **{**document, "features": tuple(features), "exclude_labels": left_out}
-            )
+            lists = {name: tuple(document.get(name, ())) for name in ("exclude_labels", "beside")}
+            return RunConfig(**{**document, "features": tuple(features), **lists})
         except TypeError as error:
             raise seal.damaged(self.folder / "config.json", str(error)) from error
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mmfeat.store.inspect import read_provenance
-from mmfeat.store.join import StoredFeatures, open_features, read_features
+from mmfeat.store.join.features import StoredFeatures, open_features, read_features
 from mmfeat.store.layout import SCHEMA, FailedRow, Status
 from mmfeat.store.reader import FeatureStore
 

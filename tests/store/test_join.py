@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from mmfeat import FeatureStore
 from mmfeat.errors import StoreError
 from mmfeat.fit.fusion.rows import present
 from mmfeat.store import SCHEMA, open_features, read_features
+from mmfeat.store.join.rows import merge
 from mmfeat.store.layout import Block, Rows
 from mmfeat.store.writer import write_store
 from tests.support.stage_one.stores import IDS, WIDTH, N, make_store
@@ -65,12 +67,42 @@ def test_equal_ids_of_several_stores_are_held_once(tmp_path: Path) -> None:
 
 def test_stores_of_other_ids_or_labels_are_not_joined(tmp_path: Path) -> None:
     first = make_store(tmp_path / "a.h5")
-    other = make_store(tmp_path / "b.h5", ids=("x.jpg", *(f"{i}.jpg" for i in range(1, N))))
-    with pytest.raises(StoreError, match=r"2 ids .*'0.jpg', 'x.jpg'"):
+    other = make_store(tmp_path / "b.h5", ids=tuple(f"x{i}.jpg" for i in range(N)))
+    with pytest.raises(StoreError, match=r"one table; none of 12 ids .* e.g. 'x0.jpg'"):
         read_features([first, other])
     swapped = tuple(f"{i}.jpg" for i in (1, 0, *range(2, N)))
     with pytest.raises(StoreError, match="same labels"):
         read_features([first, make_store(tmp_path / "c.h5", ids=swapped)])
+
+
+def test_rows_that_a_store_lacks_have_no_embedding_there(tmp_path: Path) -> None:
+    all_rows = make_store(tmp_path / "a.h5", failed=())
+    fewer = make_store(tmp_path / "b.h5", ids=IDS[:9], seed=1, failed=())
+    for paths in ((all_rows, fewer), (fewer, all_rows)):
+        with open_features(paths) as stored:
+            assert stored.n_lacking == ((0, 3) if paths[0] == all_rows else (3, 0))
+            joined, middle = stored.part(slice(None)), stored.part(slice(7, 11))
+        lacking = joined.embeddings["image"][paths.index(fewer)]
+        assert joined.ids == IDS and np.isnan(lacking[9:]).all() and np.isfinite(lacking[:9]).all()
+        np.testing.assert_array_equal(middle.embeddings["image"][paths.index(fewer)], lacking[7:11])
+    with open_features([fewer], beside=[all_rows]) as stored:
+        assert (stored.ids, stored.n_lacking) == (IDS, (3,))
+        np.testing.assert_array_equal(stored.targets, joined.targets)
+        again = pickle.loads(pickle.dumps(stored))  # as another process gets it
+    with again:
+        assert {m: len(parts) for m, parts in again.part(slice(9, 12)).embeddings.items()} == {
+            "image": 1,
+            "text": 1,
+        }
+
+
+def test_columns_of_several_stores_are_one() -> None:
+    at = (None, np.array([1, -1, 0]))
+    assert merge([["a", "b", "c"], ["c", "a"]], at, name="folds") == ["a", "b", "c"]
+    assert merge([None, None], at, name="folds") is None
+    for first, finding in ((["a", "b", "x"], "are x and c"), (None, "1 row has none")):
+        with pytest.raises(StoreError, match=f"must have the same folds; .*{finding}"):
+            merge([first, ["c", "a"]], at, name="folds")
 
 
 def test_features_that_stay_in_their_files_are_the_same(tmp_path: Path) -> None:

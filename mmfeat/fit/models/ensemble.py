@@ -109,9 +109,12 @@ class Ensemble:
         configs = [run.config for run in cls.find(_needed(workspace), settings).runs.values()]
         # One run without a named feature set makes the unnamed one the ensemble's.
         joined = dict.fromkeys(name for config in configs for name in config.features)
+        sets = tuple(joined) if all(config.features for config in configs) else ()
+        beside = dict.fromkeys(name for config in configs for name in config.beside)
         return RunConfig(
             split=configs[0].split,
-            features=tuple(joined) if all(config.features for config in configs) else (),
+            features=sets,
+            beside=tuple(name for name in beside if name not in (sets or ("",))),
             head=cls.kind,
             fusion="runs",
             loss=None,

@@ -21,7 +21,7 @@ from mmfeat.report.svg import inline
 from mmfeat.report.thumbnails import Thumbnails
 from mmfeat.runs.run import Run
 from mmfeat.sensitivity.curve import Curve
-from mmfeat.store import FeatureStore, open_features, read_provenance
+from mmfeat.store import open_features, read_provenance
 
 MOST_PAIRS = 12
 TITLE = "Neighbours kept together"
@@ -80,13 +80,13 @@ def find_relatives(
     try:
         if config.near_copies == "off" or digests != [read_provenance(p)["digest"] for p in paths]:
             return None
-        with open_features(paths) as rows:
+        beside = workspace.stores_beside(config.split, config.beside)
+        with open_features(paths, beside=beside) as rows:
             if tuple(rows.ids) != tuple(scores.ids):  # some rows are never held out
                 return None
             links = load_links(workspace, rows, config.split, config.features)
             curve = curve_of(run, workspace, rows)
-        with FeatureStore.open(paths[0]) as store:
-            captions, names = store.captions, store.image_paths
+            captions, names = rows.captions, rows.image_paths
     except StoreError as error:
         log.warning("no near-copies: %s", error)
         return None

@@ -1,0 +1,1 @@
+"""Several feature sets of one split are joined by id, whichever rows each of them has."""
