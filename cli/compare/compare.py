@@ -140,7 +140,7 @@ COLUMNS = (
     "peak MiB",
     "run",
 )
-STAGE_ONE = ("features", "encoder", "numbers", "bytes of 1,000 rows")
+STAGE_ONE = ("features", "encoder", "numbers", "rows", "bytes", "seconds", "device")
 DROPPABLE = ("run", "peak MiB", "bytes", "seconds", "tuned", "95 % to best", "at 0.5", "loss")
 
 
@@ -170,7 +170,7 @@ def _print_board(board: Leaderboard, *, wide: bool) -> None:
     columns = ("features", *COLUMNS) if by_set else COLUMNS
     print_table(columns, rows, droppable=DROPPABLE, wide=wide)
     if by_set:
-        _print_stage_one(board)
+        _print_stage_one(board, wide=wide)
     print_text(board.verdict())
     if board.choice is not None:
         print_text(board.choice.describe(board.objective))
@@ -179,25 +179,32 @@ def _print_board(board: Leaderboard, *, wide: bool) -> None:
     print_nested(board.objective, best.nested, best.interval)
 
 
-def _print_stage_one(board: Leaderboard) -> None:
+def _print_stage_one(board: Leaderboard, *, wide: bool) -> None:
     """What each of the compared feature sets takes."""
     rows = [
         (
             name_sets(each.features),
             ", ".join(each.encoders),
             ", ".join(f"{modality} {width}" for modality, width in each.widths.items()),
+            ", ".join(f"{count:,}" for count in each.n_rows),
             f"{each.bytes_per_1000:,}",
+            _measured(each.seconds_per_1000),
+            each.device or "-",
         )
         for each in board.stage_one
     ]
     print()
-    print_table(STAGE_ONE, rows)
-    print("a store keeps no time: how long its encoder took is not told")
+    print("what the features cost in stage one; bytes and seconds are those of 1,000 rows")
+    print_table(STAGE_ONE, rows, droppable=("device", "rows", "numbers"), wide=wide)
     print()
 
 
 def _with_deviation(value: float, deviation: float | None) -> str:
     return f"{value:.4f}" + ("" if deviation is None else f" ± {deviation:.4f}")
+
+
+def _measured(seconds: float | None) -> str:
+    return "not measured" if seconds is None else f"{seconds:.2f}"
 
 
 def _mebibytes(size: int | None) -> str:

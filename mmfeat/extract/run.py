@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +31,7 @@ from mmfeat.extract.prompts import LabelPrompts, add_prompts
 from mmfeat.extract.repeats import Repeats
 from mmfeat.extract.summary import CheckedRows, ExtractSummary, summarise
 from mmfeat.extract.update import update
+from mmfeat.store.cost import Cost, write_cost
 from mmfeat.store.layout import Rows, Status
 from mmfeat.store.parts import find_store
 from mmfeat.store.reader import FeatureStore
@@ -180,11 +182,13 @@ def _extract(
     parts = _parts(out)
     parts.mkdir(exist_ok=True)
     fetch_shards(plan, parts)
+    started = time.perf_counter()
     try:
-        _run_missing(plan, encoder, parts, progress)
+        n_encoded = _run_missing(plan, encoder, parts, progress)
     except KeyboardInterrupt:
         log.info("what is done is kept; `mmfeat clean --unfinished` removes it")
         raise
+    seconds = time.perf_counter() - started
     merge_shards(
         [shard.path(parts) for shard in plan.shards],
         out,
@@ -194,17 +198,28 @@ def _extract(
         provenance=plan.provenance,
         fill=fill,
     )
+    if not is_part and n_encoded:
+        write_cost(out, _cost(plan, n_encoded, seconds), plan.provenance)
     if is_part:
         shutil.rmtree(parts, ignore_errors=True)
         remove_shards(plan)
+
+
+def _cost(plan: Plan, n_rows: int, seconds: float) -> Cost:
+    return Cost(
+        rows=n_rows,
+        seconds=round(seconds, 3),
+        device=str(plan.provenance["encoder"].get("device", "unknown")),
+        engine=engine_name(plan.settings.engine),
+    )
 
 
 def _parts(out: Path) -> Path:
     return out.with_name(f"{out.name}.parts")
 
 
-def _run_missing(plan: Plan, encoder: Encoder, parts: Path, progress: Progress | None) -> None:
-    """Make the missing shards, and write each as soon as it is ready."""
+def _run_missing(plan: Plan, encoder: Encoder, parts: Path, progress: Progress | None) -> int:
+    """Make the missing shards, each written as soon as it is ready; return the number of rows."""
     todo = [shard for shard in plan.shards if not _is_done(plan, shard, shard.path(parts))]
     n_todo = sum(shard.n_rows for shard in todo)
     done = dict.fromkeys(plan.modalities, plan.table.n_rows - n_todo)
@@ -222,6 +237,7 @@ def _run_missing(plan: Plan, encoder: Encoder, parts: Path, progress: Progress |
         for modality in plan.modalities:  # the start, from which a rate is measured
             advance(modality, 0)
     find_engine(plan.settings.engine).make_shards(plan, encoder, todo, parts, advance)
+    return n_todo
 
 
 def _is_done(plan: Plan, shard: Shard, path: Path) -> bool:

@@ -25,6 +25,8 @@ from mmfeat.runs.config import RunConfig
 from mmfeat.runs.listing import find_run
 from mmfeat.runs.winner.comparisons import read_comparisons
 from mmfeat.runs.winner.ranking import rank_runs
+from mmfeat.store import FeatureStore
+from mmfeat.store.cost import Cost, write_cost
 from tests.support.cells import cells_of
 from tests.support.workspaces import Mmfeat, error_line, import_split
 
@@ -117,6 +119,10 @@ def test_estimates_of_one_set_are_not_those_of_another() -> None:
 
 def test_the_board_tells_the_sets_and_what_they_cost(sets: Workspace) -> None:
     asked: dict[str, Any] = {"heads": ["knn"], "fusions": ["image"], "folds": 3}
+    measured = sets.store("train", "one")
+    cost = Cost(rows=60, seconds=0.3, device="cpu", engine="local")
+    with FeatureStore.open(measured) as store:
+        write_cost(measured, cost, store.provenance)
     board = compare("train", features=["one", "two"], workspace=sets.root, **asked)
     both = compare("train", features=["two", "one", "one,two"], workspace=sets.root, **asked)
     assert len(board.entries) == 2
@@ -129,12 +135,15 @@ def test_the_board_tells_the_sets_and_what_they_cost(sets: Workspace) -> None:
     assert costs["one", "two"].widths == {"image": 16, "text": 16}
     assert costs["one", "two"].encoders == ("encoder-one", "encoder-two")
     assert [costs["one",].bytes_per_1000, costs["one", "two"].bytes_per_1000] == [32_000, 64_000]
+    assert [costs["one",].seconds_per_1000, costs["one",].device] == [5.0, "cpu"]
+    assert [costs["two",].seconds_per_1000, costs["one", "two"].n_rows] == [None, (60, 60)]
     rows = list(csv.DictReader(sets.leaderboard.open(encoding="utf-8")))
     assert {row["features"]: row["stage_one_bytes_per_1000"] for row in rows} == {
         "one": "32000",
         "two": "32000",
         "one,two": "64000",
     }
+    assert {row["features"]: row["stage_one_seconds_per_1000"] for row in rows}["one"] == "5.0"
     assert [row["run"] for row in rank_runs(workspace=sets.root)] == list(kept.runs)
     assert find_run(sets, None).name == kept.runs[0]
     page = write_report(sets.report, sets, options=ReportOptions(plots=0))
@@ -143,6 +152,7 @@ def test_the_board_tells_the_sets_and_what_they_cost(sets: Workspace) -> None:
     assert "<td>one,two</td>" in text
     assert re.search(r'<a href="#entry-1">\s*knn × image</a>', text)  # the column has the set
     assert "What the features cost" in text
+    assert text.count("<td>not measured</td>") == 2
 
 
 def test_the_command_takes_sets_again_and_again(sets: Workspace, mmfeat: Mmfeat) -> None:
@@ -150,7 +160,7 @@ def test_the_command_takes_sets_again_and_again(sets: Workspace, mmfeat: Mmfeat)
     several = mmfeat(*line, "--features", "one", "--features", "one,two")
     assert several.exit_code == 0, several.stderr
     assert several.stdout.splitlines()[0].split()[:3] == ["features", "head", "fusion"]
-    assert "bytes of 1,000 rows" in several.stdout
+    assert "those of 1,000 rows" in several.stdout and "not measured" in several.stdout
     assert max(map(len, several.stdout.splitlines())) <= 80
     joined = json.loads(mmfeat(*line, "--features", "one,two", "--json").stdout)
     assert [entry["features"] for entry in joined["entries"]] == [["one", "two"]]

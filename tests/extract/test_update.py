@@ -14,6 +14,7 @@ from mmfeat.config import DataSettings, ExtractSettings
 from mmfeat.errors import StoreError
 from mmfeat.extract.images.missing import ALLOW
 from mmfeat.store import FeatureStore
+from mmfeat.store.cost import read_cost
 from mmfeat.store.verify import verify_store
 from mmfeat.tables import read_table
 from mmfeat.types import Table
@@ -48,6 +49,18 @@ def cost(
     left = sorted(path.name for path in folder.iterdir() if ".new-" in path.name)
     assert left == []
     return encoder.n_images, encoder.n_captions
+
+
+def test_the_seconds_of_a_store_are_kept_beside_it(tmp_path: Path) -> None:
+    table, out = make_table(tmp_path), tmp_path / "a.h5"
+    extract(table, tmp_path, out)
+    with FeatureStore.open(out) as store:
+        first = read_cost(out, store.provenance)
+    assert first is not None and first.rows == table.n_rows and first.engine == "local"
+    make_picture(tmp_path / "images" / table.image_paths[0], seed=99)
+    extract(table, tmp_path, out)  # one row, which tells nothing of a thousand
+    with FeatureStore.open(out) as store:
+        assert read_cost(out, store.provenance) == first
 
 
 def rows_of(n_rows: int) -> list[tuple[str, str, str]]:
