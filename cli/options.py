@@ -175,6 +175,7 @@ _PANELS: dict[str, dict[str, Any]] = {
     for panel, keys in {
         ENCODER: (
             "model",
+            "models",
             "pretrained",
             "modalities",
             "precision",
@@ -204,6 +205,7 @@ _HOW: dict[str, dict[str, Any]] = {
     "actors": {"min": 0},
     "num_gpus_per_actor": {"min": -1.0},
     "shards": {"metavar": "ADDRESS"},
+    "models": {"metavar": "FILE|NAMES"},
     "label_prompts": {
         "metavar": "PATH",
         "help": "Prompts of the labels, for the head zeroshot: a table with the columns label and"

@@ -75,6 +75,9 @@ class ExtractSettings:
     """``[extract]``: the encoder and how it is run."""
 
     model: str = key("ViT-L-14", "name of the encoder; see `mmfeat list encoders`")
+    models: tuple[str, ...] = key(
+        (), "encoders, or a file of them, each for a feature set of its own; instead of model"
+    )
     pretrained: str = key(
         AUTO, "weights of the encoder: a tag, a local file, or random; auto: openai, or timm's own"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
@@ -13,6 +14,7 @@ from mmfeat.core.checks import check_arguments
 from mmfeat.core.settings import override_all
 from mmfeat.core.workspace import open_project
 from mmfeat.errors import ConfigError
+from mmfeat.extract.encoders.sets import settings_by_set
 from mmfeat.extract.engines.base import load_encoder_for
 from mmfeat.extract.options import ExtractOptions
 from mmfeat.extract.run import Progress, extract_table, help_extract, is_helping
@@ -46,7 +48,8 @@ def extract(
     table
         csv, tsv, parquet or jsonl; None: every table that `mmfeat.toml` names, or that of `split`.
     split, features, out
-        Name of the store (the table's, unless given), of its feature set, or its path.
+        Name of the store (the table's, unless given), of its feature set, or its path. Several
+        `models` give their names to their sets.
     retry_failed
         Try images again that failed before, and nothing else.
     progress
@@ -62,7 +65,8 @@ def extract(
     Returns
     -------
     dict
-        What became of the rows, by split; empty in a process of torchrun that only helps.
+        What became of the rows, by split, or with several `models` by ``SET/SPLIT``; empty in a
+        process of torchrun that only helps.
 
     Raises
     ------
@@ -74,6 +78,14 @@ def extract(
     data: DataSettings
     encoding: ExtractSettings
     data, encoding = override_all(options, settings.data, settings.extract)
+    if options.get("model") is not None:
+        if options.get("models"):
+            raise ConfigError(
+                "an extraction is by one --model or by several --models",
+                "both were given",
+                "leave one of them out",
+            )
+        encoding = replace(encoding, models=())
     if table is not None:
         paths = {split or Path(table).stem: Path(table)}
     else:
@@ -87,26 +99,47 @@ def extract(
         )
     tables = read_tables(paths, data=data, given=options, unlabelled=settings.submit.split)
     helps = is_helping(encoding)
-    for rows in () if helps else tables.values():
+    for name, rows in tables.items() if not helps else ():
         on_table(summarise_table(rows))
-    encoder = load_encoder_for(encoding)
-    summaries = {}
-    for name, rows in tables.items():
         if rows.targets is not None and name == settings.submit.split:
             log.info("%s: its labels are kept in the store; predict and submit ignore them", name)
-        store = Path(out) if out is not None else space.store(name, features)
-        if helps:
-            help_extract(rows, images=data.images, encoder=encoder, out=store, settings=encoding)
-            continue
-        with progress() as hear:
-            summaries[name] = extract_table(
-                rows,
-                images=data.images,
-                encoder=encoder,
-                out=store,
-                settings=encoding,
-                retry_failed=retry_failed,
-                progress=hear,
-            )
-        on_summary(summaries[name])
+    summaries = {}
+    for feature_set, own in _sets(encoding, features, out=out).items():
+        if encoding.models:
+            log.info("feature set %s: %s, weights %s", feature_set, own.model, own.pretrained)
+        encoder = load_encoder_for(own)
+        for name, rows in tables.items():
+            store = Path(out) if out is not None else space.store(name, feature_set)
+            if helps:
+                help_extract(rows, images=data.images, encoder=encoder, out=store, settings=own)
+                continue
+            with progress() as hear:
+                summary = extract_table(
+                    rows,
+                    images=data.images,
+                    encoder=encoder,
+                    out=store,
+                    settings=own,
+                    retry_failed=retry_failed,
+                    progress=hear,
+                )
+            summaries[f"{feature_set}/{name}" if encoding.models else name] = summary
+            on_summary(summary)
+        del encoder  # which may leave no room for the next
     return summaries
+
+
+def _sets(
+    encoding: ExtractSettings, features: str | None, *, out: Path | str | None
+) -> dict[str | None, ExtractSettings]:
+    """The settings of each feature set that is made, by its name; None: the unnamed one."""
+    if not encoding.models:
+        return {features: encoding}
+    for flag, given in (("--features", features), ("--out", out)):
+        if given is not None:
+            raise ConfigError(
+                "--models names a feature set after each of its models",
+                f"{flag} is {given}",
+                f"leave out {flag}, or extract one --model",
+            )
+    return {name: own for name, own in settings_by_set(encoding).items()}  # noqa: C416 - its type

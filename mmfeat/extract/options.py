@@ -16,6 +16,7 @@ class ExtractOptions(TableOptions, total=False):
 
     images: Path | str | None
     model: str | None
+    models: Sequence[str] | None
     pretrained: str | None
     modalities: Sequence[str] | None
     precision: str | None
