@@ -13,6 +13,7 @@ from mmfeat_cli.extract.progress import show_progress
 from mmfeat_cli.messages import show_messages
 from mmfeat_cli.options import (
     IMAGES,
+    SPEED,
     FeatureSet,
     QuietOption,
     StoreOut,
@@ -38,6 +39,16 @@ def extract(
             "--retry-failed", help="Retry the images that failed before.", rich_help_panel=IMAGES
         ),
     ] = False,
+    reuse: Annotated[
+        str | None,
+        typer.Option(
+            "--reuse",
+            metavar="STORE",
+            help="Store, or split, of another table: its rows are not encoded again where picture"
+            " or caption are the same.",
+            rich_help_panel=SPEED,
+        ),
+    ] = None,
     workspace: WorkspaceOption = None,
     quiet: QuietOption = False,
     **options: Unpack[ExtractOptions],
@@ -54,6 +65,7 @@ def extract(
         features=features,
         out=out,
         retry_failed=retry_failed,
+        reuse=reuse,
         workspace=workspace,
         progress=partial(show_progress, quiet=quiet),
         on_table=print,

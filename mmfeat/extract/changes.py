@@ -24,6 +24,7 @@ from mmfeat.extract.guard import Refusal
 from mmfeat.extract.plan import Plan
 from mmfeat.store.layout import DIGEST_BYTES, Status
 from mmfeat.store.reader import FeatureStore
+from mmfeat.store.shards import check_same, without_table
 from mmfeat.types import BoolArray, IntArray
 
 DIGESTS = "image/digests"
@@ -43,6 +44,27 @@ def match_rows(plan: Plan, store: FeatureStore) -> Matches:
         else _match_captions(plan, store)
         for modality in plan.modalities
     }
+
+
+def matches_elsewhere(plan: Plan, reused: Path) -> Matches:
+    """As `match_rows`, in the store of another table.
+
+    Raises `StoreError` where it is missing or damaged, or was made otherwise than the plan.
+    """
+    with FeatureStore.open(reused) as store:
+        check_same(
+            without_table(store.provenance),
+            without_table(plan.provenance),
+            reused,
+            remedy="leave out --reuse",
+        )
+        if differing := store.check():
+            raise StoreError(
+                "a store that is reused must be whole",
+                f"{', '.join(differing)} of {reused} is not what was written",
+                f"make it again, or leave out --reuse; see `mmfeat verify {reused}`",
+            )
+        return match_rows(plan, store)
 
 
 def is_current(plan: Plan, store: FeatureStore, matches: Matches) -> bool:

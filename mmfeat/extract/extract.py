@@ -12,7 +12,7 @@ from typing import Unpack
 from mmfeat.config import DataSettings, ExtractSettings
 from mmfeat.core.checks import check_arguments
 from mmfeat.core.settings import override_all
-from mmfeat.core.workspace import open_project
+from mmfeat.core.workspace import Workspace, open_project
 from mmfeat.errors import ConfigError
 from mmfeat.extract.encoders.sets import settings_by_set
 from mmfeat.extract.engines.base import load_encoder_for
@@ -35,6 +35,7 @@ def extract(
     features: str | None = None,
     out: Path | str | None = None,
     retry_failed: bool = False,
+    reuse: Path | str | None = None,
     workspace: Path | str | None = None,
     progress: ShowProgress = nullcontext,
     on_table: Callable[[TableSummary], None] = lambda summary: None,
@@ -52,6 +53,9 @@ def extract(
         `models` give their names to their sets.
     retry_failed
         Try images again that failed before, and nothing else.
+    reuse
+        A store, by its path or by the split that it has in the same feature set: rows with the
+        same picture or caption as one of its rows are not encoded again.
     progress
         Gives for each table what hears of progress: (modality, rows done, rows in all).
     on_table
@@ -110,8 +114,10 @@ def extract(
         encoder = load_encoder_for(own)
         for name, rows in tables.items():
             store = Path(out) if out is not None else space.store(name, feature_set)
-            if helps:
+            reused = None if reuse is None else _path_of(reuse, space, feature_set)
+            if helps and reused is None:
                 help_extract(rows, images=data.images, encoder=encoder, out=store, settings=own)
+            if helps:
                 continue
             with progress() as hear:
                 summary = extract_table(
@@ -121,12 +127,19 @@ def extract(
                     out=store,
                     settings=own,
                     retry_failed=retry_failed,
+                    reuse=reused,
                     progress=hear,
                 )
             summaries[f"{feature_set}/{name}" if encoding.models else name] = summary
             on_summary(summary)
         del encoder  # which may leave no room for the next
     return summaries
+
+
+def _path_of(store: Path | str, space: Workspace, feature_set: str | None) -> Path:
+    """The path of a store that is named by it, or by its split."""
+    is_path = isinstance(store, Path) or "/" in store or store.endswith(".h5")
+    return Path(store) if is_path else space.store(str(store), feature_set)
 
 
 def _sets(

@@ -17,6 +17,7 @@ from mmfeat.extract.changes import (
     check_kept,
     is_current,
     match_rows,
+    matches_elsewhere,
     mended_rows,
     note_place,
 )
@@ -31,7 +32,7 @@ from mmfeat.extract.prompts import LabelPrompts, add_prompts
 from mmfeat.extract.repeats import Repeats
 from mmfeat.extract.summary import CheckedRows, ExtractSummary, summarise
 from mmfeat.extract.update import update
-from mmfeat.store.cost import Cost, write_cost
+from mmfeat.store.cost import Cost, copy_cost, write_cost
 from mmfeat.store.layout import Rows, Status
 from mmfeat.store.parts import find_store
 from mmfeat.store.reader import FeatureStore
@@ -53,6 +54,7 @@ def extract_table(
     settings: ExtractSettings,
     retry_failed: bool = False,
     for_run: bool = False,
+    reuse: Path | None = None,
     progress: Progress | None = None,
 ) -> ExtractSummary:
     """Encode the images and captions of `table` into the store `out`, or resume.
@@ -63,9 +65,12 @@ def extract_table(
     only what is new is encoded (see `mmfeat.extract.update`); a damaged one is made again. With
     `retry_failed`, images that failed before are tried again. Label prompts replace those of the
     store; without them, it keeps those that it has as long as its labels stay. `for_run`
-    as in `Plan`.
-    Raises `StoreError` if `out` or its shards were made with other settings (naming the field),
-    and `ExtractError` for wrong settings, an unreadable folder or another running extraction.
+    as in `Plan`. Where there is no store yet, rows of the store `reuse` with the same pictures or
+    captions are not encoded again.
+
+    Raises `StoreError` if `out`, its shards or `reuse` were made with other settings (naming the
+    field), and `ExtractError` for wrong settings, an unreadable folder or another running
+    extraction.
     """
     engine_name(settings.engine)
     plan = make_plan(table, images=images, encoder=encoder, settings=settings, for_run=for_run)
@@ -80,7 +85,9 @@ def extract_table(
     if "text" in asked_modalities(encoder, settings) and "text" not in plan.modalities:
         log.warning("%s has no caption column; only images are encoded", table.source)
     with sole_writer(out):
-        complete = _bring_up_to_date(plan, encoder, out, progress, retry_failed=retry_failed)
+        complete = _bring_up_to_date(
+            plan, encoder, out, progress, retry_failed=retry_failed, reuse=reuse
+        )
         shutil.rmtree(_parts(out), ignore_errors=True)
         remove_shards(plan)
         note_place(plan, out)
@@ -118,23 +125,34 @@ def help_extract(
 
 
 def _bring_up_to_date(
-    plan: Plan, encoder: Encoder, out: Path, progress: Progress | None, *, retry_failed: bool
+    plan: Plan,
+    encoder: Encoder,
+    out: Path,
+    progress: Progress | None,
+    *,
+    retry_failed: bool,
+    reuse: Path | None,
 ) -> bool:
     """Make the store, or what is missing of it; return whether it was complete."""
-    matches = _find_matches(plan, out, retry_failed=retry_failed)
+    old, matches = out, _find_matches(plan, out, retry_failed=retry_failed)
+    if matches is None and reuse is not None:
+        old, matches = reuse, matches_elsewhere(plan, reuse)
     if matches is None:
         _extract(plan, encoder, out, progress)
         return False
     if not matches:
         return True
     told = [f"{(rows < 0).sum():,} of {len(rows):,} {name} rows" for name, rows in matches.items()]
-    log.info("updating %s: %s are new", out, " and ".join(told))
+    doing = f"updating {out}" if old == out else f"reusing {old}"
+    log.info("%s: %s are new", doing, " and ".join(told))
 
     def extract(part: Plan, path: Path) -> None:
         if not _is_made(part, path):
             _extract(share(part, path), encoder, path, progress, is_part=True)
 
-    update(plan, out, matches, extract=extract)
+    update(plan, out, matches, old=old, extract=extract)
+    if old != out:
+        copy_cost(old, out, plan.provenance)
     return False
 
 

@@ -1,9 +1,9 @@
-"""A store of an earlier table, or of earlier pictures, is brought up to date.
+"""A store of an earlier table, or of earlier pictures, is brought up to date, or used by another.
 
 1. Rows of the table are matched with rows of the store (`mmfeat.extract.changes`).
 2. What has no match is extracted into a small store per modality, beside the store, by the engine
    that was asked for; a kill leaves its shards, as in any extraction.
-3. The store is written anew from both and takes the place of the old one.
+3. The store is written anew from both and takes the place of the old one, if it is the same.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ GAP = 1024  # rows: what lies closer is read at once
 Extract = Callable[[Plan, Path], None]
 
 
-def update(plan: Plan, out: Path, matches: Matches, *, extract: Extract) -> None:
-    """Replace the store `out` by one of the plan, in which only rows without a match are new.
+def update(plan: Plan, out: Path, matches: Matches, *, old: Path, extract: Extract) -> None:
+    """Write the store `out` of the plan, in which only rows without a match in `old` are new.
 
     `extract` makes a store of a plan. Prompts stay where the labels are the same.
     """
@@ -53,7 +53,7 @@ def update(plan: Plan, out: Path, matches: Matches, *, extract: Extract) -> None
     paths = {modality: out.with_name(f".{out.stem}.new-{modality}.h5") for modality in parts}
     for modality, part in parts.items():
         extract(part, paths[modality])
-    with FeatureStore.open(out) as store:
+    with FeatureStore.open(old) as store:
         opened = {modality: FeatureStore.open(path) for modality, path in paths.items()}
         try:
             sources = {

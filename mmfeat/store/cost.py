@@ -68,6 +68,13 @@ def read_cost(out: Path, provenance: dict[str, Any]) -> Cost | None:
     return cost
 
 
+def copy_cost(source: Path, out: Path, provenance: dict[str, Any]) -> None:
+    """Keep for the store at `out` what another of the same encoder cost."""
+    cost = read_cost(source, provenance)
+    if cost is not None:
+        write_cost(out, cost, provenance)
+
+
 def cost_path(out: Path) -> Path:
     """Where what the store at `out` cost is kept."""
     return out.with_name(f"{out.name.removesuffix('.h5')}.cost.json")

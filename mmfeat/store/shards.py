@@ -13,6 +13,7 @@ from mmfeat.store.hdf5.file import ALL, SHARD, StoreFile
 from mmfeat.store.layout import Block, Rows, canonical_json
 from mmfeat.store.writer import Fill, write_store
 
+ELSEWHERE = "write elsewhere with --features, --split or --out, or remove it"
 OF_THE_TABLE = ("table_sha256", "table", "n_rows", "modalities", "prompts")
 
 
@@ -81,14 +82,15 @@ def _read_block(file: StoreFile) -> Block:
     return block
 
 
-def check_same(stored: dict[str, Any], asked: dict[str, Any], path: Path) -> None:
+def check_same(
+    stored: dict[str, Any], asked: dict[str, Any], path: Path, *, remedy: str = ELSEWHERE
+) -> None:
     """Raise `StoreError` naming the first field in which two provenances differ."""
     for field, was, now in _differences(stored, asked):
         raise StoreError(
             f"{path} can only be continued with the same settings",
             f"{field} is {was!r} there and {now!r} now",
-            "use the same settings, or write elsewhere with --features, --split or --out,"
-            " or remove it",
+            f"use the same settings, or {remedy}",
         )
 
 

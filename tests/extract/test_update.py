@@ -12,6 +12,7 @@ import pytest
 
 from mmfeat.config import DataSettings, ExtractSettings
 from mmfeat.errors import StoreError
+from mmfeat.extract import extract_table
 from mmfeat.extract.images.missing import ALLOW
 from mmfeat.store import FeatureStore
 from mmfeat.store.cost import read_cost
@@ -223,3 +224,54 @@ def test_embeddings_are_those_of_the_new_order(tmp_path: Path, table: Table) -> 
     with FeatureStore.open(tmp_path / "a.h5") as store:
         for id_, row in zip(store.ids, store.embeddings("image"), strict=True):
             np.testing.assert_array_equal(row, before[id_])
+
+
+def reusing(
+    table: Table, folder: Path, out: str, *, encoder: ToyEncoder, settings: ExtractSettings = ONE
+) -> str:
+    """Extract with the embeddings of a.h5; give the digest of the store."""
+    extract_table(
+        table,
+        images=folder / "images",
+        encoder=encoder,
+        out=folder / out,
+        settings=settings,
+        reuse=folder / "a.h5",
+    )
+    with FeatureStore.open(folder / out) as store:
+        return store.digest
+
+
+def test_another_table_reuses_the_rows_that_did_not_change(tmp_path: Path, table: Table) -> None:
+    images, before = tmp_path / "images", (tmp_path / "a.h5").read_bytes()
+    (images / "0.jpg").rename(images / "old.jpg")  # the same content under another name
+    for row in (3, 12, 13):  # one that changed, and two new ones
+        make_picture(images / f"{row}.jpg", seed=100 + row)
+    rows = rows_of(14)
+    rows[0] = ("old.jpg", *rows[0][1:])
+    rows[1] = (rows[1][0], rows[1][1], "a new caption")
+    larger = write_table(tmp_path / "t.csv", rows)
+    with pytest.raises(KeyboardInterrupt):
+        reusing(larger, tmp_path, "b.h5", encoder=InterruptedEncoder(1))
+    encoder = ToyEncoder()
+    digest = reusing(larger, tmp_path, "b.h5", encoder=encoder)
+    assert (encoder.n_images, encoder.n_captions) == (3, 1)
+    extract(larger, tmp_path, tmp_path / "fresh.h5", settings=ONE)
+    with FeatureStore.open(tmp_path / "fresh.h5") as fresh:
+        assert fresh.digest == digest
+    assert (tmp_path / "a.h5").read_bytes() == before
+    with FeatureStore.open(tmp_path / "b.h5") as store:
+        assert read_cost(tmp_path / "b.h5", store.provenance) is not None  # that of a.h5
+    assert reusing(larger, tmp_path, "b.h5", encoder=ToyEncoder()) == digest
+
+
+def test_a_store_of_another_encoder_or_a_damaged_one_is_not_reused(
+    tmp_path: Path, table: Table
+) -> None:
+    with pytest.raises(StoreError, match=r"encoder.name is 'toy' there .* leave out --reuse"):
+        reusing(table, tmp_path, "b.h5", encoder=ToyEncoder(name="other"))
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        file["image/embeddings"][0] = 7
+    with pytest.raises(StoreError, match=r"a.h5"):
+        reusing(table, tmp_path, "b.h5", encoder=ToyEncoder())
+    assert not (tmp_path / "b.h5").exists()
