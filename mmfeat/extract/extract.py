@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 from mmfeat.config import DataSettings, ExtractSettings
 from mmfeat.core.checks import check_arguments
@@ -82,14 +82,7 @@ def extract(
     data: DataSettings
     encoding: ExtractSettings
     data, encoding = override_all(options, settings.data, settings.extract)
-    if options.get("model") is not None:
-        if options.get("models"):
-            raise ConfigError(
-                "an extraction is by one --model or by several --models",
-                "both were given",
-                "leave one of them out",
-            )
-        encoding = replace(encoding, models=())
+    encoding = _one_or_several(encoding, options, {"--features": features, "--out": out})
     if table is not None:
         paths = {split or Path(table).stem: Path(table)}
     else:
@@ -108,10 +101,16 @@ def extract(
         if rows.targets is not None and name == settings.submit.split:
             log.info("%s: its labels are kept in the store; predict and submit ignore them", name)
     summaries = {}
-    for feature_set, own in _sets(encoding, features, out=out).items():
+    sets: dict[Any, ExtractSettings] = {features: encoding}
+    if encoding.models:
+        sets = {**settings_by_set(encoding)}
+    for feature_set, own in sets.items():
         if encoding.models:
             log.info("feature set %s: %s, weights %s", feature_set, own.model, own.pretrained)
         encoder = load_encoder_for(own)
+        if encoding.models and own.label_prompts is not None and "text" not in encoder.dims:
+            log.info("%s has no text tower: %s has no label prompts", own.model, feature_set)
+            own = replace(own, label_prompts=None)  # noqa: PLW2901
         for name, rows in tables.items():
             store = Path(out) if out is not None else space.store(name, feature_set)
             reused = None if reuse is None else _path_of(reuse, space, feature_set)
@@ -142,17 +141,22 @@ def _path_of(store: Path | str, space: Workspace, feature_set: str | None) -> Pa
     return Path(store) if is_path else space.store(str(store), feature_set)
 
 
-def _sets(
-    encoding: ExtractSettings, features: str | None, *, out: Path | str | None
-) -> dict[str | None, ExtractSettings]:
-    """The settings of each feature set that is made, by its name; None: the unnamed one."""
-    if not encoding.models:
-        return {features: encoding}
-    for flag, given in (("--features", features), ("--out", out)):
-        if given is not None:
-            raise ConfigError(
-                "--models names a feature set after each of its models",
-                f"{flag} is {given}",
-                f"leave out {flag}, or extract one --model",
-            )
-    return {name: own for name, own in settings_by_set(encoding).items()}  # noqa: C416 - its type
+def _one_or_several(
+    encoding: ExtractSettings, options: ExtractOptions, places: Mapping[str, object]
+) -> ExtractSettings:
+    """Let `model` as an option override `models` of `mmfeat.toml`.
+
+    Raises `ConfigError` where both are options, or several models are to have one place.
+    """
+    if options.get("model") is None:
+        given = {flag: place for flag, place in places.items() if place is not None}
+    else:
+        given = {"--model": options["model"]} if options.get("models") else {}
+        encoding = encoding if given else replace(encoding, models=())
+    for flag, place in given.items() if encoding.models else ():
+        raise ConfigError(
+            "--models names a feature set after each of its models",
+            f"{flag} is {place}",
+            f"leave out {flag}, or extract one --model",
+        )
+    return encoding
