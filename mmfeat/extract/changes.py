@@ -56,6 +56,7 @@ def matches_elsewhere(plan: Plan, reused: Path) -> Matches:
             without_table(store.provenance),
             without_table(plan.provenance),
             reused,
+            doing="reused",
             remedy="leave out --reuse",
         )
         if differing := store.check():

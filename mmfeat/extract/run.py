@@ -135,8 +135,10 @@ def _bring_up_to_date(
 ) -> bool:
     """Make the store, or what is missing of it; return whether it was complete."""
     old, matches = out, _find_matches(plan, out, retry_failed=retry_failed)
-    if matches is None and reuse is not None:
+    if reuse is not None and matches is None:
         old, matches = reuse, matches_elsewhere(plan, reuse)
+    elif reuse is not None:
+        log.info("%s is there: it is brought up to date without --reuse", out)
     if matches is None:
         _extract(plan, encoder, out, progress)
         return False

@@ -83,12 +83,17 @@ def _read_block(file: StoreFile) -> Block:
 
 
 def check_same(
-    stored: dict[str, Any], asked: dict[str, Any], path: Path, *, remedy: str = ELSEWHERE
+    stored: dict[str, Any],
+    asked: dict[str, Any],
+    path: Path,
+    *,
+    doing: str = "continued",
+    remedy: str = ELSEWHERE,
 ) -> None:
     """Raise `StoreError` naming the first field in which two provenances differ."""
     for field, was, now in _differences(stored, asked):
         raise StoreError(
-            f"{path} can only be continued with the same settings",
+            f"{path} can only be {doing} with the same settings",
             f"{field} is {was!r} there and {now!r} now",
             f"use the same settings, or {remedy}",
         )

@@ -63,14 +63,14 @@ def _entries(models: Sequence[str]) -> list[str]:
     entries: list[str] = []
     for each in models:
         path = Path(each)
-        if not path.is_file():
+        if not path.is_file() and path.suffix != ".txt":
             entries.append(each)
             continue
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(
-                "--models is names or a text file", f"{each}: {error}", "check it"
+                "--models is names or a text file", f"{each}: {error}", "name a file that is there"
             ) from error
         found = [
             line.strip() for line in lines if line.strip() and not line.strip().startswith("#")
