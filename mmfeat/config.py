@@ -13,7 +13,7 @@ from typing import Any
 from mmfeat.errors import ConfigError
 
 FILE_NAME = "mmfeat.toml"
-MODALITIES = ("image", "text")  # that encoders embed
+MODALITIES = ("image", "text", "joint")  # that encoders embed
 AUTO = "auto"  # weights that a family takes where none are named
 DEMO_TRAIN, DEMO_TEST = 6000, 3000  # scenes of the demo
 ALL = "all"  # of them, as far as the encoder gives them
@@ -81,7 +81,7 @@ class ExtractSettings:
     pretrained: str = key(
         AUTO, "weights of the encoder: a tag, a local file, or random; auto: openai, or timm's own"
     )
-    modalities: tuple[str, ...] = key((ALL,), "modalities to encode: all, or image, text or both")
+    modalities: tuple[str, ...] = key((ALL,), "modalities to encode: all, or of image, text, joint")
     precision: str = one_of("auto", "fp32", "bf16", "fp16", help="numeric precision of the encoder")
     dtype: str = one_of("float16", "float32", help="data type of the stored embeddings")
     batch_size: int = key(0, "number of rows in a batch; 0 chooses it automatically")

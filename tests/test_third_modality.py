@@ -24,9 +24,7 @@ AUDIO = FeatureFusion(summary="the audio alone", function=side_by_side, modaliti
 MAY_NAME = (
     "mmfeat/config.py",
     "mmfeat/demo/job.py",
-    "mmfeat/export/one_row.py",
     "mmfeat/export/onnx/towers.py",
-    "mmfeat/export/rows.py",
     "mmfeat/extract/changes.py",
     "mmfeat/extract/encoders/",
     "mmfeat/extract/engines/local.py",
@@ -35,7 +33,6 @@ MAY_NAME = (
     "mmfeat/extract/plan.py",
     "mmfeat/extract/prompts.py",
     "mmfeat/extract/run.py",
-    "mmfeat/extract/summary.py",
     "mmfeat/fit/fusion/__init__.py",
     "mmfeat/fit/recipes.py",
     "mmfeat/predict/new_rows.py",

@@ -12,7 +12,7 @@ from mmfeat_cli.messages import note
 Progress = Callable[[str, int, int], None]  # modality, rows done, rows in all
 SECONDS_BETWEEN_LINES = 15.0
 LEAST_SHARE = 1e-3  # of the time, that a modality takes by itself
-NOUNS = {"image": "images", "text": "captions"}
+NOUNS = {"image": "images", "text": "captions", "joint": "pairs"}
 
 
 @contextmanager

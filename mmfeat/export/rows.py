@@ -20,7 +20,7 @@ from PIL import Image
 from mmfeat.config import ExtractSettings
 from mmfeat.core.parallel import thread_map
 from mmfeat.errors import ExtractError
-from mmfeat.extract.encoders.base import Encoder
+from mmfeat.extract.encoders.base import PICTURE, Encoder, takes
 from mmfeat.extract.engines.local import encode_rows
 from mmfeat.extract.guard import MAX_FILE_BYTES, Refusal, read_image_file, too_large
 from mmfeat.extract.images.read import Decoded, decode_image, resize_image
@@ -64,7 +64,8 @@ class RowEncoder:
         """
         block = self.encode_decoded(self._decode_all(pictures), captions)
         for failed in block.failed:
-            if failed.modality == "image" and pictures[failed.row] is not None:
+            needs_picture = takes(PICTURE, [failed.modality])
+            if needs_picture and failed.status != Status.EMPTY and pictures[failed.row] is not None:
                 raise ExtractError(
                     "an image must be readable",
                     f"image {failed.row}: {failed.reason}",
@@ -74,6 +75,9 @@ class RowEncoder:
 
     def encode_decoded(self, decoded: Iterator[Decoded], captions: Sequence[str]) -> Block:
         """Encode rows whose pictures are the results of `decode`, one per caption."""
+        n_passes = len([name for name in self.modalities if takes(PICTURE, [name])])
+        if n_passes > 1:  # each modality goes through the pictures
+            decoded = iter(list(decoded) * n_passes)
         rows = np.arange(len(captions))
         names = tuple(map(str, range(len(captions))))
         plan = Plan(

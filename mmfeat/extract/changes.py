@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import compress
+from itertools import compress, repeat
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +20,14 @@ from numpy.typing import NDArray
 
 from mmfeat.core.files import write_text
 from mmfeat.errors import StoreError
+from mmfeat.extract.encoders.base import CAPTION, NEEDS, PICTURE
 from mmfeat.extract.guard import Refusal
-from mmfeat.extract.plan import Plan
+from mmfeat.extract.plan import Plan, inputs_of
 from mmfeat.store.layout import DIGEST_BYTES, Status
 from mmfeat.store.reader import FeatureStore
 from mmfeat.store.shards import check_same, without_table
 from mmfeat.types import BoolArray, IntArray
 
-DIGESTS = "image/digests"
 FILES_AT_ONCE = 64  # that are read to compare them
 KEPT = 0.5  # of the embeddings of a store, that an update keeps at least
 
@@ -39,8 +39,8 @@ def match_rows(plan: Plan, store: FeatureStore) -> Matches:
     return {
         modality: np.full(plan.table.n_rows, -1)
         if modality not in store.modalities
-        else _match_pictures(plan, store)
-        if modality == "image"
+        else _match_pictures(plan, store, modality)
+        if PICTURE in NEEDS[modality]
         else _match_captions(plan, store)
         for modality in plan.modalities
     }
@@ -77,7 +77,7 @@ def is_current(plan: Plan, store: FeatureStore, matches: Matches) -> bool:
         status = store.status(modality)
         if ((rows < 0) & (status == Status.OK)).any():
             return False
-        if modality == "image" and mended_rows(plan, status, store.last_written, start=0):
+        if PICTURE in NEEDS[modality] and mended_rows(plan, status, store.last_written, start=0):
             return False
     return True
 
@@ -103,30 +103,48 @@ def _match_captions(plan: Plan, store: FeatureStore) -> IntArray:
     return _rows_of(plan.table.captions or (), store.captions or (), usable)
 
 
-def _match_pictures(plan: Plan, store: FeatureStore) -> IntArray:
-    paths = plan.table.image_paths
-    rows = _rows_of(paths, store.image_paths, store.status("image") == Status.OK)
-    row_of = dict(zip(paths, rows.tolist(), strict=True))
-    changed = _changed_pictures(plan, store, {p: row for p, row in row_of.items() if row >= 0})
+def _match_pictures(plan: Plan, store: FeatureStore, modality: str) -> IntArray:
+    """Match the rows of a modality that needs pictures, and captions beside them or not."""
+    table, paths = plan.table, plan.table.image_paths
+    rows = _rows_of(
+        inputs_of(modality, paths, table.captions),
+        inputs_of(modality, store.image_paths, store.captions),
+        store.status(modality) == Status.OK,
+    )
+    row_of = {path: row for path, row in zip(paths, rows.tolist(), strict=True) if row >= 0}
+    changed = _changed_pictures(plan, store, modality, row_of)
     if changed:
         rows[np.fromiter((path in changed for path in paths), bool, len(paths))] = -1
-    renamed = _renamed_pictures(plan, store, rows)
-    if renamed:
-        rows = np.fromiter(map(renamed.get, paths, rows), np.int64, len(paths))
+    for row, found in _renamed_pictures(plan, store, modality, rows).items():
+        rows[row] = found
     return rows
 
 
-def _renamed_pictures(plan: Plan, store: FeatureStore, rows: IntArray) -> dict[str, int]:
+def _renamed_pictures(
+    plan: Plan, store: FeatureStore, modality: str, rows: IntArray
+) -> dict[int, int]:
     """The rows of the store with the content of pictures that have no row by their path."""
-    left = store.status("image") == Status.OK
+    left = store.status(modality) == Status.OK
     left[rows[rows >= 0]] = False
-    new = list(dict.fromkeys(compress(plan.table.image_paths, rows < 0)))
-    if DIGESTS not in store or not left.any() or not new:
+    new = np.flatnonzero(rows < 0).tolist()
+    if _digests(modality) not in store or not left.any() or not new:
         return {}
-    digests = store.numbers(DIGESTS)
-    row_of = {digests[row].tobytes(): row for row in np.flatnonzero(left)[::-1].tolist()}
-    found = ((path, row_of.get(digest)) for path, digest in _digests_of(plan, new))
-    return {path: row for path, row in found if row is not None}
+    paths, has_captions = plan.table.image_paths, CAPTION in NEEDS[modality]
+    theirs, ours = (
+        captions if has_captions and captions is not None else tuple(repeat("", n))
+        for captions, n in ((store.captions, store.n_rows), (plan.table.captions, len(rows)))
+    )
+    digests = store.numbers(_digests(modality))
+    row_of = {
+        (digests[row].tobytes(), theirs[row]): row for row in np.flatnonzero(left)[::-1].tolist()
+    }
+    digest_of = dict(_digests_of(plan, list(dict.fromkeys(paths[row] for row in new))))
+    found = {row: row_of.get((digest_of[paths[row]] or b"", ours[row])) for row in new}
+    return {row: known for row, known in found.items() if known is not None}
+
+
+def _digests(modality: str) -> str:
+    return f"{modality}/digests"
 
 
 def _rows_of(texts: Sequence[str], stored: Sequence[str], usable: BoolArray) -> IntArray:
@@ -137,7 +155,9 @@ def _rows_of(texts: Sequence[str], stored: Sequence[str], usable: BoolArray) -> 
     return np.fromiter((first.get(text, -1) for text in texts), np.int64, len(texts))
 
 
-def _changed_pictures(plan: Plan, store: FeatureStore, row_of: Mapping[str, int]) -> set[str]:
+def _changed_pictures(
+    plan: Plan, store: FeatureStore, modality: str, row_of: Mapping[str, int]
+) -> set[str]:
     """The paths whose files are not those of the store any more."""
     written = store.last_written.stat().st_mtime_ns
     is_same_place = _place_file(store.path).is_file() and _place_file(store.path).read_text(
@@ -146,7 +166,7 @@ def _changed_pictures(plan: Plan, store: FeatureStore, row_of: Mapping[str, int]
     doubtful = [path for path in row_of if not is_same_place or plan.images.written(path) > written]
     if not doubtful:
         return set()
-    digests = store.numbers(DIGESTS) if DIGESTS in store else None
+    digests = store.numbers(_digests(modality)) if _digests(modality) in store else None
     if digests is None:
         return set(doubtful)
     return {
@@ -169,7 +189,7 @@ def _digests_of(plan: Plan, paths: Sequence[str]) -> Iterator[tuple[str, bytes |
 
 def note_place(plan: Plan, out: Path) -> None:
     """Note beside a store, which knows nothing of machines, where its pictures lie."""
-    if "image" in plan.modalities:
+    if plan.of_pictures:
         path = _place_file(out)
         if not path.is_file() or path.read_text(encoding="utf-8") != str(plan.images):
             write_text(path, str(plan.images))
@@ -177,13 +197,6 @@ def note_place(plan: Plan, out: Path) -> None:
 
 def _place_file(out: Path) -> Path:
     return out.with_name(f".{out.stem}.images")
-
-
-def inputs_of(
-    modality: str, image_paths: Sequence[str], captions: Sequence[str] | None
-) -> Sequence[str]:
-    """What is encoded of each row."""
-    return image_paths if modality == "image" else captions or ()
 
 
 def changed_rows(plan: Plan, status: NDArray[np.uint8], holder: Path, *, start: int) -> list[int]:

@@ -21,7 +21,7 @@ from mmfeat.config import ALL, MODALITIES, ExtractSettings, choices_of
 from mmfeat.core.address import Address
 from mmfeat.core.checks import check_choice, check_range
 from mmfeat.errors import ExtractError
-from mmfeat.extract.encoders.base import Encoder
+from mmfeat.extract.encoders.base import CAPTION, NEEDS, PICTURE, Encoder, takes
 from mmfeat.extract.images.sources import NAME_IT, Images, open_images
 from mmfeat.extract.repeats import first_rows
 from mmfeat.store.layout import SCHEMA
@@ -62,7 +62,7 @@ class Plan:
     settings: ExtractSettings
     modalities: tuple[str, ...]
     batch_sizes: dict[str, int]  # per modality: rows in a batch
-    first: dict[str, IntArray]  # per modality (n,): the first row with the same path or caption
+    first: dict[str, IntArray]  # per modality (n,): the first row with the same input
     provenance: dict[str, Any]
     for_run: bool = False  # which says what is encoded: of one modality every row may be blank
     shared: Address | None = None  # where the shards are kept, too
@@ -70,7 +70,12 @@ class Plan:
     @property
     def files(self) -> list[str]:
         """The files that are read, by their paths in the folder of images, each once."""
-        return list(dict.fromkeys(self.table.image_paths)) if "image" in self.modalities else []
+        return list(dict.fromkeys(self.table.image_paths)) if self.of_pictures else []
+
+    @property
+    def of_pictures(self) -> tuple[str, ...]:
+        """The modalities that need pictures."""
+        return tuple(modality for modality in self.modalities if PICTURE in NEEDS[modality])
 
     @property
     def shards(self) -> list[Shard]:
@@ -112,7 +117,7 @@ def make_plan(
     check_range("--workers", settings.workers, -1, MOST_WORKERS)
     modalities = _modalities(table, encoder, settings)
     source = open_images(images)
-    if "image" in modalities:
+    if takes(PICTURE, modalities):
         can_do_without = "text" in encoder.dims and not for_run
         source.check(f"{NAME_IT}, or use --modalities text" if can_do_without else NAME_IT)
     batch_sizes = {name: settings.batch_size or size for name, size in encoder.batch_sizes.items()}
@@ -123,7 +128,7 @@ def make_plan(
         modalities=modalities,
         batch_sizes=batch_sizes,
         first={
-            modality: first_rows(table.image_paths if modality == "image" else table.captions or ())
+            modality: first_rows(inputs_of(modality, table.image_paths, table.captions))
             for modality in modalities
         },
         provenance={
@@ -143,9 +148,23 @@ def make_plan(
 
 
 def blank_modalities(table: Table, modalities: Sequence[str]) -> tuple[str, ...]:
-    """Those of `modalities` that no row of the table has: no caption, or no name of an image."""
-    texts = {"image": table.image_paths, "text": table.captions or ()}
-    return tuple(m for m in modalities if not any(map(str.strip, texts[m])))
+    """Those of `modalities` that no row of the table has all the needs of."""
+    texts = {PICTURE: table.image_paths, CAPTION: table.captions or ()}
+
+    def is_blank(modality: str) -> bool:
+        needed = [texts[part] for part in NEEDS[modality]]
+        return not any(all(map(str.strip, row)) for row in zip(*needed, strict=False))
+
+    return tuple(filter(is_blank, modalities))
+
+
+def inputs_of(
+    modality: str, image_paths: Sequence[str], captions: Sequence[str] | None
+) -> Sequence[str]:
+    """What is encoded of each row, as one text: a path, a caption, or both with NUL between."""
+    texts = {PICTURE: image_paths, CAPTION: captions or ()}
+    first, *others = (texts[part] for part in NEEDS[modality])
+    return ["\0".join(row) for row in zip(first, *others, strict=True)] if others else first
 
 
 def machinery(encoder: Encoder, settings: ExtractSettings) -> dict[str, Any]:
@@ -176,7 +195,7 @@ def asked_modalities(encoder: Encoder, settings: ExtractSettings) -> tuple[str, 
 
 def _modalities(table: Table, encoder: Encoder, settings: ExtractSettings) -> tuple[str, ...]:
     asked = asked_modalities(encoder, settings)
-    kept = tuple(m for m in asked if m != "text" or table.captions is not None)
+    kept = tuple(m for m in asked if CAPTION not in NEEDS[m] or table.captions is not None)
     if not kept:
         otherwise = ", or use --modalities image" if "image" in encoder.dims else ""
         raise ExtractError(

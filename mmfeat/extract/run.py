@@ -82,8 +82,9 @@ def extract_table(
         else:
             name = encoder.provenance["name"]
             log.warning("%s gives no text: label prompts are left out", name)
-    if "text" in asked_modalities(encoder, settings) and "text" not in plan.modalities:
-        log.warning("%s has no caption column; only images are encoded", table.source)
+    if set(asked_modalities(encoder, settings)) > set(plan.modalities):
+        told = " and ".join(plan.modalities)
+        log.warning("%s has no caption column; only %s vectors are made", table.source, told)
     with sole_writer(out):
         complete = _bring_up_to_date(
             plan, encoder, out, progress, retry_failed=retry_failed, reuse=reuse
@@ -99,8 +100,8 @@ def extract_table(
 
 def _hints(plan: Plan, summary: ExtractSummary) -> tuple[str, ...]:
     """What may help with images that failed."""
-    failed = [row for row in summary.failed if row.modality == "image"]
-    missing = [row.row for row in failed if row.status == Status.MISSING]
+    failed = [row for row in summary.failed if row.modality in plan.of_pictures]
+    missing = sorted({row.row for row in failed if row.status == Status.MISSING})
     hints = near_hints(plan.table, plan.images, missing)
     if summary.already_complete and failed:
         return (*hints, "--retry-failed tries failed images again")
@@ -197,7 +198,7 @@ def _extract(
     fill: Fill = Repeats(first=plan.first)
     if not is_part:
         fill = CheckedRows(plan=plan, fill=fill)
-        if "image" in plan.modalities and plan.settings.on_bad_image == "record":
+        if plan.of_pictures and plan.settings.on_bad_image == "record":
             check_present(plan.table, plan.images, for_run=plan.for_run)
     parts = _parts(out)
     parts.mkdir(exist_ok=True)
@@ -263,11 +264,14 @@ def _run_missing(plan: Plan, encoder: Encoder, parts: Path, progress: Progress |
 def _is_done(plan: Plan, shard: Shard, path: Path) -> bool:
     """Whether the shard is complete and its images are unchanged; otherwise it is removed."""
     block = read_finished(path, plan.provenance, n_rows=shard.n_rows)
+    if block is None:
+        path.unlink(missing_ok=True)
+        return False
     changed: list[int] = []
-    if block is not None and "image" in plan.modalities:
-        changed = changed_rows(plan, block.status["image"], path, start=shard.start)
-        changed += mended_rows(plan, block.status["image"], path, start=shard.start)
-    if block is not None and not changed:
+    for modality in plan.of_pictures:
+        changed += changed_rows(plan, block.status[modality], path, start=shard.start)
+        changed += mended_rows(plan, block.status[modality], path, start=shard.start)
+    if not changed:
         return True
     for row in changed[:1]:
         log.warning("%s has changed; its shard is encoded again", plan.table.image_paths[row])

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmfeat.errors import ExtractError, counted
+from mmfeat.extract.encoders.base import CAPTION, NEEDS
 from mmfeat.extract.guard import refuse_name
 from mmfeat.extract.images.missing import allow_missing, too_many_missing
 from mmfeat.extract.plan import Plan, blank_modalities
@@ -108,10 +109,10 @@ def summarise(
 
 def _remedy(plan: Plan, failed: FailedRow) -> str:
     """What to do where every row failed as this one."""
-    if failed.modality == "image":
-        return allow_missing(for_run=plan.for_run)
-    if failed.status == Status.EMPTY:
+    if failed.status == Status.EMPTY and CAPTION in NEEDS[failed.modality]:
         return "name the column of captions with --text-col, or use --modalities image"
+    if failed.modality in plan.of_pictures:
+        return allow_missing(for_run=plan.for_run)
     return "use another --precision, or other weights (--pretrained)"
 
 
@@ -142,7 +143,7 @@ class CheckedRows:
 
     def _check(self, modality: str, status: NDArray[np.uint8]) -> None:
         table = self.plan.table
-        if modality == "image":
+        if modality in self.plan.of_pictures:
             if self.plan.settings.on_bad_image == "allow":
                 return
             missing = self._missing(status)
@@ -156,7 +157,7 @@ class CheckedRows:
             return
         failed = self.first[modality]
         raise ExtractError(
-            f"at least one row must have an {modality} embedding",
+            f"at least one row must have an embedding of {modality}",
             f"all of {counted(table.n_rows, 'row')} of {table.source} failed, e.g. row {failed.row}"
             f" ({table.ids[failed.row]}): {failed.reason}",
             _remedy(self.plan, failed),

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmfeat.extract.changes import Matches, inputs_of
-from mmfeat.extract.plan import Plan
+from mmfeat.extract.changes import Matches
+from mmfeat.extract.plan import Plan, inputs_of
 from mmfeat.extract.repeats import first_rows
 from mmfeat.extract.summary import CheckedRows
 from mmfeat.store.layout import (

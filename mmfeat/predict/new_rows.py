@@ -17,6 +17,7 @@ from mmfeat.core.settings import override
 from mmfeat.core.workspace import Workspace
 from mmfeat.errors import RunError
 from mmfeat.extract import ExtractSummary, Progress, extract_table, load_encoder_for
+from mmfeat.extract.encoders.base import CAPTION, takes
 from mmfeat.extract.guard import Refusal
 from mmfeat.extract.plan import Plan, blank_modalities, make_plan
 from mmfeat.fit.models.model import load_model
@@ -28,7 +29,7 @@ from mmfeat.types import Table
 log = logging.getLogger(__name__)
 ROWS = "rows"  # the split of a table in its workspace
 FILES_AT_ONCE = 64  # that are read for the digest
-INPUTS = {"image": "images", "text": "captions"}
+INPUTS = {"image": "images", "text": "captions", "joint": "pairs of an image and a caption"}
 
 
 def extract_for(
@@ -82,7 +83,7 @@ def extract_for(
 def _check_inputs(run: Run, table: Table, modalities: tuple[str, ...]) -> None:
     """Warn of what no row has; raise `RunError` where that is all, or a column is missing."""
     looks_at = f"{run.name} looks at {' and '.join(INPUTS[m] for m in modalities)}"
-    if "text" in modalities and table.captions is None:
+    if takes(CAPTION, modalities) and table.captions is None:
         raise RunError(
             "a table has the columns that the run looks at",
             f"{looks_at}, and {table.source} has no column of captions",

@@ -20,6 +20,7 @@ from starlette.requests import Request
 
 from mmfeat.config import is_utf8
 from mmfeat.errors import counted
+from mmfeat.extract.encoders.base import suffices
 from mmfeat.extract.guard import Refusal
 from mmfeat.serve.answers.answering import NO_PICTURE, Answering, Row
 from mmfeat.serve.limits import MOST_ROWS, Limits
@@ -142,12 +143,19 @@ class Parser:
                 "give one of them",
             )
         for name, given in (("image", image is not None), ("text", bool(text.strip()))):
-            if given and name not in self.answering.modalities:
+            if given and name not in self.answering.takes:
                 raise invalid(
-                    f"this model looks at {' and '.join(self.answering.modalities)} alone",
+                    f"this model looks at {' and '.join(self.answering.takes)} alone",
                     f"{where}it has {name} as well",
                     "leave it out",
                 )
+        looks_at = self.answering.modalities
+        if not suffices(picture=image is not None, caption=bool(text.strip()), modalities=looks_at):
+            raise invalid(
+                "this model looks at an image and its caption together",
+                f"{where}it has one of them",
+                "give both",
+            )
         picture = encoder.decode(image)
         if image is not None and isinstance(picture, Refusal):
             raise RequestError(

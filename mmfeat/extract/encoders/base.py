@@ -13,6 +13,25 @@ from numpy.typing import NDArray
 from mmfeat.errors import EncoderError
 from mmfeat.types import FloatArray
 
+PICTURE, CAPTION = "picture", "caption"  # what a row may have
+NEEDS: dict[str, tuple[str, ...]] = {  # modality -> what it needs of a row
+    "image": (PICTURE,),
+    "text": (CAPTION,),
+    "joint": (PICTURE, CAPTION),
+}
+
+
+def takes(part: str, modalities: Iterable[str]) -> bool:
+    """Whether any of these modalities needs a part of a row."""
+    return any(part in NEEDS.get(modality, ()) for modality in modalities)
+
+
+def suffices(*, picture: bool, caption: bool, modalities: Iterable[str]) -> bool:
+    """Whether a row that has these parts has any of the modalities."""
+    has = {PICTURE: picture, CAPTION: caption}
+    return any(all(has[part] for part in NEEDS[m]) for m in modalities if m in NEEDS)
+
+
 Pixels = NDArray[np.uint8]  # (b, height, width, 3)
 Tokens = NDArray[np.int64]  # (b, context)
 
@@ -24,12 +43,13 @@ class Preprocessing:
     Attributes
     ----------
     size
-        (height, width) of the input.
+        (height, width) of the input; of ``bounded`` the two are equal.
     scaled
         (height, width) that the picture is resized to before its centre is cut out; None: `size`.
     resize_mode
         ``shortest`` (then the centre is cut out), ``longest`` (then padded with `fill`), or
-        ``squash``.
+        ``squash``, or ``bounded``: then the shorter side becomes that of `size` and the longer at
+        most `longest`, both are rounded down to multiples of `divisor`, and nothing is cut.
     rounding
         ``down`` where half a pixel beside the centre is left out, as transformers does; None: it
         is rounded to even, as torchvision does.
@@ -42,9 +62,17 @@ class Preprocessing:
     resize_mode: str = "shortest"
     interpolation: str = "bicubic"
     fill: int = 0
+    longest: int | None = None
+    divisor: int | None = None
     rounding: str | None = None
     mean: tuple[float, ...]
     std: tuple[float, ...]
+
+    @property
+    def largest(self) -> tuple[int, int]:
+        """(height, width) of the largest input."""
+        height, width = self.size
+        return (height, self.longest or width)
 
     def document(self) -> dict[str, Any]:
         """Return it as JSON for the provenance."""
@@ -72,10 +100,11 @@ class Tokenized:
 
 
 class Encoder(ABC):
-    """A frozen model that gives embeddings of images, of captions, or of both.
+    """A frozen model that gives embeddings of images, of captions, or of both together.
 
-    A family implements `encode_images` for the modality ``image``, and `tokenize` with
-    `encode_tokens` for ``text``; what it does not implement raises `EncoderError`.
+    A family implements `encode_images` for the modality ``image``, `tokenize` with `encode_tokens`
+    for ``text``, and `tokenize` with `encode_pairs` for ``joint``; what it does not implement
+    raises `EncoderError`.
 
     Attributes
     ----------
@@ -110,6 +139,10 @@ class Encoder(ABC):
     def encode_tokens(self, tokens: Tokens) -> FloatArray:
         """Return embeddings (b, d) of `tokens` (b, context)."""
         raise self.lacks("text")
+
+    def encode_pairs(self, pixels: Pixels, tokens: Tokens) -> FloatArray:
+        """Return embeddings (b, d) of pictures (b, height, width, 3) with captions (b, context)."""
+        raise self.lacks("joint")
 
     def lacks(self, modality: str) -> EncoderError:
         """Make the error for a modality that it does not give."""

@@ -18,7 +18,8 @@ from mmfeat.extract.encoders.base import Pixels, Preprocessing
 from mmfeat.types import FloatArray
 
 log = logging.getLogger(__name__)
-Run = Callable[[NDArray[Any]], torch.Tensor]  # a batch on the host -> its features on the device
+# A batch on the host, as one or several arrays -> its features on the device.
+Run = Callable[..., torch.Tensor]
 PROBE_ROWS = 16
 SHARE = 0.5  # of the device's memory that a batch may need
 
@@ -31,12 +32,16 @@ class Fitting:
         self._most: int | None = None  # the largest batch, after one did not fit
 
     @torch.inference_mode()
-    def __call__(self, batch: NDArray[Any]) -> torch.Tensor:
+    def __call__(self, *batch: NDArray[Any]) -> torch.Tensor:
         """Return the features (b, d) of a batch; raise `EncoderError` if one row does not fit."""
+        n_rows = len(batch[0])
         while True:
-            size = min(len(batch), self._most or len(batch))
+            size = min(n_rows, self._most or n_rows)
             try:
-                parts = [self._run(batch[i : i + size]) for i in range(0, len(batch), size)]
+                parts = [
+                    self._run(*(array[i : i + size] for array in batch))
+                    for i in range(0, n_rows, size)
+                ]
                 return torch.cat(parts)
             except torch.OutOfMemoryError as error:
                 if size == 1:
@@ -48,17 +53,17 @@ class Fitting:
             )
 
 
-def fitting_batch(run: Run, probe: NDArray[Any], *, device: torch.device, most: int) -> int:
+def fitting_batch(run: Run, *probe: NDArray[Any], device: torch.device, most: int) -> int:
     """The largest power of two of rows, at most `most`, that needs no more than its share of a GPU.
 
     It is measured on `probe`, a few rows, and relative to the card's total memory instead of its
     free memory: a resumed extraction must use the same batches.
     """
-    run(probe[:1])  # libraries allocate some memory once
+    run(*(array[:1] for array in probe))  # libraries allocate some memory once
     before = torch.cuda.memory_allocated(device)
     torch.cuda.reset_peak_memory_stats(device)
-    run(probe)
-    of_one = max((torch.cuda.max_memory_allocated(device) - before) / len(probe), 1)
+    run(*probe)
+    of_one = max((torch.cuda.max_memory_allocated(device) - before) / len(probe[0]), 1)
     _, memory = torch.cuda.mem_get_info(device)
     rows = max(int((SHARE * memory - before) / of_one), 1)
     return min(int(2 ** (rows.bit_length() - 1)), most)
@@ -81,13 +86,36 @@ def too_large(error: Exception) -> EncoderError:
     )
 
 
+class Normaliser:
+    """Sends pixels to a device and normalises them there.
+
+    Attributes
+    ----------
+    scale, shift
+        Per channel: the input is ``pixels * scale - shift``.
+    """
+
+    def __init__(
+        self, preprocessing: Preprocessing, *, dtype: torch.dtype, device: torch.device
+    ) -> None:
+        self._dtype, self._transfer = dtype, Transfer(device)
+        std, mean = torch.tensor(preprocessing.std), torch.tensor(preprocessing.mean)
+        self.scale, self.shift = (1 / (255 * std)).to(device), (mean / std).to(device)
+
+    def __call__(self, pixels: Pixels) -> torch.Tensor:
+        """Return the input (b, 3, height, width) of pixels (b, height, width, 3)."""
+        images = self._transfer.send(pixels)
+        inputs = (images.float() * self.scale - self.shift).to(self._dtype)
+        return inputs.permute(0, 3, 1, 2)
+
+
 class ImageTower:
     """Runs a tower on pixels: sent to the device, normalised there, in batches that fit.
 
     Attributes
     ----------
     scale, shift
-        Per channel: the input is ``pixels * scale - shift``.
+        As in `Normaliser`.
     features
         Gives the features (b, d), on the device, of pixels (b, height, width, 3).
     """
@@ -100,11 +128,10 @@ class ImageTower:
         dtype: torch.dtype,
         device: torch.device,
     ) -> None:
-        self._tower, self._dtype = tower, dtype
+        inputs = Normaliser(preprocessing, dtype=dtype, device=device)
+        self.scale, self.shift = inputs.scale, inputs.shift
         self._transfer = Transfer(device)
-        std, mean = torch.tensor(preprocessing.std), torch.tensor(preprocessing.mean)
-        self.scale, self.shift = (1 / (255 * std)).to(device), (mean / std).to(device)
-        self.features = Fitting(self._run)
+        self.features = Fitting(lambda pixels: tower(inputs(pixels)))
 
     def __call__(self, pixels: Pixels) -> FloatArray:
         """Return embeddings (b, d) of `pixels` (b, height, width, 3)."""
@@ -120,11 +147,6 @@ class ImageTower:
             late = begun
         if late is not None:
             yield late()
-
-    def _run(self, pixels: Pixels) -> torch.Tensor:
-        images = self._transfer.send(pixels)
-        inputs = (images.float() * self.scale - self.shift).to(self._dtype)
-        return self._tower(inputs.permute(0, 3, 1, 2))  # (b, 3, height, width)
 
 
 class Transfer:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -12,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmfeat.config import ExtractSettings
-from mmfeat.errors import ExtractError
 from mmfeat.extract.encoders import load_encoder
 from mmfeat.extract.encoders.base import Encoder, Pixels, Tokenized
 from mmfeat.extract.engines.base import Advance, Engine
-from mmfeat.extract.engines.finite import FiniteCheck
+from mmfeat.extract.engines.encoded import Encoded, check_allowed, finite_check
+from mmfeat.extract.engines.pairs import encode_pairs
 from mmfeat.extract.guard import Refusal
 from mmfeat.extract.images.decoding import Decoder, DecodeTask
 from mmfeat.extract.images.read import Decoded
@@ -26,18 +25,6 @@ from mmfeat.extract.several.windows import encode_in_windows
 from mmfeat.store.layout import DIGEST_BYTES, Block, FailedRow, Status
 from mmfeat.store.writer import write_shard
 from mmfeat.types import Embeddings, IntArray
-
-
-@dataclass(frozen=True, kw_only=True)
-class Encoded:
-    """The results of some rows of one modality; `refusals` by position among them."""
-
-    embeddings: Embeddings
-    status: NDArray[np.uint8]
-    truncated: NDArray[np.uint8] | None  # None where the encoder takes inputs of any length
-    digests: NDArray[np.uint8] | None  # None where the inputs are in the table
-    windows: NDArray[np.int32] | None  # None where long inputs are cut
-    refusals: dict[int, Refusal]
 
 
 def make_shards(
@@ -85,9 +72,9 @@ LOCAL = Engine(load_encoder=load_here, make_shards=make_shards)
 
 def decode_task(plan: Plan, encoder: Encoder) -> DecodeTask | None:
     """How the images of a plan are decoded for an encoder; None where it has no images."""
-    if "image" not in plan.modalities:
+    if not plan.of_pictures:
         return None
-    assert encoder.preprocessing is not None, "every encoder of images has it"
+    assert encoder.preprocessing is not None, "every encoder of pictures has it"
     return DecodeTask(
         images=plan.images,
         preprocessing=encoder.preprocessing,
@@ -97,11 +84,13 @@ def decode_task(plan: Plan, encoder: Encoder) -> DecodeTask | None:
 
 
 def image_names(plan: Plan, rows: IntArray, *, since: int) -> list[str]:
-    """The images that `encode_rows` wants decoded, in order: each once, none before `since`."""
-    if "image" not in plan.modalities:
-        return []
-    new = rows[plan.first["image"][rows] >= since]
-    return list(dict.fromkeys(plan.table.image_paths[row] for row in new))
+    """The images that `encode_rows` wants decoded, in order: for each modality, each once.
+
+    None is of a row that repeats one before `since`.
+    """
+    news = (rows[plan.first[modality][rows] >= since] for modality in plan.of_pictures)
+    paths = plan.table.image_paths
+    return [name for new in news for name in dict.fromkeys(paths[row] for row in new)]
 
 
 def encode_rows(
@@ -127,6 +116,7 @@ def encode_rows(
     encode: dict[str, Callable[[IntArray], Encoded]] = {
         "image": lambda rows: _encode_images(plan, encoder, rows, decoded, advance),
         "text": lambda rows: _encode_captions(plan, encoder, rows, advance),
+        "joint": lambda rows: encode_pairs(plan, encoder, rows, decoded, advance, modality="joint"),
     }
     for modality in plan.modalities:
         new = np.flatnonzero(plan.first[modality][rows] >= since)
@@ -180,8 +170,7 @@ def _encode_images(
             advance("image", 1)
             if isinstance(result, Refusal):
                 refusals[at] = result
-                if plan.settings.on_bad_image == "fail":
-                    raise _bad_image(plan, int(rows[names.index(list(place)[at])]), result)
+                check_allowed(plan, int(rows[names.index(list(place)[at])]), result)
                 continue
             pixels, digest = result
             same_as[at] = first_with.setdefault(digest, at)
@@ -213,7 +202,6 @@ def _encode_images(
         status=status[index],
         truncated=None,
         digests=digests[index],
-        windows=None,
         refusals={i: refusals[at] for i, at in enumerate(index.tolist()) if at in refusals},
     )
 
@@ -270,12 +258,6 @@ def _encode_captions(plan: Plan, encoder: Encoder, rows: IntArray, advance: Adva
     )
 
 
-def finite_check(plan: Plan, encoder: Encoder, modality: str) -> FiniteCheck:
-    """Begin to look at the embeddings of a modality."""
-    precision = str(encoder.provenance.get("precision", plan.settings.precision))
-    return FiniteCheck(plan=plan, modality=modality, precision=precision)
-
-
 def _failed(rows: IntArray, modality: str, refusals: dict[int, Refusal]) -> list[FailedRow]:
     return [
         FailedRow(
@@ -286,11 +268,3 @@ def _failed(rows: IntArray, modality: str, refusals: dict[int, Refusal]) -> list
         )
         for at, refusal in refusals.items()
     ]
-
-
-def _bad_image(plan: Plan, row: int, refusal: Refusal) -> ExtractError:
-    return ExtractError(
-        "every image must be readable under --on-bad-image fail",
-        f"row {row} ({plan.table.ids[row]}) of {plan.table.source}: {refusal.reason}",
-        "repair the file, or use --on-bad-image record",
-    )

@@ -44,6 +44,10 @@ class RemoteEncoder(Encoder):
         """Return embeddings (b, d) of `tokens` (b, context)."""
         return cast("FloatArray", self._ask("encode_tokens", tokens))
 
+    def encode_pairs(self, pixels: Pixels, tokens: Tokens) -> FloatArray:
+        """Return embeddings (b, d) of pictures (b, height, width, 3) with captions (b, context)."""
+        return cast("FloatArray", self._ask("encode_pairs", pixels, tokens))
+
     def release(self) -> None:
         """Release the resources of the loaded encoder until it is needed again."""
         vars(self).pop("_loaded", None)
@@ -52,9 +56,9 @@ class RemoteEncoder(Encoder):
     def _loaded(self) -> Any:
         return ray.remote(_Loaded).options(**self._options).remote(self._settings)
 
-    def _ask(self, method: str, argument: Any) -> Any:
+    def _ask(self, method: str, *arguments: Any) -> Any:
         with plain_errors():
-            return ray.get(self._loaded.call.remote(method, argument))
+            return ray.get(self._loaded.call.remote(method, *arguments))
 
 
 class _Loaded:
@@ -63,8 +67,8 @@ class _Loaded:
     def __init__(self, settings: ExtractSettings) -> None:
         self._encoder = load_here(settings)
 
-    def call(self, method: str, argument: Any) -> Any:
-        return getattr(self._encoder, method)(argument)
+    def call(self, method: str, *arguments: Any) -> Any:
+        return getattr(self._encoder, method)(*arguments)
 
 
 def _describe(settings: ExtractSettings) -> dict[str, Any]:

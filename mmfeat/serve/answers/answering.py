@@ -14,6 +14,7 @@ from mmfeat.errors import RunError
 from mmfeat.export.one_row import ScoredLabel, rank_labels
 from mmfeat.export.predictor import Predictor
 from mmfeat.export.rows import RowEncoder
+from mmfeat.extract.encoders.base import CAPTION, PICTURE, takes
 from mmfeat.extract.guard import Refusal
 from mmfeat.extract.images.read import Decoded
 from mmfeat.predict.encoder import weights_of
@@ -95,6 +96,14 @@ class Answering:
                 "use `mmfeat predict --split`",
             )
         return found
+
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """What rows are made of: the modalities, or image and text where both make one vector."""
+        if self.encoder is None:
+            return self.modalities
+        inputs = (("image", PICTURE), ("text", CAPTION))
+        return tuple(name for name, part in inputs if takes(part, self.modalities))
 
     @property
     def _store(self) -> dict[str, Any]:

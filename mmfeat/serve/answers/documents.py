@@ -130,7 +130,7 @@ def model_document(answering: Answering, limits: Limits, examples: Sequence[Exam
         name=model.run.name,
         labels=list(model.labels),
         decision=model.decision.describe(answering.decode),
-        takes=list(answering.modalities),
+        takes=list(answering.takes),
         embeddings=answering.widths,
         max_bytes=limits.max_bytes,
         max_caption=limits.max_caption,

@@ -28,7 +28,7 @@ def make_examples(answering: Answering) -> list[Example]:
     """Draw a few rows that suit a model; none where it takes embeddings."""
     if answering.encoder is None:
         return []
-    takes_image, takes_text = ("image" in answering.modalities, "text" in answering.modalities)
+    takes_image, takes_text = ("image" in answering.takes, "text" in answering.takes)
     knows_scenes = answering.encoder.encoder.provenance["name"] == DEMO
     labels = answering.predictor.labels
     made = []

@@ -66,6 +66,27 @@ class ToyEncoder(Encoder):
         return (tokens[:, :6] + len(tokens) / 64).astype(np.float32)
 
 
+class ToyPairs(ToyEncoder):
+    """Embeds pictures of several shapes with their captions; its own batch leaves no trace."""
+
+    dims, batch_sizes = {"joint": 9}, {"joint": 4}
+    preprocessing = Preprocessing(
+        size=(8, 8), resize_mode="bounded", longest=20, divisor=4, mean=(0.5,) * 3, std=(0.5,) * 3
+    )
+
+    def __init__(self, *, most: int | None = None) -> None:
+        super().__init__(name="toy-pairs")
+        self.most = most  # pairs, after which it raises Ctrl-C's exception
+        self.shapes: list[tuple[int, ...]] = []
+
+    def encode_pairs(self, pixels: Pixels, tokens: Tokens) -> FloatArray:
+        if self.most is not None and sum(shape[0] for shape in self.shapes) >= self.most:
+            raise KeyboardInterrupt
+        self.shapes.append(pixels.shape)
+        means = pixels.reshape(len(pixels), -1, 3).mean(axis=1)
+        return np.hstack([means, tokens[:, :6]]).astype(np.float32)
+
+
 def make_picture(path: Path, *, seed: int, size: tuple[int, int] = (24, 16)) -> None:
     """Write one small random JPEG."""
     path.parent.mkdir(parents=True, exist_ok=True)
