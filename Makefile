@@ -1,6 +1,8 @@
 # Every target sets up what it needs: a virtual environment in .venv, with pinned versions.
 PYTHON ?= python3
 BIN := .venv/bin
+# Each process would compile the library again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test check lint docs pretrain-demo clean
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import shutil
@@ -131,6 +132,13 @@ def pytest_configure() -> None:
     """Let tests share the machine: threads that wait burn time, and Ray gives way to all others."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("RAY_worker_niceness", "0")
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays: garbage is looked for in what tests make, and not in it."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
