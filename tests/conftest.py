@@ -8,10 +8,13 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import typer.testing
+from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 import mmfeat as library
@@ -133,6 +136,8 @@ def pytest_configure() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("RAY_worker_niceness", "0")
     gc.disable()
+    # Typer builds every command for each use of one.
+    typer.testing._get_command = cache(get_command)  # type: ignore[attr-defined]
 
 
 def pytest_collection_finish() -> None:
