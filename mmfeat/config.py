@@ -74,12 +74,16 @@ class DataSettings:
 class ExtractSettings:
     """``[extract]``: the encoder and how it is run."""
 
-    model: str = key("ViT-L-14", "name of the encoder; see `mmfeat list encoders`")
+    model: str = key(
+        "ViT-L-14", "name of the encoder, e.g. ViT-L-14 or hf:NAME; see `mmfeat list encoders`"
+    )
     models: tuple[str, ...] = key(
         (), "encoders, or a file of them, each for a feature set of its own; instead of model"
     )
     pretrained: str = key(
-        AUTO, "weights of the encoder: a tag, a local file, or random; auto: openai, or timm's own"
+        AUTO,
+        "weights of the encoder: a tag, a local file or folder, or random; auto: openai, or those"
+        " of the model's name",
     )
     modalities: tuple[str, ...] = key((ALL,), "modalities to encode: all, or of image, text, joint")
     precision: str = one_of("auto", "fp32", "bf16", "fp16", help="numeric precision of the encoder")

@@ -12,7 +12,7 @@ import socket
 import stat
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, chdir, contextmanager
 from io import BufferedReader, BufferedWriter
 from pathlib import Path
@@ -213,3 +213,11 @@ def why_no_file(path: Path) -> str:
     if not path.exists():
         return "is not there"
     return "is a folder" if path.is_dir() else "is a pipe or a device"
+
+
+def files_sha256(paths: Sequence[Path]) -> str:
+    """The sha256 of a file; of several, that of their digests and names."""
+    if len(paths) == 1:
+        return file_sha256(paths[0])
+    lines = "".join(f"{file_sha256(path)}  {path.name}\n" for path in paths)
+    return hashlib.sha256(lines.encode()).hexdigest()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmfeat.core.checks import check_arguments
-from mmfeat.core.files import file_sha256, replacing_folder, write_json, write_text
+from mmfeat.core.files import files_sha256, replacing_folder, write_json, write_text
 from mmfeat.core.plugins import missing_package
 from mmfeat.core.workspace import open_project
 from mmfeat.errors import ConfigError, RunError
@@ -198,19 +198,25 @@ def _copy(run: Run, folder: Path) -> None:
 
 
 def _copy_weights(run: Run, source: str | None, folder: Path) -> Path | None:
-    """Copy the weights of the encoder; None where they are in no file of their own."""
+    """Copy the weights of the encoder; None where they are in no file of their own.
+
+    A model that is a folder is copied with its settings and its tokenizer.
+    """
+    from mmfeat.extract.encoders.repository import copy_model, weights_in  # noqa: PLC0415 - torch
+
     fitted = encoder_of(run)
     weights = find_weights(fitted["name"], source or "")
     if weights is None:
         log.info("the weights of %s need no file: they come with mmfeat", fitted["name"])
         return None
-    if weights.suffix != ".safetensors":
+    files = [weights] if weights.is_file() else weights_in(weights)
+    if odd := [file.name for file in files if file.suffix != ".safetensors"]:
         raise RunError(
             "a bundle holds weights as .safetensors",
-            f"those of the encoder are {weights.name}",
+            f"those of the encoder are {odd[0]}",
             "leave out --with-encoder, or extract with weights that were converted",
         )
-    if file_sha256(weights) != fitted["weights_sha256"]:
+    if files_sha256(files) != fitted["weights_sha256"]:
         raise RunError(
             "the weights of a bundle are those that the run was fitted on",
             f"the sha256 of {weights} is another",
@@ -218,6 +224,9 @@ def _copy_weights(run: Run, source: str | None, folder: Path) -> Path | None:
         )
     target = folder / layout.WEIGHTS
     target.parent.mkdir()
+    if weights.is_dir():
+        copy_model(weights, target.parent)
+        return target.parent
     shutil.copyfile(weights, target)
     return target
 
@@ -234,7 +243,7 @@ def _about(run: Run, source: str | None, *, copied: bool) -> dict[str, Any]:
             "weights_sha256": fitted["weights_sha256"],
             "weights_from": describe_weights(fitted["name"], source),
             "weights_in_bundle": copied,
-            "preprocessing": fitted["preprocessing"],
+            "preprocessing": fitted.get("preprocessing"),
         }
     return {
         "run": run.name,

@@ -58,9 +58,11 @@ class Bundle(Run):
 
     @property
     def encoder_weights(self) -> Path | None:
-        """The weights of the encoder, where they are in the bundle."""
+        """The weights of the encoder, or the folder of its model, where they are in the bundle."""
         path = self.folder / WEIGHTS
-        return path if path.is_file() else None
+        if path.is_file():
+            return path
+        return path.parent if path.parent.is_dir() else None
 
     @property
     def oof(self) -> OutOfFold:

@@ -39,12 +39,12 @@ ENCODERS: dict[str, Family] = {
     ),
     "hf": Family(
         "mmfeat.extract.encoders.families.hf:load",
-        "two towers of transformers, e.g. hf:google/siglip2-base-patch16-224 or hf:./FOLDER",
+        "two towers of transformers, e.g. hf:google/siglip2-base-patch16-224",
         extra="hf",
     ),
     "st": Family(
         "mmfeat.extract.encoders.families.st:load",
-        "captions (and pictures) by sentence-transformers, e.g. st:sentence-transformers/LaBSE",
+        "captions, e.g. st:sentence-transformers/all-MiniLM-L6-v2",
         extra="st",
     ),
 }
@@ -76,10 +76,10 @@ def split_model(model: str) -> tuple[str, str]:
 def load_encoder(model: str, *, pretrained: str, precision: str, device: str) -> Encoder:
     """Load `model`: a name of `ENCODERS`, ``FAMILY:NAME``, or any model name of open_clip.
 
-    `pretrained` is a tag of the family, a file (.safetensors, or .pt with nothing but weights),
-    ``TAG=FILE`` for a file with the weights of a tag, ``random``, or ``auto``;
-    the bundled encoder takes only ``random`` or its own weights. `precision` is
-    auto, fp32, bf16 or fp16. Raises `EncoderError` if model, weights or device are unavailable.
+    `pretrained` is a tag of the family, a file (.safetensors, or .pt with nothing but weights), the
+    folder of a model, ``TAG=FILE`` for a file with the weights of a tag, ``random``, or ``auto``;
+    the bundled encoder takes only ``random`` or its own weights. `precision` is auto, fp32, bf16
+    or fp16. Raises `EncoderError` if model, weights or device are unavailable.
     """
     family, name = split_model(model)
     load = resolve(family, ENCODERS, "encoder")
@@ -87,7 +87,7 @@ def load_encoder(model: str, *, pretrained: str, precision: str, device: str) ->
 
 
 def find_weights(model: str, pretrained: str) -> Path | None:
-    """Find the file of a model's weights, or download it.
+    """Find the file of a model's weights, or the folder of a model, or download it.
 
     None for weights that come with the package or are drawn at random: they are in no file of
     their own. The module of a family says where they are in a function of the same name.

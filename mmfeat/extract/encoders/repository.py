@@ -7,22 +7,24 @@ fetched nor run.
 from __future__ import annotations
 
 import hashlib
+import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import transformers
 from huggingface_hub import RepoCard, snapshot_download
 from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
 from mmfeat.config import AUTO
 from mmfeat.core.files import file_sha256
 from mmfeat.errors import EncoderError
-from mmfeat.extract.encoders.weights import HUB, reachable
+from mmfeat.extract.encoders.weights import HUB, reachable, split_tag
 
 SETTINGS = ("*.json", "*.txt", "*.model", "*.jinja", "README.md")
 WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")  # of the first kind that there is
+SITE = "https://huggingface.co"  # where its people look
 SAYS = "the model must be a local folder or downloadable"
 
 
@@ -30,9 +32,10 @@ def find_folder(name: str, *, pretrained: str, family: str) -> Path:
     """Find the folder of a model, in the cache too, or download it.
 
     `name` is a folder or a repository of the hub; with another `pretrained` than ``auto`` and
-    ``random``, that is the folder. Raises `EncoderError` where there is none.
+    ``random``, that is the folder, or behind the = of ``auto=FOLDER``. Raises `EncoderError` where
+    there is none.
     """
-    given = name if pretrained in (AUTO, "", "random") else pretrained
+    given = _given(name, pretrained)
     folder = Path(given).expanduser()
     if given and folder.is_dir():
         if not (folder / "config.json").is_file() and not (folder / "modules.json").is_file():
@@ -54,18 +57,17 @@ def find_folder(name: str, *, pretrained: str, family: str) -> Path:
     )
 
 
-def find_weights(folder: Path) -> list[Path]:
-    """The files of weights in a folder: one, or the parts of one; safetensors come first.
+def weights_in(folder: Path) -> list[Path]:
+    """The files of weights of a model; of sentence-transformers, those of each of its modules.
 
     Raises `EncoderError` where there are none.
     """
-    for pattern in WEIGHTS:
-        stem, suffix = pattern.split("*")
-        whole = folder / f"{stem}{suffix}"
-        if whole.is_file():
-            return [whole]
-        if parts := sorted(folder.glob(f"{stem}-*{suffix}")):
-            return parts
+    modules = folder / "modules.json"
+    parts = [folder]
+    if modules.is_file():
+        parts = [folder / part["path"] for part in json.loads(modules.read_text(encoding="utf-8"))]
+    if files := [file for part in parts for file in _weights_of(part)]:
+        return files
     raise EncoderError(
         "the folder of a model has model.safetensors, or pytorch_model.bin with nothing but"
         " weights",
@@ -74,12 +76,24 @@ def find_weights(folder: Path) -> list[Path]:
     )
 
 
-def files_sha256(files: list[Path]) -> str:
-    """The sha256 of a file; of several, that of their names and digests."""
-    if len(files) == 1:
-        return file_sha256(files[0])
-    lines = "".join(f"{file_sha256(file)}  {file.name}\n" for file in files)
-    return hashlib.sha256(lines.encode()).hexdigest()
+def _weights_of(part: Path) -> list[Path]:
+    """One file, or the parts of one; safetensors come first."""
+    for pattern in WEIGHTS:
+        stem, suffix = pattern.split("*")
+        if (part / f"{stem}{suffix}").is_file():
+            return [part / f"{stem}{suffix}"]
+        if files := sorted(part.glob(f"{stem}-*{suffix}")):
+            return files
+    return []
+
+
+def copy_model(folder: Path, target: Path) -> None:
+    """Copy what `load` reads of a model: its settings, its weights and its card."""
+    kept = [file for pattern in SETTINGS for file in folder.rglob(pattern)]
+    for file in [*kept, *weights_in(folder)]:
+        to = target / file.relative_to(folder)
+        to.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, to)
 
 
 def settings_sha256(folder: Path) -> str:
@@ -90,27 +104,35 @@ def settings_sha256(folder: Path) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def describe(name: str, folder: Path, *, library: str) -> str:
-    """Say where a model comes from, with the licence that its card states."""
-    card = folder / "README.md"
+def describe(name: str, *, pretrained: str, library: str) -> str:
+    """Say where a model comes from, with the licence that its card states, if that is here."""
+    given = _given(name, pretrained)
+    folder = Path(given).expanduser()
+    where = f"a local folder, {folder.resolve().name}"
+    if not folder.is_dir():
+        folder, where = _snapshot(name, local_files_only=True) or folder, f"{SITE}/{name}"
     try:
-        stated = RepoCard.load(card, ignore_metadata_errors=True).data.to_dict()
+        stated = RepoCard.load(folder / "README.md", ignore_metadata_errors=True).data.to_dict()
         licence = stated.get("license_name") or stated.get("license")
     except (OSError, ValueError):
         licence = None
-    where = f"a local folder, {folder.resolve().name}"
-    if not Path(name).expanduser().is_dir():
-        where = f"https://huggingface.co/{name}"
     return f"{where} ({library}; licence by its card: {licence or 'not stated'})"
+
+
+def _given(name: str, pretrained: str) -> str:
+    """The folder or repository that is meant; see `find_folder`."""
+    tag, elsewhere = split_tag(pretrained)
+    return elsewhere or (name if tag in (AUTO, "", "random") else tag)
 
 
 @contextmanager
 def explained(what: str, folder: Path) -> Iterator[None]:
     """Turn what a library raises on a folder into `EncoderError`, and keep it from talking."""
-    told = transformers.logging.get_verbosity()
-    bars = transformers.logging.is_progress_bar_enabled()
-    transformers.logging.set_verbosity(transformers.logging.CRITICAL)
-    transformers.logging.disable_progress_bar()
+    from transformers.utils import logging as talk  # noqa: PLC0415 (an extra)
+
+    told, bars = talk.get_verbosity(), talk.is_progress_bar_enabled()
+    talk.set_verbosity(talk.CRITICAL)
+    talk.disable_progress_bar()
     try:
         yield
     except EncoderError:
@@ -122,9 +144,9 @@ def explained(what: str, folder: Path) -> Iterator[None]:
             "save it again with `save_pretrained`, or install the package that it needs",
         ) from error
     finally:
-        transformers.logging.set_verbosity(told)
+        talk.set_verbosity(told)
         if bars:
-            transformers.logging.enable_progress_bar()
+            talk.enable_progress_bar()
 
 
 def check_tensors(found: dict[str, Any], folder: Path) -> None:

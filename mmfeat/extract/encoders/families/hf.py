@@ -15,6 +15,7 @@ import torch
 from PIL.Image import Resampling
 from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoTokenizer
 
+from mmfeat.core.files import files_sha256
 from mmfeat.errors import EncoderError
 from mmfeat.extract.encoders.base import Encoder, Preprocessing
 from mmfeat.extract.encoders.device import placed
@@ -23,14 +24,13 @@ from mmfeat.extract.encoders.repository import (
     check_tensors,
     describe,
     explained,
-    files_sha256,
     find_folder,
-    find_weights,
     settings_sha256,
+    weights_in,
 )
 from mmfeat.extract.encoders.subwords import Subwords
 from mmfeat.extract.encoders.towers import TowersEncoder
-from mmfeat.extract.encoders.weights import random_weights, read_weights, state_sha256
+from mmfeat.extract.encoders.weights import random_weights, read_weights, split_tag, state_sha256
 
 LIBRARIES = ("torch", "transformers", "tokenizers")
 HERE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
@@ -49,7 +49,7 @@ def load(model: str, *, pretrained: str, precision: str, device: str) -> Encoder
     """Load the model in the folder or repository `model`; see `load_encoder`."""
     place = choose_device(device)
     precision = choose_precision(precision, place)
-    folder = find_folder(model, pretrained=pretrained, family="hf")
+    folder = find_weights(model, pretrained)
     with explained("the model", folder):
         config = AutoConfig.from_pretrained(folder, **HERE)
     if config.model_type not in TWO_TOWERS:
@@ -75,14 +75,19 @@ def load(model: str, *, pretrained: str, precision: str, device: str) -> Encoder
     )
 
 
+def find_weights(model: str, pretrained: str) -> Path:
+    """Find the folder of a model, or download it; raise `EncoderError` where there is none."""
+    return find_folder(model, pretrained=pretrained, family="hf")
+
+
 def describe_weights(model: str, pretrained: str) -> str:
     """Say where weights come from: a repository or a folder, and the licence by its card."""
-    return describe(model, find_folder(model, pretrained=pretrained, family="hf"), library="hf")
+    return describe(model, pretrained=pretrained, library="transformers")
 
 
 def origin(name: str, pretrained: str, folder: Path, sha256: str) -> dict[str, str]:
     """The part of the provenance that says which model it is."""
-    told = pretrained if pretrained in ("auto", "", "random") else Path(pretrained).name
+    told = Path(split_tag(pretrained)[0]).name
     return {
         "name": name,
         "pretrained": told,
@@ -97,7 +102,7 @@ def load_model(folder: Path, config: Any, *, random: bool) -> tuple[Any, str]:
         with random_weights(), explained("the model", folder):
             built = AutoModel.from_config(config, trust_remote_code=False, dtype=torch.float32)
         return built, state_sha256(built)
-    files = find_weights(folder)
+    files = weights_in(folder)
     for file in files:
         read_weights(file)  # its errors describe the file; those of transformers do not
     with explained("the model", folder):

@@ -15,19 +15,18 @@ from typing import Any
 import torch
 from sentence_transformers import SentenceTransformer
 
+from mmfeat.core.files import files_sha256
 from mmfeat.errors import EncoderError
 from mmfeat.extract.encoders.base import Encoder
 from mmfeat.extract.encoders.device import placed
 from mmfeat.extract.encoders.families.hf import HERE, origin, read_preprocessing
 from mmfeat.extract.encoders.precision import PRECISIONS, choose_device, choose_precision
 from mmfeat.extract.encoders.repository import (
-    WEIGHTS,
     check_tensors,
     describe,
     explained,
-    files_sha256,
     find_folder,
-    find_weights,
+    weights_in,
 )
 from mmfeat.extract.encoders.subwords import Subwords
 from mmfeat.extract.encoders.towers import TowersEncoder
@@ -41,7 +40,8 @@ def load(model: str, *, pretrained: str, precision: str, device: str) -> Encoder
     """Load the model in the folder or repository `model`; see `load_encoder`."""
     place = choose_device(device)
     precision = choose_precision(precision, place)
-    folder = find_folder(model, pretrained=pretrained, family="st")
+    folder = find_weights(model, pretrained)
+    _parts(folder)
     built, sha256 = _load_model(folder, random=pretrained == "random")
     first = _first_module(built, folder)
     prompt = built.prompts.get(built.default_prompt_name or "", "")
@@ -74,10 +74,14 @@ def load(model: str, *, pretrained: str, precision: str, device: str) -> Encoder
     )
 
 
+def find_weights(model: str, pretrained: str) -> Path:
+    """Find the folder of a model, or download it; raise `EncoderError` where there is none."""
+    return find_folder(model, pretrained=pretrained, family="st")
+
+
 def describe_weights(model: str, pretrained: str) -> str:
     """Say where weights come from: a repository or a folder, and the licence by its card."""
-    folder = find_folder(model, pretrained=pretrained, family="st")
-    return describe(model, folder, library="sentence-transformers")
+    return describe(model, pretrained=pretrained, library="sentence-transformers")
 
 
 def _parts(folder: Path) -> list[Path]:
@@ -103,12 +107,7 @@ def _parts(folder: Path) -> list[Path]:
 
 def _load_model(folder: Path, *, random: bool) -> tuple[Any, str]:
     """Load the model of a folder in float32, or draw its weights; and the sha256 of those."""
-    files = [
-        file
-        for part in _parts(folder)
-        if any(any(part.glob(pattern)) for pattern in WEIGHTS)
-        for file in find_weights(part)
-    ]
+    files = weights_in(folder)
     for file in files:
         read_weights(file)  # its errors describe the file; those of the library do not
     options = {"dtype": torch.float32, "weights_only": True}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -48,3 +49,8 @@ def test_from_table_to_submission(
         wanted = [(row["ImageID"], row["Labels"]) for row in csv.DictReader(a)]
         assert [(row["id"], row["labels"]) for row in csv.DictReader(b)] == wanted
     assert len(wanted) == 9
+    if family != "timm":  # its weights are drawn at random
+        run("export", "--to", "bundle", "--with-encoder")
+        shutil.rmtree("model")
+        run("predict", "bundle", "--table", "test.csv", "--images", "data", "--out", "bundle.csv")
+        assert Path("bundle.csv").read_bytes() == Path("new.csv").read_bytes()
