@@ -20,7 +20,7 @@ from mmfeat.report.facts import EntryFacts, as_data
 from mmfeat.report.gallery import KINDS, Gallery
 from mmfeat.report.learning.section import MOST_CLASSES, MoreRows
 from mmfeat.report.relatives.section import Relatives
-from mmfeat.runs.config import name_sets
+from mmfeat.runs.config import FeatureSets, name_sets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ def render(page: Page) -> str:
     )
     digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
     environment.filters.update(
-        number=as_data, size=size_of, name=page.board.name_of, short_name=name_of, sets=name_sets
+        number=as_data, size=size_of, name=page.board.name_of, short_name=name_of, sets=_sets
     )
     return environment.get_template("page.html").render(
         page=page,
@@ -71,6 +71,11 @@ def render(page: Page) -> str:
         most_classes=MOST_CLASSES,
         has_memory=any(entry.peak_memory is not None for entry in page.board.entries),
     )
+
+
+def _sets(features: FeatureSets) -> str:
+    """Feature sets that are joined, with room to break the line between them."""
+    return name_sets(features).replace(",", ", ")
 
 
 @dataclass(frozen=True)

@@ -149,7 +149,7 @@ def test_the_board_tells_the_sets_and_what_they_cost(sets: Workspace) -> None:
     page = write_report(sets.report, sets, options=ReportOptions(plots=0))
     assert len(page.entries) == 3
     text = sets.report.read_text(encoding="utf-8")
-    assert "<td>one,two</td>" in text
+    assert '<td class="sets">one, two</td>' in text
     assert re.search(r'<a href="#entry-1">\s*knn × image</a>', text)  # the column has the set
     assert "What the features cost" in text
     assert text.count("<td>not measured</td>") == 2
