@@ -108,9 +108,6 @@ def extract(
         if encoding.models:
             log.info("feature set %s: %s, weights %s", feature_set, own.model, own.pretrained)
         encoder = load_encoder_for(own)
-        if encoding.models and own.label_prompts is not None and "text" not in encoder.dims:
-            log.info("%s has no text tower: %s has no label prompts", own.model, feature_set)
-            own = replace(own, label_prompts=None)  # noqa: PLW2901
         for name, rows in tables.items():
             store = Path(out) if out is not None else space.store(name, feature_set)
             reused = None if reuse is None else _path_of(reuse, space, feature_set)
