@@ -22,6 +22,13 @@ def serve(
         str, typer.Option("--host", help="Address to listen at; by default this machine alone.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", help="0 is any free port.")] = 8000,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-host",
+            help="Name by which requests may address it, besides localhost; repeatable.",
+        ),
+    ] = None,
     token_file: Annotated[
         Path | None,
         typer.Option(
@@ -91,6 +98,7 @@ def serve(
         run,
         host=host,
         port=port,
+        allow_host=allow_host or (),
         token_file=token_file,
         pretrained=pretrained,
         device=device,

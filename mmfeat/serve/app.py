@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
@@ -39,8 +39,17 @@ DECODERS = os.cpu_count() or 1  # threads; Pillow decodes without the GIL
 TOP = 10
 
 
-def make_app(answering: Answering, *, limits: Limits, token: str | None = None) -> FastAPI:
-    """Make the service of a loaded model; with a `token`, requests need it."""
+def make_app(
+    answering: Answering,
+    *,
+    limits: Limits,
+    token: str | None = None,
+    hosts: Set[str] | None = None,
+) -> FastAPI:
+    """Make the service of a loaded model.
+
+    With a `token`, requests need it; with `hosts`, they must be addressed to one of these names.
+    """
     places = Places(limits.queue)
     metrics = Metrics(waiting=lambda: places.taken)
     parser = Parser(answering=answering, limits=limits)
@@ -67,7 +76,7 @@ def make_app(answering: Answering, *, limits: Limits, token: str | None = None) 
         docs_url=None,  # its page loads scripts from another address
         redoc_url=None,
     )
-    app.add_middleware(Guard, limits=limits, token=token, metrics=metrics)
+    app.add_middleware(Guard, limits=limits, token=token, hosts=hosts, metrics=metrics)
 
     @app.exception_handler(HTTPException)
     async def refuse(_: Request, error: HTTPException) -> Response:

@@ -1,4 +1,4 @@
-"""What every request passes before and after the application: token, bytes, time, headers, a log.
+"""What every request passes around the application: host, token, bytes, time, headers, a log.
 
 The body is counted while it streams in, so a length that is missing or wrong changes nothing. No
 log line has more of a request than its route.
@@ -12,6 +12,8 @@ import hmac
 import logging
 import time
 import traceback
+from collections.abc import Set
+from urllib.parse import urlsplit
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
@@ -39,12 +41,21 @@ HEADERS = {
 
 
 class Guard:
-    """ASGI middleware around the whole application."""
+    """ASGI middleware around the whole application.
+
+    `hosts` are the names that requests may have as their host; None: any.
+    """
 
     def __init__(
-        self, app: ASGIApp, *, limits: Limits, token: str | None, metrics: Metrics
+        self,
+        app: ASGIApp,
+        *,
+        limits: Limits,
+        token: str | None,
+        hosts: Set[str] | None,
+        metrics: Metrics,
     ) -> None:
-        self.app, self.limits, self.metrics = app, limits, metrics
+        self.app, self.limits, self.hosts, self.metrics = app, limits, hosts, metrics
         self.token = None if token is None else _digest(f"Bearer {token}".encode())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,6 +66,7 @@ class Guard:
         started = time.perf_counter()
         exchange = _Exchange(scope, receive, send, max_bytes=self.limits.max_bytes)
         try:
+            self._check_host(scope)
             self._check_token(scope)
             exchange.check_length()
             async with asyncio.timeout(self.limits.timeout):
@@ -70,11 +82,29 @@ class Guard:
             told = ("a request is answered", "the service failed", "its log says where")
             await exchange.refuse(RequestError(500, *told))
         seconds = time.perf_counter() - started
-        route = getattr(scope.get("route"), "path", "other")
+        path = scope["path"]
+        route = path if path in {route.path for route in scope["app"].routes} else "other"
         method = scope["method"] if scope["method"] in ("GET", "HEAD", "POST") else "OTHER"
         self.metrics.requests.labels(route, str(exchange.status)).inc()
         self.metrics.seconds.labels(route).observe(seconds)
         log.info("%s %s %d %.0f ms", method, route, exchange.status, 1000 * seconds)
+
+    def _check_host(self, scope: Scope) -> None:
+        """Refuse names that a page elsewhere may have pointed here, to read what is answered."""
+        if self.hosts is None:
+            return
+        given = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
+        try:
+            host = urlsplit(f"//{given}").hostname
+        except ValueError:
+            host = None
+        if host not in self.hosts:
+            raise RequestError(
+                421,
+                "a request names a host of this service",
+                "this one names another",
+                "allow it with --allow-host",
+            )
 
     def _check_token(self, scope: Scope) -> None:
         if self.token is None or scope["path"] in OPEN or scope["path"].startswith("/examples/"):

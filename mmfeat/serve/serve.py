@@ -9,7 +9,7 @@ import math
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 
 VARIABLE = "MMFEAT_TOKEN"
 LONGEST_TOKEN = 4096  # bytes
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @check_arguments
@@ -45,6 +46,7 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 8000,
+    allow_host: Sequence[str] = (),
     token_file: Path | None = None,
     pretrained: str | None = None,
     device: str = "auto",
@@ -64,6 +66,9 @@ def serve(
         A bundle's folder or a run; None: the best of the last comparison, or the newest one.
     host, port
         Where it listens; port 0 is any free one.
+    allow_host
+        Names by which requests may address it, besides `host` and localhost. Without any, a
+        service that others reach answers to every name.
     token_file
         Holds what requests must send as ``Authorization: Bearer TOKEN``. None: that is in the
         variable `MMFEAT_TOKEN`, or no token is needed.
@@ -102,9 +107,12 @@ def serve(
         return
     with listen(host, port) as listening:
         address = listening.getsockname()
-        if token is None and not ipaddress.ip_address(address[0]).is_loopback:
+        is_private = ipaddress.ip_address(address[0]).is_loopback
+        if token is None and not is_private:
             log.warning("everybody who reaches %s can use this service: it has no token", host)
-        app = make_app(answering, limits=chosen, token=token)
+        names = {name.lower() for name in (*LOOPBACK, host, address[0], *allow_host)}
+        hosts = names if allow_host or is_private else None
+        app = make_app(answering, limits=chosen, token=token, hosts=hosts)
         config = make_config(app, chosen)
         name = f"[{address[0]}]" if ":" in address[0] else address[0]
         ready = partial(on_ready, f"http://{name}:{address[1]}") if on_ready else None

@@ -76,6 +76,7 @@ def test_who_sends_a_little_too_much_can_read_why(address: str, length: str) -> 
         told = answer(connection)
     assert told.startswith("HTTP/1.1 413") and "at most 100,000 bytes" in told
     assert "connection: close" in told.lower()
+    assert 'route="/predict",status="413"' in httpx.get(f"{address}/metrics").text
 
 
 def test_a_body_that_does_not_come_is_given_up(address: str) -> None:

@@ -52,8 +52,8 @@ def test_an_answer_in_two_parts_does_not_wait_for_an_acknowledgement() -> None:
             assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
-def test_it_ends_with_0_when_it_is_told_to(run: tuple[str, ...]) -> None:
-    command = [str(SCRIPT), *run, "--port", "0"]
+def test_it_answers_to_its_names_until_it_is_told_to_end(run: tuple[str, ...]) -> None:
+    command = [str(SCRIPT), *run, "--port", "0", "--allow-host", "Mine.example"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -63,6 +63,17 @@ def test_it_ends_with_0_when_it_is_told_to(run: tuple[str, ...]) -> None:
         row = {"embeddings": {"image": [0.5] * 8, "text": [0.1] * 8}}
         answer = httpx.post(f"{address}/predict", json={"rows": [row]})
         assert answer.status_code == 200, answer.text
+        for host, status in (
+            ("LOCALHOST:1", 200),
+            ("[::1]:1", 200),
+            ("mine.example", 200),
+            ("other.example", 421),
+            ("localhost.example", 421),
+            ("[", 421),
+            ("", 421),
+        ):
+            found = httpx.get(f"{address}/healthz", headers={"Host": host})
+            assert found.status_code == status, (host, found.text)
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=20)
     assert process.returncode == 0, errors

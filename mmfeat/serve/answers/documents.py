@@ -75,6 +75,7 @@ REASONS = {
     408: "The body did not come in time.",
     413: "The body or a picture is too large.",
     415: "The body is neither a form nor JSON.",
+    421: "The request names another host; see --allow-host.",
     422: "The body, a picture or a caption is not what it should be.",
     429: "The queue is full; Retry-After says when to try again.",
     503: "The answer took too long.",
