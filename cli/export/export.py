@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mmfeat.core.memory import size_of
 from mmfeat_cli.messages import note, show_messages
 from mmfeat_cli.options import OUTPUT, QuietOption, RunArgument, WorkspaceOption
 
@@ -70,7 +71,7 @@ def export(
         tell_onnx(result.onnx)
     if to is not None or to_hub is not None:
         encoder = result.encoder or "none: it takes embeddings"
-        note(f"{result.n_bytes / 1e6:.1f} MB; weights of the encoder: {encoder}")
+        note(f"{size_of(result.n_bytes)}; weights of the encoder: {encoder}")
         note(f"next: mmfeat predict {result.hub or result.path}")
     print(result.hub or result.path)
 
@@ -79,7 +80,7 @@ def tell_onnx(file: OnnxFile) -> None:
     """Say what an ONNX file takes, and how far it is from Python."""
     agreement = file.agreement
     inputs = ", ".join(f"{name} (rows, {width})" for name, width in file.inputs.items())
-    note(f"{file.n_bytes / 1e6:.1f} MB, opset {file.opset}; inputs: {inputs}")
+    note(f"{size_of(file.n_bytes)}, opset {file.opset}; inputs: {inputs}")
     changed = agreement.n_changed
     sets = f"label sets differ in {changed:,}" if changed else "the label sets are the same"
     note(
@@ -89,5 +90,5 @@ def tell_onnx(file: OnnxFile) -> None:
     if agreement.bfloat16:
         note("  in float32, as graphs are; mmfeat predict takes bfloat16 for this run")
     for tower in file.towers:
-        note(f"{tower.path.name}: {tower.n_bytes / 1e6:.1f} MB, takes {tower.takes};")
+        note(f"{tower.path.name}: {size_of(tower.n_bytes)}, takes {tower.takes};")
         note(f"  largest difference of embeddings of length 1: {tower.difference:.1e}")

@@ -1,4 +1,4 @@
-"""Peak memory of this process, returning freed memory to the system, and parsing of sizes."""
+"""Peak memory of this process, returning freed memory to the system, and sizes as text."""
 
 from __future__ import annotations
 
@@ -31,6 +31,15 @@ def bytes_of(text: str) -> int:
             "write e.g. 2GiB or 800M",
         )
     return int(float(found[1]) * UNITS[found[2]])
+
+
+def size_of(n_bytes: float | None) -> str:
+    """A number of bytes as text with a unit, a power of 1,000."""
+    if n_bytes is None:
+        return "n/a"
+    power = min(len(str(int(n_bytes))) - 1, 9) // 3
+    number = n_bytes / 1000**power
+    return f"{number:.{0 if number >= 10 or not power else 1}f} {('B', 'kB', 'MB', 'GB')[power]}"
 
 
 def reset_peak() -> None:

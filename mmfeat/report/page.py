@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from mmfeat.compare.board.leaderboard import Leaderboard, name_of
+from mmfeat.core.memory import size_of
 from mmfeat.report.facts import EntryFacts, as_data
 from mmfeat.report.gallery import KINDS, Gallery
 from mmfeat.report.learning.section import MOST_CLASSES, MoreRows
@@ -95,15 +96,6 @@ class Scale:
         """The position of `value`, in per cent of the range."""
         width = self.high - self.low
         return f"{100 * (value - self.low) / width if width > 0 else 50.0:.1f}%"
-
-
-def size_of(n_bytes: float | None) -> str:
-    """A number of bytes as text with a unit."""
-    if n_bytes is None:
-        return "n/a"
-    power = min(len(str(int(n_bytes))) - 1, 9) // 3
-    number = n_bytes / 1000**power
-    return f"{number:.{0 if number >= 10 or not power else 1}f} {('B', 'kB', 'MB', 'GB')[power]}"
 
 
 def distinct(documents: Iterable[dict[str, Any]]) -> tuple[dict[str, Any], ...]:

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from mmfeat.core.memory import bytes_of
+from mmfeat.core.memory import bytes_of, size_of
 from mmfeat.errors import ConfigError
 
 # In a process of its own: a large one has free memory that a block can take without growing.
@@ -66,3 +66,9 @@ def test_sizes_are_read(text: str, value: int) -> None:
 def test_what_is_no_size_is_told(text: str) -> None:
     with pytest.raises(ConfigError, match="2GiB"):
         bytes_of(text)
+
+
+def test_sizes_are_told_for_people() -> None:
+    assert [size_of(n) for n in (None, 0, 999, 1000, 21_400, 2_140_000, 3.2e9, 5e12)] == [
+        "n/a", "0 B", "999 B", "1.0 kB", "21 kB", "2.1 MB", "3.2 GB", "5000 GB"
+    ]  # fmt: skip

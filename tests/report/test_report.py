@@ -17,7 +17,6 @@ from mmfeat.demo.made_up import make_run
 from mmfeat.errors import RunError
 from mmfeat.report import ReportOptions, write_report
 from mmfeat.report.commands import commands_of
-from mmfeat.report.page import size_of
 from mmfeat.report.plots import PLOTS
 from mmfeat.report.select import select_runs
 from mmfeat.runs.listing import find_run
@@ -169,9 +168,3 @@ def test_the_command_writes_page_and_figures(project: Path, mmfeat: Mmfeat) -> N
     assert "</html>" in Path("page.html").read_text()
     assert len(list(Path("figures").rglob("*.svg"))) == len(PLOTS) - 2  # not tuned, no epochs
     assert mmfeat("report", "nosuch").stderr.startswith("error: the run 'nosuch' must exist")
-
-
-def test_sizes_are_told_for_people() -> None:
-    assert [size_of(n) for n in (None, 0, 999, 1000, 21_400, 2_140_000, 3.2e9, 5e12)] == [
-        "n/a", "0 B", "999 B", "1.0 kB", "21 kB", "2.1 MB", "3.2 GB", "5000 GB"
-    ]  # fmt: skip

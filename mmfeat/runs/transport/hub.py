@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Self
 
 from mmfeat.core.files import replacing_folder
+from mmfeat.core.memory import size_of
 from mmfeat.errors import ConfigError, MmfeatError, RunError
 from mmfeat.runs.transport.manifest import MANIFEST, MOST_BYTES, broken, read_manifest
 
@@ -127,7 +128,7 @@ def download(address: HubAddress) -> Path:
                 if name not in sizes or known.get("bytes") != sizes[name]:
                     raise broken(folder, f"{name} is not on the hub with the size it should have")
             total = sum(sizes[name] or 0 for name in files)
-            log.info("downloading %s, %.1f MB, to %s", address, total / 1e6, place)
+            log.info("downloading %s, %s, to %s", address, size_of(total), place)
             for name in files:
                 _get(api, address.repo, name, commit, folder)
             shutil.rmtree(folder / ".cache")  # of huggingface_hub
