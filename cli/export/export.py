@@ -70,8 +70,8 @@ def export(
     if result.onnx is not None:
         tell_onnx(result.onnx)
     if to is not None or to_hub is not None:
-        encoder = result.encoder or "none: it takes embeddings"
-        note(f"{size_of(result.n_bytes)}; weights of the encoder: {encoder}")
+        weights = f"weights of the encoder: {result.encoder}" if result.encoder else ""
+        note(f"{size_of(result.n_bytes)}; {weights or 'it takes embeddings'}")
         note(f"next: mmfeat predict {result.hub or result.path}")
     print(result.hub or result.path)
 

@@ -17,7 +17,7 @@ from mmfeat.core.workspace import open_project
 from mmfeat.errors import ConfigError, RunError
 from mmfeat.export.card import write_card
 from mmfeat.extract.encoders.load import describe_weights, family_of, find_weights
-from mmfeat.predict.encoder import encoder_of, weights_of
+from mmfeat.predict.encoder import encoder_of, is_encoded, origin_of, weights_of
 from mmfeat.runs import bundle as layout
 from mmfeat.runs.bundle import Bundle, is_bundle
 from mmfeat.runs.decisions import OTHERS, THRESHOLDS
@@ -108,6 +108,12 @@ def export(
         )
     settings, space = open_project(workspace)
     found = find_run(space, run)
+    if with_encoder and not is_encoded(found):
+        raise ConfigError(
+            "--with-encoder takes the one encoder that a run was fitted with",
+            f"{found.name} was fitted {origin_of(found)}",
+            "leave it out",
+        )
     address = None if to_hub is None else HubAddress.parse_target(to_hub)
     graph = None
     if to_onnx is not None:
@@ -118,7 +124,7 @@ def export(
 
     def write(path: Path) -> ExportResult:
         source = None
-        if _is_encoded(found):
+        if is_encoded(found):
             source = weights_of(found, pretrained, settings=settings.extract)
         written = _write(found, path, source=source, with_encoder=with_encoder, overwrite=overwrite)
         return replace(written, onnx=graph)
@@ -130,12 +136,6 @@ def export(
         message = f"mmfeat export {found.name}"
         there = upload(path, address, message=message, overwrite=overwrite)
         return replace(written, hub=str(there), path=path if to is not None else there.keep(path))
-
-
-def _is_encoded(run: Run) -> bool:
-    """Whether it was fitted on embeddings by one encoder that mmfeat runs."""
-    stores = run.provenance["stores"]
-    return len(stores) == 1 and "weights_sha256" in stores[0]["encoder"]
 
 
 def _write(

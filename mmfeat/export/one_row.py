@@ -9,12 +9,9 @@ from mmfeat.core.checks import check_arguments
 from mmfeat.core.workspace import open_project
 from mmfeat.errors import ConfigError
 from mmfeat.export.predictor import Predictor
-from mmfeat.extract.encoders.base import suffices
 from mmfeat.predict.encoder import weights_of
-from mmfeat.predict.new_rows import INPUTS
 from mmfeat.runs.bundle import find_predictor
 from mmfeat.runs.run import Run
-from mmfeat.store.layout import in_order
 from mmfeat.types import FloatArray, Targets
 
 TOP = 5
@@ -55,14 +52,6 @@ def predict_one(
     found = find_predictor(space, run, objective=objective)
     weights = weights_of(found, pretrained, settings=settings.extract)
     model = Predictor.of(found, objective=objective, pretrained=weights)
-    has_caption = bool((caption or "").strip())
-    looks_at = {modality for reads in model.model.reads for modality in reads.modalities}
-    if not suffices(picture=image is not None, caption=has_caption, modalities=looks_at):
-        raise ConfigError(
-            "a row needs something that the run looks at",
-            f"{found.name} looks at {' and '.join(INPUTS[m] for m in in_order(looks_at))}",
-            "give --image or --caption accordingly, or use another run",
-        )
     scores = model.predict_proba(image, caption)
     (chosen,) = model.decision.decide(scores, decode=decode, empty=empty or settings.submit.empty)
     return rank_labels(model, scores[0], chosen, most=most)

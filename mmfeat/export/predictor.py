@@ -13,14 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mmfeat.config import ExtractSettings
+from mmfeat.config import ExtractSettings, is_utf8
 from mmfeat.core.memory import SLICE_ROWS, slices
 from mmfeat.decide.decision import Decision
 from mmfeat.errors import ConfigError, RunError, counted
 from mmfeat.export.rows import Picture, RowEncoder
 from mmfeat.extract.encoders import load_encoder
-from mmfeat.fit.models.model import Model, load_model
+from mmfeat.fit.models.model import Model, load_model, modalities_of
 from mmfeat.predict.encoder import check_encoder, encoder_of, weights_of
+from mmfeat.predict.new_rows import check_given
 from mmfeat.runs.run import Run
 from mmfeat.types import Embeddings, Features, FloatArray
 
@@ -46,8 +47,9 @@ class Predictor:
 
     In all methods `images` and `captions` have one entry per row, None where a row has none; a
     single picture or caption is one row. Pictures are paths, bytes of a file, pictures of Pillow
-    or arrays of uint8. A run on imported embeddings takes `embeddings`, an array (n, d) per
-    modality, with NaN where a row has none. A missing modality counts as it did in training.
+    or arrays of uint8. A run on imported embeddings takes `embeddings`, an array (n, d) for each
+    modality that the model looks at, with NaN where a row has none. A missing modality counts as
+    it did in training.
     """
 
     run: Run
@@ -90,8 +92,9 @@ class Predictor:
     ) -> FloatArray:
         """Return probabilities (n, k), float32.
 
-        Raises `ConfigError` for rows that do not fit together, `ExtractError` for a picture that
-        cannot be read, and `EncoderError` where the encoder's weights are not to be had.
+        Raises `ConfigError` for rows that do not fit together, `RunError` where no row has
+        anything that the model looks at, `ExtractError` for a picture that cannot be read, and
+        `EncoderError` where the encoder's weights cannot be found.
         """
         if embeddings is not None:
             if images is not None or captions is not None:
@@ -100,8 +103,9 @@ class Predictor:
                     "both are given",
                     "leave one of them out",
                 )
-            return self.score(checked(embeddings))
+            return self.score(checked(embeddings, self.modalities))
         pictures, texts = paired(images, captions)
+        self._check_given(pictures, texts)
         scores = np.empty((len(texts), len(self.labels)), np.float32)
         for rows in slices(len(texts), size=SLICE_ROWS):
             scores[rows] = self.score(self.encoder.encode(pictures[rows], texts[rows]))
@@ -138,8 +142,13 @@ class Predictor:
         ]
 
     @cached_property
+    def modalities(self) -> tuple[str, ...]:
+        """Those that the model looks at."""
+        return modalities_of(self.model)
+
+    @cached_property
     def encoder(self) -> RowEncoder:
-        """The encoder of its rows; raise `EncoderError` or `RunError` where it cannot be had."""
+        """The encoder of what the model looks at; raise `EncoderError` or `RunError` for none."""
         fitted = encoder_of(self.run)
         stored: dict[str, Any] = self.run.provenance["stores"][0]
         encoder = load_encoder(
@@ -151,12 +160,21 @@ class Predictor:
         check_encoder(encoder.provenance, fitted, run=self.run.name, source="the encoder")
         return RowEncoder(
             encoder=encoder,
-            modalities=tuple(stored["modalities"]),
+            modalities=self.modalities,
             dtype=stored["dtype"],
             max_pixels=ExtractSettings.max_pixels,
             fast=stored.get("decoder", {}).get("mode") == "fast",
             long_captions=fitted.get("long_captions", "cut"),
         )
+
+    def _check_given(self, pictures: Sequence[Picture], captions: Sequence[str]) -> None:
+        given = {
+            "image": any(picture is not None for picture in pictures),
+            "text": any(caption.strip() for caption in captions),
+        }
+        if captions:
+            names = [name for name, is_given in given.items() if is_given]
+            check_given(self.run, self.modalities, names, source="those given")
 
     def score(self, embeddings: Mapping[str, tuple[Embeddings, ...]]) -> FloatArray:
         """Return probabilities (n, k), float32, of rows as `RowEncoder.encode` gives them."""
@@ -194,13 +212,10 @@ def paired(
     images: Picture | Iterable[Picture], captions: str | Iterable[str | None] | None
 ) -> tuple[Sequence[Picture], Sequence[str]]:
     """One picture, or None, and one caption, or "", per row; raise `ConfigError` for none."""
-    one = isinstance(images, (str, Path, bytes, Image.Image)) or (
-        isinstance(images, np.ndarray) and images.ndim < 4
-    )
-    pictures: list[Picture] | None = None
-    if images is not None:
-        pictures = [images] if one else list(images)  # type: ignore[arg-type, list-item]
-    texts = [captions] if isinstance(captions, str) else None if captions is None else [*captions]
+    pictures = None if images is None else _listed("images", images, is_one=_is_picture(images))
+    texts = None
+    if captions is not None:
+        texts = _listed("captions", captions, is_one=isinstance(captions, str))
     if pictures is None and texts is None:
         raise ConfigError("a prediction needs rows", "none are given", "give images or captions")
     if pictures is not None and texts is not None and len(pictures) != len(texts):
@@ -210,19 +225,52 @@ def paired(
             "give as many of both, with None where a row lacks one",
         )
     n_rows = len(pictures if pictures is not None else texts or ())
-    return pictures or [None] * n_rows, [text or "" for text in texts or [""] * n_rows]
+    return pictures or [None] * n_rows, [_text(text) for text in texts or [None] * n_rows]
 
 
-def checked(embeddings: Mapping[str, NDArray[Any]]) -> dict[str, tuple[Embeddings, ...]]:
-    """Embeddings as features hold them; raise `ConfigError` for other shapes."""
-    arrays = {name: np.asarray(values) for name, values in embeddings.items()}
+def _is_picture(images: Picture | Iterable[Picture]) -> bool:
+    """Whether it is one picture, and no collection of them."""
+    if isinstance(images, np.ndarray):
+        return images.ndim in (2, 3)
+    return isinstance(images, (str, Path, bytes, Image.Image))
+
+
+def _listed(name: str, given: Any, *, is_one: bool) -> list[Any]:
+    if is_one:
+        return [given]
+    if not isinstance(given, Iterable):
+        raise ConfigError(
+            f"{name} are one per row, or a single one", f"they are {given!r:.100}", "give a list"
+        )
+    return list(given)
+
+
+def _text(caption: object) -> str:
+    if caption is None:
+        return ""
+    if not isinstance(caption, str) or not is_utf8(caption):
+        raise ConfigError(
+            "a caption is text, or None where a row has none",
+            f"one of them is {caption!r:.100}",
+            "give one of the two",
+        )
+    return caption
+
+
+def checked(
+    embeddings: Mapping[str, NDArray[Any]], modalities: Sequence[str]
+) -> dict[str, tuple[Embeddings, ...]]:
+    """Embeddings of `modalities` as features hold them; raise `ConfigError` for other ones."""
+    arrays = {name: np.asarray(embeddings[name]) for name in modalities if name in embeddings}
     shapes = {name: array.shape for name, array in arrays.items()}
     lengths = {shape[0] if len(shape) == 2 else None for shape in shapes.values()}
-    numbers = all(array.dtype.kind == "f" for array in arrays.values())
-    if len(lengths) != 1 or None in lengths or not numbers:
+    are_numbers = all(array.dtype.kind == "f" for array in arrays.values())
+    if len(arrays) < len(modalities) or len(lengths) != 1 or None in lengths or not are_numbers:
+        kinds = {name: f"{array.dtype} {array.shape}" for name, array in arrays.items()}
         raise ConfigError(
-            "embeddings are an array (n, d) of floating-point numbers per modality",
-            f"these have the shapes {shapes}",
-            "give as many rows of each modality",
+            "embeddings are an array (n, d) of floating-point numbers for each modality that the"
+            f" model looks at: {', '.join(modalities)}",
+            f"these are {kinds or 'none'}",
+            "give as many rows of each, with NaN where a row has none",
         )
     return {name: (array,) for name, array in arrays.items()}

@@ -114,7 +114,8 @@ class RowEncoder:
             return Refusal(Status.REFUSED, "the encoder takes no pictures")
         how: Any = {"preprocessing": self.encoder.preprocessing, "max_pixels": self.max_pixels}
         if isinstance(picture, np.ndarray):
-            if picture.dtype != np.uint8 or picture.shape[2:] not in ((), (3,), (4,)):
+            is_known = picture.dtype == np.uint8 and picture.shape[2:] in ((), (3,), (4,))
+            if not is_known or not picture.size:
                 found = f"it is an array of {picture.dtype}, {picture.shape}"
                 return Refusal(Status.REFUSED, f"{found}; uint8 of (height, width, 3) is read")
             picture = Image.fromarray(picture)
@@ -131,6 +132,8 @@ def _content(picture: object) -> bytes | Refusal:
         case bytes():
             return picture if len(picture) <= MAX_FILE_BYTES else too_large(len(picture))
         case str() | Path():
+            if "\0" in str(picture):
+                return Refusal(Status.REFUSED, "no file has NUL in its name")
             path = Path(os.path.realpath(picture))  # whoever names a file may name a link
             return read_image_file(path.parent, path.name)
         case _:

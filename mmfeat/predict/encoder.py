@@ -14,17 +14,31 @@ from mmfeat.runs.run import Run
 IDENTITY = ("name", "weights_sha256", "preprocessing", "tokenizer", "context_length")
 
 
+def _origins(run: Run) -> list[dict[str, Any]]:
+    return [store["encoder"] for store in run.provenance["stores"]]
+
+
+def is_encoded(run: Run) -> bool:
+    """Whether it was fitted on embeddings by one encoder that mmfeat runs."""
+    origin, *others = _origins(run)
+    return not others and "weights_sha256" in origin
+
+
 def encoder_of(run: Run) -> dict[str, Any]:
     """What identifies the encoder; raise `RunError` where mmfeat runs none or several."""
-    origins: list[dict[str, Any]] = [origin["encoder"] for origin in run.provenance["stores"]]
-    if len(origins) > 1 or "weights_sha256" not in origins[0]:
-        names = " and ".join(origin["name"] for origin in origins)
+    if not is_encoded(run):
         raise RunError(
             "pictures and captions go through one encoder that mmfeat can run",
-            f"{run.name} was fitted on embeddings of {names}",
-            "make the stores with `mmfeat extract` or `mmfeat import`, and name their --split",
+            f"{run.name} was fitted {origin_of(run)}",
+            "give embeddings: the --split of a store or, in Python, embeddings=",
         )
-    return origins[0]
+    return _origins(run)[0]
+
+
+def origin_of(run: Run) -> str:
+    """What a run was fitted on where it has no encoder of its own, as the end of a sentence."""
+    names = [str(origin["name"]) for origin in _origins(run)]
+    return f"on embeddings of {' and '.join(names)}" if len(names) > 1 else "on imported embeddings"
 
 
 def weights_of(

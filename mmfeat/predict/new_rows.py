@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,10 +21,10 @@ from mmfeat.extract import ExtractSummary, Progress, extract_table, load_encoder
 from mmfeat.extract.encoders.base import CAPTION, takes
 from mmfeat.extract.guard import Refusal
 from mmfeat.extract.plan import Plan, blank_modalities, make_plan
-from mmfeat.fit.models.model import load_model
+from mmfeat.fit.models.model import load_model, modalities_of
 from mmfeat.predict.encoder import check_encoder, encoder_of, weights_of
 from mmfeat.runs.run import Run
-from mmfeat.store.layout import canonical_json, in_order
+from mmfeat.store.layout import canonical_json
 from mmfeat.types import Table
 
 log = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ def extract_for(
     where no row has anything that it looks at.
     """
     fitted = encoder_of(run)
-    modalities = in_order(m for reads in load_model(run).reads for m in reads.modalities)
+    modalities = modalities_of(load_model(run))
     _check_inputs(run, table, modalities)
     pretrained = weights_of(run, pretrained, settings=settings)
     settings = replace(
@@ -82,20 +83,14 @@ def extract_for(
 
 def _check_inputs(run: Run, table: Table, modalities: tuple[str, ...]) -> None:
     """Warn of what no row has; raise `RunError` where that is all, or a column is missing."""
-    looks_at = f"{run.name} looks at {' and '.join(INPUTS[m] for m in modalities)}"
     if takes(CAPTION, modalities) and table.captions is None:
         raise RunError(
             "a table has the columns that the run looks at",
-            f"{looks_at}, and {table.source} has no column of captions",
+            f"{_looks_at(run, modalities)}, and {table.source} has no column of captions",
             "name the column with --text-col, or give --text-col '' if no row has one",
         )
     blank = blank_modalities(table, modalities)
-    if len(blank) == len(modalities):
-        raise RunError(
-            "rows need something that the run looks at",
-            f"{looks_at}, and no row of {table.source} has any",
-            "give a table that has, or use another run",
-        )
+    check_given(run, modalities, set(modalities) - {*blank}, source=table.source)
     for modality in blank:
         log.warning(
             "no row of %s has %s: what was measured on rows with %s does not hold for them",
@@ -103,6 +98,22 @@ def _check_inputs(run: Run, table: Table, modalities: tuple[str, ...]) -> None:
             INPUTS[modality],
             INPUTS[modality],
         )
+
+
+def check_given(
+    run: Run, modalities: Sequence[str], given: Collection[str], *, source: str
+) -> None:
+    """Raise `RunError` where none of the `modalities` that a run looks at is `given` in any row."""
+    if not any(name in given for name in modalities):
+        raise RunError(
+            "rows need something that the run looks at",
+            f"{_looks_at(run, modalities)}, and no row of {source} has any",
+            "give rows that have, or use another run",
+        )
+
+
+def _looks_at(run: Run, modalities: Sequence[str]) -> str:
+    return f"{run.name} looks at {' and '.join(INPUTS[m] for m in modalities)}"
 
 
 def _digest(plan: Plan) -> str:

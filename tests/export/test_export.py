@@ -248,3 +248,9 @@ def test_rows_that_do_not_fit_together_are_one_error(bundle: Path) -> None:
             model.predict_proba(**rows)
     with pytest.raises(RunError, match="one encoder that mmfeat can run"):
         model.predict(captions=["a"])
+
+
+def test_imported_embeddings_have_no_encoder_to_copy(run: Run, tmp_path: Path) -> None:
+    for place in ({"to": tmp_path / "a"}, {"to_onnx": tmp_path / "a.onnx"}):
+        with pytest.raises(ConfigError, match="was fitted on imported embeddings"):
+            export(run, with_encoder=True, **place)  # type: ignore[arg-type]

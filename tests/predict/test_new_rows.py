@@ -8,6 +8,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from mmfeat.core.workspace import Workspace
+from mmfeat.errors import RunError
+from mmfeat.export.predictor import Predictor
+from mmfeat.runs.listing import find_run
 from tests.support.workspaces import Mmfeat, error_line
 
 
@@ -127,6 +131,10 @@ def test_what_a_run_does_not_look_at_is_not_encoded(fitted: Path, mmfeat: Mmfeat
     assert "text looks at captions, and no row of one has any" in line
     picture = next((fitted / "one").glob("*.jpg"))
     assert "text looks at captions" in error_line(mmfeat, "predict", "text", "--image", picture)
+    model = Predictor.of(find_run(Workspace(Path("artifacts")), "text"))
+    with pytest.raises(RunError, match="text looks at captions"):
+        model.predict([picture, None], ["", None])
+    assert model.predict_proba([]).shape == (0, len(model.labels))
     found = predict(mmfeat, "nowhere", "text")
     assert "text_status" in found and "image_status" not in found
     pd.read_csv("day.csv")[["ImageID"]].to_csv("bare.csv", index=False)

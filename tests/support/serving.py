@@ -107,10 +107,9 @@ def make_answering(root: Path, *, fusion: str = "concat", embedded: bool = False
     )
     run = fit_run(space, config, load_training(space, "train"))
     predictor = Predictor.of(run)
-    modalities = predictor.model.reads[0].modalities
     encoder = RowEncoder(
         encoder=ColourEncoder(),
-        modalities=modalities,
+        modalities=predictor.modalities,
         dtype="float32",
         max_pixels=1_000_000,
         fast=False,
@@ -118,7 +117,6 @@ def make_answering(root: Path, *, fusion: str = "concat", embedded: bool = False
     return Answering(
         predictor=predictor,
         encoder=None if embedded else encoder,
-        modalities=modalities,
         decode=None,
         empty="blank",
     )

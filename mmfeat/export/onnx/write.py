@@ -15,11 +15,10 @@ from mmfeat.export.onnx.compare import Agreement, compare
 from mmfeat.export.onnx.graph import OPSET, Graph
 from mmfeat.export.onnx.inputs import Inputs
 from mmfeat.export.onnx.towers import make_towers
-from mmfeat.fit.models.model import load_model
+from mmfeat.fit.models.model import load_model, modalities_of
 from mmfeat.predict.scores import open_split
 from mmfeat.runs.run import Run
 from mmfeat.store import FeatureStore
-from mmfeat.store.layout import in_order
 
 SOME = 6  # captions that a text tower is compared on
 
@@ -73,7 +72,7 @@ def write_onnx(
     files that are missing or damaged.
     """
     model, decision = load_model(run), run.decision
-    modalities = in_order(name for reads in model.reads for name in reads.modalities)
+    modalities = modalities_of(model)
     beside = {
         name: path.with_name(f"{path.stem}-{name}.onnx")
         for name in modalities

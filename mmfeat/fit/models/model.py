@@ -23,6 +23,7 @@ from mmfeat.fit.heads.space import Space
 from mmfeat.runs.config import FeatureSets, RunConfig
 from mmfeat.runs.folds import Folds
 from mmfeat.runs.run import Run
+from mmfeat.store.layout import in_order
 from mmfeat.types import FeatureRows, Features, FloatArray, IntArray
 
 FILE = "model.json"
@@ -187,6 +188,11 @@ def load_model(run: Run) -> Model:
     run.verify("head")
     reads = Reads(features=run.config.features, stores=tuple(run.provenance["stores"]))
     return read_model(run.folder / "head", reads)
+
+
+def modalities_of(model: Model) -> tuple[str, ...]:
+    """The modalities that a model looks at, in their usual order."""
+    return in_order(name for reads in model.reads for name in reads.modalities)
 
 
 def read_model(folder: Path, reads: Reads | None = None) -> Model:

@@ -17,11 +17,11 @@ from mmfeat.export.rows import RowEncoder
 from mmfeat.extract.encoders.base import CAPTION, PICTURE, takes
 from mmfeat.extract.guard import Refusal
 from mmfeat.extract.images.read import Decoded
-from mmfeat.predict.encoder import weights_of
+from mmfeat.predict.encoder import is_encoded, weights_of
 from mmfeat.runs.run import Run
 from mmfeat.serve.answers.alone import score_alone
 from mmfeat.serve.refusal import invalid
-from mmfeat.store.layout import Status, in_order
+from mmfeat.store.layout import Status
 from mmfeat.types import Embeddings, FloatArray, Targets
 
 NO_PICTURE = Refusal(Status.MISSING, "there is none")
@@ -70,17 +70,19 @@ class Answering:
         Loaded.
     encoder
         None where rows are embeddings.
-    modalities
-        Those that the model looks at.
     empty, decode
         As in `Decision.decide`.
     """
 
     predictor: Predictor
     encoder: RowEncoder | None
-    modalities: tuple[str, ...]
     empty: str
     decode: str | None
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Those that the model looks at."""
+        return self.predictor.modalities
 
     @cached_property
     def widths(self) -> dict[str, int]:
@@ -192,16 +194,9 @@ def load_answering(
     max_pixels: int = ExtractSettings.max_pixels,
 ) -> Answering:
     """Load a bundle or a run with its encoder; raises what `Predictor` raises."""
-    origin, *others = run.provenance["stores"]
-    embedded = "weights_sha256" not in origin["encoder"]
-    weights = None if embedded or others else weights_of(run, pretrained, settings=settings)
+    weights = weights_of(run, pretrained, settings=settings) if is_encoded(run) else None
     model = Predictor.of(run, objective=objective, pretrained=weights, device=device)
-    looks_at = in_order(m for reads in model.model.reads for m in reads.modalities)
-    encoder = None
-    if weights is not None:
-        encoder = replace(model.encoder, modalities=looks_at, max_pixels=max_pixels)
-    made = Answering(
-        predictor=model, encoder=encoder, modalities=looks_at, decode=decode, empty=empty
-    )
+    encoder = None if weights is None else replace(model.encoder, max_pixels=max_pixels)
+    made = Answering(predictor=model, encoder=encoder, decode=decode, empty=empty)
     made.answer([made.sample()])
     return made
