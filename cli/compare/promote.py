@@ -60,7 +60,11 @@ def promote(
         ),
     ] = None,
     pretrained: Annotated[
-        str | None, typer.Option("--pretrained", help="Weights of the encoder, for --table.")
+        list[str] | None,
+        typer.Option(
+            "--pretrained",
+            help="Weights of the encoders, for --table; TAG=FILE for that of a tag, repeatable.",
+        ),
     ] = None,
     id_col: IdCol = None,
     image_col: ImageCol = None,
@@ -91,7 +95,7 @@ def promote(
         images=images,
         margin=margin,
         objective=objective,
-        pretrained=pretrained,
+        pretrained=pretrained or (),
         id_col=id_col,
         image_col=image_col,
         text_col=text_col,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmfeat.config import AUTO, ExtractSettings
 from mmfeat.errors import RunError
+from mmfeat.extract.encoders.weights import split_tag
 from mmfeat.runs.bundle import Bundle
 from mmfeat.runs.run import Run
 
@@ -54,6 +55,19 @@ def weights_of(
     if settings and settings.model == fitted["name"] and settings.pretrained != AUTO:
         return settings.pretrained
     return tag
+
+
+def pick_weights(run: Run, given: Sequence[str]) -> str | None:
+    """Those of weights for several runs that `weights_of` takes for this one; None for its own.
+
+    A bundle that holds its weights takes these; ``TAG=FILE`` is for runs of that tag.
+    """
+    if not is_encoded(run) or (isinstance(run, Bundle) and run.encoder_weights):
+        return None
+    tag = encoder_of(run).get("pretrained")
+    tagged = {weights: split_tag(weights) for weights in given}
+    own = [weights for weights, (name, file) in tagged.items() if file and name == tag]
+    return next(iter([*own, *(weights for weights, (_, file) in tagged.items() if not file)]), None)
 
 
 def check_encoder(

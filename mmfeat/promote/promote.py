@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from mmfeat.decide.decision import HALVES, Decision
 from mmfeat.decide.thresholds import OBJECTIVES
 from mmfeat.errors import ConfigError
 from mmfeat.extract.extract import ShowProgress
+from mmfeat.predict.encoder import pick_weights
 from mmfeat.predict.new_rows import ROWS, extract_for
 from mmfeat.promote.new_rows import labelled, new_rows
 from mmfeat.promote.out_of_fold import out_of_fold_rows
@@ -37,7 +39,7 @@ def promote(
     images: Path | str | None = None,
     margin: float = 0.0,
     objective: str | None = None,
-    pretrained: str | None = None,
+    pretrained: str | Sequence[str] = (),
     id_col: str | None = None,
     image_col: str | None = None,
     text_col: str | None = None,
@@ -59,9 +61,12 @@ def promote(
     ----------
     old, new
         Runs, their names, or folders of bundles.
-    table, images, pretrained
+    table, images
         Labelled rows, which go through stage one first, as in `predict`. Rows that one of the two
         was fitted on, and relatives of these, are left out.
+    pretrained
+        Weights of one or both encoders: ``TAG=FILE`` for a model of that tag, anything else for
+        both. A bundle that holds its weights needs none.
     split
         Labelled rows that are in a store. Without `table` and `split`, both are runs of the same
         folds, and are judged on their out-of-fold rows.
@@ -115,6 +120,7 @@ def promote(
             known=runs[1].labels,
         )
         labelled(read.targets, source=str(path))  # before anything is encoded
+        given = (pretrained,) if isinstance(pretrained, str) else tuple(pretrained)
 
         def place_of(run: Run) -> tuple[Workspace, str]:
             with progress() as hear:
@@ -124,7 +130,7 @@ def promote(
                     images=override(settings.data, images=images).images,
                     cache=space.cache,
                     settings=override(settings.extract, on_bad_image=on_bad_image),
-                    pretrained=pretrained,
+                    pretrained=pick_weights(run, given),
                     progress=hear,
                 )
             if run is runs[1]:

@@ -6,7 +6,8 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from mmfeat.errors import ConfigError, RunError, TableError
 from mmfeat.fit.plan import plan_run
 from mmfeat.fit.run_fit import fit_run
 from mmfeat.fit.training_data import load_training
+from mmfeat.predict.encoder import pick_weights
 from mmfeat.promote.promotion import Promotion
 from mmfeat.runs.run import Run
 from mmfeat.runs.scores import write_scores
@@ -258,6 +260,19 @@ def test_rows_of_a_table_go_through_stage_one(
     assert "no row of zebra.csv has one of 1, 2" in line
     line = error_line(mmfeat, "promote", "image", "concat", "--table", "test.csv", *images)
     assert "need labels" in line and "--label-col" in line
+
+
+def test_each_model_takes_the_weights_of_its_tag() -> None:
+    store = {"encoder": {"name": "a", "weights_sha256": "0", "pretrained": "openai"}}
+    run = cast("Run", SimpleNamespace(provenance={"stores": [store]}))
+    for given, taken in (
+        ([], None),
+        (["laion=b.safetensors"], None),
+        (["laion=b.safetensors", "openai=a.safetensors"], "openai=a.safetensors"),
+        (["random", "openai=a.safetensors"], "openai=a.safetensors"),
+        (["laion=b.safetensors", "random"], "random"),
+    ):
+        assert pick_weights(run, given) == taken
 
 
 def test_related_rows_are_told_where_out_of_fold_scores_depend_on_them(space: Workspace) -> None:
