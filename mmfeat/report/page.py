@@ -54,9 +54,9 @@ def render(page: Page) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    style, script = (
+    *styles, script = (
         environment.loader.get_source(environment, name)[0]  # type: ignore[union-attr]
-        for name in ("page.css", "page.js")
+        for name in ("colours.css", "page.css", "page.js")
     )
     digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
     environment.filters.update(
@@ -64,7 +64,7 @@ def render(page: Page) -> str:
     )
     return environment.get_template("page.html").render(
         page=page,
-        style=Markup(style),
+        style=Markup("\n".join(styles)),
         script=Markup(script),
         script_hash=f"sha256-{digest}",
         scale=Scale.over(page.board),

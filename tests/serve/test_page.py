@@ -167,5 +167,7 @@ def test_a_model_of_embeddings_says_so(browser: Browser, tmp_path: Path) -> None
     answering = make_answering(tmp_path, embedded=True)
     with serving(answering, LIMITS) as found:
         browser.open(f"{found}/")
-        assert "takes embeddings" in error(browser)
+        wait_for(browser, "model !== null")
+        assert "takes embeddings" in find(browser, "empty").text
+        assert not find(browser, "error").is_displayed()
         assert not find(browser, "form").is_displayed()

@@ -39,7 +39,11 @@ async function ask(address, options = {}) {
 const sentence = (error) =>
   error.split("; ").map((part) => part[0].toUpperCase() + part.slice(1)).join(". ") + ".";
 
-const percent = (share) => `${(100 * share).toFixed(1)} %`;
+const percent = (share) => {
+  const value = 100 * share;
+  if (value > 0 && value < 0.001) return "< 0.001 %";
+  return `${value.toFixed(value > 0 && value < 0.1 ? 3 : 1)} %`;
+};
 
 async function load() {
   try {
@@ -53,11 +57,12 @@ async function load() {
   const takes = (what) => model.takes.includes(what);
   for (const element of document.querySelectorAll(".for-image")) element.hidden = !takes("image");
   for (const element of document.querySelectorAll(".for-text")) element.hidden = !takes("text");
+  $("about").textContent = `${model.labels.length} labels; decided by ${model.decision}.`;
   if (Object.keys(model.embeddings).length) {
     $("form").hidden = true;
-    return fail("This model takes embeddings, which cannot be typed. Send them as JSON to /predict.");
+    $("empty").textContent = "This model takes embeddings, which cannot be typed. Send them as JSON to /predict.";
+    return;
   }
-  $("about").textContent = `${model.labels.length} labels; decided by ${model.decision}.`;
   showExamples();
 }
 
