@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +14,7 @@ from mmfeat_cli.terminal import fitting, has_width
 
 BETWEEN = 2  # blanks between columns
 N_WORST = 5  # classes that are named
+NUMBER = re.compile(r"[-+]*\d*\.?\d+(e-\d+)?")
 WIDE = 1000  # columns where nothing says how many there are: nothing is wrapped
 
 
@@ -126,4 +128,4 @@ def _text(value: object) -> str:
 
 
 def _is_number(text: str) -> bool:
-    return text == "n/a" or text.replace(".", "", 1).lstrip("+-").isdigit()
+    return text == "n/a" or bool(NUMBER.fullmatch(text))

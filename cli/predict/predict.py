@@ -125,13 +125,12 @@ def predict(
             empty=empty,
             workspace=workspace,
         )
-        print_table(
-            ["label", "probability", "threshold", "predicted"],
-            [
-                [row.label, row.probability, row.threshold, "yes" if row.is_predicted else ""]
-                for row in found
-            ],
-        )
+        header = ["label", "probability", "threshold", "predicted"]
+        cells = [
+            [row.label, _digits(row.probability), _digits(row.threshold), "yes" * row.is_predicted]
+            for row in found
+        ]
+        print_table(header, cells)
         return
     result = verb(
         run,
@@ -154,3 +153,10 @@ def predict(
         progress=partial(show_progress, quiet=quiet),
     )
     print(result.path)
+
+
+def _digits(value: float | None) -> str:
+    """A probability, small ones with as many digits as they need."""
+    if value is None:
+        return "none"
+    return f"{value:.4f}" if value >= 0.001 or value == 0 else f"{value:.1e}"

@@ -119,6 +119,10 @@ class Decision:
         thread_map(decide_part, range(0, len(probabilities), slice_rows))
         return predicted
 
+    def thresholds_in_use(self, decode: str | None = None) -> tuple[float, ...] | None:
+        """The thresholds, (k,), that `decide` cuts at; None where it maximises expected F1."""
+        return self.thresholds if (decode or self.decode) == "thresholds" else None
+
     def describe(self, decode: str | None = None) -> str:
         """How it decides, in a few words; `decode` as in `decide`."""
         if (decode or self.decode) == "expected-f1":

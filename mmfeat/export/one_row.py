@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,20 +11,25 @@ from mmfeat.core.workspace import open_project
 from mmfeat.errors import ConfigError
 from mmfeat.export.predictor import Predictor
 from mmfeat.predict.encoder import weights_of
+from mmfeat.predict.new_rows import looks_at
 from mmfeat.runs.bundle import find_predictor
 from mmfeat.runs.run import Run
 from mmfeat.types import FloatArray, Targets
 
+log = logging.getLogger(__name__)
 TOP = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScoredLabel:
-    """A label of one row; `is_predicted` says whether the decision gives it."""
+    """A label of one row.
+
+    `is_predicted` says whether the decision gives it; `threshold` is None where it cuts at none.
+    """
 
     label: str
     probability: float
-    threshold: float
+    threshold: float | None
     is_predicted: bool
 
 
@@ -52,24 +58,27 @@ def predict_one(
     found = find_predictor(space, run, objective=objective)
     weights = weights_of(found, pretrained, settings=settings.extract)
     model = Predictor.of(found, objective=objective, pretrained=weights)
+    how = model.decision.describe(decode)
+    log.info("%s; the labels are decided by %s", looks_at(found, model.modalities), how)
     scores = model.predict_proba(image, caption)
     (chosen,) = model.decision.decide(scores, decode=decode, empty=empty or settings.submit.empty)
-    return rank_labels(model, scores[0], chosen, most=most)
+    return rank_labels(model, scores[0], chosen, most=most, decode=decode)
 
 
 def rank_labels(
-    model: Predictor, scores: FloatArray, chosen: Targets, *, most: int
+    model: Predictor, scores: FloatArray, chosen: Targets, *, most: int, decode: str | None = None
 ) -> list[ScoredLabel]:
     """Give the `most` probable labels of a row, and all predicted ones, most probable first.
 
-    `scores` and `chosen` are those of the row, (k,).
+    `scores` and `chosen` are those of the row, (k,); `decode` as in `Decision.decide`.
     """
+    thresholds = model.decision.thresholds_in_use(decode)
     ranked = sorted(range(len(model.labels)), key=lambda at: -scores[at])
     return [
         ScoredLabel(
             label=model.labels[at],
             probability=float(scores[at]),
-            threshold=model.decision.thresholds[at],
+            threshold=None if thresholds is None else thresholds[at],
             is_predicted=bool(chosen[at]),
         )
         for rank, at in enumerate(ranked)

@@ -64,11 +64,13 @@ class RowEncoder:
         """
         block = self.encode_decoded(self._decode_all(pictures), captions)
         for failed in block.failed:
+            picture = pictures[failed.row]
             needs_picture = takes(PICTURE, [failed.modality])
-            if needs_picture and failed.status != Status.EMPTY and pictures[failed.row] is not None:
+            if needs_picture and failed.status != Status.EMPTY and picture is not None:
+                name = picture if isinstance(picture, str | Path) else f"image {failed.row}"
                 raise ExtractError(
                     "an image must be readable",
-                    f"image {failed.row}: {failed.reason}",
+                    f"{name}: {failed.reason}",
                     "give another one, or None for a row without an image",
                 )
         return {name: (block.embeddings[name],) for name in self.modalities}

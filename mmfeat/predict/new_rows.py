@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -86,7 +86,7 @@ def _check_inputs(run: Run, table: Table, modalities: tuple[str, ...]) -> None:
     if takes(CAPTION, modalities) and table.captions is None:
         raise RunError(
             "a table has the columns that the run looks at",
-            f"{_looks_at(run, modalities)}, and {table.source} has no column of captions",
+            f"{looks_at(run, modalities)}, and {table.source} has no column of captions",
             "name the column with --text-col, or give --text-col '' if no row has one",
         )
     blank = blank_modalities(table, modalities)
@@ -107,13 +107,14 @@ def check_given(
     if not any(name in given for name in modalities):
         raise RunError(
             "rows need something that the run looks at",
-            f"{_looks_at(run, modalities)}, and no row of {source} has any",
+            f"{looks_at(run, modalities)}, and no row of {source} has any",
             "give rows that have, or use another run",
         )
 
 
-def _looks_at(run: Run, modalities: Sequence[str]) -> str:
-    return f"{run.name} looks at {' and '.join(INPUTS[m] for m in modalities)}"
+def looks_at(run: Run, modalities: Iterable[str]) -> str:
+    """Say in words what a run looks at."""
+    return f"{run.name} looks at {' and '.join(INPUTS[name] for name in modalities)}"
 
 
 def _digest(plan: Plan) -> str:

@@ -170,7 +170,7 @@ class Answering:
     def _tell(
         self, row: Row, scores: FloatArray, chosen: Targets, alone: Mapping[str, FloatArray]
     ) -> Answered:
-        labels = rank_labels(self.predictor, scores, chosen, most=row.top)
+        labels = rank_labels(self.predictor, scores, chosen, most=row.top, decode=self.decode)
         place = {label: at for at, label in enumerate(self.predictor.labels)}
         return Answered(
             labels=labels,

@@ -14,11 +14,14 @@ from mmfeat.serve.parsing import JsonRows
 
 
 class Scored(BaseModel):
-    """A label of a row; `alone` is what each modality says without the others."""
+    """A label of a row; `alone` is what each modality says without the others.
+
+    `threshold` is null where sets of greatest expected F1 decide.
+    """
 
     label: str
     probability: float
-    threshold: float
+    threshold: float | None
     predicted: bool
     alone: dict[str, float]
 

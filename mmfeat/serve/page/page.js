@@ -146,10 +146,11 @@ function show(row) {
   $("answer").hidden = false;
   $("predicted").replaceChildren(
     ...row.predicted.map((label) => make("span", { class: "chip", text: label })),
-    ...(row.predicted.length ? [] : ["No label reaches its threshold."]),
+    ...(row.predicted.length ? [] : ["No label is predicted."]),
   );
   const alone = Object.keys(row.labels[0].alone);
-  const key = [["both", "score"], ["threshold", "threshold"], ...alone.map((name) => [name, NAMES[name] || name])];
+  const cuts = row.labels[0].threshold === null ? [] : [["threshold", "threshold"]];
+  const key = [["both", "score"], ...cuts, ...alone.map((name) => [name, NAMES[name] || name])];
   $("key").replaceChildren(...key.map(([kind, text]) => make("li", {}, make("i", { class: kind }), text)));
   $("labels").replaceChildren(...row.labels.map(showLabel));
   const rest = model.labels.length - row.labels.length;
@@ -158,12 +159,13 @@ function show(row) {
 }
 
 function showLabel(scored) {
+  const cuts = scored.threshold !== null;
   const bar = draw("svg", { class: "bar", "aria-hidden": "true" });
   const at = (share) => `${100 * share}%`;
   bar.append(
     draw("rect", { class: "track", x: 0, y: 4, width: "100%", height: 8, rx: 4 }),
     draw("rect", { class: "fill", x: 0, y: 4, width: at(scored.probability), height: 8, rx: 4 }),
-    draw("rect", { class: "threshold", x: at(scored.threshold), y: 0, width: 2, height: 16 }),
+    ...(cuts ? [draw("rect", { class: "threshold", x: at(scored.threshold), y: 0, width: 2, height: 16 })] : []),
     ...Object.entries(scored.alone).map(([name, share]) =>
       draw("circle", { class: name, cx: at(share), cy: 8, r: 4.5 })),
   );
@@ -173,7 +175,7 @@ function showLabel(scored) {
     make("span", { class: "label", text: scored.label }),
     make("span", { class: "numbers" },
       make("b", { text: percent(scored.probability) }),
-      make("span", { class: "soft", text: ` threshold ${percent(scored.threshold)}` })),
+      ...(cuts ? [make("span", { class: "soft", text: ` threshold ${percent(scored.threshold)}` })] : [])),
     bar,
     ...(told.length ? [make("div", { class: "alone" }, ...told)] : []));
 }
