@@ -8,10 +8,10 @@ from pathlib import Path
 
 from mmfeat.core.checks import check_arguments
 from mmfeat.core.workspace import open_project
-from mmfeat.errors import ConfigError
 from mmfeat.export.predictor import Predictor
 from mmfeat.predict.encoder import weights_of
 from mmfeat.predict.new_rows import looks_at
+from mmfeat.predict.write import check_top
 from mmfeat.runs.bundle import find_predictor
 from mmfeat.runs.run import Run
 from mmfeat.types import FloatArray, Targets
@@ -51,9 +51,7 @@ def predict_one(
     `run` is a bundle's folder or a run; the other options are those of `predict`. Raises
     `ConfigError` for a `top` below 1, and what `Predictor.predict_proba` raises.
     """
-    most = TOP if top is None else top
-    if most < 1:
-        raise ConfigError("--top is at least 1", f"it is {most}", "use a larger number")
+    check_top(top)
     settings, space = open_project(workspace)
     found = find_predictor(space, run, objective=objective)
     weights = weights_of(found, pretrained, settings=settings.extract)
@@ -62,7 +60,7 @@ def predict_one(
     log.info("%s; the labels are decided by %s", looks_at(found, model.modalities), how)
     scores = model.predict_proba(image, caption)
     (chosen,) = model.decision.decide(scores, decode=decode, empty=empty or settings.submit.empty)
-    return rank_labels(model, scores[0], chosen, most=most, decode=decode)
+    return rank_labels(model, scores[0], chosen, most=TOP if top is None else top, decode=decode)
 
 
 def rank_labels(

@@ -103,7 +103,7 @@ def _hints(plan: Plan, summary: ExtractSummary) -> tuple[str, ...]:
     failed = [row for row in summary.failed if row.modality in plan.of_pictures]
     missing = sorted({row.row for row in failed if row.status == Status.MISSING})
     hints = near_hints(plan.table, plan.images, missing)
-    if summary.already_complete and failed:
+    if summary.already_complete and failed and not plan.for_run:
         return (*hints, "--retry-failed tries failed images again")
     return hints
 

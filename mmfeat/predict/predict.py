@@ -19,7 +19,7 @@ from mmfeat.extract.images.folder import table_of_images
 from mmfeat.fit.related import warn_seen_by
 from mmfeat.predict.new_rows import ROWS, extract_for
 from mmfeat.predict.scores import predict_scores, read_statuses
-from mmfeat.predict.write import write_predictions
+from mmfeat.predict.write import check_options, write_predictions
 from mmfeat.runs.bundle import Bundle, find_predictor
 from mmfeat.runs.run import Run
 from mmfeat.tables import read_table
@@ -132,6 +132,7 @@ def predict(
     decision = found.decision_for(objective)
     written = Path(out) if out else space.submissions / f"{found.name}-{options.split}-scores.csv"
     check_output(written, (path, *inputs_of(settings)))
+    check_options(written, top=top)
     place, rows, new = space, options.split, None
     if path is not None:
         new = read_table(path, data=override(found.table_format, **named), named=list(named))

@@ -38,14 +38,7 @@ def write_predictions(
     have the most probable labels of each row instead, of a smaller number of labels all. The
     suffix decides the format: csv, tsv, jsonl or parquet; raises `ConfigError` for others.
     """
-    if path.suffix not in WRITERS:
-        raise ConfigError(
-            f"predictions are written as {', '.join(WRITERS)}",
-            f"{path} has another suffix",
-            "choose another name for --out",
-        )
-    if top is not None and top < 1:
-        raise ConfigError("--top is at least 1", f"it is {top}", "use a larger number")
+    check_options(path, top=top)
     names = np.array(scores.labels, dtype=object)
     titles = _titles(scores.labels, {IDS, LABELS, *(statuses or {})})
     predicted = decision.decide(scores.probabilities, empty=empty, decode=decode)
@@ -69,6 +62,23 @@ def write_predictions(
     with writing(path) as temporary, WRITERS[path.suffix](temporary) as write:
         for rows in slices(len(scores.ids), size=slice_rows):
             write(frame(rows))
+
+
+def check_options(path: Path, *, top: int | None) -> None:
+    """Raise `ConfigError` for a suffix that is no format, and for a `top` below 1."""
+    if path.suffix not in WRITERS:
+        raise ConfigError(
+            f"predictions are written as {', '.join(WRITERS)}",
+            f"{path} has another suffix",
+            "choose another name for --out",
+        )
+    check_top(top)
+
+
+def check_top(top: int | None) -> None:
+    """Raise `ConfigError` for less than one label."""
+    if top is not None and top < 1:
+        raise ConfigError("--top is at least 1", f"it is {top}", "use a larger number")
 
 
 def _titles(labels: Sequence[str], taken: set[str]) -> list[str]:

@@ -194,13 +194,18 @@ def listen(host: str, port: int) -> socket.socket:
     except (OSError, UnicodeError) as error:
         raise ConfigError(
             "a service needs an address of this machine that is free",
-            f"{host}:{port}: {getattr(error, 'strerror', None) or error}",
+            f"{host}:{port}: {_reason(error)}",
             "choose another --host or --port",
         ) from error
     # Connections inherit it. asyncio sets it where a socket was made for TCP by name, which this
     # one was not; without it, an answer in two parts waits 40 ms for the client's acknowledgement.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listening
+
+
+def _reason(error: OSError | UnicodeError) -> str:
+    """What the system says, without what `socket.create_server` adds."""
+    return str(getattr(error, "strerror", None) or error).partition(" (while")[0]
 
 
 def _read_token(path: Path | None) -> str | None:
