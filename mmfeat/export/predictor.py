@@ -168,13 +168,13 @@ class Predictor:
         )
 
     def _check_given(self, pictures: Sequence[Picture], captions: Sequence[str]) -> None:
-        given = {
-            "image": any(picture is not None for picture in pictures),
-            "text": any(caption.strip() for caption in captions),
-        }
+        has_image = [picture is not None for picture in pictures]
+        has_text = [bool(caption.strip()) for caption in captions]
+        both = [one and other for one, other in zip(has_image, has_text, strict=True)]
+        rows = {"image": has_image, "text": has_text, "joint": both}
         if captions:
-            names = [name for name, is_given in given.items() if is_given]
-            check_given(self.run, self.modalities, names, source="those given")
+            given = [name for name, has in rows.items() if any(has)]
+            check_given(self.run, self.modalities, given, source="those given")
 
     def score(self, embeddings: Mapping[str, tuple[Embeddings, ...]]) -> FloatArray:
         """Return probabilities (n, k), float32, of rows as `RowEncoder.encode` gives them."""

@@ -114,7 +114,7 @@ def check_given(
 
 def looks_at(run: Run, modalities: Iterable[str]) -> str:
     """Say in words what a run looks at."""
-    return f"{run.name} looks at {' and '.join(INPUTS[name] for name in modalities)}"
+    return f"{run.name} looks at {' and '.join(INPUTS.get(name, name) for name in modalities)}"
 
 
 def _digest(plan: Plan) -> str:

@@ -13,39 +13,22 @@ import numpy as np
 import pytest
 
 import mmfeat
-from mmfeat.config import FitSettings
 from mmfeat.core.files import file_sha256
 from mmfeat.core.workspace import Workspace
 from mmfeat.errors import ConfigError, MmfeatError, RunError
 from mmfeat.export.export import export
 from mmfeat.export.load import load
-from mmfeat.fit.plan import plan_run
-from mmfeat.fit.run_fit import fit_run
-from mmfeat.fit.training_data import load_training
 from mmfeat.predict.predict import predict
 from mmfeat.predict.submit import submit
 from mmfeat.runs.bundle import Bundle
 from mmfeat.runs.run import Run
 from mmfeat.runs.transport.manifest import MANIFEST, write_manifest
 from mmfeat.store import read_features
-from tests.support.workspaces import import_split
-
-
-@pytest.fixture(scope="module")
-def space(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    made = Workspace(tmp_path_factory.mktemp("bundles") / "work")
-    import_split(made, "train")
-    import_split(made, "test", n_rows=20, seed=7)
-    return made
+from tests.support.fits.runs import fit_split
 
 
 def fit(space: Workspace, **options: Any) -> Run:
-    settings = options.pop("settings", {})
-    chosen = FitSettings(**{"head": "logreg", "folds": 3, **options})
-    config = plan_run(chosen, settings=settings, workspace=space)
-    run = fit_run(space, config, load_training(space, "train"))
-    run.tune("macro-f1")
-    return run
+    return fit_split(space, objective="macro-f1", **options)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import logging
 import struct
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,13 @@ def test_a_late_fusion_tells_its_sources(tmp_path: Path) -> None:
     for label in told.labels:
         parts = [told.alone[name][label.label] for name in ("image", "text")]
         assert np.mean(parts) == pytest.approx(label.probability)
+
+
+def test_sets_of_greatest_expected_f1_have_no_thresholds(answering: Answering) -> None:
+    row = answering.sample()
+    for decode, thresholds in (("expected-f1", {None}), ("thresholds", {0.5})):
+        (told,) = replace(answering, decode=decode).answer([row])
+        assert {label.threshold for label in told.labels} == thresholds
 
 
 def test_a_model_of_captions_takes_no_picture(tmp_path: Path) -> None:

@@ -14,20 +14,17 @@ import numpy as np
 import uvicorn
 from PIL import Image
 
-from mmfeat.config import FitSettings
 from mmfeat.core.workspace import Workspace
 from mmfeat.export.predictor import Predictor
 from mmfeat.export.rows import RowEncoder
 from mmfeat.extract.encoders import Encoder, Preprocessing
 from mmfeat.extract.encoders.base import Pixels, Tokenized, Tokens
-from mmfeat.fit.plan import plan_run
-from mmfeat.fit.run_fit import fit_run
-from mmfeat.fit.training_data import load_training
 from mmfeat.serve.answers.answering import Answering
 from mmfeat.serve.app import make_app
 from mmfeat.serve.limits import Limits
 from mmfeat.serve.serve import make_config
 from mmfeat.types import FloatArray
+from tests.support.fits.runs import fit_split
 from tests.support.workspaces import import_split
 
 POISON = "\N{SKULL}"  # a caption that the encoder fails on
@@ -102,11 +99,7 @@ def make_answering(root: Path, *, fusion: str = "concat", embedded: bool = False
     """A logistic regression on made-up embeddings; `embedded`: rows are embeddings."""
     space = Workspace(root / "work")
     import_split(space, "train")
-    config = plan_run(
-        FitSettings(head="logreg", fusion=fusion, folds=3), settings={}, workspace=space
-    )
-    run = fit_run(space, config, load_training(space, "train"))
-    predictor = Predictor.of(run)
+    predictor = Predictor.of(fit_split(space, fusion=fusion))
     encoder = RowEncoder(
         encoder=ColourEncoder(),
         modalities=predictor.modalities,

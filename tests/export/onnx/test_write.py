@@ -7,22 +7,18 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 import mmfeat
-from mmfeat.config import FitSettings
 from mmfeat.core.workspace import Workspace
 from mmfeat.decide.calibration.calibrator import calibrate
-from mmfeat.fit.plan import plan_run
-from mmfeat.fit.run_fit import fit_run
-from mmfeat.fit.training_data import load_training
 from mmfeat.predict.predict import predict
 from mmfeat.runs.run import Run
 from mmfeat.store import read_features
-from tests.support.workspaces import Mmfeat, error_line, import_split
+from tests.support.fits.runs import fit_split
+from tests.support.workspaces import Mmfeat, error_line
 
 pytest.importorskip("onnxscript", reason="needs mmfeat[onnx]")
 
@@ -37,28 +33,13 @@ USE = Path(mmfeat.__file__).parent.parent / "docs" / "use.md"
 
 
 @pytest.fixture(scope="module")
-def space(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    made = Workspace(tmp_path_factory.mktemp("onnx") / "work")
-    import_split(made, "train")
-    import_split(made, "test", n_rows=20, seed=7)
-    return made
-
-
-def fit(space: Workspace, **options: Any) -> Run:
-    settings = options.pop("settings", {})
-    chosen = FitSettings(**{"head": "logreg", "folds": 3, **options})
-    config = plan_run(chosen, settings=settings, workspace=space)
-    return fit_run(space, config, load_training(space, "train"))
-
-
-@pytest.fixture(scope="module")
 def run(space: Workspace) -> Run:
     """An ensemble of the folds' mean of trees in a late fusion, and of a network."""
     settings = {"min_rows": "2", "trees": "20", "final": "average"}
-    trees = fit(space, head="lightgbm", fusion="late-stack", settings=settings)
-    network = fit(space, head="gmlp", settings={"epochs": "2", "layers": "1"})
+    trees = fit_split(space, head="lightgbm", fusion="late-stack", settings=settings)
+    network = fit_split(space, head="gmlp", settings={"epochs": "2", "layers": "1"})
     names = f"{trees.name},{network.name}"
-    both = fit(space, head="ensemble", settings={"runs": names, "weights": "equal"})
+    both = fit_split(space, head="ensemble", settings={"runs": names, "weights": "equal"})
     both.tune("macro-f1")
     return both
 
@@ -130,7 +111,7 @@ def test_the_command_says_what_was_compared(
     space: Workspace, tmp_path: Path, mmfeat: Mmfeat
 ) -> None:
     settings = {"precision": "bf16", "epochs": "2", "hidden": "8"}
-    run = fit(space, head="mlp", fusion="text", settings=settings)
+    run = fit_split(space, head="mlp", fusion="text", settings=settings)
     out = tmp_path / "deep" / "x.onnx"
     where = ("--to-onnx", out, "-w", space.root)
     result = mmfeat("export", run.name, *where)
@@ -149,7 +130,7 @@ def test_the_command_says_what_was_compared(
 def test_what_cannot_be_written_is_told_in_one_line(
     space: Workspace, tmp_path: Path, mmfeat: Mmfeat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run, knn = fit(space), fit(space, head="knn")
+    run, knn = fit_split(space), fit_split(space, head="knn")
     out = tmp_path / "x.onnx"
 
     def told(name: str, where: Path = out, *more: str) -> str:
