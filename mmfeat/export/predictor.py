@@ -6,22 +6,20 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from mmfeat.config import ExtractSettings, is_utf8
+from mmfeat.config import ExtractSettings
 from mmfeat.core.memory import SLICE_ROWS, slices
 from mmfeat.decide.decision import Decision
 from mmfeat.errors import ConfigError, RunError, counted
-from mmfeat.export.rows import Picture, RowEncoder
+from mmfeat.export.rows import Picture, RowEncoder, is_enough, paired
 from mmfeat.extract.encoders import load_encoder
 from mmfeat.fit.models.model import Model, load_model, modalities_of
 from mmfeat.predict.encoder import check_encoder, encoder_of, weights_of
-from mmfeat.predict.new_rows import check_given
+from mmfeat.predict.new_rows import nothing_given
 from mmfeat.runs.run import Run
 from mmfeat.types import Embeddings, Features, FloatArray
 
@@ -105,7 +103,8 @@ class Predictor:
                 )
             return self.score(checked(embeddings, self.modalities))
         pictures, texts = paired(images, captions)
-        self._check_given(pictures, texts)
+        if texts and not is_enough(pictures, texts, self.modalities):
+            raise nothing_given(self.run, self.modalities, source="those given")
         scores = np.empty((len(texts), len(self.labels)), np.float32)
         for rows in slices(len(texts), size=SLICE_ROWS):
             scores[rows] = self.score(self.encoder.encode(pictures[rows], texts[rows]))
@@ -167,15 +166,6 @@ class Predictor:
             long_captions=fitted.get("long_captions", "cut"),
         )
 
-    def _check_given(self, pictures: Sequence[Picture], captions: Sequence[str]) -> None:
-        has_image = [picture is not None for picture in pictures]
-        has_text = [bool(caption.strip()) for caption in captions]
-        both = [one and other for one, other in zip(has_image, has_text, strict=True)]
-        rows = {"image": has_image, "text": has_text, "joint": both}
-        if captions:
-            given = [name for name, has in rows.items() if any(has)]
-            check_given(self.run, self.modalities, given, source="those given")
-
     def score(self, embeddings: Mapping[str, tuple[Embeddings, ...]]) -> FloatArray:
         """Return probabilities (n, k), float32, of rows as `RowEncoder.encode` gives them."""
         features = self.features(embeddings)
@@ -206,55 +196,6 @@ class Predictor:
             targets=None,
             labels=self.labels,
         )
-
-
-def paired(
-    images: Picture | Iterable[Picture], captions: str | Iterable[str | None] | None
-) -> tuple[Sequence[Picture], Sequence[str]]:
-    """One picture, or None, and one caption, or "", per row; raise `ConfigError` for none."""
-    pictures = None if images is None else _listed("images", images, is_one=_is_picture(images))
-    texts = None
-    if captions is not None:
-        texts = _listed("captions", captions, is_one=isinstance(captions, str))
-    if pictures is None and texts is None:
-        raise ConfigError("a prediction needs rows", "none are given", "give images or captions")
-    if pictures is not None and texts is not None and len(pictures) != len(texts):
-        raise ConfigError(
-            "a row is an image and its caption",
-            f"there are {counted(len(pictures), 'picture')} and {counted(len(texts), 'caption')}",
-            "give as many of both, with None where a row lacks one",
-        )
-    n_rows = len(pictures if pictures is not None else texts or ())
-    return pictures or [None] * n_rows, [_text(text) for text in texts or [None] * n_rows]
-
-
-def _is_picture(images: Picture | Iterable[Picture]) -> bool:
-    """Whether it is one picture, and no collection of them."""
-    if isinstance(images, np.ndarray):
-        return images.ndim in (2, 3)
-    return isinstance(images, (str, Path, bytes, Image.Image))
-
-
-def _listed(name: str, given: Any, *, is_one: bool) -> list[Any]:
-    if is_one:
-        return [given]
-    if not isinstance(given, Iterable):
-        raise ConfigError(
-            f"{name} are one per row, or a single one", f"they are {given!r:.100}", "give a list"
-        )
-    return list(given)
-
-
-def _text(caption: object) -> str:
-    if caption is None:
-        return ""
-    if not isinstance(caption, str) or not is_utf8(caption):
-        raise ConfigError(
-            "a caption is text, or None where a row has none",
-            f"one of them is {caption!r:.100}",
-            "give one of the two",
-        )
-    return caption
 
 
 def checked(

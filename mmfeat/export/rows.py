@@ -8,7 +8,7 @@ resized as a picture of a store is, with the same limits.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mmfeat.config import ExtractSettings
+from mmfeat.config import ExtractSettings, is_utf8
 from mmfeat.core.parallel import thread_map
-from mmfeat.errors import ExtractError
-from mmfeat.extract.encoders.base import PICTURE, Encoder, takes
+from mmfeat.errors import ConfigError, ExtractError, counted
+from mmfeat.extract.encoders.base import PICTURE, Encoder, suffices, takes
 from mmfeat.extract.engines.local import encode_rows
 from mmfeat.extract.guard import MAX_FILE_BYTES, Refusal, read_image_file, too_large
 from mmfeat.extract.images.read import Decoded, decode_image, resize_image
@@ -124,6 +124,65 @@ class RowEncoder:
         if isinstance(picture, Image.Image):
             return resize_image(picture, **how)
         return decode_image(_content(picture), fast=self.fast, **how)
+
+
+def paired(
+    images: Picture | Iterable[Picture], captions: str | Iterable[str | None] | None
+) -> tuple[Sequence[Picture], Sequence[str]]:
+    """One picture, or None, and one caption, or "", per row; raise `ConfigError` for none."""
+    pictures = None if images is None else _listed("images", images, is_one=_is_picture(images))
+    texts = None
+    if captions is not None:
+        texts = _listed("captions", captions, is_one=isinstance(captions, str))
+    if pictures is None and texts is None:
+        raise ConfigError("a prediction needs rows", "none are given", "give images or captions")
+    if pictures is not None and texts is not None and len(pictures) != len(texts):
+        raise ConfigError(
+            "a row is an image and its caption",
+            f"there are {counted(len(pictures), 'picture')} and {counted(len(texts), 'caption')}",
+            "give as many of both, with None where a row lacks one",
+        )
+    n_rows = len(pictures if pictures is not None else texts or ())
+    return pictures or [None] * n_rows, [_text(text) for text in texts or [None] * n_rows]
+
+
+def is_enough(
+    pictures: Sequence[Picture], captions: Sequence[str], modalities: Sequence[str]
+) -> bool:
+    """Whether any of the rows has any of the modalities."""
+    return any(
+        suffices(picture=picture is not None, caption=bool(caption.strip()), modalities=modalities)
+        for picture, caption in zip(pictures, captions, strict=True)
+    )
+
+
+def _is_picture(images: Picture | Iterable[Picture]) -> bool:
+    """Whether it is one picture, and no collection of them."""
+    if isinstance(images, np.ndarray):
+        return images.ndim in (2, 3)
+    return isinstance(images, (str, Path, bytes, Image.Image))
+
+
+def _listed(name: str, given: Any, *, is_one: bool) -> list[Any]:
+    if is_one:
+        return [given]
+    if not isinstance(given, Iterable):
+        raise ConfigError(
+            f"{name} are one per row, or a single one", f"they are {given!r:.100}", "give a list"
+        )
+    return list(given)
+
+
+def _text(caption: object) -> str:
+    if caption is None:
+        return ""
+    if not isinstance(caption, str) or not is_utf8(caption):
+        raise ConfigError(
+            "a caption is text, or None where a row has none",
+            f"one of them is {caption!r:.100}",
+            "give one of the two",
+        )
+    return caption
 
 
 def _content(picture: object) -> bytes | Refusal:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -90,7 +90,8 @@ def _check_inputs(run: Run, table: Table, modalities: tuple[str, ...]) -> None:
             "name the column with --text-col, or give --text-col '' if no row has one",
         )
     blank = blank_modalities(table, modalities)
-    check_given(run, modalities, set(modalities) - {*blank}, source=table.source)
+    if len(blank) == len(modalities):
+        raise nothing_given(run, modalities, source=table.source)
     for modality in blank:
         log.warning(
             "no row of %s has %s: what was measured on rows with %s does not hold for them",
@@ -100,16 +101,13 @@ def _check_inputs(run: Run, table: Table, modalities: tuple[str, ...]) -> None:
         )
 
 
-def check_given(
-    run: Run, modalities: Sequence[str], given: Collection[str], *, source: str
-) -> None:
-    """Raise `RunError` where none of the `modalities` that a run looks at is `given` in any row."""
-    if not any(name in given for name in modalities):
-        raise RunError(
-            "rows need something that the run looks at",
-            f"{looks_at(run, modalities)}, and no row of {source} has any",
-            "give rows that have, or use another run",
-        )
+def nothing_given(run: Run, modalities: Iterable[str], *, source: str) -> RunError:
+    """Make the error of rows that have nothing that a run looks at."""
+    return RunError(
+        "rows need something that the run looks at",
+        f"{looks_at(run, modalities)}, and no row of {source} has any",
+        "give rows that have, or use another run",
+    )
 
 
 def looks_at(run: Run, modalities: Iterable[str]) -> str:
