@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,8 +21,6 @@ from mmfeat.predict.encoder import check_encoder, encoder_of, weights_of
 from mmfeat.predict.new_rows import nothing_given
 from mmfeat.runs.run import Run
 from mmfeat.types import Embeddings, Features, FloatArray
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
