@@ -49,7 +49,7 @@ def test_the_wheel_holds_what_it_should(wheel: Path) -> None:
     assert {top for top in tops if not top.endswith(".dist-info")} == {"mmfeat", "mmfeat_cli"}
     assert "mmfeat/py.typed" in names
     assert "mmfeat/extract/encoders/families/tiny_demo.safetensors" in names
-    templates = ("page.html", "parts.html", "page.css", "page.js")
+    templates = ("page.html", "parts.html", "colours.css", "page.css", "page.js")
     assert {f"mmfeat/report/templates/{name}" for name in templates} <= set(names)
     assert {f"mmfeat/serve/page/page.{kind}" for kind in ("html", "css", "js")} <= set(names)
     sources = {str(p.relative_to(ROOT)) for p in (ROOT / "mmfeat").rglob("*.py")}

@@ -28,6 +28,7 @@ MAY_NAME = (
     "mmfeat/extract/changes.py",
     "mmfeat/extract/encoders/",
     "mmfeat/extract/engines/local.py",
+    "mmfeat/extract/extract.py",
     "mmfeat/extract/images/",
     "mmfeat/extract/importing/",
     "mmfeat/extract/plan.py",
