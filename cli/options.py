@@ -182,6 +182,7 @@ _PANELS: dict[str, dict[str, Any]] = {
             "dtype",
             "label_prompts",
             "long_captions",
+            "joint_pool",
         ),
         IMAGES: ("images", "on_bad_image", "max_pixels", "decode"),
         FOLDS: (

@@ -86,6 +86,13 @@ class ExtractSettings:
         " of the model's name",
     )
     modalities: tuple[str, ...] = key((ALL,), "modalities to encode: all, or of image, text, joint")
+    joint_pool: str = one_of(
+        AUTO,
+        "pooler",
+        "first",
+        "mean",
+        help="what of a model of pairs is stored: its pooler, its first state, or the mean",
+    )
     precision: str = one_of("auto", "fp32", "bf16", "fp16", help="numeric precision of the encoder")
     dtype: str = one_of("float16", "float32", help="data type of the stored embeddings")
     batch_size: int = key(0, "number of rows in a batch; 0 chooses it automatically")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmfeat.config import ExtractSettings
+from mmfeat.config import AUTO, ExtractSettings
 from mmfeat.core.memory import SLICE_ROWS, slices
 from mmfeat.decide.decision import Decision
 from mmfeat.errors import ConfigError, RunError, counted
@@ -152,6 +152,7 @@ class Predictor:
             pretrained=weights_of(self.run, self.pretrained),
             precision=fitted["precision"],
             device=self.device,
+            joint_pool=fitted.get("joint_pool", AUTO),
         )
         check_encoder(encoder.provenance, fitted, run=self.run.name, source="the encoder")
         return RowEncoder(

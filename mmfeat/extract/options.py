@@ -27,6 +27,7 @@ class ExtractOptions(TableOptions, total=False):
     shard_rows: int | None
     rows_per_file: int | None
     long_captions: str | None
+    joint_pool: str | None
     on_bad_image: str | None
     max_pixels: int | None
     decode: str | None

@@ -100,7 +100,7 @@ def make_plan(
     Raises `ConfigError` for an unknown choice, and `ExtractError` for a setting out of range, a
     folder or address of images that cannot be read, and a table without any modality to encode.
     """
-    for name in ("dtype", "decode", "on_bad_image", "long_captions"):
+    for name in ("dtype", "decode", "on_bad_image", "long_captions", "joint_pool"):
         flag, choices = f"--{name.replace('_', '-')}", choices_of(ExtractSettings, name)
         check_choice(flag, getattr(settings, name), choices)
     for name, value, least in (

@@ -12,7 +12,7 @@ from mmfeat.runs.bundle import Bundle
 from mmfeat.runs.run import Run
 
 # What decides the numbers of an embedding beyond rounding.
-IDENTITY = ("name", "weights_sha256", "preprocessing", "tokenizer", "context_length")
+IDENTITY = ("name", "weights_sha256", "preprocessing", "tokenizer", "context_length", "joint_pool")
 
 
 def _origins(run: Run) -> list[dict[str, Any]]:

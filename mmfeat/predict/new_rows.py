@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from mmfeat.config import ExtractSettings
+from mmfeat.config import AUTO, ExtractSettings
 from mmfeat.core.settings import override
 from mmfeat.core.workspace import Workspace
 from mmfeat.errors import RunError
@@ -62,6 +62,7 @@ def extract_for(
         precision=fitted["precision"],
         modalities=modalities,
         long_captions=fitted.get("long_captions", "cut"),
+        joint_pool=fitted.get("joint_pool", AUTO),
         label_prompts=None,  # a head that compares with prompts has kept them
     )
     encoder = load_encoder_for(settings)

@@ -48,8 +48,9 @@ class Preprocessing:
         (height, width) that the picture is resized to before its centre is cut out; None: `size`.
     resize_mode
         ``shortest`` (then the centre is cut out), ``longest`` (then padded with `fill`), or
-        ``squash``, or ``bounded``: then the shorter side becomes that of `size` and the longer at
-        most `longest`, both are rounded down to multiples of `divisor`, and nothing is cut.
+        ``squash``, or ``bounded``: then the shorter side becomes that of `scaled` and the longer
+        at most `longest`, both rounded down to multiples of `divisor`; where `scaled` is None,
+        the shorter side becomes that of `size`, and nothing is cut.
     rounding
         ``down`` where half a pixel beside the centre is left out, as transformers does; None: it
         is rounded to even, as torchvision does.
@@ -72,7 +73,7 @@ class Preprocessing:
     def largest(self) -> tuple[int, int]:
         """(height, width) of the largest input."""
         height, width = self.size
-        return (height, self.longest or width)
+        return (height, width if self.scaled else self.longest or width)
 
     def document(self) -> dict[str, Any]:
         """Return it as JSON for the provenance."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from mmfeat.config import AUTO
 from mmfeat.core.plugins import Plugin, resolve
 from mmfeat.errors import EncoderError
 from mmfeat.extract.encoders.base import Encoder
@@ -17,10 +18,12 @@ from mmfeat.extract.encoders.base import Encoder
 class Family(Plugin):
     """A family of encoders: its module's `load`, a line about it, and how its models are named.
 
-    With `prefix`, its name stands before that of a model: ``FAMILY:NAME``.
+    With `prefix`, its name stands before that of a model: ``FAMILY:NAME``. With `joint`, it has
+    models that read a picture and a caption together, and `load` takes `joint_pool` as well.
     """
 
     prefix: bool = True
+    joint: bool = False
 
 
 ENCODERS: dict[str, Family] = {
@@ -39,8 +42,9 @@ ENCODERS: dict[str, Family] = {
     ),
     "hf": Family(
         "mmfeat.extract.encoders.families.hf:load",
-        "two towers of transformers, e.g. hf:google/siglip2-base-patch16-224",
+        "two towers or pairs (ViLT) of transformers, e.g. hf:google/siglip2-base-patch16-224",
         extra="hf",
+        joint=True,
     ),
     "st": Family(
         "mmfeat.extract.encoders.families.st:load",
@@ -73,17 +77,33 @@ def split_model(model: str) -> tuple[str, str]:
     )
 
 
-def load_encoder(model: str, *, pretrained: str, precision: str, device: str) -> Encoder:
+def load_encoder(
+    model: str, *, pretrained: str, precision: str, device: str, joint_pool: str = AUTO
+) -> Encoder:
     """Load `model`: a name of `ENCODERS`, ``FAMILY:NAME``, or any model name of open_clip.
 
     `pretrained` is a tag of the family, a file (.safetensors, or .pt with nothing but weights), the
     folder of a model, ``TAG=FILE`` for a file with the weights of a tag, ``random``, or ``auto``;
     the bundled encoder takes only ``random`` or its own weights. `precision` is auto, fp32, bf16
-    or fp16. Raises `EncoderError` if model, weights or device are unavailable.
+    or fp16. `joint_pool` says how a model that reads a picture and a caption together makes one
+    vector. Raises `EncoderError` if model, weights or device are unavailable.
     """
     family, name = split_model(model)
     load = resolve(family, ENCODERS, "encoder")
-    return cast("Encoder", load(name, pretrained=pretrained, precision=precision, device=device))
+    pool = {} if joint_pool == AUTO else {"joint_pool": joint_pool}
+    if pool and not ENCODERS[family].joint:
+        raise no_pool(f"{model} is none")
+    found = load(name, pretrained=pretrained, precision=precision, device=device, **pool)
+    return cast("Encoder", found)
+
+
+def no_pool(found: str) -> EncoderError:
+    """Make the error for a `joint_pool` that nothing is made of."""
+    return EncoderError(
+        "--joint-pool is for models that read a picture and a caption together",
+        found,
+        "leave it out",
+    )
 
 
 def find_weights(model: str, pretrained: str) -> Path | None:

@@ -64,6 +64,7 @@ def load_here(settings: ExtractSettings) -> Encoder:
         pretrained=settings.pretrained,
         precision=settings.precision,
         device=settings.device,
+        joint_pool=settings.joint_pool,
     )
 
 

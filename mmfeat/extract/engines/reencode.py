@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from mmfeat.config import ExtractSettings
+from mmfeat.config import AUTO, ExtractSettings
 from mmfeat.errors import ExtractError
 from mmfeat.extract.encoders.base import Encoder
 from mmfeat.extract.engines.local import decode_task, encode_rows, image_names, load_here
@@ -109,6 +109,7 @@ def _settings(
         device=device,
         dtype=dtype,
         long_captions=encoder.get("long_captions", "cut"),
+        joint_pool=encoder.get("joint_pool", AUTO),
         decode=made["decoder"]["mode"],
         max_pixels=made["decoder"]["max_pixels"],
         workers=0,
@@ -116,7 +117,7 @@ def _settings(
 
 
 def _check_same(path: Path, found: Mapping[str, Any], made: Mapping[str, Any]) -> None:
-    for key in ("weights_sha256", "preprocessing", "tokenizer", "context_length"):
+    for key in ("weights_sha256", "preprocessing", "tokenizer", "context_length", "joint_pool"):
         if found.get(key) != made.get(key):
             raise ExtractError(
                 f"a store is encoded again by its own encoder; the {key} differs",

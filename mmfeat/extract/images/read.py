@@ -128,13 +128,14 @@ def _draft(image: Image.Image, size: tuple[int, int]) -> None:
 
 def _resize(image: Image.Image, preprocessing: Preprocessing) -> Pixels:
     """Resize and crop as the evaluation transforms of open_clip and timm do."""
-    if preprocessing.resize_mode == "bounded":
-        method = Image.Resampling[preprocessing.interpolation.upper()]
-        return np.asarray(image.resize(_bounded_size(image.size, preprocessing), method))
     target = preprocessing.size[::-1]  # (width, height), as Pillow has it
     frame = (preprocessing.scaled or preprocessing.size)[::-1]
     method = Image.Resampling[preprocessing.interpolation.upper()]
-    scaled = _scaled_size(image.size, frame, preprocessing.resize_mode)
+    if preprocessing.resize_mode == "bounded":
+        scaled = _bounded_size(image.size, frame, preprocessing)
+        target = scaled if preprocessing.scaled is None else target
+    else:
+        scaled = _scaled_size(image.size, frame, preprocessing.resize_mode)
     halves = math.floor if preprocessing.rounding == "down" else round
     image = _resize_and_crop(image, scaled, target, method, halves)
     if image.size != target:
@@ -159,10 +160,12 @@ def _scaled_size(size: tuple[int, int], target: tuple[int, int], mode: str) -> t
     return width, height
 
 
-def _bounded_size(size: tuple[int, int], preprocessing: Preprocessing) -> tuple[int, int]:
+def _bounded_size(
+    size: tuple[int, int], frame: tuple[int, int], preprocessing: Preprocessing
+) -> tuple[int, int]:
     """The size of ``bounded`` (width, height), as ViLT rounds it; at least one `divisor`."""
     step = preprocessing.divisor or 1
-    scale = preprocessing.size[0] / min(size)
+    scale = min(frame) / min(size)
     if preprocessing.longest:
         scale = min(scale, preprocessing.longest / max(size))
     width, height = (max(int(side * scale + 0.5) // step, 1) * step for side in size)

@@ -100,3 +100,62 @@ def save_sentences(folder: Path) -> Path:
     parts = [Transformer(str(bert)), Pooling(32), Dense(32, 24), Normalize()]
     st.SentenceTransformer(modules=parts, device="cpu").save_pretrained(str(folder))
     return folder
+
+
+def save_joint(kind: str, folder: Path) -> Path:
+    """Save a tiny BridgeTower, FLAVA or BLIP, with its tokenizer and image processor."""
+    torch.manual_seed(5)
+    small = {key: value for key, value in VISION.items() if key != "projection_dim"}
+    text = {key: value for key, value in TEXT.items() if key != "projection_dim"}
+    pictures: Any = SQUASHED
+    if kind == "bridgetower":
+        pictures = {"size": {"shortest_edge": 64}, "crop_size": {"shortest_edge": 64}}
+        pictures["size_divisor"] = 16
+        config: Any = transformers.BridgeTowerConfig(
+            hidden_size=32,
+            num_attention_heads=2,
+            num_hidden_layers=2,
+            text_config=text | {"max_position_embeddings": 2 + CONTEXT},
+            vision_config={"hidden_size": 64, "num_hidden_layers": 3, "image_size": 64},
+        )
+        model: Any = transformers.BridgeTowerModel(config)
+        processor = transformers.BridgeTowerImageProcessor(**pictures)
+    elif kind == "flava":
+        config = transformers.FlavaConfig(
+            text_config=text, image_config=small, multimodal_config=small, projection_dim=16
+        )
+        model = transformers.FlavaModel(config)
+        processor = transformers.FlavaImageProcessor(**SQUASHED)
+    else:
+        config = transformers.BlipConfig(
+            text_config=text | {"encoder_hidden_size": 32}, vision_config=VISION, projection_dim=16
+        )
+        model = transformers.BlipModel(config)
+        processor = transformers.BlipImageProcessor(size=SQUASHED["size"])
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    make_tokenizer(model_input_names=["input_ids", "attention_mask"]).save_pretrained(folder)
+    return folder
+
+
+def save_vilt(folder: Path) -> Path:
+    """Save a tiny ViLT with its processor: pictures of 64 on the shorter side, patches of 16."""
+    config = transformers.ViltConfig(
+        **{key: TEXT[key] for key in ("vocab_size", "hidden_size", "intermediate_size")},
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=CONTEXT,
+        image_size=64,
+        patch_size=16,
+        initializer_range=0.3,  # so that patches and tokens tell
+    )
+    torch.manual_seed(5)
+    model = transformers.ViltModel(config)
+    torch.nn.init.normal_(model.embeddings.position_embeddings, std=0.3)
+    torch.nn.init.normal_(model.embeddings.cls_token, std=0.3)
+    model.save_pretrained(folder)
+    transformers.ViltProcessor(
+        transformers.ViltImageProcessor(size={"shortest_edge": 64}, size_divisor=16),
+        make_tokenizer(model_input_names=["input_ids", "attention_mask"]),
+    ).save_pretrained(folder)
+    return folder

@@ -1,6 +1,7 @@
 """Models of transformers by their folder or their repository of the hub: `hf:NAME`.
 
-Two towers: transformers' own `get_image_features` and `get_text_features`. What the processor of
+Two towers: transformers' own `get_image_features` and `get_text_features`; models that read a
+picture and a caption together are in `hf_joint`. What the processor of
 a model says about resizing, cropping and normalising becomes `Preprocessing`, so that pictures
 are read and guarded as for any encoder, by Pillow (transformers' other backend, of torchvision,
 differs by one of 255 levels here and there); a processor that says something else is refused.
@@ -19,6 +20,9 @@ from mmfeat.core.files import files_sha256
 from mmfeat.errors import EncoderError
 from mmfeat.extract.encoders.base import Encoder, Preprocessing
 from mmfeat.extract.encoders.device import placed
+from mmfeat.extract.encoders.families.hf_joint import JOINT
+from mmfeat.extract.encoders.joint import JointEncoder
+from mmfeat.extract.encoders.load import no_pool
 from mmfeat.extract.encoders.precision import PRECISIONS, choose_device, choose_precision
 from mmfeat.extract.encoders.repository import (
     check_tensors,
@@ -32,6 +36,8 @@ from mmfeat.extract.encoders.subwords import Subwords
 from mmfeat.extract.encoders.towers import TowersEncoder
 from mmfeat.extract.encoders.weights import random_weights, read_weights, split_tag, state_sha256
 
+LONGEST = 1333 / 800  # of the shorter side, where processors keep the shape: as in COCO
+FROM_PADDING = ("altclip", "bridgetower")  # positions begin after the padding token's, as RoBERTa's
 LIBRARIES = ("torch", "transformers", "tokenizers")
 HERE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
@@ -45,23 +51,41 @@ TWO_TOWERS: dict[str, bool] = {
 }
 
 
-def load(model: str, *, pretrained: str, precision: str, device: str) -> Encoder:
+def load(
+    model: str, *, pretrained: str, precision: str, device: str, joint_pool: str = "auto"
+) -> Encoder:
     """Load the model in the folder or repository `model`; see `load_encoder`."""
     place = choose_device(device)
     precision = choose_precision(precision, place)
     folder = find_weights(model, pretrained)
     with explained("the model", folder):
         config = AutoConfig.from_pretrained(folder, **HERE)
-    if config.model_type not in TWO_TOWERS:
+    kind = config.model_type
+    if kind not in TWO_TOWERS and kind not in JOINT:
         raise EncoderError(
-            f"--model hf:NAME is a model with two towers: {', '.join(TWO_TOWERS)}",
-            f"{folder} has a model of the type {config.model_type!r}",
+            f"--model hf:NAME is a model with two towers ({', '.join(TWO_TOWERS)}), or of pictures"
+            f" with captions ({', '.join(JOINT)})",
+            f"{folder} has a model of the type {kind!r}",
             "choose another model",
         )
+    if joint_pool != "auto" and kind not in JOINT:
+        raise no_pool(f"{folder} has two towers")
+    pool = JOINT[kind].choose_pool(joint_pool, model=kind) if kind in JOINT else None
     preprocessing = read_preprocessing(folder)  # before the weights, because it fails fastest
     subwords = _subwords(folder, config)
     built, sha256 = load_model(folder, config, random=pretrained == "random")
     built = placed(built, place, PRECISIONS[precision])
+    if pool is not None:
+        return JointEncoder(
+            JOINT[kind].vectors(built, pool),
+            preprocessing=preprocessing,
+            subwords=subwords,
+            origin=origin(f"hf:{model}", pretrained, folder, sha256) | {"joint_pool": pool},
+            precision=precision,
+            dtype=PRECISIONS[precision],
+            device=place,
+            libraries=LIBRARIES,
+        )
     return TowersEncoder(
         image=lambda pixels: _pooled(built.get_image_features(pixel_values=pixels)),
         preprocessing=preprocessing,
@@ -116,6 +140,9 @@ def load_model(folder: Path, config: Any, *, random: bool) -> tuple[Any, str]:
             output_loading_info=True,
             **HERE,
         )
+    if config.model_type in JOINT:
+        heads, names = JOINT[config.model_type].heads, found["unexpected_keys"]
+        found["unexpected_keys"] = [name for name in names if not name.startswith(heads)]
     check_tensors(found, folder)
     return built, files_sha256(files)
 
@@ -123,14 +150,17 @@ def load_model(folder: Path, config: Any, *, random: bool) -> tuple[Any, str]:
 def _subwords(folder: Path, config: Any) -> Subwords:
     with explained("the tokenizer", folder):
         tokenizer = AutoTokenizer.from_pretrained(folder, **HERE)
-    text = config.text_config
+    text = getattr(config, "text_config", config)
     positions = text.max_position_embeddings
-    if config.model_type == "altclip":  # counted from the padding token on, as RoBERTa does
+    if config.model_type in (
+        "altclip",
+        "bridgetower",
+    ):  # counted from the padding token on, as RoBERTa does
         positions -= text.pad_token_id + 1
     return Subwords(
         tokenizer,
         context=int(min(tokenizer.model_max_length, positions)),
-        whole=TWO_TOWERS[config.model_type],
+        whole=TWO_TOWERS.get(config.model_type, False),
     )
 
 
@@ -144,13 +174,13 @@ def read_preprocessing(folder: Path) -> Preprocessing:
     """Say what the image processor of a folder does; raise `EncoderError` where words fail."""
     with explained("the image processor", folder):
         processor: Any = AutoImageProcessor.from_pretrained(folder, backend="pil", **HERE)
+    if getattr(processor, "size_divisor", None):
+        return _bounded(processor, folder)
     size, crop = _sides(processor, "size"), _sides(processor, "crop_size")
     height_width = {"height", "width"}
     cuts = bool(getattr(processor, "do_center_crop", None))
     told = (
-        processor.do_resize
-        and processor.do_rescale
-        and abs(processor.rescale_factor * 255 - 1) < 1e-6
+        _scales(processor)
         and not getattr(processor, "do_pad", None)
         and (size.keys() == height_width or (size.keys() == {"shortest_edge"} and cuts))
         and (not cuts or crop.keys() == height_width)
@@ -167,16 +197,53 @@ def read_preprocessing(folder: Path) -> Preprocessing:
             + (f", crop {crop}" if cuts else ""),
             "choose another model",
         )
-    normalises = processor.do_normalize
     return Preprocessing(
         size=final,
         scaled=None if scaled == final else scaled,
         resize_mode="squash" if "height" in size else "shortest",
-        interpolation=Resampling(processor.resample).name.lower(),
         rounding="down" if cuts else None,
-        mean=tuple(processor.image_mean) if normalises else (0.0,) * 3,
-        std=tuple(processor.image_std) if normalises else (1.0,) * 3,
+        **_normalising(processor),
     )
+
+
+def _bounded(processor: Any, folder: Path) -> Preprocessing:
+    """Of processors that keep the shape of a picture, as ViLT's does."""
+    size, crop = _sides(processor, "size"), _sides(processor, "crop_size")
+    cuts = bool(getattr(processor, "do_center_crop", None))
+    if not _scales(processor) or size.keys() != {"shortest_edge"} or (cuts and not crop):
+        raise EncoderError(
+            "an image processor with a size_divisor resizes to a shortest edge",
+            f"that of {folder} ({type(processor).__name__}) has size {size}",
+            "choose another model",
+        )
+    edge = size["shortest_edge"]
+    final = crop.get("shortest_edge", 0)
+    return Preprocessing(
+        size=(crop.get("height", final), crop.get("width", final)) if cuts else (edge, edge),
+        scaled=(edge, edge) if cuts else None,
+        resize_mode="bounded",
+        longest=int(LONGEST * edge),
+        divisor=processor.size_divisor,
+        **_normalising(processor),
+    )
+
+
+def _scales(processor: Any) -> bool:
+    """Whether pictures are resized and scaled to [0, 1]."""
+    return bool(
+        processor.do_resize
+        and processor.do_rescale
+        and abs(processor.rescale_factor * 255 - 1) < 1e-6
+    )
+
+
+def _normalising(processor: Any) -> dict[str, Any]:
+    normalises = processor.do_normalize
+    return {
+        "interpolation": Resampling(processor.resample).name.lower(),
+        "mean": tuple(processor.image_mean) if normalises else (0.0,) * 3,
+        "std": tuple(processor.image_std) if normalises else (1.0,) * 3,
+    }
 
 
 def _sides(processor: Any, name: str) -> dict[str, int]:
