@@ -44,7 +44,12 @@ class DataSettings:
     images: str = key(".", "folder of the images, or an address such as s3://bucket/folder")
     id_col: str = key("ImageID", "column of the ids; if empty, the rows are numbered")
     image_col: str | None = key(None, "column of the image paths; by default the ids are paths")
+    image_sep: str | None = key(None, "separator of several images in a cell; json for lists")
     text_col: str = key("Caption", "column of the captions; empty if there are none")
+    text_sep: str | None = key(None, "separator of several captions in a cell; json for lists")
+    pool: str = one_of(
+        "mean", "max", help="how several images or captions of a row become one vector"
+    )
     label_col: str = key("Labels", "column of the labels; empty if there are none")
     label_sep: str | None = key(None, "separator of labels in a cell; detected by default")
     label_cols: tuple[str, ...] = key((), "yes/no or categorical label columns, not label_col")
@@ -64,10 +69,14 @@ class DataSettings:
             raise ConfigError(
                 "labels need a separator", "label_sep is empty", "set one, e.g. a space"
             )
-        if self.label_sep and not is_utf8(self.label_sep):
-            raise ConfigError(
-                "the label separator must be UTF-8", f"it is {self.label_sep!r}", "use another one"
-            )
+        for name in ("label_sep", "image_sep", "text_sep"):
+            separator = getattr(self, name)
+            if separator and not is_utf8(separator):
+                raise ConfigError(
+                    f"the {name.removesuffix('_sep')} separator must be UTF-8",
+                    f"it is {separator!r}",
+                    "use another one",
+                )
 
 
 @dataclass(frozen=True, kw_only=True)

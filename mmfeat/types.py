@@ -20,7 +20,10 @@ BoolArray = NDArray[np.bool_]
 UNKNOWN = 255  # a target of which nobody knows whether it is 0 or 1
 
 # Fields of `TableFormat` that stores lack, and stay as they are, where they are not used.
-LATER_FIELDS = ("group_cols", "group_regex", "fold_col", "time_col", "known_col", "uncertain_col")
+LATER_FIELDS = (
+    *("group_cols", "group_regex", "fold_col", "time_col", "known_col", "uncertain_col"),
+    *("image_sep", "text_sep", "pool"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +48,9 @@ class TableFormat:
         The column of the table's own folds; of numbers or dates by which rows are ordered.
     known_col, uncertain_col
         Columns that list labels of each row: those that are known, those that are uncertain.
+    image_sep, text_sep, pool
+        What separates pictures, or captions, in a cell (``json``: lists), where a row may have
+        several; and how their vectors become one: mean or max.
     """
 
     id_col: str | None = "ImageID"
@@ -61,6 +67,9 @@ class TableFormat:
     time_col: str | None = None
     known_col: str | None = None
     uncertain_col: str | None = None
+    image_sep: str | None = None
+    text_sep: str | None = None
+    pool: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Give the fields as JSON holds them, without those of `LATER_FIELDS` that are unused."""

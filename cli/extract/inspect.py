@@ -56,6 +56,12 @@ def inspect(
         print_text(
             f"row {problem['row']} ({problem['id']}): {problem['modality']}: {problem['reason']}"
         )
+    for part in document["failed_parts"]:
+        print_text(
+            f"row {part['row']} ({part['id']}): {part['modality']} {part['part']}: {part['reason']}"
+        )
+    if document["n_failed_parts"] > len(document["failed_parts"]):
+        print(f"and {document['n_failed_parts'] - len(document['failed_parts'])} more parts")
     if document["n_problems"] > len(document["problems"]):
         print(f"and {document['n_problems'] - len(document['problems'])} more")
     spreads = {f"norm of {m}": spread for m, spread in document["norms"].items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,7 +14,7 @@ from mmfeat.config import AUTO, ExtractSettings
 from mmfeat.core.memory import SLICE_ROWS, slices
 from mmfeat.decide.decision import Decision
 from mmfeat.errors import ConfigError, RunError, counted
-from mmfeat.export.rows import Picture, RowEncoder, is_enough, paired
+from mmfeat.export.rows import Captions, Images, RowEncoder, is_enough, paired
 from mmfeat.extract.encoders import load_encoder
 from mmfeat.fit.models.model import Model, load_model, modalities_of
 from mmfeat.predict.encoder import check_encoder, encoder_of, weights_of
@@ -41,10 +41,10 @@ class Predictor:
         Where the encoder's weights are, and what it runs on; see `weights_of`.
 
     In all methods `images` and `captions` have one entry per row, None where a row has none; a
-    single picture or caption is one row. Pictures are paths, bytes of a file, pictures of Pillow
-    or arrays of uint8. A run on imported embeddings takes `embeddings`, an array (n, d) for each
-    modality that the model looks at, with NaN where a row has none. A missing modality counts as
-    it did in training.
+    single picture or caption is one row, and a row that is a list has several. Pictures are paths,
+    bytes of a file, pictures of Pillow or arrays of uint8. A run on imported embeddings takes
+    `embeddings`, an array (n, d) for each modality that the model looks at, with NaN where a row
+    has none. A missing modality counts as it did in training.
     """
 
     run: Run
@@ -80,8 +80,8 @@ class Predictor:
 
     def predict_proba(
         self,
-        images: Picture | Iterable[Picture] = None,
-        captions: str | Iterable[str | None] | None = None,
+        images: Images = None,
+        captions: Captions = None,
         *,
         embeddings: Mapping[str, Embeddings] | None = None,
     ) -> FloatArray:
@@ -109,8 +109,8 @@ class Predictor:
 
     def predict(
         self,
-        images: Picture | Iterable[Picture] = None,
-        captions: str | Iterable[str | None] | None = None,
+        images: Images = None,
+        captions: Captions = None,
         *,
         embeddings: Mapping[str, Embeddings] | None = None,
         empty: str = "blank",
@@ -124,8 +124,8 @@ class Predictor:
     def predict_top(
         self,
         k: int,
-        images: Picture | Iterable[Picture] = None,
-        captions: str | Iterable[str | None] | None = None,
+        images: Images = None,
+        captions: Captions = None,
         *,
         embeddings: Mapping[str, Embeddings] | None = None,
     ) -> list[list[tuple[str, float]]]:
@@ -162,6 +162,7 @@ class Predictor:
             max_pixels=ExtractSettings.max_pixels,
             fast=stored.get("decoder", {}).get("mode") == "fast",
             long_captions=fitted.get("long_captions", "cut"),
+            pool=(stored.get("table") or {}).get("pool") or "mean",
         )
 
     def score(self, embeddings: Mapping[str, tuple[Embeddings, ...]]) -> FloatArray:

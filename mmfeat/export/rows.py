@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,13 @@ from mmfeat.extract.guard import MAX_FILE_BYTES, Refusal, read_image_file, too_l
 from mmfeat.extract.images.read import Decoded, decode_image, resize_image
 from mmfeat.extract.images.sources import ImagesIn
 from mmfeat.extract.plan import Plan
+from mmfeat.extract.several.parts import join_values
 from mmfeat.store.layout import Block, Status
 from mmfeat.types import Embeddings, Table
 
 Picture = str | Path | bytes | Image.Image | NDArray[np.uint8] | None
+Images = Picture | Iterable[Picture | Sequence[Picture]]
+Captions = str | Iterable[str | Sequence[str] | None] | None
 AT_ONCE = 64  # pictures that are decoded ahead of the encoder
 
 
@@ -41,9 +45,9 @@ class RowEncoder:
     ----------
     modalities
         In the order of the store.
-    dtype, fast, long_captions
-        Type of the stored numbers, whether JPEG was decoded approximately, and what is done with
-        captions longer than the context.
+    dtype, fast, long_captions, pool
+        Type of the stored numbers, whether JPEG was decoded approximately, what is done with
+        captions longer than the context, and with several pictures or captions of a row.
     max_pixels
         Larger pictures are refused.
     """
@@ -54,17 +58,38 @@ class RowEncoder:
     max_pixels: int
     fast: bool
     long_captions: str = "cut"
+    pool: str = "mean"
 
     def encode(
-        self, pictures: Sequence[Picture], captions: Sequence[str]
+        self,
+        pictures: Sequence[Picture | Sequence[Picture]],
+        captions: Sequence[str | Sequence[str]],
     ) -> dict[str, tuple[Embeddings, ...]]:
         """Give the embeddings (n, d) of each modality; what is missing is NaN.
 
-        Raises `ExtractError` for a picture that is there and cannot be read.
+        A row may have a list of several pictures or captions. Raises `ExtractError` for a picture
+        that is there and cannot be read.
         """
-        block = self.encode_decoded(self._decode_all(pictures), captions)
+        rows: dict[str, list[Sequence[Any]]] = {
+            "image": [_as_list(row, none=None) for row in pictures],
+            "text": [_as_list(row, none="") for row in captions],
+        }
+        images, texts = (list(chain.from_iterable(rows[name])) for name in ("image", "text"))
+        if "joint" in self.modalities and any(
+            len(row) > 1 for row in (*rows["image"], *rows["text"])
+        ):
+            raise ExtractError(
+                "a joint vector is of one image and one caption",
+                "a row has several",
+                "give one of each, or use a run that does not look at joint vectors",
+            )
+        rows["joint"] = rows["image"]
+        n_parts = max(len(images), len(texts))
+        images += [None] * (n_parts - len(images))  # which cost nothing
+        texts += [""] * (n_parts - len(texts))
+        block = self.encode_decoded(self._decode_all(images), texts)
         for failed in block.failed:
-            picture = pictures[failed.row]
+            picture = images[failed.row]
             needs_picture = takes(PICTURE, [failed.modality])
             if needs_picture and failed.status != Status.EMPTY and picture is not None:
                 name = picture if isinstance(picture, str | Path) else f"image {failed.row}"
@@ -73,7 +98,12 @@ class RowEncoder:
                     f"{name}: {failed.reason}",
                     "give another one, or None for a row without an image",
                 )
-        return {name: (block.embeddings[name],) for name in self.modalities}
+        joined: dict[str, tuple[Embeddings, ...]] = {}
+        for name in self.modalities:
+            bounds = np.cumsum([0, *map(len, rows[name])])
+            values = block.embeddings[name][: bounds[-1]]
+            joined[name] = (join_values("embeddings", values, bounds, self.pool),)
+        return joined
 
     def encode_decoded(self, decoded: Iterator[Decoded], captions: Sequence[str]) -> Block:
         """Encode rows whose pictures are the results of `decode`, one per caption."""
@@ -127,9 +157,12 @@ class RowEncoder:
 
 
 def paired(
-    images: Picture | Iterable[Picture], captions: str | Iterable[str | None] | None
-) -> tuple[Sequence[Picture], Sequence[str]]:
-    """One picture, or None, and one caption, or "", per row; raise `ConfigError` for none."""
+    images: Images, captions: Captions
+) -> tuple[Sequence[Picture | Sequence[Picture]], Sequence[str | Sequence[str]]]:
+    """The picture, or None, and the caption, or "", of each row, or a list of several.
+
+    Raises `ConfigError` where there are no rows, or not as many of both.
+    """
     pictures = None if images is None else _listed("images", images, is_one=_is_picture(images))
     texts = None
     if captions is not None:
@@ -143,20 +176,26 @@ def paired(
             "give as many of both, with None where a row lacks one",
         )
     n_rows = len(pictures if pictures is not None else texts or ())
-    return pictures or [None] * n_rows, [_text(text) for text in texts or [None] * n_rows]
+    return pictures or [None] * n_rows, [_texts(text) for text in texts or [None] * n_rows]
 
 
 def is_enough(
-    pictures: Sequence[Picture], captions: Sequence[str], modalities: Sequence[str]
+    pictures: Sequence[Picture | Sequence[Picture]],
+    captions: Sequence[str | Sequence[str]],
+    modalities: Sequence[str],
 ) -> bool:
     """Whether any of the rows has any of the modalities."""
     return any(
-        suffices(picture=picture is not None, caption=bool(caption.strip()), modalities=modalities)
+        suffices(
+            picture=any(part is not None for part in _as_list(picture, none=None)),
+            caption=any(part.strip() for part in _as_list(caption, none="")),
+            modalities=modalities,
+        )
         for picture, caption in zip(pictures, captions, strict=True)
     )
 
 
-def _is_picture(images: Picture | Iterable[Picture]) -> bool:
+def _is_picture(images: Images) -> bool:
     """Whether it is one picture, and no collection of them."""
     if isinstance(images, np.ndarray):
         return images.ndim in (2, 3)
@@ -171,6 +210,17 @@ def _listed(name: str, given: Any, *, is_one: bool) -> list[Any]:
             f"{name} are one per row, or a single one", f"they are {given!r:.100}", "give a list"
         )
     return list(given)
+
+
+def _as_list(row: Any, *, none: Any) -> Sequence[Any]:
+    """The parts of a row, at least one."""
+    return (row or [none]) if isinstance(row, (list, tuple)) else [row]
+
+
+def _texts(caption: object) -> str | Sequence[str]:
+    return (
+        [_text(part) for part in caption] if isinstance(caption, (list, tuple)) else _text(caption)
+    )
 
 
 def _text(caption: object) -> str:

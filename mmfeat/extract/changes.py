@@ -23,10 +23,13 @@ from mmfeat.errors import StoreError
 from mmfeat.extract.encoders.base import CAPTION, NEEDS, PICTURE
 from mmfeat.extract.guard import Refusal
 from mmfeat.extract.plan import Plan, inputs_of
-from mmfeat.store.layout import DIGEST_BYTES, Status
+from mmfeat.extract.several.parts import join_digests
+from mmfeat.store.inspect import read_failed_parts
+from mmfeat.store.layout import DIGEST_BYTES, FailedRow, Status
 from mmfeat.store.reader import FeatureStore
 from mmfeat.store.shards import check_same, without_table
-from mmfeat.types import BoolArray, IntArray
+from mmfeat.tables.parts import LIST, separator_of, split_parts
+from mmfeat.types import BoolArray, IntArray, TableFormat
 
 FILES_AT_ONCE = 64  # that are read to compare them
 KEPT = 0.5  # of the embeddings of a store, that an update keeps at least
@@ -37,13 +40,18 @@ Matches = dict[str, IntArray]  # per modality (n,): the row of the store with th
 def match_rows(plan: Plan, store: FeatureStore) -> Matches:
     """Find for every row of the plan the row of a store that has its embeddings already."""
     return {
-        modality: np.full(plan.table.n_rows, -1)
+        modality: rows
         if modality not in store.modalities
         else _match_pictures(plan, store, modality)
         if PICTURE in NEEDS[modality]
         else _match_captions(plan, store)
-        for modality in plan.modalities
+        for modality, rows in match_none(plan).items()
     }
+
+
+def match_none(plan: Plan) -> Matches:
+    """Say that nothing of the plan has been encoded."""
+    return {modality: np.full(plan.table.n_rows, -1) for modality in plan.modalities}
 
 
 def matches_elsewhere(plan: Plan, reused: Path) -> Matches:
@@ -59,6 +67,7 @@ def matches_elsewhere(plan: Plan, reused: Path) -> Matches:
             doing="reused",
             remedy="leave out --reuse",
         )
+        check_pool(plan, store)
         if differing := store.check():
             raise StoreError(
                 "a store that is reused must be whole",
@@ -75,17 +84,29 @@ def is_current(plan: Plan, store: FeatureStore, matches: Matches) -> bool:
         return False
     for modality, rows in matches.items():
         status = store.status(modality)
-        if ((rows < 0) & (status == Status.OK)).any():
+        if ((rows < 0) & (status == Status.OK) & ~_has_failed_part(store, modality)).any():
             return False
-        if PICTURE in NEEDS[modality] and mended_rows(plan, status, store.last_written, start=0):
+        if PICTURE in NEEDS[modality] and (
+            mended_rows(plan, status, store.last_written, start=0)
+            or any(_is_mended(plan, part, store) for part in read_failed_parts(store))
+        ):
             return False
     return True
+
+
+def check_pool(plan: Plan, store: FeatureStore) -> None:
+    """Raise `StoreError` where rows of several parts were pooled in another way."""
+    made = TableFormat.from_json(store.provenance.get("table") or {})
+    now = plan.table.format
+    if made.pool and now.pool and made.pool != now.pool:
+        check_same({"pool": made.pool}, {"pool": now.pool}, store.path)
 
 
 def check_kept(plan: Plan, store: FeatureStore, matches: Matches) -> None:
     """Raise `StoreError` where a store would lose most of its embeddings, as by a mistake."""
     for modality in store.modalities:
-        n_stored = int((store.status(modality) == Status.OK).sum())
+        is_ok = store.status(modality) == Status.OK
+        n_stored = int((is_ok & ~_has_failed_part(store, modality)).sum())
         n_kept = len(np.unique(matches[modality][matches[modality] >= 0]))
         n_distinct = len(set(inputs_of(modality, store.image_paths, store.captions)))
         if n_kept < KEPT * min(n_stored, n_distinct):
@@ -99,7 +120,7 @@ def check_kept(plan: Plan, store: FeatureStore, matches: Matches) -> None:
 
 def _match_captions(plan: Plan, store: FeatureStore) -> IntArray:
     status = store.status("text")
-    usable = (status == Status.OK) | (status == Status.EMPTY)
+    usable = _is_whole(plan, store, "text") | (status == Status.EMPTY)
     return _rows_of(plan.table.captions or (), store.captions or (), usable)
 
 
@@ -109,7 +130,7 @@ def _match_pictures(plan: Plan, store: FeatureStore, modality: str) -> IntArray:
     rows = _rows_of(
         inputs_of(modality, paths, table.captions),
         inputs_of(modality, store.image_paths, store.captions),
-        store.status(modality) == Status.OK,
+        _is_whole(plan, store, modality),
     )
     row_of = {path: row for path, row in zip(paths, rows.tolist(), strict=True) if row >= 0}
     changed = _changed_pictures(plan, store, modality, row_of)
@@ -124,7 +145,7 @@ def _renamed_pictures(
     plan: Plan, store: FeatureStore, modality: str, rows: IntArray
 ) -> dict[int, int]:
     """The rows of the store with the content of pictures that have no row by their path."""
-    left = store.status(modality) == Status.OK
+    left = _is_whole(plan, store, modality)
     left[rows[rows >= 0]] = False
     new = np.flatnonzero(rows < 0).tolist()
     if _digests(modality) not in store or not left.any() or not new:
@@ -147,6 +168,41 @@ def _digests(modality: str) -> str:
     return f"{modality}/digests"
 
 
+def _is_whole(plan: Plan, store: FeatureStore, modality: str) -> BoolArray:
+    """The rows (n,) of the store with an embedding of all that their text stands for now.
+
+    A row of several parts is left out where a part failed, or tables were read in another way.
+    """
+    whole: BoolArray = store.status(modality) == Status.OK
+    whole &= ~_has_failed_part(store, modality)
+    made = TableFormat.from_json(store.provenance.get("table") or {})
+    was, now = (separator_of(format, modality) for format in (made, plan.table.format))
+    if (was is None) == (now is None):
+        return whole
+    cells = inputs_of(modality, store.image_paths, store.captions)
+    whole &= ~np.fromiter((cell.startswith(LIST) for cell in cells), bool, len(whole))
+    return whole
+
+
+def _has_failed_part(store: FeatureStore, modality: str) -> BoolArray:
+    """The rows (n,) of the store one of whose parts has no embedding."""
+    failed = np.zeros(store.n_rows, np.bool_)
+    failed[[part.row for part in read_failed_parts(store) if part.modality == modality]] = True
+    return failed
+
+
+def _is_mended(plan: Plan, failed: FailedRow, store: FeatureStore) -> bool:
+    """Whether a picture that failed was put there or changed since."""
+    since = 0 if failed.status == Status.MISSING else store.last_written.stat().st_mtime_ns
+    return failed.modality == "image" and plan.images.written(failed.part) > since
+
+
+def _written(plan: Plan, cell: str) -> int:
+    """When the last picture of a row was written, as `Images.written`."""
+    parts = split_parts(cell) if plan.table.format.image_sep else (cell,)
+    return max(map(plan.images.written, parts))
+
+
 def _rows_of(texts: Sequence[str], stored: Sequence[str], usable: BoolArray) -> IntArray:
     """The first usable row of the store with each text, (n,); -1 where there is none."""
     first: dict[str, int] = {}
@@ -163,7 +219,7 @@ def _changed_pictures(
     is_same_place = _place_file(store.path).is_file() and _place_file(store.path).read_text(
         encoding="utf-8", errors="replace"
     ) == str(plan.images)
-    doubtful = [path for path in row_of if not is_same_place or plan.images.written(path) > written]
+    doubtful = [path for path in row_of if not is_same_place or _written(plan, path) > written]
     if not doubtful:
         return set()
     digests = store.numbers(_digests(modality)) if _digests(modality) in store else None
@@ -177,14 +233,29 @@ def _changed_pictures(
 
 
 def _digests_of(plan: Plan, paths: Sequence[str]) -> Iterator[tuple[str, bytes | None]]:
-    """The digest of each picture as stores keep it; None where it cannot be read."""
-    for start in range(0, len(paths), FILES_AT_ONCE):
-        part = paths[start : start + FILES_AT_ONCE]
-        for path, content in zip(part, plan.images.read(part), strict=True):
+    """The digest of each row's picture as stores keep it; None where one cannot be read."""
+    if not plan.table.format.image_sep:
+        yield from zip(paths, _file_digests(plan, paths), strict=True)
+        return
+    rows = [split_parts(path) for path in paths]
+    digests = _file_digests(plan, [part for parts in rows for part in parts])
+    for path, parts in zip(paths, rows, strict=True):
+        found = [next(digests) for _ in parts]
+        known = [np.frombuffer(digest, np.uint8) for digest in found if digest is not None]
+        if len(known) < len(found):
+            yield path, None
+        else:
+            yield path, found[0] if len(found) == 1 else join_digests(np.stack(known)).tobytes()
+
+
+def _file_digests(plan: Plan, names: Sequence[str]) -> Iterator[bytes | None]:
+    """The digest of each picture; None where it cannot be read."""
+    for start in range(0, len(names), FILES_AT_ONCE):
+        for content in plan.images.read(names[start : start + FILES_AT_ONCE]):
             if isinstance(content, Refusal):
-                yield path, None
+                yield None
             else:
-                yield path, hashlib.sha256(content).digest()[:DIGEST_BYTES]
+                yield hashlib.sha256(content).digest()[:DIGEST_BYTES]
 
 
 def note_place(plan: Plan, out: Path) -> None:
@@ -209,7 +280,7 @@ def changed_rows(plan: Plan, status: NDArray[np.uint8], holder: Path, *, start: 
     rows = (start + np.flatnonzero(status == Status.OK)).tolist()
     paths = plan.table.image_paths
     first = {paths[row]: row for row in reversed(rows)}
-    return sorted(row for path, row in first.items() if plan.images.written(path) > written)
+    return sorted(row for path, row in first.items() if _written(plan, path) > written)
 
 
 def mended_rows(plan: Plan, status: NDArray[np.uint8], holder: Path, *, start: int) -> list[int]:
@@ -219,4 +290,4 @@ def mended_rows(plan: Plan, status: NDArray[np.uint8], holder: Path, *, start: i
         rows = (start + np.flatnonzero(status == code)).tolist()
         written |= dict.fromkeys(rows, holder.stat().st_mtime_ns)
     paths = plan.table.image_paths
-    return sorted(row for row, then in written.items() if plan.images.written(paths[row]) > then)
+    return sorted(row for row, then in written.items() if _written(plan, paths[row]) > then)

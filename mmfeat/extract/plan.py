@@ -25,6 +25,7 @@ from mmfeat.extract.encoders.base import CAPTION, NEEDS, PICTURE, Encoder, takes
 from mmfeat.extract.images.sources import NAME_IT, Images, open_images
 from mmfeat.extract.repeats import first_rows
 from mmfeat.store.layout import SCHEMA
+from mmfeat.tables.parts import are_several, separator_of, split_parts
 from mmfeat.types import IntArray, Table
 
 MOST_WORKERS = 1024  # decoding processes; each takes some 50 MB
@@ -70,12 +71,20 @@ class Plan:
     @property
     def files(self) -> list[str]:
         """The files that are read, by their paths in the folder of images, each once."""
-        return list(dict.fromkeys(self.table.image_paths)) if self.of_pictures else []
+        paths = self.table.image_paths if self.of_pictures else ()
+        if not self.is_several("image"):
+            return list(dict.fromkeys(paths))
+        return list(dict.fromkeys(part for cell in paths for part in split_parts(cell)))
 
     @property
     def of_pictures(self) -> tuple[str, ...]:
         """The modalities that need pictures."""
         return tuple(modality for modality in self.modalities if PICTURE in NEEDS[modality])
+
+    def is_several(self, modality: str) -> bool:
+        """Whether some row has several parts of a modality, see `mmfeat.tables.parts`."""
+        cells = inputs_of(modality, self.table.image_paths, self.table.captions)
+        return are_several(cells, separator_of(self.table.format, modality))
 
     @property
     def shards(self) -> list[Shard]:
@@ -116,6 +125,7 @@ def make_plan(
             )
     check_range("--workers", settings.workers, -1, MOST_WORKERS)
     modalities = _modalities(table, encoder, settings)
+    _check_pairs(table, modalities)
     source = open_images(images)
     if takes(PICTURE, modalities):
         can_do_without = "text" in encoder.dims and not for_run
@@ -145,6 +155,20 @@ def make_plan(
         },
         for_run=for_run,
     )
+
+
+def _check_pairs(table: Table, modalities: Sequence[str]) -> None:
+    """Raise `ExtractError` where a modality of several inputs meets rows with several of one."""
+    cells = {"image": table.image_paths, "text": table.captions or ()}
+    several = [name for name in cells if are_several(cells[name], separator_of(table.format, name))]
+    pairs = [modality for modality in modalities if len(NEEDS[modality]) > 1]
+    if several and pairs:
+        others = ",".join(name for name in modalities if name not in pairs)
+        raise ExtractError(
+            f"a {pairs[0]} vector is of one image and one caption",
+            f"rows of {table.source} have several ({' and '.join(several)})",
+            f"use --modalities {others}, or another --model" if others else "use another --model",
+        )
 
 
 def blank_modalities(table: Table, modalities: Sequence[str]) -> tuple[str, ...]:

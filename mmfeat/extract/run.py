@@ -15,7 +15,9 @@ from mmfeat.extract.changes import (
     Matches,
     changed_rows,
     check_kept,
+    check_pool,
     is_current,
+    match_none,
     match_rows,
     matches_elsewhere,
     mended_rows,
@@ -31,7 +33,7 @@ from mmfeat.extract.plan import Plan, Shard, asked_modalities, blank_modalities,
 from mmfeat.extract.prompts import LabelPrompts, add_prompts
 from mmfeat.extract.repeats import Repeats
 from mmfeat.extract.summary import CheckedRows, ExtractSummary, summarise
-from mmfeat.extract.update import update
+from mmfeat.extract.update import parts_of, update
 from mmfeat.store.cost import Cost, copy_cost, write_cost
 from mmfeat.store.layout import Rows, Status
 from mmfeat.store.parts import find_store
@@ -39,6 +41,7 @@ from mmfeat.store.reader import FeatureStore
 from mmfeat.store.shards import check_same, merge_shards, read_finished, without_table
 from mmfeat.store.writer import Fill
 from mmfeat.tables import read_prompts
+from mmfeat.tables.parts import with_first_parts
 from mmfeat.types import Table
 
 log = logging.getLogger(__name__)
@@ -102,7 +105,7 @@ def _hints(plan: Plan, summary: ExtractSummary) -> tuple[str, ...]:
     """What may help with images that failed."""
     failed = [row for row in summary.failed if row.modality in plan.of_pictures]
     missing = sorted({row.row for row in failed if row.status == Status.MISSING})
-    hints = near_hints(plan.table, plan.images, missing)
+    hints = near_hints(with_first_parts(plan.table), plan.images, missing)
     if summary.already_complete and failed and not plan.for_run:
         return (*hints, "--retry-failed tries failed images again")
     return hints
@@ -121,8 +124,11 @@ def help_extract(
     Returns when other processes make all remaining shards. Errors as in `extract_table`.
     """
     plan = share(make_plan(table, images=images, encoder=encoder, settings=settings), out)
-    if find_store(out) is None:
+    if find_store(out) is None and not _has_parts(plan):
         help_with(plan, encoder, _parts(out), out)
+    elif find_store(out) is None:
+        for path, part in parts_of(plan, out, match_none(plan)).values():
+            help_with(share(part, path), encoder, _parts(path), path, out)
 
 
 def _bring_up_to_date(
@@ -140,23 +146,38 @@ def _bring_up_to_date(
         old, matches = reuse, matches_elsewhere(plan, reuse)
     elif reuse is not None:
         log.info("%s is there: it is brought up to date without --reuse", out)
+    is_new = matches is None
     if matches is None:
-        _extract(plan, encoder, out, progress)
-        return False
-    if not matches:
+        _check_present(plan)
+        if not _has_parts(plan):
+            _extract(plan, encoder, out, progress)
+            return False
+        matches = match_none(plan)
+    elif not matches:
         return True
-    told = [f"{(rows < 0).sum():,} of {len(rows):,} {name} rows" for name, rows in matches.items()]
-    doing = f"updating {out}" if old == out else f"reusing {old}"
-    log.info("%s: %s are new", doing, " and ".join(told))
+    else:
+        rows = [f"{(to < 0).sum():,} of {len(to):,} {name} rows" for name, to in matches.items()]
+        doing = f"updating {out}" if old == out else f"reusing {old}"
+        log.info("%s: %s are new", doing, " and ".join(rows))
 
     def extract(part: Plan, path: Path) -> None:
         if not _is_made(part, path):
             _extract(share(part, path), encoder, path, progress, is_part=True)
 
-    update(plan, out, matches, old=old, extract=extract)
+    update(plan, out, matches, old=None if is_new else old, extract=extract)
     if old != out:
         copy_cost(old, out, plan.provenance)
     return False
+
+
+def _has_parts(plan: Plan) -> bool:
+    """Whether rows are made up of several parts, which are extracted into stores of their own."""
+    return any(map(plan.is_several, plan.modalities))
+
+
+def _check_present(plan: Plan) -> None:
+    if plan.of_pictures and plan.settings.on_bad_image == "record":
+        check_present(with_first_parts(plan.table), plan.images, for_run=plan.for_run)
 
 
 def _is_made(part: Plan, path: Path) -> bool:
@@ -180,10 +201,12 @@ def _find_matches(plan: Plan, out: Path, *, retry_failed: bool) -> Matches | Non
                 check_same(without_table(store.provenance), without_table(plan.provenance), out)
             else:  # what it has and is not asked for would be lost
                 check_same(store.provenance, plan.provenance, out)
+            check_pool(plan, store)
             store.check()
             matches = match_rows(plan, store)
             check_kept(plan, store, matches)
             failed = any((store.status(m) != Status.OK).any() for m in store.modalities)
+            failed |= "failed_parts" in store
             current = is_current(plan, store, matches) and not (retry_failed and failed)
             return {} if current else matches
     except DamagedStoreError as error:
@@ -198,8 +221,6 @@ def _extract(
     fill: Fill = Repeats(first=plan.first)
     if not is_part:
         fill = CheckedRows(plan=plan, fill=fill)
-        if plan.of_pictures and plan.settings.on_bad_image == "record":
-            check_present(plan.table, plan.images, for_run=plan.for_run)
     parts = _parts(out)
     parts.mkdir(exist_ok=True)
     fetch_shards(plan, parts)

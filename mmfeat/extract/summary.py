@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,12 @@ from mmfeat.extract.encoders.base import CAPTION, NEEDS
 from mmfeat.extract.guard import refuse_name
 from mmfeat.extract.images.missing import allow_missing, too_many_missing
 from mmfeat.extract.plan import Plan, blank_modalities
+from mmfeat.store.inspect import read_failed_parts
 from mmfeat.store.layout import Block, FailedRow, Status
 from mmfeat.store.reader import FeatureStore
 from mmfeat.store.writer import Fill, WrittenRows
+from mmfeat.tables.parts import with_first_parts
+from mmfeat.types import Table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +37,8 @@ class ExtractSummary:
         Per modality whose long rows were read in windows: how many rows, and in how many windows.
     failed
         Every row without an embedding, and why.
+    failed_parts
+        Every part without an embedding, of rows with several images or captions, and why.
     already_complete
         Whether the store existed and nothing had to be done.
     notes
@@ -50,6 +56,7 @@ class ExtractSummary:
     failed: tuple[FailedRow, ...]
     truncated: dict[str, int]
     windows: dict[str, tuple[int, int]]
+    failed_parts: tuple[FailedRow, ...]
     already_complete: bool
     notes: tuple[str, ...] = ()
     hints: tuple[str, ...] = ()
@@ -77,6 +84,14 @@ class ExtractSummary:
         lines += [f"  row {f.row} ({f.id}): {f.modality}: {f.reason}" for f in failed[:5]]
         if len(failed) > 5:
             lines.append(f"  and {len(failed) - 5} more: {self.rest}")
+        if self.failed_parts:
+            rows = len({part.row for part in self.failed_parts})
+            told = counted(len(self.failed_parts), "part", "parts")
+            lines.append(f"  {told} of {counted(rows, 'row')} failed; the others count:")
+            lines += [
+                f"  row {p.row} ({p.id}): {p.modality} {p.part}: {p.reason}"
+                for p in self.failed_parts[:5]
+            ]
         lines += [f"  {hint}" for hint in self.hints]
         return "\n".join(lines)
 
@@ -96,10 +111,11 @@ def summarise(
             counts=store.counts,
             widths=store.widths,
             failed=store.failed,
-            truncated={m: int(flags.sum()) for m, flags in store.truncations().items()},
+            failed_parts=read_failed_parts(store),
+            truncated={m: int(flags.sum()) for m, flags in store.optional("truncated").items()},
             windows={
                 m: (int((counts > 0).sum()), int(counts.sum()))
-                for m, counts in store.windows().items()
+                for m, counts in store.optional("windows").items()
             },
             already_complete=already_complete,
             notes=notes,
@@ -142,7 +158,7 @@ class CheckedRows:
         return block
 
     def _check(self, modality: str, status: NDArray[np.uint8]) -> None:
-        table = self.plan.table
+        table = self.table
         if modality in self.plan.of_pictures:
             if self.plan.settings.on_bad_image == "allow":
                 return
@@ -163,8 +179,13 @@ class CheckedRows:
             _remedy(self.plan, failed),
         )
 
+    @cached_property
+    def table(self) -> Table:
+        """The table, with one image in each row, by which messages name it."""
+        return with_first_parts(self.plan.table)
+
     def _missing(self, status: NDArray[np.uint8]) -> list[int]:
-        paths = self.plan.table.image_paths
+        paths = self.table.image_paths
         rows = np.flatnonzero((status == Status.MISSING) | (status == Status.REFUSED)).tolist()
         return [
             row
@@ -175,6 +196,6 @@ class CheckedRows:
 
     def _may_be_blank(self, modality: str) -> bool:
         """Whether no row has such an input, and none is meant to: for a run, or a row by itself."""
-        table = self.plan.table
+        table = self.table
         may = self.plan.for_run or table.n_rows == 1
         return may and modality in blank_modalities(table, [modality])

@@ -2,14 +2,16 @@
 
 1. Rows of the table are matched with rows of the store (`mmfeat.extract.changes`).
 2. What has no match is extracted into a small store per modality, beside the store, by the engine
-   that was asked for; a kill leaves its shards, as in any extraction.
+   that was asked for; a kill leaves its shards, as in any extraction. Of rows with several pictures
+   or captions, the distinct parts are the rows of that store, and are pooled when it is read.
 3. The store is written anew from both and takes the place of the old one, if it is the same.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +23,10 @@ from numpy.typing import NDArray
 from mmfeat.extract.changes import Matches
 from mmfeat.extract.plan import Plan, inputs_of
 from mmfeat.extract.repeats import first_rows
+from mmfeat.extract.several.parts import RowParts
+from mmfeat.extract.several.pooled_store import PooledStore, read_rows
 from mmfeat.extract.summary import CheckedRows
+from mmfeat.store.inspect import failed_part_texts
 from mmfeat.store.layout import (
     BLOCK_ROWS,
     OPTIONAL,
@@ -35,63 +40,92 @@ from mmfeat.store.reader import FeatureStore
 from mmfeat.store.writer import WrittenRows, write_store
 from mmfeat.types import IntArray, Table
 
-GAP = 1024  # rows: what lies closer is read at once
-
 Extract = Callable[[Plan, Path], None]
 
 
-def update(plan: Plan, out: Path, matches: Matches, *, old: Path, extract: Extract) -> None:
+def update(plan: Plan, out: Path, matches: Matches, *, old: Path | None, extract: Extract) -> None:
     """Write the store `out` of the plan, in which only rows without a match in `old` are new.
 
-    `extract` makes a store of a plan. Prompts stay where the labels are the same.
+    `extract` makes a store of a plan. Prompts stay where the labels are the same. Without `old`,
+    no row has a match.
     """
-    parts = {
-        modality: _part(plan, modality, rows)
-        for modality, rows in matches.items()
-        if (rows < 0).any()
-    }
-    paths = {modality: out.with_name(f".{out.stem}.new-{modality}.h5") for modality in parts}
-    for modality, part in parts.items():
-        extract(part, paths[modality])
-    with FeatureStore.open(old) as store:
-        opened = {modality: FeatureStore.open(path) for modality, path in paths.items()}
-        try:
-            sources = {
-                modality: _Source(
-                    rows=rows,
-                    old=store if (rows >= 0).any() else None,
-                    new=opened.get(modality),
-                )
-                for modality, rows in matches.items()
-            }
-            prompts, told = _prompts(plan, store)
-            write_store(
-                out,
-                rows=Rows.of(plan.table),
-                widths={m: source.stores[0].widths[m] for m, source in sources.items()},
-                dtype=plan.settings.dtype,
-                provenance=plan.provenance | told,
-                blocks=_blocks(sources, plan.table.n_rows),
-                fill=CheckedRows(plan=plan, fill=_as_it_is),
-                prompts=prompts,
+    parts = parts_of(plan, out, matches)
+    for path, part in parts.values():
+        extract(part, path)
+    with ExitStack() as stack:
+        store = None if old is None else stack.enter_context(FeatureStore.open(old))
+        sources = {
+            modality: _Source(
+                rows=rows,
+                old=store if (rows >= 0).any() else None,
+                new=_open_new(plan, modality, rows, parts[modality][0], stack)
+                if modality in parts
+                else None,
             )
-        finally:
-            for new in opened.values():
-                new.close()
-    for path in paths.values():
+            for modality, rows in matches.items()
+        }
+        prompts, told = (None, {}) if store is None else _prompts(plan, store)
+        failed = (part for source in sources.values() for part in source.failed_parts())
+        write_store(
+            out,
+            rows=replace(
+                Rows.of(plan.table), failed_parts=failed_part_texts(failed, plan.table.n_rows)
+            ),
+            widths={m: source.stores[0].widths[m] for m, source in sources.items()},
+            dtype=plan.settings.dtype,
+            provenance=plan.provenance | told,
+            blocks=_blocks(sources, plan.table.n_rows),
+            fill=CheckedRows(plan=plan, fill=_as_it_is),
+            prompts=prompts,
+        )
+    for path, _ in parts.values():
         path.unlink(missing_ok=True)
 
 
+def parts_of(plan: Plan, out: Path, matches: Matches) -> dict[str, tuple[Path, Plan]]:
+    """The plan of each modality that has rows without a match, and where its store lies."""
+    return {
+        modality: (
+            out.with_name(f".{out.stem}.new-{modality}.h5"),
+            _part(plan, modality, np.flatnonzero(rows < 0)),
+        )
+        for modality, rows in matches.items()
+        if (rows < 0).any()
+    }
+
+
+def _open_new(
+    plan: Plan, modality: str, rows: IntArray, path: Path, stack: ExitStack
+) -> FeatureStore | PooledStore:
+    """Open the store of what was new, which `stack` closes."""
+    store = stack.enter_context(FeatureStore.open(path))
+    if not plan.is_several(modality):
+        return store
+    return PooledStore(store=store, parts=_row_parts(plan, modality, np.flatnonzero(rows < 0)))
+
+
+def _row_parts(plan: Plan, modality: str, rows: IntArray) -> RowParts:
+    cells = inputs_of(modality, plan.table.image_paths, plan.table.captions)
+    return RowParts.of([cells[row] for row in rows.tolist()], plan.table.format.pool or "mean")
+
+
 def _part(plan: Plan, modality: str, rows: IntArray) -> Plan:
-    """The plan of one modality of the rows without a match."""
-    new = np.flatnonzero(rows < 0).tolist()
+    """The plan of one modality of some rows, or of the distinct parts that make them up."""
     table = plan.table
-    ids, image_paths = ([texts[row] for row in new] for texts in (table.ids, table.image_paths))
-    captions = None if table.captions is None else tuple(table.captions[row] for row in new)
-    inputs = inputs_of(modality, image_paths, captions)
+    captions: Sequence[str] | None
+    if plan.is_several(modality):
+        parts = _row_parts(plan, modality, rows)
+        rows, inputs = rows[parts.first_rows()], parts.texts
+        image_paths = inputs if modality == "image" else ("",) * len(inputs)
+        captions = None if modality == "image" else inputs
+    else:
+        image_paths = tuple(table.image_paths[row] for row in rows)
+        captions = None if table.captions is None else tuple(table.captions[row] for row in rows)
+        inputs = tuple(inputs_of(modality, image_paths, captions))
+    ids = tuple(table.ids[row] for row in rows)
     part = Table(
-        ids=tuple(ids),
-        image_paths=tuple(image_paths),
+        ids=ids,
+        image_paths=image_paths,
         captions=captions,
         targets=None,
         labels=(),
@@ -132,10 +166,10 @@ class _Source:
 
     rows: IntArray
     old: FeatureStore | None
-    new: FeatureStore | None
+    new: FeatureStore | PooledStore | None
 
     @property
-    def stores(self) -> list[FeatureStore]:
+    def stores(self) -> list[FeatureStore | PooledStore]:
         """The stores that rows come from."""
         return [store for store in (self.old, self.new) if store is not None]
 
@@ -151,7 +185,7 @@ class _Source:
         out = np.zeros((len(places), *like.shape[1:]), like.dtype)
         for store, mask in ((self.old, ~is_new), (self.new, is_new)):
             if store is not None and name in store and mask.any():
-                out[mask] = _read_rows(store, name, places[mask])
+                out[mask] = read_rows(store, name, places[mask])
         return out
 
     def failed(self, modality: str, rows: slice, status: NDArray[np.uint8]) -> Iterator[FailedRow]:
@@ -161,6 +195,12 @@ class _Source:
             known = self._reasons[bool(self.rows[row] < 0)][modality, int(self.places[row])]
             yield replace(known, row=row, id="")
 
+    def failed_parts(self) -> Iterator[FailedRow]:
+        """Give the failed parts of rows; those that stay have none, see `match_rows`."""
+        if isinstance(self.new, PooledStore):
+            new = np.flatnonzero(self.rows < 0)
+            yield from (replace(part, row=int(new[part.row])) for part in self.new.failed_parts)
+
     @cached_property
     def _reasons(self) -> list[dict[tuple[str, int], FailedRow]]:
         """The failed rows of the old and of the new store."""
@@ -168,17 +208,6 @@ class _Source:
             {} if store is None else {(row.modality, row.row): row for row in store.failed}
             for store in (self.old, self.new)
         ]
-
-
-def _read_rows(store: FeatureStore, name: str, rows: IntArray) -> NDArray[Any]:
-    """Read any rows (m,) of a dataset, those that lie near each other together."""
-    unique, which = np.unique(rows, return_inverse=True)
-    groups = np.split(unique, np.flatnonzero(np.diff(unique) > GAP) + 1)
-    parts = [
-        store.numbers(name, slice(int(group[0]), int(group[-1]) + 1))[group - group[0]]
-        for group in groups
-    ]
-    return np.concatenate(parts)[which]
 
 
 def _blocks(sources: Mapping[str, _Source], n_rows: int) -> Iterator[Block]:

@@ -16,7 +16,7 @@ import numpy as np
 from mmfeat.core.workspace import Workspace
 from mmfeat.errors import StoreError
 from mmfeat.report.doubts import find_doubts
-from mmfeat.report.thumbnails import MAX_BYTES, Thumbnails
+from mmfeat.report.thumbnails import MAX_BYTES, Thumbnails, shown_of
 from mmfeat.runs.run import Run
 from mmfeat.store import open_features
 from mmfeat.types import UNKNOWN, OutOfFold, Targets
@@ -185,7 +185,7 @@ def _captions_and_paths(
     try:
         with open_features(paths, beside=beside, any_order=True) as rows:
             if rows.ids == ids:
-                return rows.captions or (), rows.image_paths
+                return shown_of(run.table_format, rows.captions, rows.image_paths)
         log.warning(
             "no captions and pictures: the rows of %s differ from those of %s", paths[0], run.name
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -14,6 +15,8 @@ from mmfeat.extract.encoders.base import Preprocessing
 from mmfeat.extract.guard import Refusal
 from mmfeat.extract.images.read import decode_image
 from mmfeat.extract.images.sources import open_images
+from mmfeat.tables.parts import split_parts
+from mmfeat.types import TableFormat
 
 SIDE = 192  # pixels
 MAT = 24  # grey level around a picture that is not square
@@ -26,6 +29,17 @@ WHOLE = Preprocessing(
 )
 
 log = logging.getLogger(__name__)
+
+
+def shown_of(
+    made: TableFormat, captions: Sequence[str] | None, paths: Sequence[str]
+) -> tuple[Sequence[str], Sequence[str]]:
+    """What is shown of rows of such a table: captions, none without a column, and first images."""
+    captions = captions or ()
+    return (
+        captions if made.text_sep is None else [" / ".join(split_parts(c)) for c in captions],
+        paths if made.image_sep is None else [split_parts(path)[0] for path in paths],
+    )
 
 
 class Thumbnails:

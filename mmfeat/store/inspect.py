@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmfeat.store.hdf5.guard import plain_errors
+from mmfeat.store.layout import FailedRow, Status, canonical_json
 from mmfeat.store.reader import FeatureStore
 from mmfeat.types import UNKNOWN
 
@@ -52,7 +56,7 @@ def inspect_store(
                 n_labelled += int((targets == 1).sum())
                 n_known += (targets != UNKNOWN).sum(axis=0)
             looked_at += rows.stop - rows.start
-        prompts = store.prompts
+        prompts, failed_parts = store.prompts, read_failed_parts(store)
         return {
             "path": str(path),
             "files": store.n_files,
@@ -66,10 +70,10 @@ def inspect_store(
             "dtype": store.dtype,
             "widths": store.widths,
             "status": store.counts,
-            "truncated": sum(int(flags.sum()) for flags in store.truncations().values()),
+            "truncated": sum(int(flags.sum()) for flags in store.optional("truncated").values()),
             "windows": [
-                sum(int((counts > 0).sum()) for counts in store.windows().values()),
-                sum(int(counts.sum()) for counts in store.windows().values()),
+                sum(int((counts > 0).sum()) for counts in store.optional("windows").values()),
+                sum(int(counts.sum()) for counts in store.optional("windows").values()),
             ],
             "prompts": 0 if prompts is None else len(prompts.texts),
             "problems": [
@@ -78,6 +82,12 @@ def inspect_store(
                 for f in islice(chain.from_iterable(store.failed_blocks()), FIRST_FAILED)
             ],
             "n_problems": store.n_failed,
+            "failed_parts": [
+                {"row": f.row, "id": f.id, "modality": f.modality, "part": f.part}
+                | {"reason": f.reason}
+                for f in failed_parts[:FIRST_FAILED]
+            ],
+            "n_failed_parts": len(failed_parts),
             "norms": {m: _spread(parts) for m, parts in norms.items()},
             "cosine_of": list(pair) if comparable else None,
             "cosine": _spread(paired),
@@ -91,6 +101,32 @@ def read_provenance(path: Path) -> dict[str, Any]:
     """Read the provenance of the store at `path`, with its `digest`."""
     with FeatureStore.open(path) as store:
         return {**store.provenance, "digest": store.digest}
+
+
+def read_failed_parts(store: FeatureStore) -> tuple[FailedRow, ...]:
+    """Give every part without an embedding, of rows that have several parts, and why."""
+    if "failed_parts" not in store:
+        return ()
+    rows = zip(store.ids, chain.from_iterable(store.text_blocks("failed_parts")), strict=True)
+    with plain_errors(store.path):
+        return tuple(
+            FailedRow(
+                row=row, id=id_, modality=modality, part=part, status=Status(code), reason=reason
+            )
+            for row, (id_, text) in enumerate(rows)
+            for modality, part, code, reason in (json.loads(text) if text else ())
+        )
+
+
+def failed_part_texts(failed: Iterable[FailedRow], n_rows: int) -> tuple[str, ...] | None:
+    """The `failed_parts` (n,) of a store; None where no part failed."""
+    by_row: dict[int, list[tuple[str, str, int, str]]] = {}
+    for part in failed:
+        told = (part.modality, part.part, int(part.status), part.reason)
+        by_row.setdefault(part.row, []).append(told)
+    if not by_row:
+        return None
+    return tuple(canonical_json(by_row[row]) if row in by_row else "" for row in range(n_rows))
 
 
 def sampled_blocks(

@@ -5,6 +5,7 @@ dataset                      shape, dtype         meaning
 ===========================  ===================  ================================================
 ids, image_paths             text, n              as in the table, in its order
 captions                     text, n              optional
+failed_parts                 text, n              optional; JSON: the parts of a row that failed
 groups, folds                text, n              optional; related rows have the same group, those
                                                   that are held out together the same fold
 times                        (n,) float64         optional; numbers or seconds, by which rows follow
@@ -68,6 +69,7 @@ TEXTS = {
     "captions": "rows",
     "groups": "rows",
     "folds": "rows",
+    "failed_parts": "rows",
     "labels/names": "labels",
     "prompts/labels": "prompts",
     "prompts/texts": "prompts",
@@ -139,7 +141,7 @@ class Status(IntEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FailedRow:
-    """Why one row of one modality has no embedding.
+    """Why one row of one modality, or one `part` of several, has no embedding.
 
     `id` is filled in where a store is read; a `Block` knows no ids.
     """
@@ -149,6 +151,7 @@ class FailedRow:
     status: Status
     reason: str
     id: str = ""
+    part: str = ""
 
     def place(self) -> tuple[int, str]:
         """Where it stands among others: they are sorted by row, then modality."""
@@ -185,6 +188,7 @@ class Rows:
     groups: Sequence[str] | None = None
     folds: Sequence[str] | None = None
     times: Float64Array | None = None
+    failed_parts: Sequence[str] | None = None
 
     @classmethod
     def of(cls, table: Table) -> Rows:
@@ -211,6 +215,7 @@ class Rows:
             groups=None if self.groups is None else self.groups[rows],
             folds=None if self.folds is None else self.folds[rows],
             times=None if self.times is None else self.times[rows],
+            failed_parts=None if self.failed_parts is None else self.failed_parts[rows],
         )
 
 

@@ -74,7 +74,9 @@ class FeatureStore:
         if name == "problems":
             return self.failed
         if name == "truncated":
-            return sum(self.truncations().values(), np.zeros(self.n_rows, np.uint8)).clip(max=1)
+            return sum(self.optional("truncated").values(), np.zeros(self.n_rows, np.uint8)).clip(
+                max=1
+            )
         if not name.startswith("_") and name in self.modalities:
             return self.embeddings(name)
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
@@ -193,13 +195,10 @@ class FeatureStore:
                 found[modality] = {Status(int(code)).label: int(n) for code, n in codes}
         return found
 
-    def truncations(self, rows: slice = ALL) -> dict[str, NDArray[np.uint8]]:
-        """Of shape (n,), 1 where an encoder's context cut a row, of each modality that has one."""
-        return {m: self.numbers(f"{m}/truncated", rows) for m in self._with("truncated")}
-
-    def windows(self, rows: slice = ALL) -> dict[str, NDArray[np.int32]]:
-        """Of shape (n,), in how many windows a long row was read, of each modality that has any."""
-        return {m: self.numbers(f"{m}/windows", rows) for m in self._with("windows")}
+    def optional(self, name: str, rows: slice = ALL) -> dict[str, NDArray[Any]]:
+        """Read one of the `OPTIONAL` datasets of each modality that has it."""
+        found = {m: f"{m}/{name}" for m in self.modalities}
+        return {m: self.numbers(path, rows) for m, path in found.items() if path in self}
 
     def numbers(self, name: str, rows: slice = ALL) -> NDArray[Any]:
         """Read rows of a dataset of `mmfeat.store.layout` that has one entry per row."""
@@ -270,16 +269,9 @@ class FeatureStore:
             yield Block(
                 embeddings={m: self.embeddings(m, rows) for m in self.modalities},
                 status={m: self.numbers(f"{m}/status", rows) for m in self.modalities},
-                **{
-                    name: {m: self.numbers(f"{m}/{name}", rows) for m in self._with(name)}
-                    for name in OPTIONAL
-                },
+                **{name: self.optional(name, rows) for name in OPTIONAL},
                 failed=tuple(failed[number]),
             )
-
-    def _with(self, name: str) -> list[str]:
-        """The modalities that have an optional dataset."""
-        return [m for m in self.modalities if f"{m}/{name}" in self]
 
     @property
     def _is_file(self) -> bool:

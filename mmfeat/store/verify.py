@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmfeat.errors import StoreError
+from mmfeat.store.inspect import read_failed_parts
 from mmfeat.store.layout import (
     BLOCK_ROWS,
     ROW_TEXTS,
@@ -123,6 +124,10 @@ class _Check:
             if name in self.store and name != "ids":
                 for _ in self.store.text_blocks(name):
                     pass  # each is decoded
+        if unknown := {part.modality for part in read_failed_parts(self.store)} - {
+            *self.store.modalities
+        }:
+            yield f"parts failed in {sorted(unknown)}, which the store does not have"
 
     def _labels(self) -> Iterator[str]:
         blocks = self._read("labels/targets") if "labels" in self.store else ()

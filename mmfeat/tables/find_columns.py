@@ -101,6 +101,8 @@ def find_columns(
         time_col=search.optional("time_col", asked.time_col),
         known_col=search.optional("known_col", asked.known_col),
         uncertain_col=search.optional("uncertain_col", asked.uncertain_col),
+        image_sep=asked.image_sep or None,
+        text_sep=asked.text_sep or None,
     )
     _check_used_once(found, path)
     for name in _names_of(found):

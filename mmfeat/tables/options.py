@@ -14,7 +14,10 @@ class TableOptions(TypedDict, total=False):
 
     id_col: str | None
     image_col: str | None
+    image_sep: str | None
     text_col: str | None
+    text_sep: str | None
+    pool: str | None
     label_col: str | None
     label_sep: str | None
     label_cols: Sequence[str] | None

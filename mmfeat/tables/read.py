@@ -6,6 +6,7 @@ import hashlib
 import shlex
 from collections import Counter
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mmfeat.config import DataSettings
@@ -15,6 +16,7 @@ from mmfeat.errors import TableError, counted
 from mmfeat.tables.find_columns import find_columns
 from mmfeat.tables.labels.read import read_labels
 from mmfeat.tables.labels.rename import rename_labels
+from mmfeat.tables.parts import read_parts, sharing
 from mmfeat.tables.readers.columns import Columns, as_text
 from mmfeat.tables.related import read_folds, read_groups, read_times
 from mmfeat.types import Table, TableFormat
@@ -26,6 +28,7 @@ READERS: dict[str, Plugin] = {
     ".jsonl": Plugin("mmfeat.tables.readers.jsonl:read_jsonl", "one JSON object a line, UTF-8"),
 }
 NESTED = frozenset({dict, list, tuple, bytes})
+NO_TEXT = NESTED - {list, tuple}  # nor parts of a row
 
 
 def read_table(
@@ -69,11 +72,13 @@ def read_table(
             "a table needs at least one row", f"{path} has none", "check that it is the right file"
         )
     found = find_columns(columns, data, path, named=named)
-    ids = _ids(columns, found.format, path)
-    pictures, texts = found.format.image_col, found.format.text_col
-    image_paths = ids if pictures is None else _texts(columns, pictures, "image name", path)
-    captions = None if texts is None else _texts(columns, texts, "caption", path)
-    read = read_labels(columns, found.format, path, separator=data.label_sep, known=known)
+    format = found.format
+    ids = _ids(columns, format, path)
+    image_paths, image_sep = _images(columns, format, ids, path)
+    captions, text_sep = _captions(columns, format, path)
+    pool = (data.pool or "mean") if image_sep or text_sep else None
+    format = replace(format, image_sep=image_sep, text_sep=text_sep, pool=pool)
+    read = read_labels(columns, format, path, separator=data.label_sep, known=known)
     read = rename_labels(read, found.format.rename_labels, str(path))
     check_storable("label", read.labels, path)
     groups = read_groups(
@@ -81,6 +86,7 @@ def read_table(
         found.format,
         ids,
         image_paths,
+        shared=sharing(image_paths, image_sep),
         path=path,
         must_match="group_regex" in named,
     )
@@ -109,19 +115,52 @@ def _ids(columns: Columns, format: TableFormat, path: Path) -> list[str]:
     return ids
 
 
+def _images(
+    columns: Columns, format: TableFormat, ids: list[str], path: Path
+) -> tuple[list[str], str | None]:
+    """The images of each row, and what separates them; see `mmfeat.tables.parts`."""
+    name = format.image_col
+    if name is None:
+        id_col = format.id_col or ""
+        return read_parts(ids, format.image_sep, column=id_col, path=path, detect=False)
+    cells = _plain(columns.values[name], name, path, nested=NO_TEXT)
+    texts, separator = read_parts(cells, format.image_sep, column=name, path=path)
+    check_storable("image name", texts, path)
+    return texts, separator
+
+
+def _captions(
+    columns: Columns, format: TableFormat, path: Path
+) -> tuple[list[str] | None, str | None]:
+    """The captions of each row, and what separates them; None without a column of captions."""
+    name = format.text_col
+    if name is None:
+        return None, format.text_sep
+    cells = _plain(columns.values[name], name, path, nested=NO_TEXT)
+    texts, separator = read_parts(cells, format.text_sep, column=name, path=path)
+    check_storable("caption", texts, path)
+    return texts, separator
+
+
 def _texts(columns: Columns, name: str, what: str, path: Path) -> list[str]:
     """The texts of a column; raise `TableError` for nested cells, which have no plain text."""
-    cells = columns.values[name]
-    if not NESTED.isdisjoint(map(type, cells)):
-        row, cell = next((i, cell) for i, cell in enumerate(cells) if type(cell) in NESTED)
+    texts = as_text(_plain(columns.values[name], name, path))
+    check_storable(what, texts, path)
+    return texts
+
+
+def _plain(
+    cells: Sequence[object], name: str, path: Path, *, nested: frozenset[type] = NESTED
+) -> Sequence[object]:
+    """Give the cells of a column back; raise `TableError` for one of a `nested` type."""
+    if not nested.isdisjoint(map(type, cells)):
+        row, cell = next((i, cell) for i, cell in enumerate(cells) if type(cell) in nested)
         raise TableError(
             "a cell must be text or a number",
             f"row {row} of {path} has {str(cell)[:60]} in {name!r}",
             "write it as text (one row per caption, the path of a picture), or name another column",
         )
-    texts = as_text(cells)
-    check_storable(what, texts, path)
-    return texts
+    return cells
 
 
 def _check_ids(ids: Sequence[str], column: str, path: Path) -> None:

@@ -24,13 +24,15 @@ def read_groups(
     ids: Sequence[str],
     image_paths: Sequence[str],
     *,
+    shared: Sequence[str] | None = None,
     path: Path,
     must_match: bool,
 ) -> tuple[str, ...] | None:
     """Give each row the name of its group, (n,); a row without relatives may have "".
 
     Rows are related that share a value of one of the columns, or what the pattern finds, or that
-    are so through other rows. None where neither columns nor a pattern were named. Raises
+    are so through other rows; so are rows with equal names in `shared`, (n,): those of pictures
+    that several rows show among others. None where nothing says what is related. Raises
     `TableError` for a pattern that is none, or that finds nothing where it `must_match`.
     """
     ways = {
@@ -45,6 +47,8 @@ def read_groups(
                 "correct it; it is searched anywhere in the text, ^ is the beginning",
             )
         ways["--group-regex"] = found
+    if shared is not None:
+        ways["image"] = list(shared)
     if len(ways) < 2:
         return next((tuple(names) for names in ways.values()), None)
     groups = group_texts(*ways.values())

@@ -11,6 +11,7 @@ from typing import Any
 
 from mmfeat.errors import counted
 from mmfeat.tables.labels.separator import spelt
+from mmfeat.tables.parts import LISTS, separator_of, split_parts
 from mmfeat.types import UNKNOWN, Table, TableFormat
 
 WIDTH = 80
@@ -26,6 +27,9 @@ class TableSummary:
     ----------
     n_captions
         Rows with a caption that is not blank; None without such a column.
+    parts_per_row
+        The mean, least and greatest number of images or captions in a row, by modality, where a
+        row may have several.
     label_rows
         The number of rows of each label, the commonest first; None without labels.
     labels_per_row
@@ -46,6 +50,7 @@ class TableSummary:
     n_rows: int
     format: TableFormat
     n_captions: int | None
+    parts_per_row: dict[str, tuple[float, int, int]]
     label_rows: dict[str, int] | None
     labels_per_row: tuple[float, int, int] | None
     n_unlabelled: int
@@ -79,17 +84,32 @@ class TableSummary:
     def _columns(self) -> str:
         told = ["ids: " + ("row numbers" if self.format.id_col is None else self.format.id_col)]
         if self.format.image_col is not None:
-            told.append(f"pictures: {self.format.image_col}")
+            told.append(f"pictures: {self.format.image_col}{self._several('image')}")
+        elif self.format.image_sep is not None:
+            told.append(f"pictures: {self.format.id_col}{self._several('image')}")
         if self.n_captions is None:
             told.append("captions: none")
         else:
-            told.append(f"captions: {self.format.text_col} ({counted(self.n_captions, 'row')})")
+            told.append(
+                f"captions: {self.format.text_col} ({counted(self.n_captions, 'row')})"
+                + self._several("text")
+            )
         return "; ".join(told)
+
+    def _several(self, modality: str) -> str:
+        if modality not in self.parts_per_row:
+            return ""
+        mean, least, most = self.parts_per_row[modality]
+        separator = getattr(self.format, f"{modality}_sep")
+        how = "in lists" if separator == LISTS else f"separated by {spelt(separator)}"
+        return f", {how}: {mean:.1f} per row ({least} to {most})"
 
     def _related(self) -> str:
         told, format = [], self.format
         if self.group_sizes is not None:
-            where = [*format.group_cols, *([format.group_regex] if format.group_regex else [])]
+            pattern = [format.group_regex] if format.group_regex else []
+            shared = ["shared pictures"] if format.image_sep else []
+            where = [*format.group_cols, *pattern, *shared]
             sizes = self.group_sizes
             many = f"{len(sizes)} of {sizes[-1]} to {sizes[0]} rows" if sizes else "none of several"
             told.append(f"groups of {', '.join(where)}: {many}, {self.n_rows - sum(sizes)} alone")
@@ -152,6 +172,7 @@ def summarise_table(table: Table) -> TableSummary:
         n_captions=None
         if table.captions is None
         else sum(bool(text.strip()) for text in table.captions),
+        parts_per_row=_parts_per_row(table),
         label_rows=label_rows,
         labels_per_row=None
         if per_row is None
@@ -162,6 +183,15 @@ def summarise_table(table: Table) -> TableSummary:
         fold_rows=None if table.folds is None else dict(sorted(Counter(table.folds).items())),
         oddities=(*table.notes, *_oddities(table, label_rows or {})),
     )
+
+
+def _parts_per_row(table: Table) -> dict[str, tuple[float, int, int]]:
+    found = {}
+    for modality, cells in (("image", table.image_paths), ("text", table.captions)):
+        if cells is not None and separator_of(table.format, modality) is not None:
+            counts = [len(split_parts(cell)) if cell else 0 for cell in cells]
+            found[modality] = (sum(counts) / len(counts), min(counts), max(counts))
+    return found
 
 
 def _oddities(table: Table, label_rows: dict[str, int]) -> list[str]:

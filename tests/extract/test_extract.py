@@ -41,7 +41,7 @@ def test_every_row_is_there_with_a_status_and_a_reason(tmp_path: Path) -> None:
     with FeatureStore.open(tmp_path / "a.h5") as store:
         assert store.ids == table.ids and store.captions == table.captions
         assert np.isnan(store.embeddings("image")[[4, 7]]).all()
-        cut = sum(store.truncations().values(), np.zeros(store.n_rows))
+        cut = sum(store.optional("truncated").values(), np.zeros(store.n_rows))
         assert np.flatnonzero(cut).tolist() == [4, 9]
     assert not list(tmp_path.glob("*.parts")) and not list(tmp_path.glob("*.lock"))
 

@@ -70,7 +70,7 @@ def test_each_pair_is_encoded_once_and_every_row_is_accounted_for(
         reasons = {row.row: row.reason for row in store.failed}
         values = store.embeddings("joint")
         digests = store.numbers("joint/digests")
-        assert store.truncations()["joint"].tolist() == [0] * 4 + [1] + [0] * 11
+        assert store.optional("truncated")["joint"].tolist() == [0] * 4 + [1] + [0] * 11
     assert set(reasons) == {3, 5, 8, 9, 13}
     assert reasons[3] == reasons[8] == reasons[13] == "the caption is empty"
     assert reasons[5] == "there is no such file"

@@ -60,7 +60,7 @@ def test_a_made_up_modality_is_written_read_and_verified(tmp_path: Path) -> None
         assert store.modalities == ("image", "audio", "joint")
         assert store.widths == {"image": 6, "audio": 4, "joint": 3}
         assert store.counts == {m: {"ok": N - 2, "empty": 2} for m in store.modalities}
-        assert {m: flags.sum() for m, flags in store.truncations().items()} == {"audio": N}
+        assert {m: flags.sum() for m, flags in store.optional("truncated").items()} == {"audio": N}
         assert np.asarray(store.truncated).sum() == N
         assert [(f.row, f.id, f.modality) for f in store.failed[:3]] == [
             (0, IDS[0], "audio"),

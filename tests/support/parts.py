@@ -27,7 +27,7 @@ def everything(path: Path) -> dict[str, Any]:
             "targets": store.targets.tolist() if store.targets is not None else None,
             "embeddings": {m: store.embeddings(m).tobytes() for m in store.modalities},
             "statuses": {m: store.status(m).tolist() for m in store.modalities},
-            "truncated": {m: flags.tolist() for m, flags in store.truncations().items()},
+            "truncated": {m: flags.tolist() for m, flags in store.optional("truncated").items()},
             "failed": store.failed,
             "n_failed": store.n_failed,
             "widths": store.widths,

@@ -148,7 +148,7 @@ def test_any_caption_survives_proper_quoting(captions: list[str]) -> None:
         ("t.jsonl", b'{"ImageID": "a", "Caption": "\\ud800"}\n', "row 0 .* half a character"),
         ("t.jsonl", b"nonsense\n", "line 1"),
         ("t.jsonl", b'{"ImageID": {"a": 1}}\n', "row 0 .* has {'a': 1} in 'ImageID'"),
-        ("t.jsonl", b'{"ImageID": "a"}\n{"ImageID": "b", "Caption": ["x"]}\n', "row 1 .*Caption"),
+        ("t.jsonl", b'{"ImageID": "a"}\n{"ImageID": "b", "Caption": [["x"]]}\n', "row 1 .*Caption"),
         ("t.jsonl", b'{"ImageID": "a", "Labels": {"x": 1}}\n', "row 0 .*'Labels'"),
         ("t.jsonl", b'{"ImageID": "a", "Labels": ["x", ["y"]]}\n', "row 0 .* has .'y'. in"),
         ("t.parquet", b"nonsense", "t.parquet"),

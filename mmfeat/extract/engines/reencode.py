@@ -6,7 +6,7 @@ store's, so that a number that depends on its neighbours would differ.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,12 @@ from mmfeat.extract.encoders.base import Encoder
 from mmfeat.extract.engines.local import decode_task, encode_rows, image_names, load_here
 from mmfeat.extract.images.decoding import Decoder
 from mmfeat.extract.images.sources import NAME_IT, open_images
-from mmfeat.extract.plan import Plan
-from mmfeat.store.layout import Block, Status
+from mmfeat.extract.plan import Plan, inputs_of
+from mmfeat.extract.several.parts import RowParts, join_values
+from mmfeat.store.layout import Status
 from mmfeat.store.reader import FeatureStore
-from mmfeat.types import IntArray, Table
+from mmfeat.tables.parts import separator_of
+from mmfeat.types import BoolArray, Embeddings, IntArray, Table, TableFormat
 
 BATCH = 7  # rows; a prime, which hardly a store was made with
 LEAST_COSINE = 0.999  # of half precision in another batch; another model or picture is far below
@@ -75,21 +77,40 @@ def reencode(
         encoder = load(settings)
         _check_same(path, encoder.provenance, made["encoder"])
         rows = np.random.default_rng(seed).permutation(store.n_rows)[:n_rows]
-        plan = _plan(store, rows, settings, images=images)
-        places = np.arange(len(rows))
-        names = image_names(plan, places, since=0)
-        if names:
-            plan.images.check(NAME_IT)
-        with Decoder(decode_task(plan, encoder), workers=0) as decoder:
-            block = encode_rows(
-                plan,
-                encoder,
-                places,
-                since=0,
-                decoded=decoder.decode(names),
-                advance=lambda *_: None,
-            )
-        return {name: _compare(store, name, rows, block, plan) for name in plan.modalities}
+        found = {}
+        for name in store.modalities:
+            parts = _parts(store, name, rows)
+            plan = _plan(store, name, parts.texts, settings, images=images)
+            found[name] = _compare(store, name, rows, *_encode(plan, encoder, parts))
+        return found
+
+
+def _parts(store: FeatureStore, modality: str, rows: IntArray) -> RowParts:
+    """What is encoded of rows of the store."""
+    made = TableFormat.from_json(store.provenance.get("table") or {})
+    cells = inputs_of(modality, store.image_paths, store.captions)
+    chosen = [cells[row] for row in rows.tolist()]
+    if separator_of(made, modality) is not None:
+        return RowParts.of(chosen, made.pool or "mean")
+    at = np.arange(len(rows) + 1)
+    return RowParts(texts=tuple(chosen), places=at[:-1], bounds=at, how="mean")
+
+
+def _encode(plan: Plan, encoder: Encoder, parts: RowParts) -> tuple[Embeddings, BoolArray]:
+    """Give the embeddings (r, d) of rows, and which of them are ok, (r,)."""
+    (modality,) = plan.modalities
+    every = np.arange(plan.table.n_rows)
+    names = image_names(plan, every, since=0)
+    if names:
+        plan.images.check(NAME_IT)
+    with Decoder(decode_task(plan, encoder), workers=0) as decoder:
+        decoded = decoder.decode(names)
+        block = encode_rows(plan, encoder, every, since=0, decoded=decoded, advance=lambda *_: None)
+    values, status = (
+        join_values(name, arrays[modality][parts.places], parts.bounds, parts.how)
+        for name, arrays in (("embeddings", block.embeddings), ("status", block.status))
+    )
+    return values, status == Status.OK
 
 
 def _settings(
@@ -127,16 +148,21 @@ def _check_same(path: Path, found: Mapping[str, Any], made: Mapping[str, Any]) -
 
 
 def _plan(
-    store: FeatureStore, rows: IntArray, settings: ExtractSettings, *, images: Path | str
+    store: FeatureStore,
+    modality: str,
+    inputs: Sequence[str],
+    settings: ExtractSettings,
+    *,
+    images: Path | str,
 ) -> Plan:
-    """The plan of the sample, (r,), as a table of its own."""
-    ids, paths, captions = store.ids, store.image_paths, store.captions
-    places = rows.tolist()
+    """The plan of some images or captions, as a table of its own."""
+    names = tuple(map(str, range(len(inputs))))
+    pairs = [text.split("\0") for text in inputs]  # of an image, a caption, or both
     return Plan(
         table=Table(
-            ids=tuple(ids[row] for row in places),
-            image_paths=tuple(paths[row] for row in places),
-            captions=None if captions is None else tuple(captions[row] for row in places),
+            ids=names,
+            image_paths=tuple(image for image, *_ in pairs),
+            captions=tuple(caption for *_, caption in pairs),
             targets=None,
             labels=(),
             source=str(store.path),
@@ -144,26 +170,25 @@ def _plan(
         ),
         images=open_images(images),
         settings=settings,
-        modalities=store.modalities,
-        batch_sizes=dict.fromkeys(store.modalities, BATCH),
-        first=dict.fromkeys(store.modalities, np.arange(len(rows))),
+        modalities=(modality,),
+        batch_sizes={modality: BATCH},
+        first={modality: np.arange(len(inputs))},
         provenance={},
     )
 
 
 def _compare(
-    store: FeatureStore, modality: str, rows: IntArray, block: Block, plan: Plan
+    store: FeatureStore, modality: str, rows: IntArray, embeddings: Embeddings, is_ok: BoolArray
 ) -> Reencoded:
     stored = np.stack([store.embeddings(modality, slice(row, row + 1))[0] for row in rows.tolist()])
     was_ok = store.status(modality)[rows] == Status.OK
-    is_ok = block.status[modality] == Status.OK
     both = was_ok & is_ok
-    old, new = (array[both].astype(np.float64) for array in (stored, block.embeddings[modality]))
+    old, new = (array[both].astype(np.float64) for array in (stored, embeddings))
     lengths = np.linalg.norm(old, axis=1) * np.linalg.norm(new, axis=1)
     cosines = (old * new).sum(axis=1) / lengths
     return Reencoded(
         n_compared=int(both.sum()),
-        differing=tuple(plan.table.ids[at] for at in np.flatnonzero(was_ok != is_ok)),
+        differing=tuple(store.ids[row] for row in rows[was_ok != is_ok].tolist()),
         worst_cosine=float(cosines.min()) if both.any() else float("nan"),
         largest_difference=float(np.abs(old - new).max()) if both.any() else float("nan"),
     )

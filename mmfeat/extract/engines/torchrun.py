@@ -39,11 +39,11 @@ def make_shards(
         time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
-def help_with(plan: Plan, encoder: Encoder, parts: Path, out: Path) -> None:
-    """Make shards of the store `out` until others have claimed all that is left."""
+def help_with(plan: Plan, encoder: Encoder, parts: Path, *outs: Path) -> None:
+    """Make shards of a plan until one of the stores `outs` is there, or all are claimed."""
 
     def is_over() -> bool:
-        return find_store(out) is not None
+        return any(find_store(out) is not None for out in outs)
 
     _make_free(plan, encoder, plan.shards, parts, lambda _modality, _n: None, is_over=is_over)
     if is_over():

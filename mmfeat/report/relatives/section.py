@@ -18,7 +18,7 @@ from mmfeat.near.search import Pairs
 from mmfeat.report.facts import Drawing
 from mmfeat.report.relatives.plot import draw_curve
 from mmfeat.report.svg import inline
-from mmfeat.report.thumbnails import Thumbnails
+from mmfeat.report.thumbnails import Thumbnails, shown_of
 from mmfeat.runs.run import Run
 from mmfeat.sensitivity.curve import Curve
 from mmfeat.store import open_features, read_provenance
@@ -86,7 +86,7 @@ def find_relatives(
                 return None
             links = load_links(workspace, rows, config.split, config.features)
             curve = curve_of(run, workspace, rows)
-            captions, names = rows.captions, rows.image_paths
+            captions, names = shown_of(run.table_format, rows.captions, rows.image_paths)
     except StoreError as error:
         log.warning("no near-copies: %s", error)
         return None
