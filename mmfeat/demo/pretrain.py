@@ -25,17 +25,13 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
+from torch.nn import functional
 
 from mmfeat.core.parallel import end_with_parent, spawning
 from mmfeat.demo.captions import describe
 from mmfeat.demo.scenes import draw_scene, make_scene
-from mmfeat.extract.encoders.families.tiny_demo import (
-    IMAGE_SIZE,
-    WEIGHTS,
-    build,
-    save_weights,
-    tokenizer,
-)
+from mmfeat.extract.encoders.families.tiny_demo import WEIGHTS, build, save_weights, tokenizer
+from mmfeat.extract.encoders.families.tiny_towers import IMAGE_SIZE
 
 STREAM = 0x70726574  # of random numbers for pretraining; the demo data has another
 BATCH = 256
@@ -79,14 +75,15 @@ def contrastive_loss(
     """Symmetric cross-entropy of normalised embeddings (n, d) against their pairing."""
     logits = logit_scale * image.float() @ text.float().T
     pairs = torch.arange(len(logits))
-    forward = nn.functional.cross_entropy(logits, pairs)
-    return (forward + nn.functional.cross_entropy(logits.T, pairs)) / 2
+    forward = functional.cross_entropy(logits, pairs)
+    return (forward + functional.cross_entropy(logits.T, pairs)) / 2
 
 
 def pretrain(*, passes: int, scenes: int, workers: int, out: Path, peak: float = 1.5e-3) -> None:
     """Train the encoder from scratch and write its weights to `out`."""
     torch.manual_seed(0)
-    model = build().train().to(memory_format=torch.channels_last)
+    model = build().train()
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     tokenize = tokenizer()
     touched = torch.zeros(model.vocab_size, dtype=torch.bool)
     matrices = [p for p in model.parameters() if p.ndim > 1]
@@ -107,8 +104,8 @@ def pretrain(*, passes: int, scenes: int, workers: int, out: Path, peak: float =
             tokens = tokenize(captions)
             touched[tokens.unique()] = True
             with torch.autocast("cpu", torch.bfloat16):
-                image = model.encode_image(pixels, normalize=True)
-                text = model.encode_text(tokens, normalize=True)
+                image = functional.normalize(model.encode_image(pixels), dim=-1)
+                text = functional.normalize(model.encode_text(tokens), dim=-1)
             loss = contrastive_loss(image, text, model.logit_scale.exp())
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]

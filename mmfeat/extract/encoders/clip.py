@@ -1,7 +1,7 @@
-"""Any model of open_clip behind the contract of `Encoder`.
+"""The two towers of a CLIP model behind the contract of `Encoder`.
 
-It is faster than a plain loop, and its embeddings differ by rounding only: weights and inputs have
-the chosen precision, and captions are cut to the longest of the batch where that is exact.
+They are faster than a plain loop, and their embeddings differ by rounding only: weights and inputs
+have the chosen precision, and captions are cut to the longest of the batch where that is exact.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from open_clip import CLIP, CustomTextCLIP
-from open_clip.transformer import TextTransformer, text_global_pool
 from torch import nn
 
 from mmfeat.extract.encoders.base import Encoder, Pixels, Preprocessing, Tokenized, Tokens
@@ -35,7 +33,11 @@ MOST_IMAGES, MOST_CAPTIONS = 1024, 4096  # the largest batches on a GPU
 
 
 class ClipEncoder(Encoder):
-    """A CLIP model of open_clip on one device, in one precision."""
+    """A CLIP model on one device, in one precision.
+
+    Captions are cut to the longest of their batch where `text_tower` is given: the part of `model`
+    that `encode_cut_text` runs.
+    """
 
     preprocessing: Preprocessing
 
@@ -43,6 +45,7 @@ class ClipEncoder(Encoder):
         self,
         model: nn.Module,
         *,
+        text_tower: Any,
         tokenizer: Any,
         preprocessing: Preprocessing,
         origin: dict[str, str],
@@ -52,7 +55,7 @@ class ClipEncoder(Encoder):
         self._dtype = PRECISIONS[precision]
         self._model = placed(model, device, self._dtype)
         self._tokenizer = tokenizer
-        self._text_tower = _cuttable_tower(model)
+        self._text_tower = text_tower
         self._transfer = Transfer(device)
         encode_image: Any = self._model.encode_image
         self.images = ImageTower(
@@ -112,31 +115,14 @@ class ClipEncoder(Encoder):
         return encode_cut_text(self._text_tower, self._transfer.send(tokens[:, :end]))
 
 
-def _cuttable_tower(model: Any) -> Any:
-    """Return the text tower if cutting its input changes nothing: causal, pooled at the end.
-
-    This holds for the towers of `CLIP` and `CustomTextCLIP` in open_clip. All others (CoCa with its
-    class token, Hugging Face towers, SigLIP's last-token pooling) are not cut.
-    """
-    if type(model) is CLIP:
-        tower, pool = model, model.text_pool_type
-    elif type(model) is CustomTextCLIP and type(model.text) is TextTransformer:
-        tower, pool = model.text, model.text.pool_type
-        if tower.cls_emb is not None or tower.use_pad_mask or tower.output_tokens:
-            return None
-    else:
-        return None
-    return tower if tower.attn_mask is not None and pool == "argmax" else None
-
-
 def encode_cut_text(tower: Any, tokens: torch.Tensor) -> torch.Tensor:
     """Run a causal text tower on tokens (b, length) that were cut after their last end token."""
     length = tokens.shape[1]
     dtype = tower.transformer.get_cast_dtype()
     x = tower.token_embedding(tokens).to(dtype) + tower.positional_embedding[:length].to(dtype)
     x = tower.transformer(x, attn_mask=tower.attn_mask[:length, :length])
-    x = text_global_pool(x, tokens, "argmax")  # (b, width); pooled first: the norm is per token
-    x = tower.ln_final(x)
+    ends = tokens.argmax(dim=-1)  # pooled first: the norm is per token
+    x = tower.ln_final(x[torch.arange(len(x), device=x.device), ends])  # (b, width)
     projection = tower.text_projection
     if projection is not None:
         x = projection(x) if isinstance(projection, nn.Linear) else x @ projection

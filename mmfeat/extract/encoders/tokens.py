@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from open_clip import SimpleTokenizer
 
 from mmfeat.extract.encoders.base import Tokenized
 
 LETTERS = 32  # of a token: more than any has on average in a word that fills the context
+
+
+def _tokenizer_of_open_clip() -> Any:
+    """Load the module of open_clip's tokenizer without its package, which takes three seconds."""
+    name = "open_clip.tokenizer"
+    if name not in sys.modules:
+        package = find_spec("open_clip")
+        assert package is not None and package.origin is not None
+        spec = spec_from_file_location(name, Path(package.origin).with_name("tokenizer.py"))
+        assert spec is not None and spec.loader is not None
+        sys.modules[name] = module_from_spec(spec)  # where the package finds it, too
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name].SimpleTokenizer
+
+
+SimpleTokenizer = _tokenizer_of_open_clip()
 
 
 def tokenize(tokenizer: Any, captions: Sequence[str], *, context: int) -> Tokenized:
@@ -45,7 +63,7 @@ def _tokenize(tokenizer: Any, captions: Sequence[str], context: int) -> Tokenize
     )
 
 
-def _simple(tokenizer: SimpleTokenizer, captions: Sequence[str], context: int) -> Tokenized:
+def _simple(tokenizer: Any, captions: Sequence[str], context: int) -> Tokenized:
     """Like `SimpleTokenizer.__call__`, but encode captions once for their length and tokens."""
     tokens = np.zeros((len(captions), context), np.int64)
     wanted = np.zeros(len(captions), np.int64)

@@ -14,6 +14,7 @@ from open_clip.hf_model import HFTextEncoder
 
 from mmfeat.extract.encoders import Encoder, Preprocessing, load_encoder
 from mmfeat.extract.encoders.clip import ClipEncoder
+from mmfeat.extract.encoders.families.open_clip_model import cuttable_tower
 from tests.support.stage_one.toy import ODD_CAPTIONS
 
 VISION: dict[str, object] = {
@@ -29,6 +30,7 @@ TEXT: dict[str, object] = {"context_length": 77, "width": 32, "heads": 2, "layer
 def wrap(model: torch.nn.Module, *, precision: str = "fp32", context: int = 77) -> ClipEncoder:
     return ClipEncoder(
         model,
+        text_tower=cuttable_tower(model),
         tokenizer=SimpleTokenizer(context_length=context),
         preprocessing=Preprocessing(size=(32, 32), mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4)),
         origin={"name": "test"},

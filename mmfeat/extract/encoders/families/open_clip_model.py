@@ -12,9 +12,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import open_clip
+from open_clip import CLIP, CustomTextCLIP
 from open_clip.factory import load_checkpoint
 from open_clip.pretrained import _get_safe_alternatives
 from open_clip.transform import PreprocessCfg
+from open_clip.transformer import TextTransformer
 from torch import nn
 
 from mmfeat.config import AUTO
@@ -54,6 +56,7 @@ def load(model: str, *, pretrained: str, precision: str, device: str) -> ClipEnc
         sha256 = file_sha256(path)
     return ClipEncoder(
         clip,
+        text_tower=cuttable_tower(clip),
         tokenizer=tokenizer,
         preprocessing=_preprocessing(clip, tag),
         origin={"name": model, "pretrained": Path(name).name, "weights_sha256": sha256},
@@ -105,6 +108,23 @@ def _build(model: str, *, quick_gelu: bool) -> nn.Module:
     finally:
         logging.disable(logging.NOTSET)
     return clip
+
+
+def cuttable_tower(model: Any) -> Any:
+    """Return the text tower if cutting its input changes nothing: causal, pooled at the end.
+
+    This holds for the towers of `CLIP` and `CustomTextCLIP` in open_clip. All others (CoCa with its
+    class token, Hugging Face towers, SigLIP's last-token pooling) are not cut.
+    """
+    if type(model) is CLIP:
+        tower, pool = model, model.text_pool_type
+    elif type(model) is CustomTextCLIP and type(model.text) is TextTransformer:
+        tower, pool = model.text, model.text.pool_type
+        if tower.cls_emb is not None or tower.use_pad_mask or tower.output_tokens:
+            return None
+    else:
+        return None
+    return tower if tower.attn_mask is not None and pool == "argmax" else None
 
 
 def _tokenizer(model: str) -> Any:

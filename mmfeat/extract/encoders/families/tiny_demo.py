@@ -1,26 +1,26 @@
 """`tiny-demo`: the small CLIP that comes with the package, for demonstrations and tests.
 
-It is open_clip's own `CLIP` class with a ModifiedResNet image tower and open_clip's tokenizer,
-trained on made-up scenes by `mmfeat.demo.pretrain`. It is useless for real images.
+Its towers and its tokenizer are those of open_clip, trained on made-up scenes by
+`mmfeat.demo.pretrain`. It is useless for real images.
 """
 
 from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import torch
-from open_clip import CLIP, SimpleTokenizer
 from safetensors.torch import load_file, save_file
 
 from mmfeat.core.files import file_sha256
 from mmfeat.extract.encoders.base import Preprocessing
 from mmfeat.extract.encoders.clip import ClipEncoder
+from mmfeat.extract.encoders.families.tiny_towers import CONTEXT_LENGTH, IMAGE_SIZE, TinyCLIP
 from mmfeat.extract.encoders.precision import choose_device, choose_precision
+from mmfeat.extract.encoders.tokens import SimpleTokenizer
 from mmfeat.extract.encoders.weights import put_weights, random_weights, state_sha256
 
-IMAGE_SIZE = 64
-CONTEXT_LENGTH = 40
 WEIGHTS = Path(__file__).with_name("tiny_demo.safetensors")
 TOKEN_TABLE = "token_embedding.weight"
 PREPROCESSING = Preprocessing(
@@ -29,26 +29,17 @@ PREPROCESSING = Preprocessing(
 log = logging.getLogger(__name__)
 
 
-def build() -> CLIP:
+def build() -> TinyCLIP:
     """Build the architecture with random weights."""
-    return CLIP(
-        embed_dim=128,
-        vision_cfg={
-            "image_size": IMAGE_SIZE,
-            "layers": (1, 1, 1, 1),
-            "width": 24,
-            "head_width": 32,
-        },
-        text_cfg={"context_length": CONTEXT_LENGTH, "width": 128, "heads": 4, "layers": 2},
-    )
+    return TinyCLIP(vocab_size=tokenizer().vocab_size)
 
 
-def tokenizer() -> SimpleTokenizer:
+def tokenizer() -> Any:
     """Return open_clip's tokenizer at the context length of this encoder."""
     return SimpleTokenizer(context_length=CONTEXT_LENGTH)
 
 
-def save_weights(model: CLIP, touched: torch.Tensor, path: Path) -> None:
+def save_weights(model: TinyCLIP, touched: torch.Tensor, path: Path) -> None:
     """Write the weights in float16; of the token table only the `touched` rows, (vocab,) bool."""
     state = {name: value.detach().contiguous() for name, value in model.state_dict().items()}
     table = state.pop(TOKEN_TABLE)
@@ -88,6 +79,7 @@ def load(model: str, *, pretrained: str, precision: str, device: str) -> ClipEnc
         sha256 = file_sha256(WEIGHTS)
     return ClipEncoder(
         clip,
+        text_tower=clip,
         tokenizer=tokenizer(),
         preprocessing=PREPROCESSING,
         origin={"name": model, "weights_sha256": sha256},
