@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -27,6 +28,7 @@ def modules() -> dict[str, ast.Module]:
     return found
 
 
+@cache
 def graph() -> dict[str, set[str]]:
     """Module -> the modules of the package that it imports, wherever in the file."""
     parsed = modules()
@@ -46,9 +48,6 @@ def graph() -> dict[str, set[str]]:
     return edges
 
 
-GRAPH = graph()
-
-
 def room_of(module: str) -> str:
     return module.partition(".")[0]
 
@@ -58,7 +57,7 @@ def within(module: str, room: str) -> bool:
 
 
 def test_every_room_has_a_layer() -> None:
-    rooms = {room_of(module) for module in GRAPH}
+    rooms = {room_of(module) for module in graph()}
     assert sorted(rooms) == sorted(room for layer in LAYERS for room in layer)
 
 
@@ -66,7 +65,7 @@ def test_imports_run_downwards() -> None:
     rank = {room: level for level, layer in enumerate(LAYERS) for room in layer}
     wrong = [
         f"{module} imports {other}"
-        for module, others in GRAPH.items()
+        for module, others in graph().items()
         for other in others
         if room_of(module) != room_of(other) and rank[room_of(other)] >= rank[room_of(module)]
     ]
@@ -82,7 +81,7 @@ def test_imports_run_downwards_inside_a_room(room: str) -> None:
 
     wrong = [
         f"{module} imports {other}"
-        for module, others in GRAPH.items()
+        for module, others in graph().items()
         for other in others
         if within(module, room) and within(other, room) and rank_of(other) > rank_of(module)
     ]
@@ -91,12 +90,12 @@ def test_imports_run_downwards_inside_a_room(room: str) -> None:
 
 @pytest.mark.parametrize("room", NEVER)
 def test_a_room_leaves_others_alone(room: str) -> None:
-    used = {other for module, others in GRAPH.items() if within(module, room) for other in others}
+    used = {other for module, others in graph().items() if within(module, room) for other in others}
     assert [other for other in used for never in NEVER[room] if within(other, never)] == []
 
 
 def test_no_module_imports_itself_through_others() -> None:
-    list(TopologicalSorter(GRAPH).static_order())  # raises CycleError
+    list(TopologicalSorter(graph()).static_order())  # raises CycleError
 
 
 def test_heads_know_no_files_of_hdf5() -> None:

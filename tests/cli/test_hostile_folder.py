@@ -21,6 +21,7 @@ import pytest
 from mmfeat.demo.data import write_demo_data
 from mmfeat.tracking import TRACKERS
 from mmfeat_cli.main import COMMANDS
+from tests.support.files import put
 from tests.support.wrong_uses import SOUND, prepare
 
 SCRIPT = Path(sysconfig.get_path("scripts"), "mmfeat")
@@ -42,6 +43,12 @@ IMAGES = ("few.csv", "--images", "data")
 EXTRACT = ("extract", *IMAGES, "--shard-rows", "3", "--batch-size", "2", "--split", "new")
 COMPARE = ("compare", "--heads", "knn", "--folds", "2", "--fusions")
 FIT = ("fit", "--head", "knn", "--fusion", "text", "--folds", "2", "--track")
+# What makes the run `one` that the sound uses name.
+FIRST = (
+    ("extract", "--quiet"),
+    ("fit", "--head", "knn", "--fusion", "image", "--folds", "2", "--name", "one"),
+    ("tune-thresholds", "one"),
+)
 # Uses that start processes or load more than the sound use of their command.
 MORE = (
     ("demo-data", "scenes", "--train", "100", "--test", "3"),
@@ -54,21 +61,23 @@ MORE = (
     ("report",),
 )
 TORCHRUN = (sys.executable, "-P", "-m", "torch.distributed.run", "--standalone", "--no-python")
-# Many commands in one process, which loads what each of them loads.
+# Many commands in one process, which loads what each of them loads. As the console script, it lies
+# in a folder of its own.
 COMMANDS_IN_TURN = """
 import json, sys
-from mmfeat.demo import job
-job.HEADS, job.FUSIONS = ("logreg",), ("image",)
-quick = ("fit", "--head", "knn", "--folds", "2")
-job.COMMANDS = [quick if line[0] == "fit" else line for line in job.COMMANDS]
-from mmfeat_cli.main import main
-for line in json.loads(sys.argv[1]):
-    sys.argv = ["mmfeat", *line]
-    try:
-        main()
-    except SystemExit as end:
-        if end.code:
-            sys.exit(f"{line}: {end.code}")
+if __name__ == "__main__":
+    from mmfeat.demo import job
+    job.HEADS, job.FUSIONS = ("logreg",), ("image",)
+    quick = ("fit", "--head", "knn", "--folds", "2")
+    job.COMMANDS = [quick if line[0] == "fit" else line for line in job.COMMANDS]
+    from mmfeat_cli.main import main
+    for line in json.loads(sys.argv[1]):
+        sys.argv = ["mmfeat", *line]
+        try:
+            main()
+        except SystemExit as end:
+            if end.code:
+                sys.exit(f"{line}: {end.code}")
 """
 
 
@@ -100,7 +109,7 @@ def trace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory, trace: Path) -> Path:
-    """A small project with a tuned run `one`, in a folder of hostile modules."""
+    """A small project in a folder of hostile modules."""
     folder = tmp_path_factory.mktemp("prepared")
     write_demo_data(folder, n_train=200, n_test=10, seed=5)
     prepare(folder)
@@ -110,10 +119,6 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, trace: Path) -> Path:
     (folder / "matplotlibrc").write_text("text.usetex: True\nbackend: module://json\n")
     (folder / "demo").mkdir()
     set_traps(folder / "demo", trace)
-    fit = ("fit", "--head", "knn", "--fusion", "image", "--folds", "2", "--name", "one")
-    for line in (("extract", "--quiet"), fit, ("tune-thresholds", "one")):
-        run(SCRIPT, *line, folder=folder)
-    assert not trace.exists()
     return folder
 
 
@@ -132,15 +137,15 @@ def test_the_traps_catch_a_process_that_looks_in_the_folder(hostile: Path, trace
     assert "json" in trace.read_text()
 
 
-def test_no_command_runs_code_of_its_folder(hostile: Path, trace: Path) -> None:
+def test_no_command_runs_code_of_its_folder(hostile: Path, trace: Path, tmp_path: Path) -> None:
     uses = {
         command: (command, *arguments, *chain(*options.items()))
         for command, (arguments, options) in SOUND.items()
     }
     assert list(uses) == list(COMMANDS)
     uses["demo"] = ("demo", "demo", "--train", "60", "--test", "20")
-    lines = json.dumps([*uses.values(), *MORE])
-    run(sys.executable, "-P", "-c", COMMANDS_IN_TURN, lines, folder=hostile)
+    program = put(tmp_path / "mmfeat", COMMANDS_IN_TURN)
+    run(sys.executable, program, json.dumps([*FIRST, *uses.values(), *MORE]), folder=hostile)
     assert not trace.exists(), trace.read_text()
 
 
