@@ -22,9 +22,11 @@ def print_nested(objective: str, value: float | None, interval: Sequence[float])
 
 
 def print_judges(run: Run) -> None:
-    """Print how rows were held out, unless each was by itself and at random."""
+    """Print how rows were held out, unless each was by itself and at random, and doubts."""
     if run.judged_by != f"{run.config.folds} random folds":
         print_text(f"judged by {run.judged_by}")
+    if run.doubt:
+        print_text(run.doubt)
 
 
 def print_forecast(n_rows: int | None, interval: Sequence[float] | None) -> None:

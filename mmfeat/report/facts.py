@@ -39,6 +39,7 @@ class RunFacts:
     name: str
     config: RunConfig
     judged_by: str
+    doubt: str | None
     metrics: dict[str, Any]
     thresholds: dict[str, Any] | None
     provenance: dict[str, Any]
@@ -64,6 +65,7 @@ class RunFacts:
             name=run.name,
             config=run.config,
             judged_by=run.judged_by,
+            doubt=run.doubt,
             metrics=metrics,
             thresholds=thresholds,
             provenance=run.provenance,

@@ -98,6 +98,7 @@ def measure_run(run: Run, *, per_class: bool = True, zero_division: float = 0.0)
         "notes": [
             *note_unknown(scores.targets),
             *metrics.note_empty_rows(scores.targets, zero_division=zero_division),
+            *([run.doubt] if run.doubt else []),
         ],
         "per_class": _measure_classes(scores, predicted, zero_division) if per_class else [],
     }

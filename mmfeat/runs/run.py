@@ -26,6 +26,7 @@ from mmfeat.types import OutOfFold, TableFormat, Targets
 
 SCORES = "scores.h5"
 BUNDLE = "bundle.json"  # in the folder of a bundle, and of no run
+FEW_ROWS = 1_000  # up to which estimates were found too low
 UNSEALED = ("folds",)  # checkpoints, which are removed when the run is finished
 
 
@@ -85,6 +86,21 @@ class Run:
         }.get(origin.get("folds", ""), f"{n_folds} random folds")
         related = origin.get("related_rows")
         return f"{words}; {related:,} related rows stay together" if related else words
+
+    @property
+    def doubt(self) -> str | None:
+        """Why estimates of few rows are too low; None for many rows, and where no head is refitted.
+
+        Measured by `benchmarks/decide/coverage.py` on heads that learn from 300 to 1,000 rows.
+        """
+        n_rows = max((store.get("n_rows", 0) for store in self.provenance["stores"]), default=0)
+        if not 0 < n_rows <= FEW_ROWS or self.config.validation is not None:
+            return None
+        return (
+            f"with {n_rows:,} rows the heads of folds learn from clearly fewer than the final head"
+            " does: estimates are rather too low, and miss their intervals more often than 5 %"
+            " (docs/trust.md)"
+        )
 
     @property
     def validation(self) -> str | None:
