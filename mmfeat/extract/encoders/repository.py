@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import RepoCard, snapshot_download
-from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+from huggingface_hub import RepoCard, snapshot_download, try_to_load_from_cache
+from huggingface_hub.errors import HFValidationError
 
 from mmfeat.config import AUTO
 from mmfeat.core.files import file_sha256
@@ -108,14 +108,14 @@ def describe(name: str, *, pretrained: str, library: str) -> str:
     """Say where a model comes from, with the licence that its card states, if that is here."""
     given = _given(name, pretrained)
     folder = Path(given).expanduser()
-    where = f"a local folder, {folder.resolve().name}"
-    if not folder.is_dir():
-        folder, where = _snapshot(name, local_files_only=True) or folder, f"{SITE}/{name}"
+    where, licence = f"a local folder, {folder.resolve().name}", None
     try:
+        if not folder.is_dir():
+            folder, where = _cached(name) or folder, f"{SITE}/{name}"
         stated = RepoCard.load(folder / "README.md", ignore_metadata_errors=True).data.to_dict()
         licence = stated.get("license_name") or stated.get("license")
     except (OSError, ValueError):
-        licence = None
+        pass  # nothing is stated here
     return f"{where} ({library}; licence by its card: {licence or 'not stated'})"
 
 
@@ -172,7 +172,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _from_hub(name: str, *, family: str) -> Path:
-    cached = _snapshot(name, local_files_only=True)
+    cached = _cached(name)
     if cached is not None and _is_whole(cached):
         return cached
     remedy = f"download it elsewhere and name its folder: --model {family}:FOLDER"
@@ -182,21 +182,27 @@ def _from_hub(name: str, *, family: str) -> Path:
         )
     try:
         for kind in WEIGHTS:
-            folder = _snapshot(name, allow_patterns=[*SETTINGS, kind, f"*/{kind}"])
-            if folder is not None and _is_whole(folder):
+            wanted = [*SETTINGS, kind, f"*/{kind}"]
+            folder = Path(snapshot_download(name, allow_patterns=wanted))
+            if _is_whole(folder):
                 return folder
     except (OSError, RuntimeError, ValueError) as error:
         raise EncoderError(SAYS, f"{name}: {_first_line(error)}", remedy) from error
     raise EncoderError(SAYS, f"{name} has no weights of torch", remedy)
 
 
-def _snapshot(name: str, **options: Any) -> Path | None:
-    try:
-        return Path(snapshot_download(name, **options))
-    except LocalEntryNotFoundError:
-        return None
+def _cached(name: str) -> Path | None:
+    """The folder of a repository in the cache."""
+    for file in ("modules.json", "config.json"):
+        if isinstance(found := try_to_load_from_cache(name, file), str):
+            return Path(found).parent
+    return None
 
 
 def _is_whole(folder: Path) -> bool:
-    """Whether a snapshot, of which any part may be cached, has weights."""
+    """Whether a snapshot, of which any part may be cached, has weights, and all parts of them."""
+    for index in folder.rglob("*.index.json"):
+        parts = json.loads(index.read_text(encoding="utf-8")).get("weight_map", {}).values()
+        if not all((index.parent / part).is_file() for part in parts):
+            return False
     return any(next(folder.rglob(pattern), None) is not None for pattern in WEIGHTS)

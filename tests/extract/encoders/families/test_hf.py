@@ -140,6 +140,24 @@ def test_a_folder_elsewhere_and_random_weights(clip: Path, copy: Path) -> None:
     assert "apache-2.0" in describe_weights(f"hf:{copy}", "auto")
 
 
+def test_the_cache_of_the_hub_needs_no_network(
+    clip: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    place, commit = tmp_path / "models--owner--tiny", "0" * 40
+    shutil.copytree(clip, place / "snapshots" / commit)
+    (place / "snapshots" / commit / "README.md").write_text("---\nlicense: mit\n---\n")
+    (place / "refs").mkdir()
+    (place / "refs" / "main").write_text(commit)
+    assert load("owner/tiny").provenance["name"] == "hf:owner/tiny"
+    told = describe_weights("hf:owner/tiny", "auto")
+    assert told.startswith("https://huggingface.co/owner/tiny (") and "mit" in told
+    (place / "snapshots" / commit / "model.safetensors").unlink()  # a part is not enough
+    with pytest.raises(EncoderError, match="not cached"):
+        load("owner/tiny")
+
+
 @pytest.mark.parametrize(
     ("model", "told"),
     [
