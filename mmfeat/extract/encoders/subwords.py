@@ -6,15 +6,16 @@ on which side, is decided when it is run, so that it is padded to its longest ca
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from mmfeat.extract.encoders.base import Tokenized, Tokens
-from mmfeat.extract.encoders.tokens import cut_words
 
 NONE = -1
+LETTERS = 32  # of a token: more than any has on average in a word that fills the context
 
 
 class Subwords:
@@ -83,3 +84,12 @@ class Subwords:
         )
         ids: list[list[int]] = found["input_ids"]
         return ids
+
+
+def cut_words(captions: Sequence[str], *, context: int) -> list[str]:
+    """Cut words of thousands of letters where they exceed the context anyway.
+
+    Tokenizers take time that grows with the square of a word's length.
+    """
+    long_word = re.compile(rf"(\S{{{LETTERS * context}}})\S+")
+    return [long_word.sub(r"\1", caption) for caption in captions]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmfeat.extract.encoders.base import Tokenized
-
-LETTERS = 32  # of a token: more than any has on average in a word that fills the context
+from mmfeat.extract.encoders.subwords import cut_words
 
 
 def _tokenizer_of_open_clip() -> Any:
@@ -40,15 +38,6 @@ def tokenize(tokenizer: Any, captions: Sequence[str], *, context: int) -> Tokeni
     found = _tokenize(tokenizer, cut, context)
     shortened = np.array([a != b for a, b in zip(cut, captions, strict=True)], np.uint8)
     return replace(found, truncated=found.truncated | shortened)
-
-
-def cut_words(captions: Sequence[str], *, context: int) -> list[str]:
-    """Cut words of thousands of letters where they exceed the context anyway.
-
-    Tokenizers take time that grows with the square of a word's length.
-    """
-    long_word = re.compile(rf"(\S{{{LETTERS * context}}})\S+")
-    return [long_word.sub(r"\1", caption) for caption in captions]
 
 
 def _tokenize(tokenizer: Any, captions: Sequence[str], context: int) -> Tokenized:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from mmfeat.errors import EncoderError
 from mmfeat.extract.encoders.base import Encoder, Pixels, Preprocessing, Tokenized, Tokens
 from mmfeat.extract.encoders.device import PROBE_ROWS, Fitting, ImageTower, Transfer, fitting_batch
-from mmfeat.extract.encoders.subwords import Subwords
 from mmfeat.types import FloatArray
+
+if TYPE_CHECKING:
+    from mmfeat.extract.encoders.subwords import Subwords
 
 IMAGE_BATCH, TEXT_BATCH = 64, 256
 MOST_IMAGES, MOST_CAPTIONS = 1024, 4096  # the largest batches on a GPU
@@ -74,6 +77,13 @@ class TowersEncoder(Encoder):
 
     def _probe(self, modality: str, run: Fitting, row: Any, batch: int, most: int) -> None:
         features = run(row)
+        if features.ndim != 2:
+            shape = " x ".join(map(str, features.shape[1:]))
+            raise EncoderError(
+                f"a model must give one vector for each {modality}",
+                f"{self.provenance['name']} gives {shape} numbers",
+                "choose a model that pools its features",
+            )
         if features.device.type == "cuda":
             probe = np.repeat(row, PROBE_ROWS, axis=0)
             batch = fitting_batch(run, probe, device=features.device, most=most)

@@ -7,16 +7,12 @@ names of older checkpoints were changed, and every tensor must find its place.
 from __future__ import annotations
 
 import difflib
-import importlib.metadata
 import json
 import math
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import timm
-import torch
 from huggingface_hub import hf_hub_download, try_to_load_from_cache
 from timm.data.config import resolve_model_data_config
 from timm.models import PretrainedCfg
@@ -25,9 +21,10 @@ from torch import nn
 from mmfeat.config import AUTO
 from mmfeat.core.files import file_sha256
 from mmfeat.errors import EncoderError
-from mmfeat.extract.encoders.base import Encoder, Pixels, Preprocessing
-from mmfeat.extract.encoders.device import PROBE_ROWS, ImageTower, fitting_batch, placed
+from mmfeat.extract.encoders.base import Encoder, Preprocessing
+from mmfeat.extract.encoders.device import placed
 from mmfeat.extract.encoders.precision import PRECISIONS, choose_device, choose_precision
+from mmfeat.extract.encoders.towers import TowersEncoder
 from mmfeat.extract.encoders.weights import (
     HUB,
     random_weights,
@@ -36,63 +33,14 @@ from mmfeat.extract.encoders.weights import (
     split_tag,
     state_sha256,
 )
-from mmfeat.types import FloatArray
 
 LIBRARIES = ("torch", "timm")
-IMAGE_BATCH, MOST_IMAGES = 64, 1024
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # in a folder or a repository of the hub
 RESIZE_MODES = {"center": "shortest", "squash": "squash"}  # by timm's name of the crop
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
 
 
-class TimmEncoder(Encoder):
-    """A model of timm on one device, in one precision; it gives images alone."""
-
-    def __init__(
-        self,
-        model: nn.Module,
-        *,
-        preprocessing: Preprocessing,
-        origin: dict[str, str],
-        precision: str,
-        device: torch.device,
-    ) -> None:
-        dtype = PRECISIONS[precision]
-        model = placed(model, device, dtype)
-        self._images = ImageTower(model, preprocessing=preprocessing, dtype=dtype, device=device)
-        self.preprocessing = preprocessing
-        picture = np.zeros((1, *preprocessing.size, 3), np.uint8)
-        found = self.encode_images(picture)
-        if found.ndim != 2:
-            raise EncoderError(
-                "a model of timm must give one vector per image",
-                f"{origin['name']} gives {' x '.join(map(str, found.shape[1:]))} numbers",
-                "choose a model that pools its features",
-            )
-        self.dims = {"image": found.shape[1]}
-        self.batch_sizes = {"image": IMAGE_BATCH}
-        if device.type == "cuda":
-            probe = np.repeat(picture, PROBE_ROWS, axis=0)
-            most = fitting_batch(self._images.features, probe, device=device, most=MOST_IMAGES)
-            self.batch_sizes = {"image": most}
-        self.provenance = {
-            **origin,
-            "preprocessing": preprocessing.document(),
-            "precision": precision,
-            "device": device.type,
-            "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
-        }
-
-    def encode_images(self, pixels: Pixels) -> FloatArray:
-        """Return embeddings (b, d) of `pixels` (b, height, width, 3)."""
-        return self._images(pixels)
-
-    def encode_image_batches(self, batches: Iterable[Pixels]) -> Iterator[FloatArray]:
-        """Yield the embeddings of each batch one batch late, which keeps a GPU busy."""
-        return self._images.encode_batches(batches)
-
-
-def load(model: str, *, pretrained: str, precision: str, device: str) -> TimmEncoder:
+def load(model: str, *, pretrained: str, precision: str, device: str) -> Encoder:
     """Load the model of timm named `model`, e.g. resnet101.a1_in1k; see `load_encoder`."""
     name = _tagged(model, pretrained)
     place = choose_device(device)
@@ -107,12 +55,14 @@ def load(model: str, *, pretrained: str, precision: str, device: str) -> TimmEnc
         given, _ = split_tag(pretrained)
         told = str(_config(name).tag) if given == AUTO else Path(given).name
         sha256 = file_sha256(path)
-    return TimmEncoder(
-        built,
+    return TowersEncoder(
+        image=placed(built, place, PRECISIONS[precision]),
         preprocessing=_preprocessing(model, built),
         origin={"name": f"timm:{model}", "pretrained": told, "weights_sha256": sha256},
         precision=precision,
+        dtype=PRECISIONS[precision],
         device=place,
+        libraries=LIBRARIES,
     )
 
 

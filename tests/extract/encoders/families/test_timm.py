@@ -17,8 +17,7 @@ from timm.data.transforms_factory import create_transform
 
 import mmfeat
 from mmfeat.errors import EncoderError
-from mmfeat.extract.encoders import load_encoder
-from mmfeat.extract.encoders.families.timm_model import TimmEncoder
+from mmfeat.extract.encoders import Encoder, load_encoder
 from mmfeat.extract.encoders.load import describe_weights, find_weights
 from mmfeat.store.reader import FeatureStore
 from tests.support.stage_one.toy import make_table
@@ -27,10 +26,8 @@ NAME = "test_resnet"  # the smallest of timm, for tests
 SIZE = 160
 
 
-def load(model: str = f"timm:{NAME}", pretrained: str = "random") -> TimmEncoder:
-    encoder = load_encoder(model, pretrained=pretrained, precision="fp32", device="cpu")
-    assert isinstance(encoder, TimmEncoder)
-    return encoder
+def load(model: str = f"timm:{NAME}", pretrained: str = "random") -> Encoder:
+    return load_encoder(model, pretrained=pretrained, precision="fp32", device="cpu")
 
 
 @pytest.fixture(scope="module")
