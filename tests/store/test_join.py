@@ -12,9 +12,10 @@ from mmfeat import FeatureStore
 from mmfeat.errors import StoreError
 from mmfeat.fit.fusion.rows import present
 from mmfeat.store import SCHEMA, open_features, read_features
-from mmfeat.store.join.rows import merge
+from mmfeat.store.join.rows import match_rows, merge
 from mmfeat.store.layout import Block, Rows
 from mmfeat.store.writer import write_store
+from mmfeat.types import Features
 from tests.support.stage_one.stores import IDS, WIDTH, N, make_store
 
 
@@ -94,6 +95,21 @@ def test_rows_that_a_store_lacks_have_no_embedding_there(tmp_path: Path) -> None
             "image": 1,
             "text": 1,
         }
+
+
+def test_labels_of_rows_that_only_one_store_has() -> None:
+    def part(ids: str, labels: str, targets: list[list[int]]) -> Features:
+        found = np.array(targets, np.uint8)
+        return Features(ids=tuple(ids), embeddings={}, targets=found, labels=tuple(labels))
+
+    large = part("abc", "xy", [[1, 0], [0, 1], [0, 1]])
+    small, other = part("cd", "yz", [[1, 0], [0, 1]]), part("cd", "yz", [[0, 0], [0, 1]])
+    found = match_rows([small, large], [Path("small"), Path("large")])
+    assert (found.ids, found.labels) == (tuple("abcd"), tuple("xyz"))  # the largest is first
+    assert found.targets is not None
+    assert found.targets.tolist() == [[1, 0, 0], [0, 1, 0], [0, 1, 0], [0, 0, 1]]
+    with pytest.raises(StoreError, match="must have the same labels"):
+        match_rows([large, other], [Path("large"), Path("other")])
 
 
 def test_columns_of_several_stores_are_one() -> None:

@@ -66,17 +66,18 @@ class MatchedRows:
 
 def match_rows(parts: Sequence[Features], paths: Sequence[Path]) -> MatchedRows:
     """Match the rows of stores by id; raise `StoreError` where their labels contradict."""
-    first, sizes = parts[0], [part.n_rows for part in parts]
-    ids: Sequence[str] = first.ids
+    sizes = [part.n_rows for part in parts]
+    ids: Sequence[str] = parts[0].ids
+    order = list(range(len(parts)))
     places: list[IntArray | None] = [None] * len(parts)
     if any(part.ids != ids for part in parts):
-        largest = sorted(range(len(parts)), key=lambda at: (-sizes[at], str(paths[at])))
+        largest = sorted(order, key=lambda at: (-sizes[at], str(paths[at])))
         everything = tuple(dict.fromkeys(chain.from_iterable(parts[at].ids for at in largest)))
         if {len(everything)} != set(sizes):
-            ids = everything
-            _check_related(parts, paths, n_rows=len(ids))
+            ids, order = everything, largest
         places = [None if part.ids == ids else _places(part.ids, ids) for part in parts]
-    labels, targets = _labels(parts, paths, places, len(ids))
+        _check_related(parts, paths, tuple(places), n_rows=len(ids))
+    labels, targets = _labels(parts, paths, places, len(ids), order=order)
     return MatchedRows(
         parts=parts, paths=paths, ids=ids, places=tuple(places), labels=labels, targets=targets
     )
@@ -111,15 +112,20 @@ def _places(own: Sequence[str], ids: Sequence[str]) -> IntArray:
     return np.fromiter((row_of.get(id_, -1) for id_ in ids), np.int64, len(ids))
 
 
-def _check_related(parts: Sequence[Features], paths: Sequence[Path], *, n_rows: int) -> None:
+def _check_related(
+    parts: Sequence[Features], paths: Sequence[Path], places: Places, *, n_rows: int
+) -> None:
     """Raise `StoreError` for a store that has no row of any other: it is of another table."""
-    if n_rows == sum(part.n_rows for part in parts):
-        raise StoreError(
-            "feature sets of a split must be of one table",
-            f"none of {counted(parts[-1].n_rows, 'id')} of {paths[-1]} is in {paths[0]},"
-            f" e.g. {parts[-1].ids[0]!r}",
-            SAME_TABLE,
-        )
+    has = np.stack([np.ones(n_rows, bool) if at is None else at >= 0 for at in places])
+    is_shared = has.sum(axis=0) > 1
+    for part, path, rows in reversed(list(zip(parts, paths, has, strict=True))):
+        if not is_shared[rows].any():
+            raise StoreError(
+                "feature sets of a split must be of one table",
+                f"none of {counted(part.n_rows, 'id')} of {path} is in another of them,"
+                f" e.g. {part.ids[0]!r}",
+                SAME_TABLE,
+            )
 
 
 def _spread(groups: IntArray, at: IntArray) -> IntArray:
@@ -129,13 +135,18 @@ def _spread(groups: IntArray, at: IntArray) -> IntArray:
 
 
 def _labels(
-    parts: Sequence[Features], paths: Sequence[Path], places: Sequence[IntArray | None], n_rows: int
+    parts: Sequence[Features],
+    paths: Sequence[Path],
+    places: Sequence[IntArray | None],
+    n_rows: int,
+    *,
+    order: Sequence[int],
 ) -> tuple[tuple[str, ...], Targets | None]:
-    """The labels and targets of all rows.
+    """The labels and targets of all rows; labels are those of the stores in that `order`.
 
     A label that only some stores have is that of rows that the others lack.
     """
-    labelled = [at for at, part in enumerate(parts) if part.targets is not None]
+    labelled = [at for at in order if parts[at].targets is not None]
     if not labelled:
         return parts[0].labels, None
     own_labels = [parts[at].labels for at in labelled]
