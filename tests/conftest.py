@@ -53,6 +53,7 @@ SLOW = {
     "export/onnx/test_towers.py": "towers that torch exports",
     "export/onnx/test_write.py": "graphs that torch exports",
     "export/test_export.py": "many fits",
+    "extract/encoders/families/test_tiny_demo.py": "towers of open_clip",
     "extract/encoders/test_clip.py": "towers of open_clip",
     "extract/encoders/test_load.py": "towers of open_clip",
     "extract/encoders/test_tokens.py": "the tokenizer of open_clip",
