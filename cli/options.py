@@ -111,6 +111,13 @@ WideOption = Annotated[
 RunArgument = Annotated[
     str | None, typer.Argument(help="Name of a run; by default the best of the last comparison.")
 ]
+PredictorArgument = Annotated[
+    str | None,
+    typer.Argument(
+        help="Name of a run, folder of a bundle, or hub:OWNER/NAME; by default the best of the"
+        " last comparison.",
+    ),
+]
 Split = Annotated[str | None, of(FitSettings, "split")]
 Features = Annotated[
     str | None,

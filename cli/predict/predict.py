@@ -19,9 +19,9 @@ from mmfeat_cli.options import (
     DecisionOption,
     IdCol,
     ImageCol,
+    PredictorArgument,
     QuietOption,
     RayAddress,
-    RunArgument,
     TextCol,
     WorkspaceOption,
     of,
@@ -30,7 +30,7 @@ from mmfeat_cli.tables import print_table
 
 
 def predict(
-    run: RunArgument = None,
+    run: PredictorArgument = None,
     split: Annotated[str | None, of(SubmitSettings, "split")] = None,
     table: Annotated[
         Path | None, typer.Option("--table", help="Table of new rows, which are encoded first.")

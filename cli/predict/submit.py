@@ -17,15 +17,15 @@ from mmfeat_cli.options import (
     IdCol,
     LabelCol,
     LabelSep,
+    PredictorArgument,
     QuietOption,
-    RunArgument,
     WorkspaceOption,
     of,
 )
 
 
 def submit(
-    run: RunArgument = None,
+    run: PredictorArgument = None,
     split: Annotated[str | None, of(SubmitSettings, "split")] = None,
     sample: Annotated[Path | None, of(SubmitSettings, "sample")] = None,
     out: Annotated[

@@ -11,13 +11,13 @@ from mmfeat.config import SubmitSettings
 from mmfeat.decide.expected_f1 import DECODES, EMPTIES
 from mmfeat.serve.limits import Limits
 from mmfeat_cli.messages import note, show_messages
-from mmfeat_cli.options import DecisionOption, QuietOption, RunArgument, WorkspaceOption, of
+from mmfeat_cli.options import DecisionOption, PredictorArgument, QuietOption, WorkspaceOption, of
 
 LIMITS = "Limits"
 
 
 def serve(
-    run: RunArgument = None,
+    run: PredictorArgument = None,
     host: Annotated[
         str, typer.Option("--host", help="Address to listen at; by default this machine alone.")
     ] = "127.0.0.1",
