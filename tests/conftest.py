@@ -56,7 +56,7 @@ SLOW = {
     "extract/encoders/families/test_tiny_demo.py": "towers of open_clip",
     "extract/encoders/test_clip.py": "towers of open_clip",
     "extract/encoders/test_load.py": "towers of open_clip",
-    "extract/encoders/test_tokens.py": "the tokenizer of open_clip",
+    "extract/encoders/families/test_open_clip_tokens.py": "the tokenizer of open_clip",
     "extract/engines/test_ray.py": "a Ray cluster",
     "extract/engines/test_reencode.py": "whole pipelines",
     "extract/engines/test_shared.py": "a server of S3, kills",

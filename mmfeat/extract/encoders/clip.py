@@ -23,8 +23,8 @@ from mmfeat.extract.encoders.device import (
     fitting_batch,
     placed,
 )
+from mmfeat.extract.encoders.families.open_clip_tokens import tokenize
 from mmfeat.extract.encoders.precision import PRECISIONS
-from mmfeat.extract.encoders.tokens import tokenize
 from mmfeat.types import FloatArray
 
 LIBRARIES = ("torch", "open_clip_torch")

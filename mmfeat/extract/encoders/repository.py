@@ -24,6 +24,7 @@ from mmfeat.extract.encoders.weights import HUB, reachable, split_tag
 
 SETTINGS = ("*.json", "*.txt", "*.model", "*.jinja", "README.md")
 WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")  # of the first kind that there is
+MODULES = "modules.json"  # of sentence-transformers
 SITE = "https://huggingface.co"  # where its people look
 SAYS = "the model must be a local folder or downloadable"
 
@@ -38,7 +39,7 @@ def find_folder(name: str, *, pretrained: str, family: str) -> Path:
     given = _given(name, pretrained)
     folder = Path(given).expanduser()
     if given and folder.is_dir():
-        if not (folder / "config.json").is_file() and not (folder / "modules.json").is_file():
+        if not (folder / "config.json").is_file() and not (folder / MODULES).is_file():
             raise EncoderError(
                 "the folder of a model has config.json, as `save_pretrained` writes it",
                 f"{folder} has none",
@@ -62,10 +63,8 @@ def weights_in(folder: Path) -> list[Path]:
 
     Raises `EncoderError` where there are none.
     """
-    modules = folder / "modules.json"
-    parts = [folder]
-    if modules.is_file():
-        parts = [folder / part["path"] for part in json.loads(modules.read_text(encoding="utf-8"))]
+    is_st = (folder / MODULES).is_file()
+    parts = [part for part, _ in read_modules(folder)] if is_st else [folder]
     if files := [file for part in parts for file in _weights_of(part)]:
         return files
     raise EncoderError(
@@ -74,6 +73,22 @@ def weights_in(folder: Path) -> list[Path]:
         f"{folder} has neither",
         "save the model with `save_pretrained`, or use --pretrained random",
     )
+
+
+def read_modules(folder: Path) -> list[tuple[Path, str]]:
+    """The folder and the class of each module of a model of sentence-transformers.
+
+    Raises `EncoderError` where modules.json is not there or does not say them.
+    """
+    try:
+        modules = json.loads((folder / MODULES).read_text(encoding="utf-8"))
+        return [(folder / str(part["path"]), str(part["type"])) for part in modules]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise EncoderError(
+            "the folder of a model of sentence-transformers has modules.json",
+            f"{folder} has none that can be read",
+            "save it with `save_pretrained`, or use --model hf:NAME for a model of transformers",
+        ) from error
 
 
 def _weights_of(part: Path) -> list[Path]:
@@ -193,7 +208,7 @@ def _from_hub(name: str, *, family: str) -> Path:
 
 def _cached(name: str) -> Path | None:
     """The folder of a repository in the cache."""
-    for file in ("modules.json", "config.json"):
+    for file in (MODULES, "config.json"):
         if isinstance(found := try_to_load_from_cache(name, file), str):
             return Path(found).parent
     return None

@@ -7,7 +7,6 @@ for `hf:NAME`. A model that takes chat messages is refused.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from mmfeat.extract.encoders.repository import (
     describe,
     explained,
     find_folder,
+    read_modules,
     weights_in,
 )
 from mmfeat.extract.encoders.subwords import Subwords
@@ -86,15 +86,7 @@ def describe_weights(model: str, pretrained: str) -> str:
 
 def _parts(folder: Path) -> list[Path]:
     """The folders of the modules; raise `EncoderError` where one has code of its own."""
-    try:
-        modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
-        parts = [(folder / str(part["path"]), str(part["type"])) for part in modules]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise EncoderError(
-            "the folder of a model of sentence-transformers has modules.json",
-            f"{folder} has none that can be read",
-            "save it with `save_pretrained`, or use --model hf:NAME for a model of transformers",
-        ) from error
+    parts = read_modules(folder)
     for _, kind in parts:
         if not kind.startswith(OWN):
             raise EncoderError(

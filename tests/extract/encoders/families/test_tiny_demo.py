@@ -49,7 +49,7 @@ from mmfeat.extract.encoders import load_encoder
 load_encoder("tiny-demo", pretrained="", precision="auto", device="cpu").tokenize(["a red dog"])
 print({"open_clip", "torchvision", "transformers", "timm"} & set(sys.modules))
 import open_clip
-from mmfeat.extract.encoders.tokens import SimpleTokenizer
+from mmfeat.extract.encoders.families.open_clip_tokens import SimpleTokenizer
 print(open_clip.SimpleTokenizer is SimpleTokenizer)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

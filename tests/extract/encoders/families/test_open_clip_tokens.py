@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from open_clip import SimpleTokenizer
 
-from mmfeat.extract.encoders.tokens import tokenize
+from mmfeat.extract.encoders.families.open_clip_tokens import tokenize
 from tests.support.stage_one.toy import ODD_CAPTIONS
 
 

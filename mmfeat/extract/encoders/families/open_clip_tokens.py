@@ -1,4 +1,4 @@
-"""Captions to tokens, counted before they are cut to the tower's context."""
+"""Captions to tokens by tokenizers of open_clip, counted before they are cut to the context."""
 
 from __future__ import annotations
 
