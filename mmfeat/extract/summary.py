@@ -92,6 +92,8 @@ class ExtractSummary:
                 f"  row {p.row} ({p.id}): {p.modality} {p.part}: {p.reason}"
                 for p in self.failed_parts[:5]
             ]
+            if len(self.failed_parts) > 5:
+                lines.append(f"  and {len(self.failed_parts) - 5} more: see `mmfeat inspect`")
         lines += [f"  {hint}" for hint in self.hints]
         return "\n".join(lines)
 

@@ -55,6 +55,11 @@ def split_parts(cell: str) -> tuple[str, ...]:
     return tuple(_items(cell) or ()) or (cell,)
 
 
+def unescaped(cells: Sequence[str], separator: str | None) -> Sequence[str]:
+    """Texts of `read_parts` without the escapes of JSON, to look for characters in them."""
+    return cells if separator is None else ["\n".join(split_parts(cell)) for cell in cells]
+
+
 def are_several(cells: Iterable[str], separator: str | None) -> bool:
     """Whether one of the texts of `read_parts` has several parts."""
     return separator is not None and any(cell.startswith(LIST) for cell in cells)

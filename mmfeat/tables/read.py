@@ -9,14 +9,15 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mmfeat.config import DataSettings
+from mmfeat.config import DataSettings, choices_of
+from mmfeat.core.checks import check_choice
 from mmfeat.core.files import why_no_file
 from mmfeat.core.plugins import Plugin, resolve
 from mmfeat.errors import TableError, counted
 from mmfeat.tables.find_columns import find_columns
 from mmfeat.tables.labels.read import read_labels
 from mmfeat.tables.labels.rename import rename_labels
-from mmfeat.tables.parts import read_parts, sharing
+from mmfeat.tables.parts import read_parts, sharing, unescaped
 from mmfeat.tables.readers.columns import Columns, as_text
 from mmfeat.tables.related import read_folds, read_groups, read_times
 from mmfeat.types import Table, TableFormat
@@ -28,6 +29,7 @@ READERS: dict[str, Plugin] = {
     ".jsonl": Plugin("mmfeat.tables.readers.jsonl:read_jsonl", "one JSON object a line, UTF-8"),
 }
 NESTED = frozenset({dict, list, tuple, bytes})
+POOLS = choices_of(DataSettings, "pool")
 NO_TEXT = NESTED - {list, tuple}  # nor parts of a row
 
 
@@ -76,7 +78,8 @@ def read_table(
     ids = _ids(columns, format, path)
     image_paths, image_sep = _images(columns, format, ids, path)
     captions, text_sep = _captions(columns, format, path)
-    pool = (data.pool or "mean") if image_sep or text_sep else None
+    check_choice("--pool", data.pool or POOLS[0], POOLS)
+    pool = (data.pool or POOLS[0]) if image_sep or text_sep else None
     format = replace(format, image_sep=image_sep, text_sep=text_sep, pool=pool)
     read = read_labels(columns, format, path, separator=data.label_sep, known=known)
     read = rename_labels(read, found.format.rename_labels, str(path))
@@ -125,7 +128,7 @@ def _images(
         return read_parts(ids, format.image_sep, column=id_col, path=path, detect=False)
     cells = _plain(columns.values[name], name, path, nested=NO_TEXT)
     texts, separator = read_parts(cells, format.image_sep, column=name, path=path)
-    check_storable("image name", texts, path)
+    check_storable("image name", unescaped(texts, separator), path)
     return texts, separator
 
 
@@ -138,7 +141,7 @@ def _captions(
         return None, format.text_sep
     cells = _plain(columns.values[name], name, path, nested=NO_TEXT)
     texts, separator = read_parts(cells, format.text_sep, column=name, path=path)
-    check_storable("caption", texts, path)
+    check_storable("caption", unescaped(texts, separator), path)
     return texts, separator
 
 

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from mmfeat.config import DataSettings
-from mmfeat.errors import StoreError
+from mmfeat.errors import MmfeatError, StoreError
 from mmfeat.export.rows import RowEncoder
 from mmfeat.extract.engines.reencode import reencode
 from mmfeat.store import FeatureStore
 from mmfeat.store.verify import verify_store
 from mmfeat.tables import read_table
+from mmfeat.tables.parts import join_parts, read_parts, split_parts
 from mmfeat.types import Table
 from tests.support.stage_one.extraction import InterruptedEncoder, extract
 from tests.support.stage_one.toy import SETTINGS, ToyEncoder, make_picture
@@ -118,3 +119,32 @@ def test_an_interrupted_extraction_and_an_update_give_the_bytes_of_a_fresh_one(
         same = (a.embeddings("image") == b.embeddings("image")).all(axis=1)
         assert same.tolist() == [True, False, False, False, True, False]  # c is NaN, e one part
         assert (b.embeddings("image")[1] >= a.embeddings("image")[1]).all()
+
+
+@pytest.mark.parametrize(
+    ("cell", "pool", "message"),
+    [
+        (["a.jpg", ["b.jpg"]], "mean", "row 0 of .*'img'; write a flat list"),
+        (["a.jpg", "b\0"], "mean", "row 0 of .* has a NUL"),
+        (["a.jpg", "b.jpg"], "sum", "--pool is one of mean, max"),
+    ],
+)
+def test_cells_that_are_no_parts_are_refused(
+    tmp_path: Path, cell: list[object], pool: str, message: str
+) -> None:
+    (tmp_path / "t.jsonl").write_text(json.dumps({"id": "a", "img": cell}))
+    with pytest.raises(MmfeatError, match=message):
+        read_table(tmp_path / "t.jsonl", data=DataSettings(id_col="id", image_col="img", pool=pool))
+
+
+def test_cells_are_read_in_the_way_that_a_table_was() -> None:
+    path = Path("t.csv")
+    for cells, separator, found, texts in (
+        (["a|b", "c", " | ", "[x"], "|", "|", ['["a", "b"]', "c", "", '["[x"]']),
+        (['["a", "b"]', "", '["c"]'], None, "json", ['["a", "b"]', "", "c"]),
+        (['["a"]', "plain"], None, None, ['["a"]', "plain"]),
+        ([["a", None, 3.0], None], None, "json", ['["a", "3"]', ""]),
+    ):
+        assert read_parts(cells, separator, column="c", path=path) == (texts, found)
+        if found is not None:
+            assert [join_parts(split_parts(text)) for text in texts] == texts
