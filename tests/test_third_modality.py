@@ -25,21 +25,23 @@ MAY_NAME = (
     "mmfeat/config.py",
     "mmfeat/demo/job.py",
     "mmfeat/export/onnx/towers.py",
+    "mmfeat/export/rows.py",
     "mmfeat/extract/changes.py",
     "mmfeat/extract/encoders/",
     "mmfeat/extract/engines/local.py",
-    "mmfeat/extract/extract.py",
     "mmfeat/extract/images/",
     "mmfeat/extract/importing/",
     "mmfeat/extract/plan.py",
     "mmfeat/extract/prompts.py",
     "mmfeat/extract/run.py",
+    "mmfeat/extract/update.py",
     "mmfeat/fit/fusion/__init__.py",
     "mmfeat/fit/recipes.py",
     "mmfeat/predict/new_rows.py",
     "mmfeat/report/svg.py",  # the element of SVG
     "mmfeat/serve/",  # rows of requests are read there
     "mmfeat/store/layout.py",
+    "mmfeat/tables/",  # columns of images and captions are read there
     "cli/extract/",
 )
 

@@ -94,7 +94,7 @@ def test_batches_shards_and_interruptions_leave_no_trace(tmp_path: Path, table: 
     assert (tmp_path / "b.h5.parts" / "00000.h5").exists()
     make(table, tmp_path, "b.h5")
     assert (tmp_path / "b.h5").read_bytes() == expected
-    make(table, tmp_path, "c.h5", settings=replace(SETTINGS, batch_size=1, shard_rows=7))
+    make(table, tmp_path, "c.h5", settings=replace(SETTINGS, batch_size=1, shard_rows=1))
     make(table, tmp_path, "d.h5", settings=replace(SETTINGS, engine="torchrun"))
     assert (tmp_path / "d.h5").read_bytes() == expected
     with FeatureStore.open(tmp_path / "a.h5") as a, FeatureStore.open(tmp_path / "c.h5") as c:

@@ -1,7 +1,8 @@
 """Pictures and captions that are encoded together, in batches of pictures of one shape.
 
-Nothing is padded then, so that the vector of a row does not depend on its batch. Pictures wait
-for others of their shape, in a bounded number; which ones share a batch follows from the rows.
+No picture is padded then, and captions are padded behind a mask, so that the vector of a row does
+not depend on its batch. Pictures wait for others of their shape, in a bounded number; which ones
+share a batch follows from the rows.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def encode_pairs(
         places_of[path].append(at)
     captions = [caption for _, caption in place]
     texts = [text for text in dict.fromkeys(captions) if text.strip()]
-    tokenized = encoder.tokenize(texts)
+    tokenized = encoder.tokenize(texts or [""])  # not every tokenizer takes none
     token_rows = {text: row for row, text in enumerate(texts)}
 
     values = np.full((len(place), encoder.dims[modality]), np.nan, plan.settings.dtype)

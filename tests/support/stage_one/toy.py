@@ -79,6 +79,10 @@ class ToyPairs(ToyEncoder):
         self.most = most  # pairs, after which it raises Ctrl-C's exception
         self.shapes: list[tuple[int, ...]] = []
 
+    def tokenize(self, captions: Sequence[str]) -> Tokenized:
+        assert captions, "tokenizers of transformers take no empty list"
+        return super().tokenize(captions)
+
     def encode_pairs(self, pixels: Pixels, tokens: Tokens) -> FloatArray:
         if self.most is not None and sum(shape[0] for shape in self.shapes) >= self.most:
             raise KeyboardInterrupt
