@@ -42,7 +42,7 @@ ENCODERS: dict[str, Family] = {
     ),
     "hf": Family(
         "mmfeat.extract.encoders.families.hf:load",
-        "two towers or pairs (ViLT) of transformers, e.g. hf:google/siglip2-base-patch16-224",
+        "pictures and captions, e.g. hf:google/siglip2-base-patch16-224",
         extra="hf",
         joint=True,
     ),
