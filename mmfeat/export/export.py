@@ -202,7 +202,7 @@ def _copy_weights(run: Run, source: str | None, folder: Path) -> Path | None:
 
     A model that is a folder is copied with its settings and its tokenizer.
     """
-    from mmfeat.extract.encoders.repository import copy_model, weights_in  # noqa: PLC0415 - torch
+    from mmfeat.extract.encoders.weights.repository import copy_model, weights_in  # noqa: PLC0415 - torch
 
     fitted = encoder_of(run)
     weights = find_weights(fitted["name"], source or "")

@@ -7,7 +7,7 @@ from typing import Any
 
 from mmfeat.config import AUTO, ExtractSettings
 from mmfeat.errors import RunError
-from mmfeat.extract.encoders.weights import split_tag
+from mmfeat.extract.encoders.weights.place import split_tag
 from mmfeat.runs.bundle import Bundle
 from mmfeat.runs.run import Run
 

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from mmfeat.extract.encoders.base import Encoder, Preprocessing
-from mmfeat.extract.encoders.load import ENCODERS, load_encoder
+from mmfeat.extract.encoders.load import ENCODERS, load_encoder, locate_weights
 
-__all__ = ["ENCODERS", "Encoder", "Preprocessing", "load_encoder"]
+__all__ = ["ENCODERS", "Encoder", "Preprocessing", "load_encoder", "locate_weights"]

@@ -12,17 +12,20 @@ from mmfeat.config import AUTO
 from mmfeat.core.plugins import Plugin, resolve
 from mmfeat.errors import EncoderError
 from mmfeat.extract.encoders.base import Encoder
+from mmfeat.extract.encoders.weights.place import split_tag
 
 
 @dataclass(frozen=True)
 class Family(Plugin):
     """A family of encoders: its module's `load`, a line about it, and how its models are named.
 
-    With `prefix`, its name stands before that of a model: ``FAMILY:NAME``. With `joint`, it has
-    models that read a picture and a caption together, and `load` takes `joint_pool` as well.
+    With `prefix`, its name stands before that of a model: ``FAMILY:NAME``; with `folder`, that may
+    be a folder. With `joint`, it has models that read a picture and a caption together, and `load`
+    takes `joint_pool` as well.
     """
 
     prefix: bool = True
+    folder: bool = False
     joint: bool = False
 
 
@@ -44,12 +47,14 @@ ENCODERS: dict[str, Family] = {
         "mmfeat.extract.encoders.families.hf:load",
         "pictures and captions, e.g. hf:google/siglip2-base-patch16-224",
         extra="hf",
+        folder=True,
         joint=True,
     ),
     "st": Family(
         "mmfeat.extract.encoders.families.st:load",
         "captions, e.g. st:sentence-transformers/all-MiniLM-L6-v2",
         extra="st",
+        folder=True,
     ),
 }
 
@@ -104,6 +109,18 @@ def no_pool(found: str) -> EncoderError:
         found,
         "leave it out",
     )
+
+
+def locate_weights(model: str, pretrained: str) -> str:
+    """Name the weights so that a process that runs in another folder finds them."""
+    tag, file = split_tag(pretrained)
+    family, name = split_model(model)
+    folder = Path(name).expanduser()
+    if tag == AUTO and not file and ENCODERS[family].folder and folder.is_dir():
+        return f"{tag}={folder.resolve()}"
+    if file:
+        return f"{tag}={Path(file).expanduser().resolve()}"
+    return str(Path(tag).resolve()) if Path(tag).exists() else pretrained
 
 
 def find_weights(model: str, pretrained: str) -> Path | None:

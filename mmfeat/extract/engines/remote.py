@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any, cast
 
 import ray
 
 from mmfeat.config import ExtractSettings
 from mmfeat.core.cluster import Share, join_cluster, plain_errors, share_out
+from mmfeat.extract.encoders import locate_weights
 from mmfeat.extract.encoders.base import Encoder, Pixels, Tokenized, Tokens
 from mmfeat.extract.engines.local import load_here
 from mmfeat.extract.images.decoding import MOST_WORKERS
@@ -84,11 +84,10 @@ def share_for(settings: ExtractSettings) -> Share:
 
 def for_machines(settings: ExtractSettings, share: Share) -> ExtractSettings:
     """The settings with which an actor loads the encoder and decodes, on any machine."""
-    weights = Path(settings.pretrained)
     most = max(min(int(share.cpus), MOST_WORKERS), 1)
     return replace(
         settings,
-        pretrained=str(weights.resolve()) if weights.exists() else settings.pretrained,
+        pretrained=locate_weights(settings.model, settings.pretrained),
         device="cpu" if settings.device == "auto" and not share.gpus else settings.device,
         workers=most if settings.workers < 0 else settings.workers,
     )

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from mmfeat.errors import EncoderError
-from mmfeat.extract.encoders import ENCODERS, Encoder, load_encoder
+from mmfeat.extract.encoders import ENCODERS, Encoder, load_encoder, locate_weights
 
 
 def load(model: str = "RN50", pretrained: str = "random", **options: str) -> Encoder:
@@ -114,3 +114,15 @@ def test_the_registry_resolves() -> None:
 def test_a_model_that_needs_more_packages_says_so(model: str) -> None:
     with pytest.raises(EncoderError, match="pip install transformers"):
         load(model)
+
+
+def test_weights_are_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("saved", "RN50"):
+        Path(name).mkdir()
+    Path("w.pt").touch()
+    assert locate_weights("hf:./saved", "auto") == f"auto={tmp_path / 'saved'}"
+    assert locate_weights("st:a/b", "saved") == str(tmp_path / "saved")
+    assert locate_weights("RN50", "openai=w.pt") == f"openai={tmp_path / 'w.pt'}"
+    for pretrained in ("auto", "openai", "random"):
+        assert locate_weights("RN50", pretrained) == pretrained

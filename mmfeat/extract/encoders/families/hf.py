@@ -24,7 +24,10 @@ from mmfeat.extract.encoders.families.hf_joint import JOINT
 from mmfeat.extract.encoders.joint import JointEncoder
 from mmfeat.extract.encoders.load import no_pool
 from mmfeat.extract.encoders.precision import PRECISIONS, choose_device, choose_precision
-from mmfeat.extract.encoders.repository import (
+from mmfeat.extract.encoders.subwords import Subwords
+from mmfeat.extract.encoders.towers import TowersEncoder
+from mmfeat.extract.encoders.weights.place import split_tag
+from mmfeat.extract.encoders.weights.repository import (
     check_tensors,
     describe,
     explained,
@@ -32,9 +35,7 @@ from mmfeat.extract.encoders.repository import (
     settings_sha256,
     weights_in,
 )
-from mmfeat.extract.encoders.subwords import Subwords
-from mmfeat.extract.encoders.towers import TowersEncoder
-from mmfeat.extract.encoders.weights import random_weights, read_weights, split_tag, state_sha256
+from mmfeat.extract.encoders.weights.tensors import random_weights, read_weights, state_sha256
 
 LONGEST = 1333 / 800  # of the shorter side, where processors keep the shape: as in COCO
 FROM_PADDING = ("altclip", "bridgetower")  # positions begin after the padding token's, as RoBERTa's

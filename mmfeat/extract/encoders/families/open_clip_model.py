@@ -25,14 +25,8 @@ from mmfeat.errors import EncoderError
 from mmfeat.extract.encoders.base import Preprocessing
 from mmfeat.extract.encoders.clip import ClipEncoder
 from mmfeat.extract.encoders.precision import choose_device, choose_precision
-from mmfeat.extract.encoders.weights import (
-    HUB,
-    random_weights,
-    reachable,
-    read_weights,
-    split_tag,
-    state_sha256,
-)
+from mmfeat.extract.encoders.weights.place import HUB, reachable, split_tag
+from mmfeat.extract.encoders.weights.tensors import random_weights, read_weights, state_sha256
 
 TAG = "openai"  # where none is asked for
 

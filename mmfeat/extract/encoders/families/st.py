@@ -20,7 +20,9 @@ from mmfeat.extract.encoders.base import Encoder
 from mmfeat.extract.encoders.device import placed
 from mmfeat.extract.encoders.families.hf import HERE, origin, read_preprocessing
 from mmfeat.extract.encoders.precision import PRECISIONS, choose_device, choose_precision
-from mmfeat.extract.encoders.repository import (
+from mmfeat.extract.encoders.subwords import Subwords
+from mmfeat.extract.encoders.towers import TowersEncoder
+from mmfeat.extract.encoders.weights.repository import (
     check_tensors,
     describe,
     explained,
@@ -28,9 +30,7 @@ from mmfeat.extract.encoders.repository import (
     read_modules,
     weights_in,
 )
-from mmfeat.extract.encoders.subwords import Subwords
-from mmfeat.extract.encoders.towers import TowersEncoder
-from mmfeat.extract.encoders.weights import random_weights, read_weights, state_sha256
+from mmfeat.extract.encoders.weights.tensors import random_weights, read_weights, state_sha256
 
 LIBRARIES = ("torch", "sentence-transformers", "transformers", "tokenizers")
 OWN = "sentence_transformers."  # how the classes of its modules begin

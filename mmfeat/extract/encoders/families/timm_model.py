@@ -25,14 +25,8 @@ from mmfeat.extract.encoders.base import Encoder, Preprocessing
 from mmfeat.extract.encoders.device import placed
 from mmfeat.extract.encoders.precision import PRECISIONS, choose_device, choose_precision
 from mmfeat.extract.encoders.towers import TowersEncoder
-from mmfeat.extract.encoders.weights import (
-    HUB,
-    random_weights,
-    reachable,
-    read_weights,
-    split_tag,
-    state_sha256,
-)
+from mmfeat.extract.encoders.weights.place import HUB, reachable, split_tag
+from mmfeat.extract.encoders.weights.tensors import random_weights, read_weights, state_sha256
 
 LIBRARIES = ("torch", "timm")
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # in a folder or a repository of the hub

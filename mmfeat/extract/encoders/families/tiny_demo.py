@@ -19,7 +19,7 @@ from mmfeat.extract.encoders.clip import ClipEncoder
 from mmfeat.extract.encoders.families.open_clip_tokens import SimpleTokenizer
 from mmfeat.extract.encoders.families.tiny_towers import CONTEXT_LENGTH, IMAGE_SIZE, TinyCLIP
 from mmfeat.extract.encoders.precision import choose_device, choose_precision
-from mmfeat.extract.encoders.weights import put_weights, random_weights, state_sha256
+from mmfeat.extract.encoders.weights.tensors import put_weights, random_weights, state_sha256
 
 WEIGHTS = Path(__file__).with_name("tiny_demo.safetensors")
 TOKEN_TABLE = "token_embedding.weight"

@@ -10,7 +10,7 @@ import torch
 from open_clip import CLIP
 
 from mmfeat.extract.encoders.families.tiny_demo import WEIGHTS, build, load_state, tokenizer
-from mmfeat.extract.encoders.weights import put_weights, random_weights
+from mmfeat.extract.encoders.weights.tensors import put_weights, random_weights
 from tests.support.stage_one.toy import ODD_CAPTIONS
 
 

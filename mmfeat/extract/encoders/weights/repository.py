@@ -20,7 +20,7 @@ from huggingface_hub.errors import HFValidationError
 from mmfeat.config import AUTO
 from mmfeat.core.files import file_sha256
 from mmfeat.errors import EncoderError
-from mmfeat.extract.encoders.weights import HUB, reachable, split_tag
+from mmfeat.extract.encoders.weights.place import HUB, reachable, split_tag
 
 SETTINGS = ("*.json", "*.txt", "*.model", "*.jinja", "README.md")
 WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")  # of the first kind that there is

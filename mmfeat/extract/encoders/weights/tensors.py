@@ -1,16 +1,13 @@
-"""Weights from files and tags, and the sha256 that names them in the provenance."""
+"""Tensors of a model by name: from files or drawn at random, and the sha256 that names them."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import torch
 from safetensors.torch import load_file
@@ -20,8 +17,6 @@ from mmfeat.errors import EncoderError
 
 log = logging.getLogger(__name__)
 RANDOM_SEED = 0
-HUB = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
-PROBE_SECONDS = 5.0
 
 
 @contextmanager
@@ -81,27 +76,3 @@ def put_weights(model: nn.Module, state: dict[str, torch.Tensor], source: str) -
             f"{source} does not: {' '.join(lines[1:3])[:300]}",
             "name the model that these weights were made for",
         ) from error
-
-
-def split_tag(pretrained: str) -> tuple[str, str]:
-    """The tag and the file of ``TAG=FILE``; else what it is, and no file.
-
-    A tag decides how the model is built, which its weights alone do not tell.
-    """
-    name, _, file = pretrained.partition("=")
-    return (name, file) if file and not Path(pretrained).is_file() else (pretrained, "")
-
-
-def reachable(url: str) -> bool:
-    """Whether something answers at an address, within seconds."""
-    if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY")):
-        return True  # only the proxy knows
-    if os.environ.get("HF_HUB_OFFLINE"):
-        return False
-    parts = urlsplit(url)
-    port = parts.port or (80 if parts.scheme == "http" else 443)
-    try:
-        socket.create_connection((parts.hostname or "", port), timeout=PROBE_SECONDS).close()
-    except OSError:
-        return False
-    return True
