@@ -15,7 +15,7 @@ from mmfeat.config import DataSettings, ExtractSettings, FitSettings
 from mmfeat.errors import ConfigError
 from mmfeat.extract.options import ExtractOptions
 from mmfeat.fit.options import FitOptions, FoldOptions
-from mmfeat.tables.options import TableOptions
+from mmfeat.tables.table import TableOptions
 from mmfeat_cli.main import COMMANDS
 
 VERBS = [name for name in mmfeat.PUBLIC if name.islower()]

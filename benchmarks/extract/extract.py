@@ -33,7 +33,7 @@ from mmfeat.config import DataSettings, ExtractSettings
 from mmfeat.extract import extract_table
 from mmfeat.extract.encoders import Encoder, load_encoder
 from mmfeat.tables import read_table
-from mmfeat.types import Table
+from mmfeat.tables.table import Table
 
 BATCH = 64
 MODEL = "ViT-B-32"

@@ -26,7 +26,7 @@ from mmfeat.config import ExtractSettings
 from mmfeat.extract import extract_table
 from mmfeat.extract.encoders import Encoder, load_encoder
 from mmfeat.store.verify import verify_store
-from mmfeat.types import Table
+from mmfeat.tables.table import Table
 
 FORK = multiprocessing.get_context("fork")
 SETTINGS = ExtractSettings(shard_rows=16, batch_size=8, workers=2)

@@ -29,12 +29,12 @@ from mmfeat.config import ExtractSettings
 from mmfeat.core.cluster import join_cluster
 from mmfeat.extract import extract_table, help_extract, load_encoder_for
 from mmfeat.extract.encoders import Encoder
-from mmfeat.extract.plan import make_plan
+from mmfeat.extract.plan import make_plan, rows_of
 from mmfeat.extract.repeats import Repeats
-from mmfeat.store.layout import Block, Rows
+from mmfeat.store.layout import Block
 from mmfeat.store.shards import merge_shards
 from mmfeat.store.writer import write_shard
-from mmfeat.types import Table
+from mmfeat.tables.table import Table
 
 SHARD_ROWS = 106
 MERGED_ROWS, WIDTH = 200_000, 768
@@ -212,7 +212,7 @@ def merge_rate(folder: Path, encoder: Encoder) -> float:
     merge_shards(
         [shard.path(folder) for shard in plan.shards],
         folder / "merged.h5",
-        rows=Rows.of(table),
+        rows=rows_of(table),
         widths=dict.fromkeys(plan.modalities, WIDTH),
         dtype="float16",
         provenance=plan.provenance,

@@ -7,7 +7,7 @@ from typing import Annotated, Unpack
 
 import typer
 
-from mmfeat.tables.options import TableOptions
+from mmfeat.tables.table import TableOptions
 from mmfeat_cli.messages import show_messages
 from mmfeat_cli.options import (
     JsonOption,

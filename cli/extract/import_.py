@@ -10,7 +10,7 @@ import typer
 
 from mmfeat.config import ExtractSettings
 from mmfeat.errors import ConfigError
-from mmfeat.tables.options import TableOptions
+from mmfeat.tables.table import TableOptions
 from mmfeat_cli.messages import show_messages
 from mmfeat_cli.options import (
     FeatureSet,

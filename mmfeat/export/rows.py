@@ -29,7 +29,8 @@ from mmfeat.extract.images.sources import ImagesIn
 from mmfeat.extract.plan import Plan
 from mmfeat.extract.several.parts import join_values
 from mmfeat.store.layout import Block, Status
-from mmfeat.types import Embeddings, Table
+from mmfeat.tables.table import Table
+from mmfeat.types import Embeddings
 
 Picture = str | Path | bytes | Image.Image | NDArray[np.uint8] | None
 Images = Picture | Iterable[Picture | Sequence[Picture]]

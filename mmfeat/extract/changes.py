@@ -29,7 +29,8 @@ from mmfeat.store.layout import DIGEST_BYTES, FailedRow, Status
 from mmfeat.store.reader import FeatureStore
 from mmfeat.store.shards import check_same, without_table
 from mmfeat.tables.parts import LIST, separator_of, split_parts
-from mmfeat.types import BoolArray, IntArray, TableFormat
+from mmfeat.tables.table import TableFormat
+from mmfeat.types import BoolArray, IntArray
 
 FILES_AT_ONCE = 64  # that are read to compare them
 KEPT = 0.5  # of the embeddings of a store, that an update keeps at least

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmfeat.tables.options import TableOptions
+from mmfeat.tables.table import TableOptions
 
 
 class ExtractOptions(TableOptions, total=False):

@@ -24,9 +24,10 @@ from mmfeat.errors import ExtractError
 from mmfeat.extract.encoders.base import CAPTION, NEEDS, PICTURE, Encoder, takes
 from mmfeat.extract.images.sources import NAME_IT, Images, open_images
 from mmfeat.extract.repeats import first_rows
-from mmfeat.store.layout import SCHEMA
+from mmfeat.store.layout import SCHEMA, Rows
 from mmfeat.tables.parts import are_several, separator_of, split_parts
-from mmfeat.types import IntArray, Table
+from mmfeat.tables.table import Table
+from mmfeat.types import IntArray
 
 MOST_WORKERS = 1024  # decoding processes; each takes some 50 MB
 
@@ -229,3 +230,17 @@ def _modalities(table: Table, encoder: Encoder, settings: ExtractSettings) -> tu
             f"name the column with --text-col{otherwise}",
         )
     return kept
+
+
+def rows_of(table: Table) -> Rows:
+    """What a store keeps of a table."""
+    return Rows(
+        ids=table.ids,
+        image_paths=table.image_paths,
+        captions=table.captions,
+        targets=table.targets,
+        labels=table.labels,
+        groups=table.groups,
+        folds=table.folds,
+        times=table.times,
+    )

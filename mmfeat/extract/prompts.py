@@ -10,11 +10,12 @@ import numpy as np
 
 from mmfeat.errors import EncoderError
 from mmfeat.extract.encoders.base import Encoder
-from mmfeat.store.layout import Rows, canonical_json
+from mmfeat.extract.plan import rows_of
+from mmfeat.store.layout import canonical_json
 from mmfeat.store.prompts import Prompts
 from mmfeat.store.reader import FeatureStore
 from mmfeat.store.writer import write_store
-from mmfeat.types import Table
+from mmfeat.tables.table import Table
 
 log = logging.getLogger(__name__)
 LabelPrompts = tuple[tuple[str, str], ...]  # (label, prompt)
@@ -32,7 +33,7 @@ def add_prompts(pairs: LabelPrompts, *, encoder: Encoder, table: Table, out: Pat
             return
         write_store(
             out,
-            rows=Rows.of(table),
+            rows=rows_of(table),
             widths=store.widths,
             dtype=store.dtype,
             provenance=store.provenance | asked,

@@ -29,20 +29,20 @@ from mmfeat.extract.engines.shared import fetch_shards, remove_shards, share
 from mmfeat.extract.engines.torchrun import help_with, is_helper
 from mmfeat.extract.images.missing import check_present, near_hints
 from mmfeat.extract.lock import sole_writer
-from mmfeat.extract.plan import Plan, Shard, asked_modalities, blank_modalities, make_plan
+from mmfeat.extract.plan import Plan, Shard, asked_modalities, blank_modalities, make_plan, rows_of
 from mmfeat.extract.prompts import LabelPrompts, add_prompts
 from mmfeat.extract.repeats import Repeats
 from mmfeat.extract.summary import CheckedRows, ExtractSummary, summarise
 from mmfeat.extract.update import parts_of, update
 from mmfeat.store.cost import Cost, copy_cost, write_cost
-from mmfeat.store.layout import Rows, Status
+from mmfeat.store.layout import Status
 from mmfeat.store.parts import find_store
 from mmfeat.store.reader import FeatureStore
 from mmfeat.store.shards import check_same, merge_shards, read_finished, without_table
 from mmfeat.store.writer import Fill
 from mmfeat.tables import read_prompts
 from mmfeat.tables.parts import with_first_parts
-from mmfeat.types import Table
+from mmfeat.tables.table import Table
 
 log = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]  # modality, rows done, rows in all
@@ -234,7 +234,7 @@ def _extract(
     merge_shards(
         [shard.path(parts) for shard in plan.shards],
         out,
-        rows=Rows.of(plan.table),
+        rows=rows_of(plan.table),
         widths={modality: encoder.dims[modality] for modality in plan.modalities},
         dtype=plan.settings.dtype,
         provenance=plan.provenance,

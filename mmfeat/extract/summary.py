@@ -20,7 +20,7 @@ from mmfeat.store.layout import Block, FailedRow, Status
 from mmfeat.store.reader import FeatureStore
 from mmfeat.store.writer import Fill, WrittenRows
 from mmfeat.tables.parts import with_first_parts
-from mmfeat.types import Table
+from mmfeat.tables.table import Table
 
 
 @dataclass(frozen=True, kw_only=True)

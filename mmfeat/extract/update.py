@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmfeat.extract.changes import Matches
-from mmfeat.extract.plan import Plan, inputs_of
+from mmfeat.extract.plan import Plan, inputs_of, rows_of
 from mmfeat.extract.repeats import first_rows
 from mmfeat.extract.several.parts import RowParts
 from mmfeat.extract.several.pooled_store import PooledStore, read_rows
@@ -32,13 +32,13 @@ from mmfeat.store.layout import (
     OPTIONAL,
     Block,
     FailedRow,
-    Rows,
     Status,
 )
 from mmfeat.store.prompts import Prompts
 from mmfeat.store.reader import FeatureStore
 from mmfeat.store.writer import WrittenRows, write_store
-from mmfeat.types import IntArray, Table
+from mmfeat.tables.table import Table
+from mmfeat.types import IntArray
 
 Extract = Callable[[Plan, Path], None]
 
@@ -69,7 +69,7 @@ def update(plan: Plan, out: Path, matches: Matches, *, old: Path | None, extract
         write_store(
             out,
             rows=replace(
-                Rows.of(plan.table), failed_parts=failed_part_texts(failed, plan.table.n_rows)
+                rows_of(plan.table), failed_parts=failed_part_texts(failed, plan.table.n_rows)
             ),
             widths={m: source.stores[0].widths[m] for m, source in sources.items()},
             dtype=plan.settings.dtype,

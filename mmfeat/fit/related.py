@@ -17,7 +17,7 @@ from mmfeat.runs.run import Run
 from mmfeat.sensitivity.curve import Curve
 from mmfeat.sensitivity.kept import load_curve
 from mmfeat.store import StoredFeatures
-from mmfeat.types import TableFormat
+from mmfeat.tables.table import TableFormat
 
 log = logging.getLogger(__name__)
 

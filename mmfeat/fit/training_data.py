@@ -91,7 +91,7 @@ class Training:
     provenance, judging_provenance
         Of the stores that are fitted, and of those of `--validation`.
     fold_names, times
-        Of shape (n,), as the table has them; see `mmfeat.types.Table`.
+        Of shape (n,), as the table has them; see `mmfeat.tables.table.Table`.
     judging
         Of shape (n,): the rows of `--validation`, which no head learns from; None without it.
     """

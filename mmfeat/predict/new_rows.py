@@ -25,7 +25,7 @@ from mmfeat.fit.models.model import load_model, modalities_of
 from mmfeat.predict.encoder import check_encoder, encoder_of, weights_of
 from mmfeat.runs.run import Run
 from mmfeat.store.layout import canonical_json
-from mmfeat.types import Table
+from mmfeat.tables.table import Table
 
 log = logging.getLogger(__name__)
 ROWS = "rows"  # the split of a table in its workspace

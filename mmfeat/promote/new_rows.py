@@ -19,7 +19,8 @@ from mmfeat.promote.rows import JudgedRows, Models, shared_labels
 from mmfeat.promote.seen import REASONS, find_seen
 from mmfeat.runs.run import Run
 from mmfeat.store import FeatureStore, open_features
-from mmfeat.types import UNKNOWN, IntArray, TableFormat, Targets
+from mmfeat.tables.table import TableFormat
+from mmfeat.types import UNKNOWN, IntArray, Targets
 
 Places = Callable[[Run], tuple[Workspace, str]]  # where the rows lie, embedded as a run needs them
 

@@ -16,7 +16,8 @@ from mmfeat.runs.bundle import Bundle
 from mmfeat.runs.run import Run
 from mmfeat.store import FeatureStore, read_provenance
 from mmfeat.store.parts import find_store
-from mmfeat.types import BoolArray, TableFormat
+from mmfeat.tables.table import TableFormat
+from mmfeat.types import BoolArray
 
 REASONS = ("id", "content", "group")
 

@@ -16,7 +16,7 @@ from mmfeat.extract.guard import Refusal
 from mmfeat.extract.images.read import decode_image
 from mmfeat.extract.images.sources import open_images
 from mmfeat.tables.parts import split_parts
-from mmfeat.types import TableFormat
+from mmfeat.tables.table import TableFormat
 
 SIDE = 192  # pixels
 MAT = 24  # grey level around a picture that is not square

@@ -22,7 +22,8 @@ from mmfeat.runs.config import RunConfig
 from mmfeat.runs.decisions import THRESHOLDS, Decisions, is_of_decisions
 from mmfeat.runs.files import has, read_json
 from mmfeat.runs.scores import read_labels, read_scores
-from mmfeat.types import OutOfFold, TableFormat, Targets
+from mmfeat.tables.table import TableFormat
+from mmfeat.types import OutOfFold, Targets
 
 SCORES = "scores.h5"
 BUNDLE = "bundle.json"  # in the folder of a bundle, and of no run

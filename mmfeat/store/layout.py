@@ -45,7 +45,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmfeat.errors import StoreError
-from mmfeat.types import Embeddings, Float64Array, Table, Targets
+from mmfeat.types import Embeddings, Float64Array, Targets
 
 SCHEMA = 2
 BLOCK_ROWS = 8192  # rows that are read or copied at once, so that memory stays flat
@@ -189,20 +189,6 @@ class Rows:
     folds: Sequence[str] | None = None
     times: Float64Array | None = None
     failed_parts: Sequence[str] | None = None
-
-    @classmethod
-    def of(cls, table: Table) -> Rows:
-        """Take the rows of a table."""
-        return cls(
-            ids=table.ids,
-            image_paths=table.image_paths,
-            captions=table.captions,
-            targets=table.targets,
-            labels=table.labels,
-            groups=table.groups,
-            folds=table.folds,
-            times=table.times,
-        )
 
     def part(self, rows: slice) -> Rows:
         """Give some of the rows."""

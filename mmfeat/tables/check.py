@@ -9,9 +9,9 @@ from mmfeat.config import DataSettings
 from mmfeat.core.checks import check_arguments
 from mmfeat.core.settings import override_all, read_settings
 from mmfeat.tables.find_columns import named_columns
-from mmfeat.tables.options import TableOptions
 from mmfeat.tables.read import read_table
 from mmfeat.tables.summary import TableSummary, summarise_table
+from mmfeat.tables.table import TableOptions
 
 
 @check_arguments

@@ -14,7 +14,7 @@ from pathlib import Path
 from mmfeat.config import DataSettings
 from mmfeat.errors import TableError
 from mmfeat.tables.readers.columns import Columns
-from mmfeat.types import TableFormat
+from mmfeat.tables.table import TableFormat
 
 OPTIONS = {
     "id_col": "--id-col",

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mmfeat.errors import TableError
 from mmfeat.tables.readers.columns import as_text
-from mmfeat.types import Table, TableFormat
+from mmfeat.tables.table import Table, TableFormat
 
 LISTS = "json"  # the separator of cells that are lists, of JSON or of parquet
 LIST = "["  # with which a cell of several parts begins

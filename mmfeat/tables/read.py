@@ -20,7 +20,7 @@ from mmfeat.tables.labels.rename import rename_labels
 from mmfeat.tables.parts import read_parts, sharing, unescaped
 from mmfeat.tables.readers.columns import Columns, as_text
 from mmfeat.tables.related import read_folds, read_groups, read_times
-from mmfeat.types import Table, TableFormat
+from mmfeat.tables.table import Table, TableFormat
 
 READERS: dict[str, Plugin] = {
     ".csv": Plugin("mmfeat.tables.readers.delimited:read_csv", "delimited text, UTF-8 or UTF-16"),

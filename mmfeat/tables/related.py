@@ -13,7 +13,8 @@ import numpy as np
 from mmfeat.core.groups import group_texts
 from mmfeat.errors import TableError
 from mmfeat.tables.readers.columns import Columns, as_text
-from mmfeat.types import Float64Array, TableFormat
+from mmfeat.tables.table import TableFormat
+from mmfeat.types import Float64Array
 
 MOST_FOLDS = 50  # each of them is a fit
 

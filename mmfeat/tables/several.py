@@ -9,7 +9,7 @@ from pathlib import Path
 from mmfeat.config import DataSettings
 from mmfeat.tables.find_columns import named_columns
 from mmfeat.tables.read import read_table
-from mmfeat.types import Table
+from mmfeat.tables.table import Table
 
 
 def read_tables(

@@ -12,7 +12,8 @@ from typing import Any
 from mmfeat.errors import counted
 from mmfeat.tables.labels.separator import spelt
 from mmfeat.tables.parts import LISTS, separator_of, split_parts
-from mmfeat.types import UNKNOWN, Table, TableFormat
+from mmfeat.tables.table import Table, TableFormat
+from mmfeat.types import UNKNOWN
 
 WIDTH = 80
 N_TOLD = 3  # labels that are named as the commonest and the rarest

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mmfeat.errors import ExtractError, MmfeatError
-from mmfeat.types import Table
+from mmfeat.tables.table import Table
 from tests.support.stage_one.extraction import (
     FORK,
     extract,

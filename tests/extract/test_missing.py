@@ -11,7 +11,7 @@ import pytest
 from mmfeat.errors import ExtractError
 from mmfeat.extract.encoders.base import Pixels
 from mmfeat.store import FeatureStore
-from mmfeat.types import Table
+from mmfeat.tables.table import Table
 from tests.support.stage_one.extraction import extract
 from tests.support.stage_one.toy import SETTINGS, ToyEncoder, make_picture, make_table
 

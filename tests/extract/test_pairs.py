@@ -13,7 +13,7 @@ from mmfeat.errors import EncoderError, ExtractError
 from mmfeat.extract.engines.pairs import in_equal_shapes
 from mmfeat.store import FeatureStore
 from mmfeat.store.verify import verify_store
-from mmfeat.types import Table
+from mmfeat.tables.table import Table
 from tests.support.stage_one.extraction import extract
 from tests.support.stage_one.toy import (
     SETTINGS,

@@ -21,7 +21,8 @@ from mmfeat.store.inspect import inspect_store
 from mmfeat.store.prompts import Prompts
 from mmfeat.store.verify import verify_store
 from mmfeat.tables import read_prompts
-from mmfeat.types import Features, Table
+from mmfeat.tables.table import Table
+from mmfeat.types import Features
 from tests.support.stage_one.toy import SETTINGS, ToyEncoder, make_picture, make_table
 
 LABELS = ("0", "1", "2", "3", "4")

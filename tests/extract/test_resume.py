@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mmfeat.errors import StoreError
-from mmfeat.types import Table
+from mmfeat.tables.table import Table
 from tests.support.stage_one.extraction import (
     FORK,
     InterruptedEncoder,

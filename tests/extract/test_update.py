@@ -18,7 +18,7 @@ from mmfeat.store import FeatureStore
 from mmfeat.store.cost import read_cost
 from mmfeat.store.verify import verify_store
 from mmfeat.tables import read_table
-from mmfeat.types import Table
+from mmfeat.tables.table import Table
 from tests.support.stage_one.extraction import InterruptedEncoder, extract, extract_from
 from tests.support.stage_one.toy import (
     CAPTIONS,

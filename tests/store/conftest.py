@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mmfeat.types import Table
+from mmfeat.tables.table import Table
 from tests.support.parts import CUT
 from tests.support.stage_one.extraction import extract, repeating_table
 

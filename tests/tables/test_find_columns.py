@@ -11,7 +11,7 @@ from mmfeat.errors import TableError
 from mmfeat.tables import read_table
 from mmfeat.tables.find_columns import named_columns
 from mmfeat.tables.several import read_tables
-from mmfeat.types import Table
+from mmfeat.tables.table import Table
 
 
 def read(folder: Path, text: str, name: str = "t.csv", /, **columns: object) -> Table:

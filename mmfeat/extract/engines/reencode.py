@@ -24,7 +24,8 @@ from mmfeat.extract.several.parts import RowParts, join_values
 from mmfeat.store.layout import Status
 from mmfeat.store.reader import FeatureStore
 from mmfeat.tables.parts import separator_of
-from mmfeat.types import BoolArray, Embeddings, IntArray, Table, TableFormat
+from mmfeat.tables.table import Table, TableFormat
+from mmfeat.types import BoolArray, Embeddings, IntArray
 
 BATCH = 7  # rows; a prime, which hardly a store was made with
 LEAST_COSINE = 0.999  # of half precision in another batch; another model or picture is far below

@@ -9,7 +9,7 @@ from mmfeat.config import is_utf8
 from mmfeat.errors import ExtractError, counted
 from mmfeat.extract.images.nearby import SUFFIXES
 from mmfeat.extract.images.sources import NAME_IT, ImagesAt, open_images
-from mmfeat.types import Table, TableFormat
+from mmfeat.tables.table import Table, TableFormat
 
 READ = frozenset((*SUFFIXES, ".jpe", ".jfif", ".mpo", ".heif"))
 

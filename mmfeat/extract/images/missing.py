@@ -11,7 +11,7 @@ from mmfeat.errors import ExtractError
 from mmfeat.extract.guard import is_there, refuse_name
 from mmfeat.extract.images.nearby import Near, find_near
 from mmfeat.extract.images.sources import Images, ImagesIn
-from mmfeat.types import Table
+from mmfeat.tables.table import Table
 
 LOOKED_FOR = 1000  # rows whose image is looked for before anything is encoded
 EXPLAINED = 3  # missing images for which files with nearly that name are looked up

@@ -20,13 +20,13 @@ from mmfeat.errors import ConfigError, DamagedStoreError, ExtractError, counted
 from mmfeat.extract.importing.arrays import NamedArray, read_array
 from mmfeat.extract.importing.matching import match_rows
 from mmfeat.extract.lock import sole_writer
+from mmfeat.extract.plan import rows_of
 from mmfeat.extract.summary import ExtractSummary, summarise
 from mmfeat.store.layout import (
     BLOCK_ROWS,
     SCHEMA,
     Block,
     FailedRow,
-    Rows,
     Status,
     check_modality,
     in_order,
@@ -36,7 +36,8 @@ from mmfeat.store.prompts import Prompts
 from mmfeat.store.reader import FeatureStore
 from mmfeat.store.shards import check_same, without_table
 from mmfeat.store.writer import write_store
-from mmfeat.types import Embeddings, Table
+from mmfeat.tables.table import Table
+from mmfeat.types import Embeddings
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +104,7 @@ def store_embeddings(
             return summarise(out, already_complete=True, notes=table.notes, hints=hints)
         write_store(
             out,
-            rows=Rows.of(table),
+            rows=rows_of(table),
             widths={modality: array.shape[1] for modality, array in arrays.items()},
             dtype=dtype,
             provenance=provenance,

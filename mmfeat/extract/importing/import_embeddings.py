@@ -12,9 +12,9 @@ from mmfeat.core.workspace import open_project
 from mmfeat.errors import ConfigError
 from mmfeat.extract.importing.embeddings import store_embeddings
 from mmfeat.extract.summary import ExtractSummary
-from mmfeat.tables.options import TableOptions
 from mmfeat.tables.several import read_tables
 from mmfeat.tables.summary import TableSummary, summarise_table
+from mmfeat.tables.table import TableOptions
 
 
 @check_arguments

@@ -16,7 +16,8 @@ import numpy as np
 
 from mmfeat.errors import ExtractError
 from mmfeat.extract.images.nearby import SUFFIXES
-from mmfeat.types import IntArray, Table
+from mmfeat.tables.table import Table
+from mmfeat.types import IntArray
 
 
 def _as_written(name: str) -> str:

@@ -13,7 +13,8 @@ from mmfeat.tables.labels.separator import writable_separator
 from mmfeat.tables.labels.targets import check_number, indicator, sorted_labels
 from mmfeat.tables.labels.variants import Rows, join_variants, whole_numbers
 from mmfeat.tables.readers.columns import Columns
-from mmfeat.types import TableFormat, Targets
+from mmfeat.tables.table import TableFormat
+from mmfeat.types import Targets
 
 
 @dataclass(frozen=True, kw_only=True)

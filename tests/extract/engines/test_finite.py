@@ -13,7 +13,8 @@ from mmfeat.errors import EncoderError
 from mmfeat.extract.encoders.base import Pixels, Tokens
 from mmfeat.store import FeatureStore
 from mmfeat.store.verify import verify_store
-from mmfeat.types import FloatArray, Table
+from mmfeat.tables.table import Table
+from mmfeat.types import FloatArray
 from tests.support.stage_one.extraction import extract
 from tests.support.stage_one.toy import SETTINGS, ToyEncoder, make_table, write_table
 

@@ -25,7 +25,7 @@ from mmfeat.errors import ClusterError, ExtractError
 from mmfeat.extract import ExtractSummary, extract_table, load_encoder_for
 from mmfeat.extract.encoders import Encoder
 from mmfeat.runs.run import Run
-from mmfeat.types import Table
+from mmfeat.tables.table import Table
 from tests.support.cells import cells_of
 from tests.support.stage_one.toy import make_table
 from tests.support.workspaces import Mmfeat, import_split

@@ -14,7 +14,7 @@ from mmfeat.config import ExtractSettings
 from mmfeat.errors import MmfeatError
 from mmfeat.extract import help_extract
 from mmfeat.store import FeatureStore
-from mmfeat.types import Table
+from mmfeat.tables.table import Table
 from tests.support.stage_one.extraction import InterruptedEncoder, extract_from
 from tests.support.stage_one.toy import SETTINGS, ToyEncoder, make_picture, make_table
 from tests.support.workspaces import Mmfeat

@@ -21,7 +21,7 @@ from mmfeat.extract.engines.torchrun import is_helper
 from mmfeat.extract.images.decoding import Decoder, DecodeTask
 from mmfeat.extract.images.read import Decoded
 from mmfeat.extract.images.sources import open_images
-from mmfeat.types import Table
+from mmfeat.tables.table import Table
 from tests.support.stage_one.extraction import FORK, extract, repeating_table
 from tests.support.stage_one.toy import SETTINGS, ToyEncoder, make_table
 

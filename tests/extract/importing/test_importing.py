@@ -17,7 +17,7 @@ from mmfeat.extract.importing import store_embeddings
 from mmfeat.store import FeatureStore, read_features
 from mmfeat.store.verify import verify_store
 from mmfeat.tables import read_table
-from mmfeat.types import Table
+from mmfeat.tables.table import Table
 from tests.support.stage_one.toy import write_table
 
 N, WIDTH = 9, 5

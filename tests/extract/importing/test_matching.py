@@ -17,7 +17,7 @@ from mmfeat.extract.importing import store_embeddings
 from mmfeat.extract.importing.arrays import read_array
 from mmfeat.extract.importing.matching import match_rows
 from mmfeat.store import FeatureStore
-from mmfeat.types import Table
+from mmfeat.tables.table import Table
 from tests.support.stage_one.toy import write_table
 
 SOURCE = Path("source.npz")

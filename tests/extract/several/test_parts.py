@@ -17,7 +17,7 @@ from mmfeat.store import FeatureStore
 from mmfeat.store.verify import verify_store
 from mmfeat.tables import read_table
 from mmfeat.tables.parts import join_parts, read_parts, split_parts
-from mmfeat.types import Table
+from mmfeat.tables.table import Table
 from tests.support.stage_one.extraction import InterruptedEncoder, extract
 from tests.support.stage_one.toy import SETTINGS, ToyEncoder, make_picture
 

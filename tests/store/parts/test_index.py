@@ -18,7 +18,7 @@ from mmfeat.store import FeatureStore
 from mmfeat.store.layout import store_digest
 from mmfeat.store.parts import INDEX
 from mmfeat.store.verify import verify_store
-from mmfeat.types import Table
+from mmfeat.tables.table import Table
 from tests.support.stage_one.extraction import extract
 from tests.support.stage_one.stores import seal
 from tests.support.stage_one.toy import SETTINGS, make_table

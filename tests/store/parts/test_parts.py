@@ -16,7 +16,7 @@ from mmfeat.store import FeatureStore, Status, open_features, read_features
 from mmfeat.store.inspect import inspect_store
 from mmfeat.store.parts import INDEX
 from mmfeat.store.verify import verify_store
-from mmfeat.types import Table
+from mmfeat.tables.table import Table
 from tests.support.parts import CUT, contents, everything
 from tests.support.stage_one.extraction import extract
 from tests.support.stage_one.toy import SETTINGS, ToyEncoder, make_picture, make_table

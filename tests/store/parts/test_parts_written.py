@@ -19,7 +19,7 @@ from mmfeat.errors import ExtractError, StoreError
 from mmfeat.store import FeatureStore
 from mmfeat.store.parts import INDEX, finish
 from mmfeat.store.verify import verify_store
-from mmfeat.types import Table
+from mmfeat.tables.table import Table
 from tests.support.parts import CUT, contents, everything
 from tests.support.stage_one.extraction import FORK, InterruptedEncoder, extract, repeating_table
 from tests.support.stage_one.toy import SETTINGS, ToyEncoder, make_picture, make_table

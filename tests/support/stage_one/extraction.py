@@ -12,7 +12,8 @@ import pytest
 from mmfeat.config import ExtractSettings
 from mmfeat.extract import ExtractSummary, extract_table
 from mmfeat.extract.encoders.base import Pixels
-from mmfeat.types import FloatArray, Table
+from mmfeat.tables.table import Table
+from mmfeat.types import FloatArray
 from tests.support.stage_one.toy import SETTINGS, ToyEncoder, make_table
 
 FORK = multiprocessing.get_context("fork")  # the child starts at once, with everything loaded

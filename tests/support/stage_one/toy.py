@@ -15,7 +15,8 @@ from mmfeat.extract.encoders import Encoder, Preprocessing
 from mmfeat.extract.encoders.base import Pixels, Tokenized, Tokens
 from mmfeat.fit.training_data import Training
 from mmfeat.tables import read_table
-from mmfeat.types import Features, FloatArray, Table
+from mmfeat.tables.table import Table
+from mmfeat.types import Features, FloatArray
 
 CAPTIONS = ("a red bus", "two cats on a sofa", "", "a red bus", "a very long caption " * 4)
 ODD_CAPTIONS = [

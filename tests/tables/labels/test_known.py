@@ -10,7 +10,7 @@ from mmfeat.config import DataSettings
 from mmfeat.errors import TableError
 from mmfeat.tables.read import read_table
 from mmfeat.tables.summary import summarise_table
-from mmfeat.types import Table
+from mmfeat.tables.table import Table
 
 
 def read(tmp_path: Path, text: str, **columns: object) -> Table:

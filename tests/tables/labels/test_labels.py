@@ -14,7 +14,7 @@ from mmfeat.config import DataSettings
 from mmfeat.errors import TableError
 from mmfeat.tables import read_table
 from mmfeat.tables.labels.lists import parse_list
-from mmfeat.types import Table
+from mmfeat.tables.table import Table
 
 
 def read_cells(folder: Path, cells: list[object], kind: str = "csv", **data: object) -> Table:

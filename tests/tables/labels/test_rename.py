@@ -11,7 +11,7 @@ import pytest
 from mmfeat.config import DataSettings
 from mmfeat.errors import MmfeatError
 from mmfeat.tables import read_table
-from mmfeat.types import Table, TableFormat
+from mmfeat.tables.table import Table, TableFormat
 from tests.support.workspaces import Mmfeat
 
 
