@@ -34,11 +34,11 @@ SLOW = {
     "cli/test_cli.py": "whole pipelines",
     "cli/test_compare.py": "many fits",
     "cli/test_errors.py": "many fits",
-    "cli/test_hostile_folder.py": "every command, each in a process",
-    "cli/test_interrupts.py": "processes, interrupted while they load",
+    "cli/attacks/test_hostile_folder.py": "every command, each in a process",
+    "cli/attacks/test_interrupts.py": "processes, interrupted while they load",
     "cli/test_stage_one.py": "whole pipelines",
     "cli/test_unknown.py": "whole pipelines, several processes",
-    "cli/test_wrong_uses.py": "hundreds of uses",
+    "cli/attacks/test_wrong_uses.py": "hundreds of uses",
     "compare/test_compare.py": "many fits, in several processes",
     "compare/test_leaderboard.py": "many fits",
     "compare/test_search.py": "many fits",
@@ -125,7 +125,7 @@ SLOW = {
 # What takes longest or waits most comes first, so that no worker is left alone with it.
 FIRST = (
     "extract/engines/test_ray.py",
-    "cli/test_hostile_folder.py",
+    "cli/attacks/test_hostile_folder.py",
     "test_packaging.py",
     "extract/engines/test_torchrun.py",
     "test_first_job.py",

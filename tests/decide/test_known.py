@@ -17,7 +17,7 @@ from mmfeat.decide.thresholds.choose import choose_thresholds
 from mmfeat.decide.thresholds.evaluate import value_of, values_of
 from mmfeat.decide.tune import tune
 from mmfeat.types import UNKNOWN, OutOfFold, Targets
-from tests.support.tuning import larger
+from tests.support.made_up.tuning import larger
 
 EVERY_METHOD = [(name, method) for name, each in OBJECTIVES.items() for method in each.methods]
 

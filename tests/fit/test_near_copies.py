@@ -16,7 +16,7 @@ from mmfeat.fit.plan import plan_run
 from mmfeat.fit.run_fit import fit_run
 from mmfeat.fit.training_data import Stores, load_training
 from mmfeat.store import StoredFeatures
-from tests.support.near import nearly, store_vectors, vectors
+from tests.support.made_up.near import nearly, store_vectors, vectors
 from tests.support.workspaces import Mmfeat
 
 N_ROWS, N_COPIES = 150, 30

@@ -13,7 +13,7 @@ from mmfeat.core.workspace import Workspace
 from mmfeat.errors import StoreError
 from mmfeat.near.kept import load_links_between
 from mmfeat.near.links import find_links_between
-from tests.support.near import features_of, nearly, store_vectors, vectors
+from tests.support.made_up.near import features_of, nearly, store_vectors, vectors
 from tests.support.workspaces import Mmfeat
 
 N_ROWS, N_COPIES = 150, 12

@@ -7,7 +7,7 @@ import pytest
 
 from mmfeat.near.bound import near_bound
 from mmfeat.near.rows import unit
-from tests.support.near import nearly, vectors
+from tests.support.made_up.near import nearly, vectors
 
 
 def highest(rows: np.ndarray) -> float:

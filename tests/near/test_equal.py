@@ -7,7 +7,7 @@ import pytest
 
 from mmfeat.near import equal as equal_rows
 from mmfeat.near.equal import find_equal, keys_of
-from tests.support.near import features_of, vectors
+from tests.support.made_up.near import features_of, vectors
 
 
 def test_equal_rows_are_pairs_with_the_first_of_them() -> None:

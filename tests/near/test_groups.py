@@ -7,7 +7,7 @@ import numpy as np
 from mmfeat.near.groups import Linked, link_groups
 from mmfeat.near.links import Links, find_links
 from mmfeat.near.search import Pairs
-from tests.support.near import features_of, nearly, vectors
+from tests.support.made_up.near import features_of, nearly, vectors
 
 
 def linked(groups: np.ndarray | None = None, /, **embeddings: np.ndarray) -> Linked:

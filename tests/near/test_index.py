@@ -12,7 +12,7 @@ from mmfeat.errors import PluginError
 from mmfeat.near.links import find_links
 from mmfeat.near.projection import choose_projection
 from mmfeat.near.search import find_pairs
-from tests.support.near import all_of, features_of, nearly, rows_of, vectors
+from tests.support.made_up.near import all_of, features_of, nearly, rows_of, vectors
 
 find_by_index = partial(find_pairs, exact_rows=100)
 

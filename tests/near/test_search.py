@@ -8,7 +8,7 @@ import pytest
 from mmfeat.near.projection import Projection, choose_projection
 from mmfeat.near.rows import UnitRows
 from mmfeat.near.search import Pairs, find_pairs, spanning
-from tests.support.near import all_of, features_of, nearly, rows_of, vectors
+from tests.support.made_up.near import all_of, features_of, nearly, rows_of, vectors
 
 
 @pytest.mark.parametrize("bound", [0.8, 0.97, 0.999])

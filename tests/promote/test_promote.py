@@ -27,7 +27,7 @@ from mmfeat.runs.run import Run
 from mmfeat.runs.scores import write_scores
 from mmfeat.store import open_features
 from mmfeat.types import Targets
-from tests.support.relatives import with_relatives
+from tests.support.made_up.relatives import with_relatives
 from tests.support.workspaces import Mmfeat, error_line, import_split
 
 KEYS = (

@@ -17,7 +17,7 @@ from mmfeat.fit.training_data import Stores
 from mmfeat.report import ReportOptions, write_report
 from mmfeat.report.relatives.section import MOST_PAIRS, find_relatives
 from mmfeat.runs.run import Run
-from tests.support.near import nearly, store_vectors, vectors
+from tests.support.made_up.near import nearly, store_vectors, vectors
 
 N_ROWS, N_COPIES = 230, 20
 

@@ -9,7 +9,7 @@ import pytest
 
 from mmfeat.sensitivity.curve import Curve, sensitivity_of
 from mmfeat.types import Features
-from tests.support.relatives import with_relatives, without_relatives
+from tests.support.made_up.relatives import with_relatives, without_relatives
 
 
 def measured(features: Features) -> Curve:

@@ -6,7 +6,7 @@ import numpy as np
 
 from mmfeat.near.rows import unit
 from mmfeat.sensitivity.neighbours import LARGEST_PART, SHARES, ways_to_keep
-from tests.support.near import nearly, vectors
+from tests.support.made_up.near import nearly, vectors
 
 
 def test_groups_grow_as_the_cosine_falls() -> None:

@@ -15,7 +15,7 @@ from mmfeat.errors import FitError, RunError
 from mmfeat.extract.importing import store_embeddings
 from mmfeat.tables import read_table
 from mmfeat.types import Features
-from tests.support.relatives import with_relatives, without_relatives
+from tests.support.made_up.relatives import with_relatives, without_relatives
 from tests.support.workspaces import Mmfeat
 
 WARNING = "estimates depend on near neighbours"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mmfeat.decide.thresholds import TuningData
 from mmfeat.decide.thresholds.band import find_band
 from mmfeat.decide.thresholds.pooled import best_global
-from tests.support.tuning import larger, tuning_data
+from tests.support.made_up.tuning import larger, tuning_data
 
 
 @settings(max_examples=100, deadline=None)

@@ -15,7 +15,7 @@ from mmfeat.decide.thresholds.common import best_common
 from mmfeat.decide.thresholds.common_of_rows import best_common_of_rows
 from mmfeat.decide.thresholds.evaluate import value_of
 from mmfeat.errors import ConfigError, PluginError
-from tests.support.tuning import larger, tuning_data
+from tests.support.made_up.tuning import larger, tuning_data
 
 PAIRS = [(o, m) for o, entry in OBJECTIVES.items() for m in entry.methods]
 

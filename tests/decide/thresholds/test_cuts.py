@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mmfeat.decide.thresholds import TuningData
 from mmfeat.decide.thresholds.cuts import list_corners, list_cuts
-from tests.support.tuning import tuning_data
+from tests.support.made_up.tuning import tuning_data
 
 
 @settings(max_examples=100, deadline=None)

@@ -18,7 +18,7 @@ from mmfeat.decide.thresholds.common_of_rows import best_common_of_rows
 from mmfeat.decide.thresholds.evaluate import value_of
 from mmfeat.decide.thresholds.pooled import best_global
 from mmfeat.types import Targets
-from tests.support.tuning import every_cut, micro, tuning_data
+from tests.support.made_up.tuning import every_cut, micro, tuning_data
 
 
 def all_thresholds(data: TuningData, value: Callable[[Targets, Targets], float]) -> float:

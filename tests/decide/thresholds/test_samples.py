@@ -12,7 +12,7 @@ from mmfeat.decide.thresholds.choose import choose_thresholds
 from mmfeat.decide.thresholds.evaluate import value_of
 from mmfeat.decide.thresholds.samples import rows_used
 from mmfeat.types import Targets
-from tests.support.tuning import every_cut, larger, micro, tuning_data
+from tests.support.made_up.tuning import every_cut, larger, micro, tuning_data
 
 
 def samples(y: Targets, p: Targets) -> float:

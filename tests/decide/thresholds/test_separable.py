@@ -17,7 +17,7 @@ from mmfeat.decide.thresholds.cuts import list_cuts
 from mmfeat.decide.thresholds.evaluate import value_of
 from mmfeat.decide.thresholds.separable import micromacro, resampled
 from mmfeat.types import Targets
-from tests.support.tuning import every_cut, larger, micro, tuning_data
+from tests.support.made_up.tuning import every_cut, larger, micro, tuning_data
 
 
 def by_class(data: TuningData, score: Callable[[Targets, Targets], float]) -> NDArray[np.float64]:

@@ -1,0 +1,1 @@
+"""Made-up rows and scores of which the truth is known."""
