@@ -16,7 +16,7 @@ from mmfeat.config import ThresholdSettings
 from mmfeat.core.lock import LockHeld, locked
 from mmfeat.decide.decision import HALVES, Decision, halves
 from mmfeat.decide.tune import tune
-from mmfeat.errors import RunError
+from mmfeat.errors import RunError, counted
 from mmfeat.runs import seal
 from mmfeat.runs.config import RunConfig
 from mmfeat.runs.decisions import THRESHOLDS, Decisions, is_of_decisions
@@ -98,9 +98,9 @@ class Run:
         if not 0 < n_rows <= FEW_ROWS or self.config.validation is not None:
             return None
         return (
-            f"with {n_rows:,} rows the heads of folds learn from clearly fewer than the final head"
-            " does: estimates are rather too low, and miss their intervals more often than 5 %"
-            " (docs/trust.md)"
+            f"of {counted(n_rows, 'row')}, the heads of folds learn from clearly fewer than the"
+            " final head does: estimates are rather too low, and miss their intervals more often"
+            " than 5 % (docs/trust.md)"
         )
 
     @property

@@ -47,7 +47,7 @@ def test_the_last_lines_are_the_answer_the_run_and_the_next_command(
     told = " ".join(tuned.stdout.split())
     assert "not a forecast for a test set of a given size; --for-rows N gives one" in told
     assert " of 60 rows have no labels" in told and "… and " in told
-    assert "with 60 rows the heads of folds learn from clearly fewer than the final head" in told
+    assert "of 60 rows, the heads of folds learn from clearly fewer than the final head" in told
     shown = mmfeat("runs", run).stdout.splitlines()
     assert shown[-3:] == [lines[-4], *lines[-2:]]
 

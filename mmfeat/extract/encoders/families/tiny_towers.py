@@ -211,5 +211,5 @@ class TinyCLIP(nn.Module):
         """Embed tokens (b, CONTEXT_LENGTH), of which the last has the largest number."""
         x = self.token_embedding(tokens) + self.positional_embedding
         x = self.ln_final(self.transformer(x, attn_mask=self.attn_mask))
-        ends: Tensor = x[torch.arange(len(x), device=x.device), tokens.argmax(dim=-1)]
+        ends: Tensor = x[torch.arange(x.shape[0], device=x.device), tokens.argmax(dim=-1)]
         return ends @ self.text_projection
