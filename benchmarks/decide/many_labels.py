@@ -73,7 +73,7 @@ def make_run(folder: Path, n_rows: int, n_labels: int) -> None:
     run.folder.mkdir(parents=True)
     config = RunConfig(split="train", head="logreg", fusion="text", loss=None, folds=5, seed=0)
     write_json(run.folder / "config.json", asdict(config))
-    write_json(run.folder / "provenance.json", {"stores": [], "versions": {}})
+    write_json(run.folder / "provenance.json", {"stores": [], "versions": {}, "digest": "made up"})
     write_scores(run.folder / "scores.h5", scores)
     predicted = (scores.probabilities >= 0.5).astype(np.uint8)
     write_json(
