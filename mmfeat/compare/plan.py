@@ -16,6 +16,8 @@ from mmfeat.fit.losses import LOSSES
 from mmfeat.fit.plan import plan_run
 from mmfeat.runs.config import FeatureSets, RunConfig, name_sets
 
+MOST_SEEDS = 1_000
+
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
@@ -47,10 +49,12 @@ def plan_comparison(
     Each of `features` are sets that are joined; each combination is fitted on all of them.
     ``("all",)`` stands for every name of that registry. A head without a choice of losses gives
     one cell for any `losses`. Raises `PluginError` for an unknown name, and
-    `ConfigError` for no seed or an empty list.
+    `ConfigError` for no seed, for more than `MOST_SEEDS`, and for an empty list.
     """
-    if seeds < 1:
-        raise ConfigError("a comparison needs a seed", f"--seeds is {seeds}", "use at least one")
+    if not 1 <= seeds <= MOST_SEEDS:
+        raise ConfigError(
+            f"a comparison has 1 to {MOST_SEEDS:,} seeds", f"--seeds is {seeds}", "use 5, say"
+        )
     choices = [
         _chosen(asked, registry, kind)
         for asked, registry, kind in (

@@ -66,6 +66,7 @@ def test_all_stands_for_every_name() -> None:
         ({"heads": ("nohead",)}, PluginError),
         ({"fusions": ()}, ConfigError),
         ({"seeds": 0}, ConfigError),
+        ({"seeds": 2_147_483_648}, ConfigError),  # more cells than memory holds
     ],
 )
 def test_a_comparison_that_cannot_be_is_refused(asked: dict[str, Any], error: type) -> None:
