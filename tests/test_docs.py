@@ -1,4 +1,4 @@
-"""Tables of docs/ and the tree of docs/architecture.md are made from the code.
+"""Tables of docs/ and the tree of docs/inside/architecture.md are made from the code.
 
 `make docs` writes them anew.
 """
@@ -21,10 +21,10 @@ from tests.support.named import unknown_names
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
-ARCHITECTURE = ROOT / "docs" / "architecture.md"
-SETTINGS = ROOT / "docs" / "settings.md"
-CHOICES = ROOT / "docs" / "choices.md"
-PAGES = (README, *sorted((ROOT / "docs").glob("*.md")))
+ARCHITECTURE = ROOT / "docs" / "inside" / "architecture.md"
+SETTINGS = ROOT / "docs" / "reference" / "settings.md"
+CHOICES = ROOT / "docs" / "reference" / "choices.md"
+PAGES = (README, *sorted((ROOT / "docs").rglob("*.md")))
 FOLDERS = {
     "mmfeat": "the library; nothing in it prints, nothing in it knows the command line",
     "cli": "the command line, one file per command; installed as `mmfeat_cli`",
@@ -152,7 +152,7 @@ def test_links_lead_to_files() -> None:
 
 def test_the_readme_names_every_command_and_page() -> None:
     text = README.read_text()
-    assert {page.name for page in PAGES if f"docs/{page.name}" not in text} == {"README.md"}
+    assert {page.name for page in PAGES if str(page.relative_to(ROOT)) not in text} == {"README.md"}
     assert [name for name in COMMANDS if not re.search(rf"\b{name}\b", text)] == []
 
 

@@ -1,4 +1,4 @@
-"""docs/first_job.md as a new user follows it: every command, its output, and the right values."""
+"""docs/start/first_job.md as a new user follows it: every command, its output, the right values."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mmfeat.store import FeatureStore
 from mmfeat_cli.main import app
 from tests.support.pages import BLOCK, Step, follow, plain
 
-PAGE = Path(__file__).parent.parent / "docs" / "first_job.md"
+PAGE = Path(__file__).parent.parent / "docs" / "start" / "first_job.md"
 
 
 class FirstJob:

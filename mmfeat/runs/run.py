@@ -100,7 +100,7 @@ class Run:
         return (
             f"of {counted(n_rows, 'row')}, the heads of folds learn from clearly fewer than the"
             " final head does: estimates are rather too low, and miss their intervals more often"
-            " than 5 % (docs/trust.md)"
+            " than 5 % (docs/guides/trust.md)"
         )
 
     @property
