@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Each process would compile the library again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check lint docs pretrain-demo clean
+.PHONY: demo test check lint docs site pretrain-demo clean
 
 demo: .venv/ready
 	$(BIN)/mmfeat demo demo
@@ -24,6 +24,10 @@ lint: .venv/ready
 
 docs: .venv/ready
 	$(BIN)/python -m tests.test_docs
+
+site: .venv/ready
+	$(BIN)/python -m sphinx -q -W docs build/site
+	@echo build/site/index.html
 
 pretrain-demo: .venv/ready
 	$(BIN)/python -m mmfeat.demo.pretrain

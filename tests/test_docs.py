@@ -8,21 +8,27 @@ from __future__ import annotations
 import ast
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import mmfeat
 from mmfeat.core import LAYERS
 from mmfeat.core.settings.keys import list_keys
 from mmfeat_cli.list_ import Kind, options, registry
-from mmfeat_cli.main import COMMANDS
+from tests.support.commands import commands
 from tests.support.named import unknown_names
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 ARCHITECTURE = ROOT / "docs" / "inside" / "architecture.md"
 SETTINGS = ROOT / "docs" / "reference" / "settings.md"
+INDEX, RESULTS = ROOT / "docs" / "index.md", ROOT / "docs" / "inside" / "results.md"
+PYTHON = ROOT / "docs" / "reference" / "python.md"
+COMMAND_LINE = ROOT / "docs" / "reference" / "commands.md"
 CHOICES = ROOT / "docs" / "reference" / "choices.md"
 PAGES = (README, *sorted((ROOT / "docs").rglob("*.md")))
 FOLDERS = {
@@ -118,6 +124,7 @@ SECTIONS: dict[str, tuple[Path, Callable[[], str]]] = {
     "layers": (ARCHITECTURE, layers),
     "keys": (SETTINGS, keys),
     "options": (SETTINGS, options_of_heads),
+    "commands": (COMMAND_LINE, commands),
 }
 
 
@@ -140,7 +147,7 @@ def test_what_a_page_names_is_there(page: Path) -> None:
         r"^(?:    |\$ )(mmfeat [a-z-]+.*)|`(mmfeat [a-z-]+[^`]*)`", page.read_text(), re.MULTILINE
     )
     shown = ["".join(line).partition("#")[0].replace("`", "") for line in lines]
-    assert shown or page == ARCHITECTURE
+    assert shown or page in (ARCHITECTURE, INDEX, RESULTS)
     assert [unknown_names(f"`{line}`", None) for line in shown] == [[]] * len(shown)
 
 
@@ -150,15 +157,37 @@ def test_links_lead_to_files() -> None:
             assert (page.parent / link).exists(), f"{page.name}: {link}"
 
 
-def test_the_readme_names_every_command_and_page() -> None:
-    text = README.read_text()
-    assert {page.name for page in PAGES if str(page.relative_to(ROOT)) not in text} == {"README.md"}
-    assert [name for name in COMMANDS if not re.search(rf"\b{name}\b", text)] == []
-
-
 def test_it_shows_the_two_commands() -> None:
     assert "    make demo " in README.read_text()
     assert "    make test " in README.read_text()
+
+
+def test_the_readme_is_one_screen_and_leads_to_every_page() -> None:
+    text = README.read_text()
+    assert len(text.encode()) <= 8_000
+    named = {page for page in PAGES if str(page.relative_to(ROOT)) in text}
+    assert set(PAGES) - named == {README, INDEX, RESULTS}
+
+
+def test_python_names_are_on_their_page() -> None:
+    shown = re.findall(r"auto(?:function|class):: mmfeat\.(\w+)$", PYTHON.read_text(), re.MULTILINE)
+    assert {*shown, "MmfeatError", "heads", "__version__"} == set(mmfeat.__all__)
+
+
+def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-j", "1"]
+    done = subprocess.run(
+        [*command, str(ROOT / "docs"), str(tmp_path / "site"), "-d", str(tmp_path / "trees")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    pages = {str(page.relative_to(ROOT / "docs")) for page in PAGES if page != README}
+    built = {str(page.relative_to(tmp_path / "site")) for page in tmp_path.glob("site/**/*.html")}
+    assert {page.replace(".md", ".html") for page in pages} <= built
+    outside = re.compile(r"""<(?:script|link|img)[^>]*(?:src|href)="(?:https?:)?//""")
+    assert [name for name in built if outside.search((tmp_path / "site" / name).read_text())] == []
 
 
 if __name__ == "__main__":

@@ -24,5 +24,5 @@ def test_the_python_of_the_readme_runs_as_it_stands(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "logreg" in done.stdout and "concat" in done.stdout
-    assert "(20, " in done.stdout
+    assert "[20 rows x 18 columns]" in done.stdout
     assert (tmp_path / "artifacts" / "leaderboard.csv").is_file()

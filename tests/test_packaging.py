@@ -17,7 +17,7 @@ import pytest
 from tests.support.pages import Step, follow
 
 ROOT = Path(__file__).parent.parent
-README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "guides" / "use.md"
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +73,8 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_winner_is_used_in_a_clean_environment(environment: Path, tmp_path: Path) -> None:
-    """The section of the README, as it stands."""
-    section = README.read_text().partition("\n## Use the winner\n")[2].partition("\n## ")[0]
+    """The first section of its page, as it stands."""
+    section = PAGE.read_text().partition("\n## ")[0]
     programs = environment / "bin"
     changed = {"PATH": f"{programs}:{os.environ['PATH']}", "COLUMNS": "80"}
 
@@ -100,7 +100,7 @@ def test_the_winner_is_used_in_a_clean_environment(environment: Path, tmp_path: 
 
 
 def answer_over_http(programs: Path, folder: Path) -> list[str]:
-    """The labels that `mmfeat serve winner` gives the image of the README."""
+    """The labels that `mmfeat serve winner` gives the image of the page."""
     command = [str(programs / "mmfeat"), "serve", "winner", "--port", "0", "--quiet"]
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as server:
         try:
