@@ -19,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.extract.gpu import SIDE, peak
 from benchmarks.fit.memory import make_features
 from benchmarks.results import machine, write_section
-from mmfeat.fit.heads.torch.device import has_bfloat16
+from mmfeat.core.bfloat16 import has_bfloat16
 from mmfeat.fit.heads.torch.training import TorchHead
 from mmfeat.fit.models.fitted_model import FittedModel
 from mmfeat.fit.models.stacked_model import StackedModel

@@ -87,8 +87,6 @@ def tell_onnx(file: OnnxFile) -> None:
         f"compared on {agreement.n_rows:,} rows: largest difference"
         f" {agreement.difference:.1e}; {sets}"
     )
-    if agreement.bfloat16:
-        note("  in float32, as graphs are; mmfeat predict takes bfloat16 for this run")
     for tower in file.towers:
         note(f"{tower.path.name}: {size_of(tower.n_bytes)}, takes {tower.takes};")
         note(f"  largest difference of embeddings of length 1: {tower.difference:.1e}")

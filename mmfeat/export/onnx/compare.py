@@ -1,8 +1,7 @@
 """Is a graph what it was made of? onnxruntime predicts rows of the store, and Python predicts them.
 
-Python multiplies in float32 for this, also where the machine would take bfloat16 for the networks
-of a run: a graph has no such shortcut. Calibrated probabilities are compared with the maps of the
-graph's own probabilities, because a steep map makes a large difference of a rounded digit.
+Calibrated probabilities are compared with the maps of the graph's own probabilities, because a
+steep map makes a large difference of a rounded digit.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ from mmfeat.decide.calibration.calibrator import calibrate
 from mmfeat.decide.decision import Decision
 from mmfeat.errors import FitError
 from mmfeat.export.onnx.graph import Graph
-from mmfeat.fit.heads.torch.device import choose_device
 from mmfeat.fit.models.model import Model
 from mmfeat.runs.config import FeatureSets
 from mmfeat.types import FeatureRows, Features, RealArray
@@ -39,14 +37,11 @@ class Agreement:
         The largest of a probability.
     n_changed
         Rows of the store whose label sets differ: a probability is within rounding of a threshold.
-    bfloat16
-        Whether Python itself predicts in bfloat16 here, and was asked for float32.
     """
 
     n_rows: int
     difference: float
     n_changed: int
-    bfloat16: bool
 
 
 def compare(
@@ -58,10 +53,6 @@ def compare(
 ) -> Agreement:
     """Compare a graph with the model that it was made of; raise `FitError` where they differ."""
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    heads = [network.head for network in graph.networks]
-    bfloat16 = any(head.takes_bfloat16(choose_device("auto")) for head in heads)
-    for head in heads:
-        head.precision = "fp32"
     n_rows, n_changed, largest = next(iter(stores.values())).n_rows, 0, 0.0
     for rows in slices(n_rows, size=SLICE_ROWS):
         features = {sets: stored.part(rows) for sets, stored in stores.items()}
@@ -84,7 +75,7 @@ def compare(
                 n_changed += int(
                     (sets != decision.decide(expected, decode="thresholds")).any(axis=1).sum()
                 )
-    return Agreement(n_rows=n_rows, difference=largest, n_changed=n_changed, bfloat16=bfloat16)
+    return Agreement(n_rows=n_rows, difference=largest, n_changed=n_changed)
 
 
 def _difference(one: RealArray, other: RealArray) -> float:

@@ -20,7 +20,6 @@ import mmfeat
 from mmfeat.decide.decision import Decision
 from mmfeat.errors import FitError
 from mmfeat.export.onnx.calibration import Calibration
-from mmfeat.export.onnx.heads import Network
 from mmfeat.export.onnx.inputs import Inputs
 from mmfeat.export.onnx.models import module_of_model
 from mmfeat.export.onnx.trees import number_trees, plant_trees
@@ -46,11 +45,6 @@ class Graph(nn.Module):
     def outputs(self) -> list[str]:
         """Names of the outputs."""
         return ["probabilities", *(["calibrated"] if self.calibration else [])]
-
-    @property
-    def networks(self) -> list[Network]:
-        """The torch heads in it."""
-        return [part for part in self.modules() if isinstance(part, Network)]
 
     def forward(self, *embeddings: Tensor) -> tuple[Tensor, ...]:
         """Predict rows (n, d) of each input."""

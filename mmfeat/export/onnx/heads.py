@@ -63,11 +63,11 @@ def module_of(head: Head) -> nn.Module:
 
 
 class Network(nn.Module):
-    """A torch head: its network in float32, whatever the machine multiplies fastest."""
+    """A torch head: its network in float32, as it predicts."""
 
     def __init__(self, head: TorchHead) -> None:
         super().__init__()
-        self.head, self.network = head, deepcopy(head._network).cpu()
+        self.network = deepcopy(head._network).cpu()
 
     def forward(self, rows: Tensor) -> Tensor:
         """Average the probabilities of its members, where it has some."""

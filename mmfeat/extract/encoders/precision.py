@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import torch
 
 from mmfeat.config import ExtractSettings, choices_of
+from mmfeat.core.bfloat16 import has_bfloat16
 from mmfeat.errors import EncoderError
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-CPU_BF16_FLAGS = {"avx512_bf16", "amx_bf16"}
 
 
 def choose_device(name: str) -> torch.device:
@@ -48,14 +47,6 @@ def choose_precision(name: str, device: torch.device) -> str:
         )
     if name != "auto":
         return name
-    if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-    return "bf16" if device.type == "cpu" and _cpu_has_bf16() else "fp32"
-
-
-def _cpu_has_bf16() -> bool:
-    cpuinfo = Path("/proc/cpuinfo")
-    if not cpuinfo.exists():
-        return False
-    flags = next((li for li in cpuinfo.read_text().splitlines() if li.startswith("flags")), "")
-    return not CPU_BF16_FLAGS.isdisjoint(flags.split())
+    if has_bfloat16(device):
+        return "bf16"
+    return "fp16" if device.type == "cuda" else "fp32"

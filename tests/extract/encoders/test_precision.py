@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mmfeat.extract.encoders import precision
 from mmfeat.extract.encoders.precision import choose_precision
 
 
@@ -21,6 +20,6 @@ from mmfeat.extract.encoders.precision import choose_precision
 def test_auto_takes_bfloat16_only_where_the_hardware_has_it(
     monkeypatch: pytest.MonkeyPatch, device: str, has_bf16: bool, wanted: str
 ) -> None:
-    monkeypatch.setattr(precision, "_cpu_has_bf16", lambda: has_bf16)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": has_bf16})
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: has_bf16)
     assert choose_precision("auto", torch.device(device)) == wanted

@@ -6,8 +6,8 @@
    loss is kept, and training stops `patience` epochs after it;
 3. a refit for `rounds` epochs follows the same schedule, on all rows.
 
-Matrix products run in bfloat16 where the hardware multiplies it natively; parameters, losses
-and scores stay in float32.
+Matrix products of training run in bfloat16 where the hardware multiplies it natively; parameters,
+losses and scores stay in float32, so that a head predicts the same on every machine.
 """
 
 from __future__ import annotations
@@ -30,13 +30,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from mmfeat.core.bfloat16 import has_bfloat16
 from mmfeat.errors import FitError
 from mmfeat.fit.heads.base import Head
 from mmfeat.fit.heads.options import option
 from mmfeat.fit.heads.space import Choice, Range, Space
 from mmfeat.fit.heads.streaming import Shared, in_memory
 from mmfeat.fit.heads.torch.batches import BLOCK_ROWS, Batches, Source
-from mmfeat.fit.heads.torch.device import DEVICES, choose_device, has_bfloat16
+from mmfeat.fit.heads.torch.device import DEVICES, choose_device
 from mmfeat.fit.heads.torch.dropout import Dropout
 from mmfeat.fit.heads.torch.fusing import MODULES
 from mmfeat.fit.heads.torch.optimiser import constant, cosine, make_optimizer
@@ -90,7 +91,7 @@ class TorchHead(Head):
         0.0, "decay per step of a moving average of the weights; 0 disables it", low=0, high=1
     )
     precision: str = option(
-        "auto", "numeric precision of matrix products", choices=("auto", "fp32", "bf16")
+        "auto", "numeric precision of training", choices=("auto", "fp32", "bf16")
     )
     device: str = option("auto", "device that fits the head", choices=DEVICES)
 
@@ -236,19 +237,13 @@ class TorchHead(Head):
         )
 
     def _precision(self, device: torch.device) -> torch.autocast:
-        enabled = self.takes_bfloat16(device)
+        enabled = self.precision == "bf16" or (self.precision == "auto" and has_bfloat16(device))
         return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)
-
-    def takes_bfloat16(self, device: torch.device) -> bool:
-        """Whether its matrix products on a device are rounded to bfloat16."""
-        return self.precision == "bf16" or (self.precision == "auto" and has_bfloat16(device))
 
     @torch.no_grad()
     def _logits(self, network: nn.Module, rows: Tensor) -> Tensor:
         network.eval()
-        with self._precision(rows.device):
-            parts = [network(part).float() for part in torch.split(rows, BLOCK_ROWS)]
-        return torch.cat(parts, dim=-2)
+        return torch.cat([network(part) for part in torch.split(rows, BLOCK_ROWS)], dim=-2)
 
     def _predict(self, x: FloatArray) -> FloatArray:
         device = next(self._network.parameters()).device
