@@ -22,11 +22,11 @@ from mmfeat.config import ExtractSettings, is_utf8
 from mmfeat.core.parallel import thread_map
 from mmfeat.errors import ConfigError, ExtractError, counted
 from mmfeat.extract.encoders.base import PICTURE, Encoder, suffices, takes
-from mmfeat.extract.engines.local import encode_rows
 from mmfeat.extract.guard import MAX_FILE_BYTES, Refusal, read_image_file, too_large
 from mmfeat.extract.images.read import Decoded, decode_image, resize_image
 from mmfeat.extract.images.sources import ImagesIn
 from mmfeat.extract.plan import Plan
+from mmfeat.extract.rows.encode import encode_rows
 from mmfeat.extract.several.parts import join_values
 from mmfeat.store.layout import Block, Status
 from mmfeat.tables.table import Table

@@ -16,10 +16,11 @@ import numpy as np
 from mmfeat.config import AUTO, ExtractSettings
 from mmfeat.errors import ExtractError
 from mmfeat.extract.encoders.base import Encoder
-from mmfeat.extract.engines.local import decode_task, encode_rows, image_names, load_here
+from mmfeat.extract.engines.local import decode_task, load_here
 from mmfeat.extract.images.decoding import Decoder
 from mmfeat.extract.images.sources import NAME_IT, open_images
 from mmfeat.extract.plan import Plan, inputs_of
+from mmfeat.extract.rows.encode import encode_rows, image_names
 from mmfeat.extract.several.parts import RowParts, join_values
 from mmfeat.store.layout import Status
 from mmfeat.store.reader import FeatureStore

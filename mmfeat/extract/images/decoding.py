@@ -12,17 +12,17 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from types import TracebackType
-from typing import Self
+from typing import Any, Generic, Self, TypeVar
 
 from mmfeat.errors import ExtractError, MmfeatError
 from mmfeat.extract.encoders.base import Preprocessing
-from mmfeat.extract.images.read import Decoded, decode_image
+from mmfeat.extract.images.read import Decoded, decode_for_all, decode_image
 from mmfeat.extract.images.sources import Images
 
 CHUNK = 16  # images per task: enough to hide the cost of a message
@@ -56,10 +56,31 @@ class DecodeTask:
         ]
 
 
-class Decoder:
+@dataclass(frozen=True, kw_only=True)
+class DecodeForAll:
+    """How every image is decoded once for several encoders; one result for each of them."""
+
+    images: Images
+    preprocessings: Sequence[Preprocessing]
+    max_pixels: int
+    fast: bool
+
+    def __call__(self, names: Sequence[str]) -> list[list[Decoded]]:
+        """As `DecodeTask`."""
+        return [
+            decode_for_all(content, self.preprocessings, max_pixels=self.max_pixels, fast=self.fast)
+            for content in self.images.read(names)
+        ]
+
+
+Result = TypeVar("Result")  # of one image
+Task = Callable[[Sequence[str]], list[Result]]
+
+
+class Decoder(Generic[Result]):
     """Decoding processes; with 0 workers, this process decodes when asked; without task, none."""
 
-    def __init__(self, task: DecodeTask | None, *, workers: int) -> None:
+    def __init__(self, task: Task[Result] | None, *, workers: int) -> None:
         self._task = task
         self._n_workers = 0 if task is None else _share_of_cores() if workers < 0 else workers
         self._workers: list[tuple[subprocess.Popen[bytes], Connection]] = []
@@ -77,7 +98,7 @@ class Decoder:
     ) -> None:
         self._stop()
 
-    def decode(self, names: Sequence[str]) -> Iterator[Decoded]:
+    def decode(self, names: Sequence[str]) -> Iterator[Result]:
         """Yield one result per name, in order.
 
         Raises `ExtractError` where a process dies or the images are out of reach.
@@ -102,14 +123,14 @@ class Decoder:
                 "use fewer --workers or a smaller --max-pixels, and run the same command again",
             ) from error
 
-    def _decode_ahead(self, chunks: Sequence[Sequence[str]]) -> Iterator[Decoded]:
+    def _decode_ahead(self, chunks: Sequence[Sequence[str]]) -> Iterator[Result]:
         """Chunk i goes to process i modulo their number, so that the order is known."""
         pipes = [pipe for _, pipe in self._workers]
         sent = enumerate(chunks)
         for i, chunk in islice(sent, len(pipes) * AHEAD):
             pipes[i % len(pipes)].send(chunk)
         for done in range(len(chunks)):
-            decoded: list[Decoded] | MmfeatError = pipes[done % len(pipes)].recv()
+            decoded: list[Result] | MmfeatError = pipes[done % len(pipes)].recv()
             if isinstance(decoded, MmfeatError):
                 raise decoded
             for i, chunk in islice(sent, 1):
@@ -149,7 +170,7 @@ def serve(descriptor: int) -> None:
     """Decode what the parent sends until it closes the pipe; runs in a process of its own."""
     pipe = Connection(descriptor)
     try:
-        task: DecodeTask = pipe.recv()
+        task: Task[Any] = pipe.recv()
         while True:
             names: Sequence[str] = pipe.recv()
             try:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import io
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 
 import numpy as np
@@ -37,22 +37,37 @@ def decode_image(
     content: bytes | Refusal, *, preprocessing: Preprocessing, max_pixels: int, fast: bool
 ) -> Decoded:
     """Check, decode and resize the bytes of one image; a bad one comes back as its `Refusal`."""
+    (decoded,) = decode_for_all(content, [preprocessing], max_pixels=max_pixels, fast=fast)
+    return decoded
+
+
+def decode_for_all(
+    content: bytes | Refusal,
+    preprocessings: Sequence[Preprocessing],
+    *,
+    max_pixels: int,
+    fast: bool,
+) -> list[Decoded]:
+    """Give what `decode_image` gives for each of several encoders, decoding the image once.
+
+    With `fast`, it is decoded once for each size that pictures are resized to.
+    """
     if isinstance(content, Refusal):
-        return content
+        return [content] * len(preprocessings)
     Image.MAX_IMAGE_PIXELS = None  # max_pixels is checked below, before anything is decoded
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of Pillow, about metadata of the file
+    read: dict[tuple[int, int] | None, Image.Image] = {}
+    found: list[Decoded] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of Pillow, about metadata of the file
+        for preprocessing in preprocessings:
+            frame = (preprocessing.scaled or preprocessing.size) if fast else None
             try:
-                pixels = _decode(content, preprocessing, max_pixels=max_pixels, fast=fast)
-            except ValueError:
-                if not content.startswith(png.SIGNATURE):
-                    raise
-                plain = png.without_metadata(content)
-                pixels = _decode(plain, preprocessing, max_pixels=max_pixels, fast=fast)
-    except Exception as error:  # Pillow's decoders raise anything on broken files
-        return _refusal_of(error, content)
-    return pixels, sha256(content).digest()
+                if frame not in read:
+                    read[frame] = _read(content, frame, max_pixels=max_pixels)
+                found.append((_resize(read[frame], preprocessing), sha256(content).digest()))
+            except Exception as error:  # Pillow's decoders raise anything on broken files
+                found.append(_refusal_of(error, content))
+    return found
 
 
 def resize_image(image: Image.Image, *, preprocessing: Preprocessing, max_pixels: int) -> Decoded:
@@ -86,16 +101,28 @@ def _refusal_of(error: Exception, content: bytes) -> Refusal:
     return Refusal(Status.CORRUPT, " ".join(f"it cannot be decoded: {error}".split()))
 
 
-def _decode(content: bytes, preprocessing: Preprocessing, *, max_pixels: int, fast: bool) -> Pixels:
+def _read(content: bytes, frame: tuple[int, int] | None, *, max_pixels: int) -> Image.Image:
+    """Decode a file, upright and in RGB; a JPEG may be smaller, but no smaller than `frame`."""
+    try:
+        return _decode(content, frame, max_pixels=max_pixels)
+    except ValueError:
+        if not content.startswith(png.SIGNATURE):
+            raise
+        return _decode(png.without_metadata(content), frame, max_pixels=max_pixels)
+
+
+def _decode(content: bytes, frame: tuple[int, int] | None, *, max_pixels: int) -> Image.Image:
     with Image.open(io.BytesIO(content), formats=readable_formats()) as image:
         _check_pixels(image, max_pixels)
         if image.format in ("JPEG", "MPO"):
             slow = refuse_scans(content, image.width * image.height)
             if slow is not None:
                 raise _RefusedError(Refusal(Status.TOO_LARGE, slow))
-        if fast:
-            _draft(image, preprocessing.scaled or preprocessing.size)
-        return _resize(to_rgb(image), preprocessing)
+        if frame is not None:
+            _draft(image, frame)
+        picture = to_rgb(image)
+        picture.load()  # while the file is open
+        return picture
 
 
 def _check_pixels(image: Image.Image, max_pixels: int) -> None:

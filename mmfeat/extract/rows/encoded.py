@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from mmfeat.errors import ExtractError
 from mmfeat.extract.encoders.base import Encoder
-from mmfeat.extract.engines.finite import FiniteCheck
 from mmfeat.extract.guard import Refusal
 from mmfeat.extract.plan import Plan
+from mmfeat.extract.rows.finite import FiniteCheck
 from mmfeat.types import Embeddings
 
 
