@@ -36,6 +36,7 @@ INNER: dict[str, tuple[tuple[str, ...], ...]] = {
         ("images", "encoders", "repeats"),
         ("several",),
         ("plan",),
+        ("rows",),
         ("engines",),
     ),
     "fit": (("losses", "recipes"), ("heads", "fusion")),

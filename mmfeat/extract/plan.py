@@ -8,7 +8,7 @@ on what an interrupted extraction left over, so that resuming gives the same byt
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from mmfeat.tables.parts import are_several, separator_of, split_parts
 from mmfeat.tables.table import Table
 from mmfeat.types import IntArray
 
+Advance = Callable[[str, int], None]  # modality, rows done since the last call
 MOST_WORKERS = 1024  # decoding processes; each takes some 50 MB
 
 

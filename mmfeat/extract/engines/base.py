@@ -10,9 +10,7 @@ from typing import cast
 from mmfeat.config import ExtractSettings
 from mmfeat.core.plugins import Plugin, check_name, resolve
 from mmfeat.extract.encoders.base import Encoder
-from mmfeat.extract.plan import Plan, Shard
-
-Advance = Callable[[str, int], None]  # modality, rows done since the last call
+from mmfeat.extract.plan import Advance, Plan, Shard
 
 ENGINES: dict[str, Plugin] = {
     "local": Plugin("mmfeat.extract.engines.local:LOCAL", "one device of this machine"),

@@ -8,10 +8,10 @@ from pathlib import Path
 from mmfeat.config import ExtractSettings
 from mmfeat.extract.encoders import load_encoder
 from mmfeat.extract.encoders.base import Encoder
-from mmfeat.extract.engines.base import Advance, Engine
+from mmfeat.extract.engines.base import Engine
 from mmfeat.extract.images.decoding import Decoder, DecodeTask
 from mmfeat.extract.images.read import Decoded
-from mmfeat.extract.plan import Plan, Shard
+from mmfeat.extract.plan import Advance, Plan, Shard
 from mmfeat.extract.rows.encode import encode_rows, image_names
 from mmfeat.store.writer import write_shard
 

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from mmfeat.core.lock import LockHeld, locked
 from mmfeat.extract.encoders.base import Encoder
-from mmfeat.extract.engines.base import Advance, Engine
+from mmfeat.extract.engines.base import Engine
 from mmfeat.extract.engines.local import decode_task, load_here, make_shard
 from mmfeat.extract.images.decoding import Decoder
-from mmfeat.extract.plan import Plan, Shard
+from mmfeat.extract.plan import Advance, Plan, Shard
 from mmfeat.extract.rows.encode import image_names
 from mmfeat.store.parts import find_store
 from mmfeat.store.shards import check_shard

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from mmfeat.extract.encoders.base import Encoder, Tokenized
-from mmfeat.extract.engines.base import Advance
 from mmfeat.extract.guard import Refusal
-from mmfeat.extract.plan import Plan
+from mmfeat.extract.plan import Advance, Plan
 from mmfeat.extract.rows.encoded import Encoded, finite_check
 from mmfeat.extract.several.windows import encode_in_windows
 from mmfeat.store.layout import Status

@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmfeat.extract.encoders.base import Encoder
-from mmfeat.extract.engines.base import Advance
 from mmfeat.extract.guard import Refusal
 from mmfeat.extract.images.read import Decoded
-from mmfeat.extract.plan import Plan
+from mmfeat.extract.plan import Advance, Plan
 from mmfeat.extract.repeats import OPEN
 from mmfeat.extract.rows.captions import encode_captions
 from mmfeat.extract.rows.encoded import Encoded

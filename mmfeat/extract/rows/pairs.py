@@ -13,10 +13,9 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from mmfeat.extract.encoders.base import Encoder, Pixels
-from mmfeat.extract.engines.base import Advance
 from mmfeat.extract.guard import Refusal
 from mmfeat.extract.images.read import Decoded
-from mmfeat.extract.plan import Plan
+from mmfeat.extract.plan import Advance, Plan
 from mmfeat.extract.rows.encoded import Encoded, check_allowed, finite_check
 from mmfeat.store.layout import DIGEST_BYTES, Status
 from mmfeat.types import IntArray
