@@ -66,7 +66,7 @@ SLOW = {
     "extract/test_disk.py": "a full disk at every size",
     "extract/test_repeats.py": "extractions interrupted at every step",
     "extract/test_resume.py": "kills",
-    "extract/test_update.py": "extractions, also interrupted ones",
+    "extract/updates/test_update.py": "extractions, also interrupted ones",
     "fit/heads/test_estimators.py": "the checks of scikit-learn for every head",
     "fit/heads/test_groups.py": "every head",
     "fit/heads/test_heads.py": "the contract of every head",

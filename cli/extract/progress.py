@@ -46,10 +46,16 @@ def _bars() -> Iterator[Progress]:
         def progress(modality: str, done: int, total: int) -> None:
             told = pace(modality, done, total)
             if modality not in tasks:
-                tasks[modality] = bars.add_task(NOUNS[modality], total=total, pace=told)
+                tasks[modality] = bars.add_task(_noun(modality), total=total, pace=told)
             bars.update(tasks[modality], completed=done, pace=told)
 
         yield progress
+
+
+def _noun(modality: str) -> str:
+    """E.g. images, or images (ViT-L-14) where several encoders are at work."""
+    name, _, feature_set = modality.partition(" ")
+    return f"{NOUNS[name]} ({feature_set})" if feature_set else NOUNS[name]
 
 
 class Pace:
@@ -99,4 +105,4 @@ class Lines:
         if not is_news or (done < total and now - last < SECONDS_BETWEEN_LINES):
             return
         self._last[modality] = now
-        note(f"{done:,} of {total:,} {NOUNS[modality]}, {told}")
+        note(f"{done:,} of {total:,} {_noun(modality)}, {told}")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from mmfeat.extract.engines.base import ENGINES, load_encoder_for
-from mmfeat.extract.run import Progress, extract_table, help_extract, is_helping
+from mmfeat.extract.run import extract_table, help_extract, is_helping
 from mmfeat.extract.summary import ExtractSummary
+from mmfeat.extract.updates.missing import Progress
 
 __all__ = [
     "ENGINES",

@@ -15,10 +15,12 @@ from mmfeat.core.settings import override_all
 from mmfeat.core.workspace import Workspace, open_project
 from mmfeat.errors import ConfigError
 from mmfeat.extract.encoders.sets import settings_by_set
-from mmfeat.extract.engines.base import load_encoder_for
+from mmfeat.extract.engines.base import find_engine, load_encoder_for
+from mmfeat.extract.engines.carry_out import carry_out
 from mmfeat.extract.options import ExtractOptions
-from mmfeat.extract.run import Progress, extract_table, help_extract, is_helping
+from mmfeat.extract.run import begin_extraction, help_extract, is_helping
 from mmfeat.extract.summary import ExtractSummary
+from mmfeat.extract.updates.missing import Progress
 from mmfeat.tables.several import read_tables
 from mmfeat.tables.summary import TableSummary, summarise_table
 
@@ -57,7 +59,8 @@ def extract(
         A store, by its path or by the split that it has in the same feature set: rows with the
         same picture or caption as one of its rows are not encoded again.
     progress
-        Gives for each table what hears of progress: (modality, rows done, rows in all).
+        Gives for each table what hears of progress: (modality, rows done, rows in all); of several
+        `models` that are encoded at once, a modality is followed by a blank and its set.
     on_table
         Hears what each table holds, before anything is encoded.
     on_summary
@@ -104,36 +107,58 @@ def extract(
     sets: dict[Any, ExtractSettings] = {features: encoding}
     if encoding.models:
         sets = {**settings_by_set(encoding)}
-    for feature_set, own in sets.items():
-        if encoding.models:
-            log.info("feature set %s: %s, weights %s", feature_set, own.model, own.pretrained)
-        encoder = load_encoder_for(own)
-        for name, rows in tables.items():
-            store = Path(out) if out is not None else space.store(name, feature_set)
-            reused = None if reuse is None else _path_of(reuse, space, feature_set)
-            if helps and reused is None:
-                help_extract(rows, images=data.images, encoder=encoder, out=store, settings=own)
+    at_once = find_engine(encoding.engine).make_together is not None
+    for group in [list(sets)] if at_once else [[name] for name in sets]:
+        for name in group if encoding.models else ():
+            log.info(
+                "feature set %s: %s, weights %s", name, sets[name].model, sets[name].pretrained
+            )
+        encoders = {name: load_encoder_for(sets[name]) for name in group}
+        for table_name, rows in tables.items():
+            stores = {name: Path(out or space.store(table_name, name)) for name in group}
+            for name in group if helps and reuse is None else ():
+                help_extract(
+                    rows,
+                    images=data.images,
+                    encoder=encoders[name],
+                    out=stores[name],
+                    settings=sets[name],
+                )
             if helps:
                 continue
             with progress() as hear:
-                summary = extract_table(
-                    rows,
-                    images=data.images,
-                    encoder=encoder,
-                    out=store,
-                    settings=own,
-                    retry_failed=retry_failed,
-                    reuse=reused,
-                    progress=hear,
-                )
-            summaries[f"{feature_set}/{name}" if encoding.models else name] = summary
-            on_summary(summary)
-        del encoder  # which may leave no room for the next
+                extractions = [
+                    begin_extraction(
+                        rows,
+                        images=data.images,
+                        encoder=encoders[name],
+                        out=stores[name],
+                        settings=sets[name],
+                        retry_failed=retry_failed,
+                        reuse=_path_of(reuse, space, name),
+                        progress=hear if len(group) == 1 else _progress_of(name, hear),
+                    )
+                    for name in group
+                ]
+                found = carry_out(extractions)
+            for name, summary in zip(group, found, strict=True):
+                summaries[f"{name}/{table_name}" if encoding.models else table_name] = summary
+                on_summary(summary)
+        del encoders  # which may leave no room for the next
     return summaries
 
 
-def _path_of(store: Path | str, space: Workspace, feature_set: str | None) -> Path:
+def _progress_of(feature_set: str, hear: Progress | None) -> Progress | None:
+    """What hears of one of several feature sets that are made at once: by modality and set."""
+    if hear is None:
+        return None
+    return lambda modality, done, total: hear(f"{modality} {feature_set}", done, total)
+
+
+def _path_of(store: Path | str | None, space: Workspace, feature_set: str | None) -> Path | None:
     """The path of a store that is named by it, or by its split."""
+    if store is None:
+        return None
     is_path = isinstance(store, Path) or "/" in store or store.endswith(".h5")
     return Path(store) if is_path else space.store(str(store), feature_set)
 

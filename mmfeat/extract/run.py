@@ -4,48 +4,45 @@ from __future__ import annotations
 
 import logging
 import shutil
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from mmfeat.config import ExtractSettings
 from mmfeat.errors import DamagedStoreError
-from mmfeat.extract.changes import (
+from mmfeat.extract.encoders.base import Encoder
+from mmfeat.extract.engines.base import engine_name
+from mmfeat.extract.engines.carry_out import Extraction, carry_out
+from mmfeat.extract.engines.shared import fetch_shards, remove_shards, share
+from mmfeat.extract.engines.torchrun import help_with, is_helper
+from mmfeat.extract.images.missing import check_present, near_hints
+from mmfeat.extract.lock import sole_writer
+from mmfeat.extract.plan import Plan, asked_modalities, make_plan, rows_of
+from mmfeat.extract.prompts import LabelPrompts, add_prompts
+from mmfeat.extract.repeats import Repeats
+from mmfeat.extract.summary import CheckedRows, ExtractSummary, summarise
+from mmfeat.extract.updates.changes import (
     Matches,
-    changed_rows,
     check_kept,
     check_pool,
     is_current,
     match_none,
     match_rows,
     matches_elsewhere,
-    mended_rows,
     note_place,
 )
-from mmfeat.extract.encoders.base import Encoder
-from mmfeat.extract.engines.base import engine_name, find_engine
-from mmfeat.extract.engines.shared import fetch_shards, remove_shards, share
-from mmfeat.extract.engines.torchrun import help_with, is_helper
-from mmfeat.extract.images.missing import check_present, near_hints
-from mmfeat.extract.lock import sole_writer
-from mmfeat.extract.plan import Plan, Shard, asked_modalities, blank_modalities, make_plan, rows_of
-from mmfeat.extract.prompts import LabelPrompts, add_prompts
-from mmfeat.extract.repeats import Repeats
-from mmfeat.extract.summary import CheckedRows, ExtractSummary, summarise
-from mmfeat.extract.update import parts_of, update
+from mmfeat.extract.updates.missing import Progress, find_missing
+from mmfeat.extract.updates.update import parts_of, update
 from mmfeat.store.cost import Cost, copy_cost, write_cost
 from mmfeat.store.layout import Status
 from mmfeat.store.parts import find_store
 from mmfeat.store.reader import FeatureStore
-from mmfeat.store.shards import check_same, merge_shards, read_finished, without_table
+from mmfeat.store.shards import check_same, merge_shards, without_table
 from mmfeat.store.writer import Fill
 from mmfeat.tables import read_prompts
 from mmfeat.tables.parts import with_first_parts
 from mmfeat.tables.table import Table
 
 log = logging.getLogger(__name__)
-Progress = Callable[[str, int, int], None]  # modality, rows done, rows in all
 
 
 def extract_table(
@@ -65,16 +62,44 @@ def extract_table(
     `images` is a folder, or an address of fsspec such as ``s3://bucket/photographs``.
     Killed at any moment and called again, it writes the same bytes as an uninterrupted call. A
     store of another table, of other columns or of other pictures is brought up to date, in which
-    only what is new is encoded (see `mmfeat.extract.update`); a damaged one is made again. With
-    `retry_failed`, images that failed before are tried again. Label prompts replace those of the
-    store; without them, it keeps those that it has as long as its labels stay. `for_run`
-    as in `Plan`. Where there is no store yet, rows of the store `reuse` with the same pictures or
+    only what is new is encoded (see `mmfeat.extract.updates.update`); a damaged one is made again.
+    With `retry_failed`, images that failed before are tried again. Label prompts replace those of
+    the store; without them, it keeps those that it has as long as its labels stay. `for_run` as in
+    `Plan`. Where there is no store yet, rows of the store `reuse` with the same pictures or
     captions are not encoded again.
 
     Raises `StoreError` if `out`, its shards or `reuse` were made with other settings (naming the
     field), and `ExtractError` for wrong settings, an unreadable folder or another running
     extraction.
     """
+    extraction = begin_extraction(
+        table,
+        images=images,
+        encoder=encoder,
+        out=out,
+        settings=settings,
+        retry_failed=retry_failed,
+        for_run=for_run,
+        reuse=reuse,
+        progress=progress,
+    )
+    (summary,) = carry_out([extraction])
+    return summary
+
+
+def begin_extraction(
+    table: Table,
+    *,
+    images: Path | str,
+    encoder: Encoder,
+    out: Path,
+    settings: ExtractSettings,
+    retry_failed: bool = False,
+    for_run: bool = False,
+    reuse: Path | None = None,
+    progress: Progress | None = None,
+) -> Extraction[ExtractSummary]:
+    """`extract_table` up to the shards that it needs, for `carry_out`."""
     engine_name(settings.engine)
     plan = make_plan(table, images=images, encoder=encoder, settings=settings, for_run=for_run)
     plan = share(plan, out)
@@ -89,7 +114,7 @@ def extract_table(
         told = " and ".join(plan.modalities)
         log.warning("%s has no caption column; only %s vectors are made", table.source, told)
     with sole_writer(out):
-        complete = _bring_up_to_date(
+        complete = yield from _bring_up_to_date(
             plan, encoder, out, progress, retry_failed=retry_failed, reuse=reuse
         )
         shutil.rmtree(_parts(out), ignore_errors=True)
@@ -139,7 +164,7 @@ def _bring_up_to_date(
     *,
     retry_failed: bool,
     reuse: Path | None,
-) -> bool:
+) -> Extraction[bool]:
     """Make the store, or what is missing of it; return whether it was complete."""
     old, matches = out, _find_matches(plan, out, retry_failed=retry_failed)
     if reuse is not None and matches is None:
@@ -150,7 +175,7 @@ def _bring_up_to_date(
     if matches is None:
         _check_present(plan)
         if not _has_parts(plan):
-            _extract(plan, encoder, out, progress)
+            yield from _extract(plan, encoder, out, progress)
             return False
         matches = match_none(plan)
     elif not matches:
@@ -160,11 +185,11 @@ def _bring_up_to_date(
         doing = f"updating {out}" if old == out else f"reusing {old}"
         log.info("%s: %s are new", doing, " and ".join(rows))
 
-    def extract(part: Plan, path: Path) -> None:
+    parts = parts_of(plan, out, matches)
+    for path, part in parts.values():
         if not _is_made(part, path):
-            _extract(share(part, path), encoder, path, progress, is_part=True)
-
-    update(plan, out, matches, old=None if is_new else old, extract=extract)
+            yield from _extract(share(part, path), encoder, path, progress, is_part=True)
+    update(plan, out, matches, parts, old=None if is_new else old)
     if old != out:
         copy_cost(old, out, plan.provenance)
     return False
@@ -216,7 +241,7 @@ def _find_matches(plan: Plan, out: Path, *, retry_failed: bool) -> Matches | Non
 
 def _extract(
     plan: Plan, encoder: Encoder, out: Path, progress: Progress | None, *, is_part: bool = False
-) -> None:
+) -> Extraction[None]:
     """Make a store; of a part of one, any number of rows may fail."""
     fill: Fill = Repeats(first=plan.first)
     if not is_part:
@@ -224,13 +249,8 @@ def _extract(
     parts = _parts(out)
     parts.mkdir(exist_ok=True)
     fetch_shards(plan, parts)
-    started = time.perf_counter()
-    try:
-        n_encoded = _run_missing(plan, encoder, parts, progress)
-    except KeyboardInterrupt:
-        log.info("what is done is kept; `mmfeat clean --unfinished` removes it")
-        raise
-    seconds = time.perf_counter() - started
+    work = find_missing(plan, encoder, parts, progress)
+    seconds = yield work
     merge_shards(
         [shard.path(parts) for shard in plan.shards],
         out,
@@ -240,8 +260,8 @@ def _extract(
         provenance=plan.provenance,
         fill=fill,
     )
-    if not is_part and n_encoded:
-        write_cost(out, _cost(plan, n_encoded, seconds), plan.provenance)
+    if not is_part and work.n_rows:
+        write_cost(out, _cost(plan, work.n_rows, seconds), plan.provenance)
     if is_part:
         shutil.rmtree(parts, ignore_errors=True)
         remove_shards(plan)
@@ -258,43 +278,3 @@ def _cost(plan: Plan, n_rows: int, seconds: float) -> Cost:
 
 def _parts(out: Path) -> Path:
     return out.with_name(f"{out.name}.parts")
-
-
-def _run_missing(plan: Plan, encoder: Encoder, parts: Path, progress: Progress | None) -> int:
-    """Make the missing shards, each written as soon as it is ready; return the number of rows."""
-    todo = [shard for shard in plan.shards if not _is_done(plan, shard, shard.path(parts))]
-    n_todo = sum(shard.n_rows for shard in todo)
-    done = dict.fromkeys(plan.modalities, plan.table.n_rows - n_todo)
-    if todo and len(todo) < len(plan.shards):
-        log.info("resuming after %d of %d shards", len(plan.shards) - len(todo), len(plan.shards))
-
-    blank = blank_modalities(plan.table, plan.modalities)
-
-    def advance(modality: str, n_rows: int) -> None:
-        done[modality] += n_rows
-        if progress is not None and modality not in blank:
-            progress(modality, done[modality], plan.table.n_rows)
-
-    if todo:
-        for modality in plan.modalities:  # the start, from which a rate is measured
-            advance(modality, 0)
-    find_engine(plan.settings.engine).make_shards(plan, encoder, todo, parts, advance)
-    return n_todo
-
-
-def _is_done(plan: Plan, shard: Shard, path: Path) -> bool:
-    """Whether the shard is complete and its images are unchanged; otherwise it is removed."""
-    block = read_finished(path, plan.provenance, n_rows=shard.n_rows)
-    if block is None:
-        path.unlink(missing_ok=True)
-        return False
-    changed: list[int] = []
-    for modality in plan.of_pictures:
-        changed += changed_rows(plan, block.status[modality], path, start=shard.start)
-        changed += mended_rows(plan, block.status[modality], path, start=shard.start)
-    if not changed:
-        return True
-    for row in changed[:1]:
-        log.warning("%s has changed; its shard is encoded again", plan.table.image_paths[row])
-    path.unlink(missing_ok=True)
-    return False

@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 Run = Callable[..., torch.Tensor]
 PROBE_ROWS = 16
 SHARE = 0.5  # of the device's memory that a batch may need
+OTHERS = {"cuda": 0}  # bytes on a device that models placed before the last one need
 
 
 class Fitting:
@@ -57,7 +58,7 @@ def fitting_batch(run: Run, *probe: NDArray[Any], device: torch.device, most: in
     """The largest power of two of rows, at most `most`, that needs no more than its share of a GPU.
 
     It is measured on `probe`, a few rows, and relative to the card's total memory instead of its
-    free memory: a resumed extraction must use the same batches.
+    free memory: a resumed extraction must use the same batches, and so must a model beside others.
     """
     run(*(array[:1] for array in probe))  # libraries allocate some memory once
     before = torch.cuda.memory_allocated(device)
@@ -65,12 +66,14 @@ def fitting_batch(run: Run, *probe: NDArray[Any], device: torch.device, most: in
     run(*probe)
     of_one = max((torch.cuda.max_memory_allocated(device) - before) / len(probe[0]), 1)
     _, memory = torch.cuda.mem_get_info(device)
-    rows = max(int((SHARE * memory - before) / of_one), 1)
+    rows = max(int((SHARE * memory - (before - OTHERS[device.type])) / of_one), 1)
     return min(int(2 ** (rows.bit_length() - 1)), most)
 
 
 def placed(model: Any, device: torch.device, dtype: torch.dtype) -> Any:
     """Freeze a model and move it; raise `EncoderError` where it does not fit."""
+    if device.type in OTHERS:
+        OTHERS[device.type] = torch.cuda.memory_allocated(device)
     try:
         return model.to(device, dtype).eval().requires_grad_(False)
     except torch.OutOfMemoryError as error:

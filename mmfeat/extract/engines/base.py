@@ -25,6 +25,27 @@ FORMER_NAMES = {"claims": "torchrun"}
 
 
 @dataclass(frozen=True, kw_only=True)
+class Work:
+    """Shards of a plan that are missing, in the folder `parts`, and who hears of their rows."""
+
+    plan: Plan
+    encoder: Encoder
+    shards: Sequence[Shard]
+    parts: Path
+    advance: Advance
+
+    @property
+    def n_rows(self) -> int:
+        """The number of rows of its shards."""
+        return sum(shard.n_rows for shard in self.shards)
+
+    def start(self) -> None:
+        """Tell of the start, from which a rate is measured."""
+        for modality in self.plan.modalities if self.shards else ():
+            self.advance(modality, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Engine:
     """How an engine loads the encoder, and how it makes shards.
 
@@ -35,10 +56,14 @@ class Engine:
     make_shards
         Writes every one of the shards into the folder, in any order, and reports their rows.
         A shard has the same bytes as that of any other engine on such a device.
+    make_together
+        Makes the shards of several works and decodes each picture once; returns the seconds that
+        each would take by itself. None: the engine makes them one after the other.
     """
 
     load_encoder: Callable[[ExtractSettings], Encoder]
     make_shards: Callable[[Plan, Encoder, Sequence[Shard], Path, Advance], None]
+    make_together: Callable[[Sequence[Work]], list[float]] | None = None
 
 
 def engine_name(name: str) -> str:

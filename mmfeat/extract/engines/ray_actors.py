@@ -24,8 +24,9 @@ from mmfeat.core.cluster import Share, join_cluster, plain_errors
 from mmfeat.errors import ExtractError, MmfeatError
 from mmfeat.extract.encoders.base import Encoder
 from mmfeat.extract.engines.base import Engine
-from mmfeat.extract.engines.local import decode_task, load_here, make_shard
+from mmfeat.extract.engines.local import load_here
 from mmfeat.extract.engines.remote import RemoteEncoder, for_machines, share_for
+from mmfeat.extract.engines.shard import decode_task, make_shard
 from mmfeat.extract.engines.tries import begin, counting_tries
 from mmfeat.extract.images.decoding import Decoder
 from mmfeat.extract.plan import Advance, Plan, Shard, machinery

@@ -16,7 +16,8 @@ import numpy as np
 from mmfeat.config import AUTO, ExtractSettings
 from mmfeat.errors import ExtractError
 from mmfeat.extract.encoders.base import Encoder
-from mmfeat.extract.engines.local import decode_task, load_here
+from mmfeat.extract.engines.local import load_here
+from mmfeat.extract.engines.shard import decode_task
 from mmfeat.extract.images.decoding import Decoder
 from mmfeat.extract.images.sources import NAME_IT, open_images
 from mmfeat.extract.plan import Plan, inputs_of

@@ -17,7 +17,8 @@ from pathlib import Path
 from mmfeat.core.lock import LockHeld, locked
 from mmfeat.extract.encoders.base import Encoder
 from mmfeat.extract.engines.base import Engine
-from mmfeat.extract.engines.local import decode_task, load_here, make_shard
+from mmfeat.extract.engines.local import load_here
+from mmfeat.extract.engines.shard import decode_task, make_shard
 from mmfeat.extract.images.decoding import Decoder
 from mmfeat.extract.plan import Advance, Plan, Shard
 from mmfeat.extract.rows.encode import image_names

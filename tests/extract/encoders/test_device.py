@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from mmfeat.errors import EncoderError
+from mmfeat.extract.encoders import device
 from mmfeat.extract.encoders.device import Fitting, Transfer, fitting_batch
 from mmfeat.extract.encoders.precision import choose_device
 
@@ -19,18 +20,18 @@ ROWS = np.arange(22, dtype=np.float32).reshape(11, 2)
 
 
 class Card:
-    """A GPU with `memory` bytes, of which the model takes 1,000 and every row `of_one`."""
+    """A GPU with `memory` bytes, of which models take `taken` and every row `of_one`."""
 
-    def __init__(self, *, memory: int, of_one: int = 1) -> None:
-        self.memory, self.of_one = memory, of_one
+    def __init__(self, *, memory: int, of_one: int = 1, taken: int = 1_000) -> None:
+        self.memory, self.of_one, self.taken = memory, of_one, taken
         self.peak = 0
         self.sizes: list[int] = []
 
     def run(self, batch: NDArray[Any]) -> torch.Tensor:
         self.sizes.append(len(batch))
-        self.peak = max(self.peak, 1_000 + self.of_one * len(batch))
+        self.peak = max(self.peak, self.taken + self.of_one * len(batch))
         if self.peak > self.memory:
-            self.peak = 1_000
+            self.peak = self.taken
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 bytes.")
         return torch.from_numpy(batch) * 2
 
@@ -63,16 +64,19 @@ def test_where_not_even_one_row_fits_the_error_says_so() -> None:
         (18_000, 1_000, 4096, 8),
     ],
 )
+@pytest.mark.parametrize("others", [0, 700])
 def test_a_batch_takes_half_the_card_whatever_is_free(
-    monkeypatch: pytest.MonkeyPatch, memory: int, of_one: int, most: int, rows: int
+    monkeypatch: pytest.MonkeyPatch, *, memory: int, of_one: int, most: int, rows: int, others: int
 ) -> None:
-    card = Card(memory=memory, of_one=of_one)
+    """Also beside models that were placed before this one."""
+    card = Card(memory=memory, of_one=of_one, taken=1_000 + others)
+    monkeypatch.setitem(device.OTHERS, "cuda", others)
 
     def forget(_device: torch.device) -> None:
-        card.peak = 1_000
+        card.peak = card.taken
 
     answers: dict[str, Callable[[torch.device], Any]] = {
-        "memory_allocated": lambda _device: 1_000,
+        "memory_allocated": lambda _device: card.taken,
         "max_memory_allocated": lambda _device: card.peak,
         "reset_peak_memory_stats": forget,
         "mem_get_info": lambda _device: (0, card.memory),

@@ -1,6 +1,6 @@
 """A store of an earlier table, or of earlier pictures, is brought up to date, or used by another.
 
-1. Rows of the table are matched with rows of the store (`mmfeat.extract.changes`).
+1. Rows of the table are matched with rows of the store (`mmfeat.extract.updates.changes`).
 2. What has no match is extracted into a small store per modality, beside the store, by the engine
    that was asked for; a kill leaves its shards, as in any extraction. Of rows with several pictures
    or captions, the distinct parts are the rows of that store, and are pooled when it is read.
@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmfeat.extract.changes import Matches
 from mmfeat.extract.plan import Plan, inputs_of, rows_of
 from mmfeat.extract.repeats import first_rows
 from mmfeat.extract.several.parts import RowParts
 from mmfeat.extract.several.pooled_store import PooledStore, read_rows
 from mmfeat.extract.summary import CheckedRows
+from mmfeat.extract.updates.changes import Matches
 from mmfeat.store.inspect import failed_part_texts
 from mmfeat.store.layout import (
     BLOCK_ROWS,
@@ -40,18 +40,15 @@ from mmfeat.store.writer import WrittenRows, write_store
 from mmfeat.tables.table import Table
 from mmfeat.types import IntArray
 
-Extract = Callable[[Plan, Path], None]
+Parts = dict[str, tuple[Path, Plan]]  # by modality: the store of what is new, and its plan
 
 
-def update(plan: Plan, out: Path, matches: Matches, *, old: Path | None, extract: Extract) -> None:
+def update(plan: Plan, out: Path, matches: Matches, parts: Parts, *, old: Path | None) -> None:
     """Write the store `out` of the plan, in which only rows without a match in `old` are new.
 
-    `extract` makes a store of a plan. Prompts stay where the labels are the same. Without `old`,
-    no row has a match.
+    Those are in the stores of `parts`, which are removed. Prompts stay where the labels are the
+    same. Without `old`, no row has a match.
     """
-    parts = parts_of(plan, out, matches)
-    for path, part in parts.values():
-        extract(part, path)
     with ExitStack() as stack:
         store = None if old is None else stack.enter_context(FeatureStore.open(old))
         sources = {
@@ -82,7 +79,7 @@ def update(plan: Plan, out: Path, matches: Matches, *, old: Path | None, extract
         path.unlink(missing_ok=True)
 
 
-def parts_of(plan: Plan, out: Path, matches: Matches) -> dict[str, tuple[Path, Plan]]:
+def parts_of(plan: Plan, out: Path, matches: Matches) -> Parts:
     """The plan of each modality that has rows without a match, and where its store lies."""
     return {
         modality: (
