@@ -43,14 +43,15 @@ class Preprocessing:
     Attributes
     ----------
     size
-        (height, width) of the input; of ``bounded`` the two are equal.
+        (height, width) of the input; of ``bounded`` and ``area`` the two are equal.
     scaled
         (height, width) that the picture is resized to before its centre is cut out; None: `size`.
     resize_mode
         ``shortest`` (then the centre is cut out), ``longest`` (then padded with `fill`), or
         ``squash``, or ``bounded``: then the shorter side becomes that of `scaled` and the longer
         at most `longest`, both rounded down to multiples of `divisor`; where `scaled` is None,
-        the shorter side becomes that of `size`, and nothing is cut.
+        the shorter side becomes that of `size`, and nothing is cut. Or ``area``: then both sides
+        are rounded to multiples of `divisor`, and the number of pixels lies between `n_pixels`.
     rounding
         ``down`` where half a pixel beside the centre is left out, as transformers does; None: it
         is rounded to even, as torchvision does.
@@ -65,6 +66,7 @@ class Preprocessing:
     fill: int = 0
     longest: int | None = None
     divisor: int | None = None
+    n_pixels: tuple[int, int] | None = None
     rounding: str | None = None
     mean: tuple[float, ...]
     std: tuple[float, ...]

@@ -20,7 +20,8 @@ Extraction = Generator[Work, float, T]
 def carry_out(extractions: Sequence[Extraction[T]]) -> list[T]:
     """Carry out extractions of one machine and one engine; return what they return.
 
-    The shards that several need at a time are made together, where the engine can do that.
+    The shards that several need at a time are made together, where the engine can do that, and so
+    are those of an encoder that takes pictures for several modalities.
     """
     results: dict[int, T] = {}
     with ExitStack() as stack:

@@ -30,6 +30,7 @@ from mmfeat.store.layout import Status
 
 ORIENTATION = 0x0112  # the EXIF tag
 LONG_STRIP = 64  # from this ratio of the sides on, the whole picture is never resized
+MOST_OBLONG = 200  # of ``area``
 Decoded = tuple[Pixels, bytes] | Refusal  # pixels (height, width, 3) and a digest of the file
 
 
@@ -161,6 +162,8 @@ def _resize(image: Image.Image, preprocessing: Preprocessing) -> Pixels:
     if preprocessing.resize_mode == "bounded":
         scaled = _bounded_size(image.size, frame, preprocessing)
         target = scaled if preprocessing.scaled is None else target
+    elif preprocessing.resize_mode == "area":
+        target = scaled = _size_of_area(image.size, preprocessing)
     else:
         scaled = _scaled_size(image.size, frame, preprocessing.resize_mode)
     halves = math.floor if preprocessing.rounding == "down" else round
@@ -196,6 +199,23 @@ def _bounded_size(
     if preprocessing.longest:
         scale = min(scale, preprocessing.longest / max(size))
     width, height = (max(int(side * scale + 0.5) // step, 1) * step for side in size)
+    return width, height
+
+
+def _size_of_area(size: tuple[int, int], preprocessing: Preprocessing) -> tuple[int, int]:
+    """The size of ``area`` (width, height), as Qwen2-VL rounds it (its `smart_resize`)."""
+    if max(size) > MOST_OBLONG * min(size):
+        reason = f"{size[0]} x {size[1]} pixels are more than {MOST_OBLONG} times as long as wide"
+        raise _RefusedError(Refusal(Status.REFUSED, f"{reason}, which the model does not take"))
+    assert preprocessing.n_pixels is not None and preprocessing.divisor is not None
+    (least, most), step = preprocessing.n_pixels, preprocessing.divisor
+    width, height = (round(side / step) * step for side in size)
+    if width * height > most:
+        ratio = math.sqrt(size[0] * size[1] / most)
+        width, height = (max(math.floor(side / ratio / step) * step, step) for side in size)
+    elif width * height < least:
+        ratio = math.sqrt(least / (size[0] * size[1]))
+        width, height = (math.ceil(side * ratio / step) * step for side in size)
     return width, height
 
 

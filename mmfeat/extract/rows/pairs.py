@@ -1,29 +1,26 @@
 """Pictures and captions that are encoded together, in batches of pictures of one shape.
 
 No picture is padded then, and captions are padded behind a mask, so that the vector of a row does
-not depend on its batch. Pictures wait for others of their shape, in a bounded number; which ones
-share a batch follows from the rows.
+not depend on its batch.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
-from mmfeat.extract.encoders.base import Encoder, Pixels
+from mmfeat.extract.encoders.base import Encoder
 from mmfeat.extract.guard import Refusal
 from mmfeat.extract.images.read import Decoded
 from mmfeat.extract.plan import Advance, Plan
 from mmfeat.extract.rows.encoded import Encoded, check_allowed, finite_check
+from mmfeat.extract.rows.shapes import Waiting, in_equal_shapes
 from mmfeat.store.layout import DIGEST_BYTES, Status
 from mmfeat.types import IntArray
 
-WAITING = 4  # batches of pictures that may wait
 EMPTY = "the caption is empty"
-
-Waiting = tuple[int, Pixels]  # the place of a pair, and its picture
 
 
 def encode_pairs(
@@ -103,20 +100,3 @@ def encode_pairs(
         digests=digests[index],
         refusals={i: refusals[at] for i, at in enumerate(index.tolist()) if at in refusals},
     )
-
-
-def in_equal_shapes(pictures: Iterable[Waiting], size: int) -> Iterator[list[Waiting]]:
-    """Yield batches of pictures of one shape, at most `size` each."""
-    waiting: dict[tuple[int, ...], list[Waiting]] = defaultdict(list)
-    n_waiting = 0
-    for at, pixels in pictures:
-        shape = pixels.shape
-        waiting[shape].append((at, pixels))
-        n_waiting += 1
-        if len(waiting[shape]) < size and n_waiting < WAITING * size:
-            continue
-        if len(waiting[shape]) < size:
-            shape = max(waiting, key=lambda one: len(waiting[one]))
-        n_waiting -= len(waiting[shape])
-        yield waiting.pop(shape)
-    yield from waiting.values()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from itertools import islice
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from mmfeat.extract.guard import Refusal
 from mmfeat.extract.images.read import Decoded
 from mmfeat.extract.plan import Advance, Plan
 from mmfeat.extract.rows.encoded import Encoded, check_allowed, finite_check
+from mmfeat.extract.rows.shapes import Waiting, in_equal_shapes
 from mmfeat.store.layout import DIGEST_BYTES, Status
 from mmfeat.types import IntArray
 
@@ -34,7 +34,7 @@ def encode_images(
     digests = np.zeros((len(place), DIGEST_BYTES), np.uint8)
     asked: deque[list[int]] = deque()  # places of the batches that are being encoded
 
-    def pictures() -> Iterator[tuple[int, Pixels]]:
+    def pictures() -> Iterator[Waiting]:
         for at, result in zip(range(len(place)), decoded, strict=False):
             advance("image", 1)
             if isinstance(result, Refusal):
@@ -48,8 +48,7 @@ def encode_images(
                 yield at, pixels
 
     def batches() -> Iterator[Pixels]:
-        source = pictures()
-        while batch := list(islice(source, plan.batch_sizes["image"])):
+        for batch in in_equal_shapes(pictures(), plan.batch_sizes["image"]):
             asked.append([at for at, _ in batch])
             yield np.stack([pixels for _, pixels in batch])
 

@@ -15,7 +15,9 @@ from mmfeat.errors import RunError
 
 MANIFEST = "manifest.json"
 FORMAT = 1
-KINDS = (".json", ".safetensors", ".txt", ".md")  # of files; none of them is executed
+# Of files; none of them is executed: .model is a vocabulary of sentencepiece, and .jinja a chat
+# template, which transformers renders in a sandbox.
+KINDS = (".json", ".safetensors", ".txt", ".md", ".model", ".jinja")
 MOST_FILES = 100_000
 MOST_BYTES = 2**28  # of a file that is parsed as a whole; tensors are mapped
 NAME = re.compile(r"[^/\\\x00-\x1f\x7f]{1,200}(/[^/\\\x00-\x1f\x7f]{1,200}){0,7}")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mmfeat.errors import EncoderError, ExtractError
-from mmfeat.extract.rows.pairs import in_equal_shapes
+from mmfeat.extract.rows.shapes import in_equal_shapes
 from mmfeat.store import FeatureStore
 from mmfeat.store.verify import verify_store
 from mmfeat.tables.table import Table

@@ -38,6 +38,9 @@ CUT: dict[str, Any] = {
     "crop_size": {"height": 32, "width": 32},
 }
 SQUASHED: dict[str, Any] = {"size": {"height": 32, "width": 32}, "do_center_crop": False}
+CHAT = """{% for message in messages %}{{ message.role }} {% for part in message.content -%}
+{% if part.type == 'image' %}<|vision_start|><|image_pad|><|vision_end|>
+{%- else %}{{ part.text }}{% endif %}{% endfor %} end {% endfor %}"""
 
 # type of the model -> its classes before Model, Config and Processor, its tower of captions, and
 # how its pictures are resized
@@ -98,6 +101,62 @@ def save_sentences(folder: Path) -> Path:
     transformers.BertModel(config, add_pooling_layer=False).save_pretrained(bert)
     make_tokenizer().save_pretrained(bert)
     parts = [Transformer(str(bert)), Pooling(32), Dense(32, 24), Normalize()]
+    st.SentenceTransformer(modules=parts, device="cpu").save_pretrained(str(folder))
+    return folder
+
+
+def save_chat(folder: Path) -> Path:
+    """Save a model of sentence-transformers that takes chat messages: a tiny Qwen3-VL.
+
+    Pictures have 4 to 16 squares of 16 pixels; messages have up to 64 tokens.
+    """
+    import sentence_transformers as st  # noqa: PLC0415 (an extra)
+    from sentence_transformers.base.modules import Normalize, Transformer  # noqa: PLC0415
+    from sentence_transformers.sentence_transformer.modules import Pooling  # noqa: PLC0415
+
+    marks = {
+        "image_token_id": "<|image_pad|>",
+        "video_token_id": "<|video_pad|>",
+        "vision_start_token_id": "<|vision_start|>",
+        "vision_end_token_id": "<|vision_end|>",
+    }
+    tokenizer = make_tokenizer(additional_special_tokens=list(marks.values()), padding_side="left")
+    tokenizer.model_max_length = 64
+    text = {
+        key: TEXT[key] for key in TEXT if key not in ("max_position_embeddings", "projection_dim")
+    }
+    rope = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 3, 3]}
+    config = transformers.Qwen3VLConfig(
+        text_config=text
+        | {"vocab_size": len(tokenizer), "num_key_value_heads": 2, "head_dim": 16}
+        | {"rope_parameters": rope | {"mrope_interleaved": True}},
+        vision_config={
+            "depth": 1,
+            "hidden_size": 32,
+            "intermediate_size": 32,
+            "num_heads": 2,
+            "patch_size": 8,
+            "out_hidden_size": 32,
+            "num_position_embeddings": 64,
+            "deepstack_visual_indexes": [0],
+        },
+        **{name: tokenizer.convert_tokens_to_ids(mark) for name, mark in marks.items()},
+    )
+    sizes = {
+        "size": {"shortest_edge": 4 * 256, "longest_edge": 16 * 256},
+        "patch_size": 8,
+        "merge_size": 2,
+    }
+    torch.manual_seed(7)
+    bare = folder.with_name(f"{folder.name}-qwen")
+    transformers.Qwen3VLModel(config).save_pretrained(bare)
+    transformers.Qwen3VLProcessor(
+        transformers.Qwen2VLImageProcessor(**sizes),
+        tokenizer,
+        transformers.Qwen3VLVideoProcessor(**sizes),
+        chat_template=CHAT,
+    ).save_pretrained(bare)
+    parts = [Transformer(str(bare)), Pooling(32, "lasttoken"), Normalize()]
     st.SentenceTransformer(modules=parts, device="cpu").save_pretrained(str(folder))
     return folder
 

@@ -2,7 +2,7 @@
 
 A model declares its modalities. Captions go through its tokenizer, cut to its own length and with
 its default prompt; pictures, where it takes them by themselves, through its image processor as
-for `hf:NAME`. A model that takes chat messages is refused.
+for `hf:NAME`. Models that take chat messages are in `st_chat`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ from sentence_transformers import SentenceTransformer
 
 from mmfeat.core.files import files_sha256
 from mmfeat.errors import EncoderError
-from mmfeat.extract.encoders.base import Encoder
+from mmfeat.extract.encoders.base import Encoder, Preprocessing
 from mmfeat.extract.encoders.device import placed
-from mmfeat.extract.encoders.families.hf import HERE, origin, read_preprocessing
+from mmfeat.extract.encoders.families.hf import origin
+from mmfeat.extract.encoders.families.hf_pictures import HERE, read_preprocessing
+from mmfeat.extract.encoders.families.st_chat import ChatEncoder
 from mmfeat.extract.encoders.precision import PRECISIONS, choose_device, choose_precision
 from mmfeat.extract.encoders.subwords import Subwords
 from mmfeat.extract.encoders.towers import TowersEncoder
@@ -43,6 +45,7 @@ def load(model: str, *, pretrained: str, precision: str, device: str) -> Encoder
     folder = find_weights(model, pretrained)
     _parts(folder)
     built, sha256 = _load_model(folder, random=pretrained == "random")
+    is_chat = "message" in built.modalities
     first = _first_module(built, folder)
     prompt = built.prompts.get(built.default_prompt_name or "", "")
     if prompt and any(getattr(part, "include_prompt", True) is False for part in built):
@@ -52,6 +55,17 @@ def load(model: str, *, pretrained: str, precision: str, device: str) -> Encoder
             "choose another model",
         )
     built = placed(built, place, PRECISIONS[precision])
+
+    described: dict[str, Any] = {
+        "origin": origin(f"st:{model}", pretrained, folder, sha256),
+        "precision": precision,
+        "dtype": PRECISIONS[precision],
+        "device": place,
+        "libraries": LIBRARIES,
+    }
+    if is_chat:
+        pictures = _chat_pictures(first, folder) if "image" in built.modalities else None
+        return ChatEncoder(built, preprocessing=pictures, prompt=prompt, **described)
 
     def features(inputs: Mapping[str, Any], modality: str) -> torch.Tensor:
         found: torch.Tensor = built({**inputs, "modality": modality})["sentence_embedding"]
@@ -64,14 +78,7 @@ def load(model: str, *, pretrained: str, precision: str, device: str) -> Encoder
     if "image" in built.modalities:
         towers["image"] = lambda pixels: features({"pixel_values": pixels}, "image")
         towers["preprocessing"] = read_preprocessing(_parts(folder)[0])
-    return TowersEncoder(
-        **towers,
-        origin=origin(f"st:{model}", pretrained, folder, sha256),
-        precision=precision,
-        dtype=PRECISIONS[precision],
-        device=place,
-        libraries=LIBRARIES,
-    )
+    return TowersEncoder(**towers, **described)
 
 
 def find_weights(model: str, pretrained: str) -> Path:
@@ -135,13 +142,24 @@ def _check(model: Any, folder: Path, options: dict[str, Any]) -> None:
 def _first_module(built: Any, folder: Path) -> Any:
     """The module that takes inputs; raise `EncoderError` for one that is not supported."""
     first = built[0]
-    if "message" in built.modalities or getattr(first, "tokenizer", None) is None:
+    if getattr(first, "tokenizer", None) is None:
         raise EncoderError(
-            "--model st:NAME is a model that takes plain captions or pictures",
+            "--model st:NAME is a model with a tokenizer",
             f"{folder} takes {', '.join(map(str, built.modalities))} by {type(first).__name__}",
             "choose another model",
         )
     return first
+
+
+def _chat_pictures(first: Any, folder: Path) -> Preprocessing:
+    """How pictures are resized; raise `EncoderError` where the model changes its processor."""
+    if changed := first.processing_kwargs.get("image"):
+        raise EncoderError(
+            "pictures are prepared as the image processor of a model says",
+            f"{folder} changes {', '.join(changed)} in its own settings",
+            "write them into the settings of its image processor",
+        )
+    return read_preprocessing(_parts(folder)[0])
 
 
 def _subwords(built: Any, first: Any, prompt: str) -> Subwords:

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from mmfeat.demo.data import write_demo_data
-from tests.support.stage_one.saved_models import save_sentences, save_two_towers
+from tests.support.stage_one.saved_models import save_chat, save_two_towers
 from tests.support.workspaces import Mmfeat
 
 # family -> the name of a model, made in a folder, its weights, and the fusion that it allows
 FAMILIES: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "hf": (lambda folder: save_two_towers("clip", folder), "auto", "concat"),
-    "st": (save_sentences, "auto", "text"),
+    "st": (save_chat, "auto", "concat"),
     "timm": (lambda folder: "test_resnet", "random", "image"),
 }
 
