@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 # User and password of an address, which has one slash where it was taken for a path.
 CREDENTIALS = re.compile(r"(\w\w:/+)[^\s'\"]*@")
@@ -93,3 +95,16 @@ class SubmissionError(MmfeatError):
 def counted(n: int, one: str, many: str | None = None) -> str:
     """A number with what it counts: "1 row", "2,000 rows"; `many` where an s is not enough."""
     return f"{n:,} {one if n == 1 else many or f'{one}s'}"
+
+
+def did_you_mean(name: str, known: Iterable[str], otherwise: str) -> str:
+    """The remedy for an unknown name: the known one most like it, and what else to do.
+
+    Examples
+    --------
+    >>> did_you_mean("contcat", ["image", "text", "concat"], "see `mmfeat list fusions`")
+    "did you mean 'concat'? Else see `mmfeat list fusions`"
+    """
+    folded = {one.casefold(): one for one in known}
+    near = get_close_matches(name.casefold(), folded, n=1)
+    return f"did you mean {folded[near[0]]!r}? Else {otherwise}" if near else otherwise

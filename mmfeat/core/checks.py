@@ -8,7 +8,7 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar, get_args, get_type_hints
 
 from mmfeat.core.settings import has_type, in_words
-from mmfeat.errors import ConfigError
+from mmfeat.errors import ConfigError, did_you_mean
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -19,7 +19,9 @@ def check_choice(option: str, value: str, choices: Iterable[str]) -> None:
     valid = tuple(choices)
     if value not in valid:
         raise ConfigError(
-            f"{option} is one of {', '.join(valid)}", f"{value!r} is not", "choose one of them"
+            f"{option} is one of {', '.join(valid)}",
+            f"{value!r} is not",
+            did_you_mean(value, valid, "choose one of them"),
         )
 
 

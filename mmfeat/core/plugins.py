@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mmfeat.errors import PluginError
+from mmfeat.errors import PluginError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,9 @@ def check_name(name: str, registry: Mapping[str, object], kind: str) -> str:
         raise PluginError(
             f"{'an' if kind[0] in 'aeiou' else 'a'} {kind} is one of {', '.join(registry)}",
             f"{name!r} is not",
-            f"see `mmfeat list {kind}{'es' if kind.endswith('s') else 's'}`",
+            did_you_mean(
+                name, registry, f"see `mmfeat list {kind}{'es' if kind.endswith('s') else 's'}`"
+            ),
         )
     return name
 

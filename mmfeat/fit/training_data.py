@@ -6,13 +6,12 @@ import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from difflib import get_close_matches
 from typing import Any, cast
 
 import numpy as np
 
 from mmfeat.core.workspace import Workspace
-from mmfeat.errors import FitError, counted
+from mmfeat.errors import FitError, counted, did_you_mean
 from mmfeat.fit.validation import append_rows
 from mmfeat.metrics import name_classes
 from mmfeat.metrics.known import note_unknown, positives, rates
@@ -194,12 +193,10 @@ def _left_out(
     """Say for each label, (k,), whether it is left out; raise `FitError` where none stays."""
     for name in excluded:
         if name not in labels:
-            folded = {label.casefold(): label for label in labels}
-            near = get_close_matches(name.casefold(), folded, n=1)
             raise FitError(
                 "excluded labels must be labels of the table",
                 f"{name!r} is not one of the {len(labels)}",
-                f"did you mean {folded[near[0]]!r}?" if near else "see `mmfeat check TABLE`",
+                did_you_mean(name, labels, "see `mmfeat check TABLE`"),
             )
     rare = positives(targets).sum(axis=0) < min_positives
     left_out: BoolArray = rare | np.isin(labels, excluded)

@@ -12,7 +12,7 @@ from mmfeat import metrics
 from mmfeat.core.workspace import Workspace
 from mmfeat.decide.ap_intervals import class_ap_intervals
 from mmfeat.decide.decision import Decision
-from mmfeat.errors import RunError
+from mmfeat.errors import RunError, did_you_mean
 from mmfeat.metrics.known import note_unknown
 from mmfeat.runs.run import BUNDLE, Run
 from mmfeat.runs.winner.choose import choose_run
@@ -58,7 +58,9 @@ def find_run(
         more = f", … and {len(names) - len(listed)} more" if len(names) > len(listed) else ""
         known = (", ".join(listed) or "none") + more
         raise RunError(
-            f"the run {run.name!r} must exist", f"the runs are: {known}", "name one of them"
+            f"the run {run.name!r} must exist",
+            f"the runs are: {known}",
+            did_you_mean(run.name, names, "name one of them"),
         )
     if not run.is_done:
         raise RunError(

@@ -16,6 +16,7 @@ from mmfeat.errors import StoreError
 from mmfeat.store.hdf5.file import ALL, StoreFile
 from mmfeat.store.hdf5.guard import plain_errors
 from mmfeat.store.layout import BLOCK_ROWS, OPTIONAL, Block, FailedRow, Status, store_digest
+from mmfeat.store.missing import missing_store
 from mmfeat.store.parts import Parts, find_store, open_files, whole_provenance
 from mmfeat.store.prompts import Prompts
 from mmfeat.store.texts import BLOCK_BYTES, Texts
@@ -45,11 +46,7 @@ class FeatureStore:
         path = Path(path)
         found = find_store(path)
         if found is None:
-            raise StoreError(
-                "the feature store must exist",
-                f"{path} is {'a folder' if path.is_dir() else 'not'}",
-                "make it with `mmfeat extract` or `mmfeat import`",
-            )
+            raise missing_store(path)
         if found == path:
             return cls([StoreFile(path, strict=strict)], path, path)
         return cls(open_files(found, strict=strict), found.parent, found)

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from mmfeat.config import DataSettings
-from mmfeat.errors import TableError
+from mmfeat.errors import TableError, did_you_mean
 from mmfeat.tables.readers.columns import Columns
 from mmfeat.tables.table import TableFormat
 
@@ -195,7 +195,7 @@ class _Search:
                 f"every column of {OPTIONS[field]} must exist",
                 f"{self.path} has no column {missing[0]!r},"
                 f" only {told_names(list(self.columns.values), near)}",
-                f"correct {OPTIONS[field]}",
+                did_you_mean(missing[0], self.columns.values, f"correct {OPTIONS[field]}"),
             )
         if missing and isinstance(self.asked, DataSettings):
             labels = field == "label_cols"

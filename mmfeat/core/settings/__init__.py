@@ -8,14 +8,13 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
-from difflib import get_close_matches
 from numbers import Integral, Real
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from mmfeat.config import FILE_NAME, Settings
-from mmfeat.errors import ConfigError
+from mmfeat.errors import ConfigError, did_you_mean
 
 LARGEST = 10**18  # fits the 64 bits of numpy and torch
 
@@ -73,11 +72,10 @@ def override_all(options: Mapping[str, Any], *sections: Any) -> tuple[Any, ...]:
     for name in options:
         if not any(name in known for known in keys):
             valid = sorted(set().union(*keys))
-            near = get_close_matches(name, valid, n=1)
             raise ConfigError(
                 f"the options are {', '.join(valid)}",
                 f"{name!r} is not one of them",
-                f"did you mean {near[0]}?" if near else "check the spelling",
+                did_you_mean(name, valid, "check the spelling"),
             )
     return tuple(
         override(section, **{k: v for k, v in options.items() if k in known})
@@ -94,7 +92,7 @@ def _fill(section: Section, document: dict[str, Any], *, where: str) -> Section:
             raise ConfigError(
                 f"{where} takes the keys {', '.join(known)}",
                 f"it has {key!r}",
-                "check the spelling or remove it",
+                did_you_mean(key, known, "check the spelling or remove it"),
             )
         if is_dataclass(known[key]) and isinstance(value, dict):
             changes[key] = _fill(known[key], value, where=f"{where} [{key}]")

@@ -8,7 +8,7 @@ from mmfeat.core.plugins import check_name, resolve
 from mmfeat.decide.thresholds import HALF, METHODS, OBJECTIVES, Thresholds, TuningData
 from mmfeat.decide.thresholds.cuts import above
 from mmfeat.decide.thresholds.evaluate import value_of
-from mmfeat.errors import ConfigError
+from mmfeat.errors import ConfigError, did_you_mean
 
 ROUNDING = 1e-12  # by which a mean over the rows may depend on their order
 
@@ -26,7 +26,7 @@ def method_of(objective: str, method: str | None) -> str:
         raise ConfigError(
             f"the methods for the objective {objective} are {', '.join(methods)}",
             f"--method is {method!r}",
-            "choose one of them, or omit --method",
+            did_you_mean(method, methods, "choose one of them, or omit --method"),
         )
     return method
 

@@ -8,7 +8,7 @@ import torch
 
 from mmfeat.config import ExtractSettings, choices_of
 from mmfeat.core.bfloat16 import has_bfloat16
-from mmfeat.errors import EncoderError
+from mmfeat.errors import EncoderError, did_you_mean
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -39,7 +39,9 @@ def choose_precision(name: str, device: torch.device) -> str:
     choices = choices_of(ExtractSettings, "precision")
     if name not in choices:
         raise EncoderError(
-            f"--precision is one of {', '.join(choices)}", f"{name!r} is not", "use auto"
+            f"--precision is one of {', '.join(choices)}",
+            f"{name!r} is not",
+            did_you_mean(name, choices, "use auto"),
         )
     if name == "fp16" and device.type == "cpu":
         raise EncoderError(

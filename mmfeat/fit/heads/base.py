@@ -20,7 +20,7 @@ import numpy as np
 from safetensors import SafetensorError
 
 from mmfeat.core.files import read_json, write_json
-from mmfeat.errors import ConfigError, FitError
+from mmfeat.errors import ConfigError, FitError, did_you_mean
 from mmfeat.fit.heads.estimator import Estimator, checked_groups, checked_matrix, checked_targets
 from mmfeat.fit.heads.options import (
     check_none_is_ignored,
@@ -257,7 +257,7 @@ class Head(Estimator):
                 raise ConfigError(
                     f"the head {cls.name} takes {', '.join(sorted(known)) or 'no option'}",
                     f"{key!r} is not one of them",
-                    f"check the spelling, or see `mmfeat list heads {cls.name}`",
+                    did_you_mean(key, known, f"see `mmfeat list heads {cls.name}`"),
                 )
             options[key] = parse_option(key, text, known[key].type)
         check_none_is_ignored(options, cls.ignored)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from mmfeat.errors import ConfigError, FitError
+from mmfeat.errors import ConfigError, FitError, did_you_mean
 from mmfeat.fit.heads.options import options_of
 from mmfeat.types import UNKNOWN, FloatArray, IntArray, Targets
 
@@ -61,7 +61,7 @@ class Estimator(ABC):
                 raise ConfigError(
                     f"{type(self).__name__} takes {', '.join(known)}",
                     f"{name!r} is not one of them",
-                    "check the spelling",
+                    did_you_mean(name, known, "check the spelling"),
                 )
             setattr(self, name, value)
         return self

@@ -10,7 +10,8 @@ from pathlib import Path
 from mmfeat.core.checks import check_arguments
 from mmfeat.core.files import HOST, sync
 from mmfeat.core.workspace import open_project
-from mmfeat.errors import RunError
+from mmfeat.errors import RunError, did_you_mean
+from mmfeat.runs.listing import list_runs
 from mmfeat.runs.run import Run
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,11 @@ def remove_run(run: Run | str, *, workspace: Path | str | None = None) -> None:
         raise RunError(
             "a run to remove must exist",
             f"{space.runs} has no folder {found.name}",
-            "name one of those that `mmfeat runs` lists",
+            did_you_mean(
+                found.name,
+                (run.name for run in list_runs(space)),
+                "name one of those that `mmfeat runs` lists",
+            ),
         )
     hidden = found.folder.with_name(f".{found.name}.{HOST}.{os.getpid()}.tmp")
     with found.locked():

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 
 import numpy as np
 
-from mmfeat.errors import ConfigError, TableError, counted
+from mmfeat.errors import ConfigError, TableError, counted, did_you_mean
 from mmfeat.tables.labels.read import Labels
 from mmfeat.tables.labels.targets import sorted_labels
 
@@ -23,11 +22,10 @@ def rename_labels(read: Labels, pairs: Sequence[str], source: str) -> Labels:
     new_of = dict(map(_split, pairs))
     for old, new in new_of.items():
         if old not in read.labels and new not in read.labels:
-            near = get_close_matches(old, read.labels, n=1)
             raise TableError(
                 "a label that is renamed must be a label of the table",
                 f"{old!r} is none of the {len(read.labels)} of {source}",
-                f"did you mean {near[0]!r}?" if near else "see `mmfeat check` for its labels",
+                did_you_mean(old, read.labels, "see `mmfeat check` for its labels"),
             )
     names = [new_of.get(label, label) for label in read.labels]
     labels = tuple(dict.fromkeys(names))
