@@ -3,52 +3,14 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mmfeat_cli.help.registries import Kind, registry
+
 if TYPE_CHECKING:
     from mmfeat.fit.heads.options import Option
-
-
-class Kind(StrEnum):
-    """What can be listed."""
-
-    heads = "heads"
-    fusions = "fusions"
-    losses = "losses"
-    encoders = "encoders"
-    engines = "engines"
-    recipes = "recipes"
-    objectives = "objectives"
-    methods = "methods"
-    metrics = "metrics"
-    trackers = "trackers"
-
-
-REGISTRIES = {
-    Kind.heads: "mmfeat.fit.models.model:FITTED",
-    Kind.fusions: "mmfeat.fit.fusion:FUSIONS",
-    Kind.losses: "mmfeat.fit.losses:LOSSES",
-    Kind.encoders: "mmfeat.extract.encoders:ENCODERS",
-    Kind.engines: "mmfeat.extract:ENGINES",
-    Kind.recipes: "mmfeat.fit.recipes:RECIPES",
-    Kind.objectives: "mmfeat.decide.thresholds:OBJECTIVES",
-    Kind.methods: "mmfeat.decide.thresholds:METHODS",
-    Kind.metrics: "mmfeat.metrics:METRICS",
-    Kind.trackers: "mmfeat.tracking:TRACKERS",
-}
-
-
-def registry(kind: Kind) -> Mapping[str, Any]:
-    """The registry of a kind; each entry has a `summary`."""
-    from importlib import import_module
-
-    module, attr = REGISTRIES[kind].split(":")
-    entries: Mapping[str, Any] = getattr(import_module(module), attr)
-    return entries
 
 
 def list_(

@@ -18,6 +18,7 @@ from mmfeat.config import ExtractSettings, FitSettings, Settings, choices_of
 from mmfeat.decide.forecast import MOST_ROWS
 from mmfeat.errors import ConfigError
 from mmfeat.extract.engines.base import ENGINES
+from mmfeat_cli.help.completion import one_of
 
 DATA, OUTPUT, SPEED = "Table", "Output", "Speed and memory"
 ENCODER, IMAGES, FOLDS = "Encoder", "Images", "Labels and folds"
@@ -46,8 +47,9 @@ def of(
     sentences = [f"{text[0].upper()}{text[1:]}."]
     if isinstance(default, tuple):
         sentences.append("Repeatable." if key in _REPEATED else "Comma-separated.")
-    if listed := ", ".join(choices or choices_of(section, key)):
-        sentences.append(f"One of {listed}.")
+    if allowed := tuple(choices or choices_of(section, key)):
+        sentences.append(f"One of {', '.join(allowed)}.")
+        how.setdefault("autocompletion", one_of(allowed))
     return typer.Option(
         flag or f"--{key.replace('_', '-')}",
         help=" ".join(sentences),

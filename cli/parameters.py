@@ -14,6 +14,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from typer.models import ArgumentInfo, OptionInfo
 
+from mmfeat_cli.help.completion import COMPLETED
 from mmfeat_cli.options import PANELS, option_of
 
 
@@ -57,6 +58,9 @@ def signature_of(command: Callable[..., Any]) -> inspect.Signature:
         else:
             found.append(given.replace(annotation=hints[name], kind=given.KEYWORD_ONLY))
     found.sort(key=_place)
+    for given in found:
+        info = _info(given.annotation)
+        info.autocompletion = info.autocompletion or COMPLETED.get(given.name)
     return inspect.Signature(found, return_annotation=None)
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mmfeat.extract.extract import extract
     from mmfeat.extract.importing.import_embeddings import import_embeddings
     from mmfeat.fit.fit import fit
+    from mmfeat.init.init import init
     from mmfeat.learning.learning_curve import learning_curve
     from mmfeat.near.duplicates import duplicates
     from mmfeat.predict.predict import predict
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 PUBLIC = {
+    "init": "mmfeat.init.init",
     "check": "mmfeat.tables.check",
     "extract": "mmfeat.extract.extract",
     "import_embeddings": "mmfeat.extract.importing.import_embeddings",
@@ -91,6 +93,7 @@ __all__ = [
     "fit",
     "heads",
     "import_embeddings",
+    "init",
     "learning_curve",
     "load",
     "open_run",

@@ -18,7 +18,8 @@ import pytest
 import mmfeat
 from mmfeat.core import LAYERS
 from mmfeat.core.settings.keys import list_keys
-from mmfeat_cli.list_ import Kind, options, registry
+from mmfeat_cli.help.registries import Kind, registry
+from mmfeat_cli.list_ import options
 from tests.support.commands import commands
 from tests.support.named import unknown_names
 

@@ -112,6 +112,8 @@ SHARED = {
     "mmfeat_cli.parameters",
     "mmfeat_cli.tables",
     "mmfeat_cli.terminal",
+    "mmfeat_cli.help.completion",
+    "mmfeat_cli.help.registries",
     "mmfeat_cli.extract.progress",
     "mmfeat_cli.compare.board",
 }

@@ -171,5 +171,5 @@ def test_the_whole_way_in_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert mmfeat.open_run(run.name).name == run.name
     searched = mmfeat.search(head="knn", fusion="image", folds=3, trials=2)
     assert searched.finished and searched.run.is_done
-    with pytest.raises(ConfigError, match="did you mean folds"):
+    with pytest.raises(ConfigError, match="did you mean 'folds'"):
         mmfeat.fit("train", fold=3)  # type: ignore[call-arg]

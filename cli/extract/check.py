@@ -16,16 +16,26 @@ from mmfeat_cli.tables import print_json
 
 
 def check(
-    table: Annotated[Path, typer.Argument(help="Table to check: csv, tsv, parquet or jsonl.")],
+    table: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Table to check: csv, tsv, parquet or jsonl; by default every split of"
+            " mmfeat.toml."
+        ),
+    ] = None,
     json: JsonOption = False,
     **columns: Unpack[TableOptions],
 ) -> None:
     """Summarise a table: rows, captions, labels, the columns used, and what looks wrong."""
     from mmfeat.tables.check import check as verb
+    from mmfeat.tables.check import check_splits
 
     show_messages(quiet=False)
-    summary = verb(table, **columns)
-    if json:
-        print_json(summary.to_json())
+    summaries = check_splits(**columns) if table is None else {"": verb(table, **columns)}
+    if not json:
+        for summary in summaries.values():
+            print(summary)
+    elif table is None:
+        print_json({split: summary.to_json() for split, summary in summaries.items()})
     else:
-        print(summary)
+        print_json(summaries[""].to_json())

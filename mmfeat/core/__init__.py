@@ -14,7 +14,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("core",),
     ("tables", "store", "metrics"),
     ("extract", "decide", "near"),
-    ("runs",),
+    ("runs", "init"),
     ("sensitivity",),
     ("fit",),
     ("compare", "learning", "predict"),

@@ -95,7 +95,7 @@ def extract(
         raise ConfigError(
             "extract needs a table, and one table for --out",
             f"{len(paths)} tables were named, here or in mmfeat.toml",
-            "name a TABLE, or a --split of mmfeat.toml",
+            "name a TABLE or a --split of mmfeat.toml, which `mmfeat init` writes",
         )
     tables = read_tables(paths, data=data, given=options, unlabelled=settings.submit.split)
     helps = is_helping(encoding)

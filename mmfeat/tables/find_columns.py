@@ -157,7 +157,8 @@ class _Search:
             f"{self.path} has {told_names(list(self.columns.values), near)}",
             (f"did you mean {option} {near[0]!r}? Else " if near else "")
             + f"name the right column with {option}"
-            + (f", {remedies[field]}" if field in remedies else ""),
+            + (f", {remedies[field]}" if field in remedies else "")
+            + ("; `mmfeat init` proposes columns" if self._is_default(field, name) else ""),
         )
 
     def optional(self, field: str, name: str | None) -> str | None:

@@ -16,7 +16,8 @@ def test_a_choice_is_one_of_the_valid_ones() -> None:
     with pytest.raises(ConfigError) as caught:
         check_choice("--format", "label", ("labels", "multihot"))
     assert str(caught.value) == (
-        "--format is one of labels, multihot; 'label' is not; choose one of them"
+        "--format is one of labels, multihot; 'label' is not; did you mean 'labels'?"
+        " Else choose one of them"
     )
 
 

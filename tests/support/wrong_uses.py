@@ -26,6 +26,7 @@ PARAMETERS = {
 SOUND: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     "demo": (("file",), {"--train": "6", "--test": "3"}),
     "demo-data": (("drawn",), {"--train": "3", "--test": "2"}),
+    "init": ((".", "--force"), {}),
     "check": (("train.csv",), {}),
     "extract": (("few.csv",), {"--workers": "0", "--split": "few"}),
     "import": (("few.csv",), {"--text": "few.npy", "--split": "imported"}),

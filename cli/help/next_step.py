@@ -1,0 +1,39 @@
+"""The first page of help, which ends with what to do next in this folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from typer.core import TyperGroup
+
+from mmfeat.config import FILE_NAME
+from mmfeat.core.workspace import open_project
+from mmfeat.errors import MmfeatError
+from mmfeat.runs.listing import list_runs
+from mmfeat.store.missing import sets_of, splits_of
+
+
+def next_step() -> str:
+    """What to do next in this folder, as far as its files tell."""
+    if not Path(FILE_NAME).exists():
+        return "mmfeat init, or mmfeat demo to see it all"
+    try:
+        space = open_project()[1]
+    except MmfeatError:
+        return f"mmfeat config, which says what is wrong with {FILE_NAME}"
+    features = space.root / "features"
+    if not (splits_of(features) or sets_of(features)):
+        return "mmfeat extract"
+    if not any(run.is_done for run in list_runs(space)):
+        return "mmfeat compare"
+    return "mmfeat report, or mmfeat predict"
+
+
+class FirstPage(TyperGroup):
+    """The group of all commands; its help says what is next."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the help."""
+        self.help = f"{self.help}\n\nNext in this folder: {next_step()}"
+        super().format_help(ctx, formatter)

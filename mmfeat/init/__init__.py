@@ -1,0 +1,1 @@
+"""The settings of a new project, proposed from what lies in a folder."""

@@ -1,0 +1,138 @@
+"""A folder as people have it becomes settings with which every table is read."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import mmfeat
+from mmfeat.core.settings import read_settings
+from mmfeat.errors import ConfigError, TableError
+from mmfeat.tables.check import check_splits
+
+NAMES = ("person", "dog", "traffic light", "potted plant")
+ROWS = range(24)
+
+
+def table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+
+
+def picture(row: int) -> str:
+    return f"a b/poster {row}.PNG"
+
+
+def caption(row: int) -> str:
+    return f"A picture of number {row}, seen from above."
+
+
+def labels(row: int) -> list[str]:
+    return (
+        [NAMES[row % 4], NAMES[(row // 4) % 4]] if row % 4 != (row // 4) % 4 else [NAMES[row % 4]]
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with pictures in a folder of a folder."""
+    monkeypatch.chdir(tmp_path)
+    for row in ROWS:
+        path = tmp_path / "pics" / picture(row)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (2, 2)).save(path)
+    return tmp_path
+
+
+def test_own_names_of_columns_tables_and_folders(folder: Path) -> None:
+    header = ("nr", "file", "title", "genres", "user")
+    rows = [(row, picture(row), caption(row), "; ".join(labels(row)), row % 5) for row in ROWS]
+    table(folder / "posters 2024.csv", header, rows[:16])
+    table(folder / "more.csv", header, rows[16:20])
+    table(folder / "to label.csv", header[:3], [row[:3] for row in rows[20:]])
+    table(folder / "sample_submission.csv", ("file", "genres"), [(picture(20), "dog")])
+    (folder / "broken.jsonl").write_text("{nope\n")
+    (folder / "items.xlsx").write_bytes(b"PK")
+    found = mmfeat.init()
+    settings = read_settings()
+    assert settings.data.images == "pics"
+    assert (settings.data.id_col, settings.data.image_col) == ("file", None)
+    assert (settings.data.text_col, settings.data.label_col) == ("title", "genres")
+    assert settings.data.label_sep == ";"
+    assert settings.splits == {"train": "posters 2024.csv", "test": "to label.csv"}
+    assert settings.submit.sample == "sample_submission.csv"
+    assert '# group_cols = ["user"]' in found.text
+    for left_out in ("more.csv", "broken.jsonl", "items.xlsx"):
+        assert f"# {left_out} " in found.text
+    summaries = check_splits()
+    assert {name: summary.n_rows for name, summary in summaries.items()} == {"train": 16, "test": 4}
+
+
+def test_columns_of_yes_and_no_and_a_validation_split(folder: Path) -> None:
+    rows = [
+        (picture(row), caption(row), *(int(name in labels(row)) for name in NAMES)) for row in ROWS
+    ]
+    for name, some in (("train.csv", rows[:18]), ("valid.csv", rows[18:])):
+        table(folder / "tables" / name, ("Bild", "Text", *NAMES), some)
+    mmfeat.init()
+    settings = read_settings()
+    assert settings.data.label_cols == NAMES
+    assert settings.data.text_col == "Text"
+    assert settings.splits == {"train": "tables/train.csv", "validation": "tables/valid.csv"}
+    assert set(check_splits()) == {"train", "validation"}
+
+
+def test_several_pictures_in_a_cell_and_rows_that_are_numbered(folder: Path) -> None:
+    rows = [(f"{picture(row)}|{picture(0)}", caption(row % 3), labels(row)[0]) for row in ROWS]
+    table(folder / "items.tsv", ("photos", "name", "category"), rows)
+    mmfeat.init()
+    data = read_settings().data
+    assert (data.id_col, data.image_col, data.image_sep) == ("", "photos", "|")
+    assert next(iter(check_splits().values())).n_rows == len(ROWS)
+
+
+def test_names_without_suffix_are_told(folder: Path) -> None:
+    rows = [(picture(row).removesuffix(".PNG"), caption(row)) for row in ROWS]
+    table(folder / "items.csv", ("id", "caption"), rows)
+    assert any("lack .PNG" in note for note in mmfeat.init().project.notes)
+
+
+def test_captions_alone_in_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = [
+        {"url": f"http://x/{row}", "headline": caption(row), "topics": labels(row)} for row in ROWS
+    ]
+    Path("articles.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    mmfeat.init()
+    settings = read_settings()
+    assert settings.extract.modalities == ("text",)
+    assert (settings.data.label_col, settings.data.label_sep) == ("topics", None)
+    assert next(iter(check_splits().values())).n_rows == len(ROWS)
+
+
+def test_what_it_refuses(folder: Path) -> None:
+    with pytest.raises(TableError, match="24 pictures and 0 other tables"):
+        mmfeat.init()
+    with pytest.raises(ConfigError, match="a project is a folder"):
+        mmfeat.init("nothing")
+    table(folder / "items.csv", ("id", "caption"), [(picture(row), caption(row)) for row in ROWS])
+    Path("mmfeat.toml").write_text("# mine\n")
+    with pytest.raises(ConfigError, match="replace it with --force"):
+        mmfeat.init()
+    assert Path("mmfeat.toml").read_text() == "# mine\n"
+    mmfeat.init(force=True)
+    assert read_settings().data.text_col == "caption"
+
+
+@pytest.mark.parametrize("name", ["train\n[data]\n.csv", 'a"b\\.csv', "x\x7f\x01.csv"])
+def test_odd_names_stay_texts(name: str, folder: Path) -> None:
+    table(folder / name, ("id", "caption\x7f"), [(picture(row), caption(row)) for row in ROWS])
+    (folder / f"{name}.xlsx").write_bytes(b"")
+    mmfeat.init()
+    assert read_settings().splits == {"train": name}
