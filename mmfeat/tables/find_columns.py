@@ -158,7 +158,7 @@ class _Search:
             (f"did you mean {option} {near[0]!r}? Else " if near else "")
             + f"name the right column with {option}"
             + (f", {remedies[field]}" if field in remedies else "")
-            + ("; `mmfeat init` proposes columns" if self._is_default(field, name) else ""),
+            + (", or let `mmfeat init` propose columns" if self._is_default(field, name) else ""),
         )
 
     def optional(self, field: str, name: str | None) -> str | None:
