@@ -53,7 +53,7 @@ def test_runs_are_listed_best_first_with_what_they_are(workspace: Workspace) -> 
 
 
 def test_a_run_that_is_not_there_is_told_with_its_nearest_names(workspace: Workspace) -> None:
-    with pytest.raises(RunError, match=r"the runs are: good, … and 6 more; name one of them"):
+    with pytest.raises(RunError, match=r"the runs are: good, … and 6 more; did you mean 'good'"):
         find_run(workspace, "goud")
     with pytest.raises(RunError, match=r"the runs are: (\w+, ){5}… and 2 more"):
         find_run(workspace, "xyz")
