@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.context import SpawnContext
+from types import ModuleType
 from typing import TypeVar
 
 Result = TypeVar("Result")
@@ -42,6 +44,21 @@ def spawning() -> Iterator[SpawnContext]:
             del os.environ[SAFE_PATH]
         else:
             os.environ[SAFE_PATH] = before
+
+
+@contextmanager
+def without_main() -> Iterator[None]:
+    """Let processes that are spawned inside leave the caller's script alone.
+
+    They would run it again, and it may have no ``if __name__ == "__main__"``; an empty module
+    stands in its place. What they are to do must be defined elsewhere.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def end_with_parent() -> None:

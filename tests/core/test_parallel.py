@@ -50,6 +50,16 @@ def test_a_process_looks_for_no_module_in_the_current_folder(
     assert "PYTHONSAFEPATH" not in os.environ
 
 
+def test_a_process_leaves_the_script_alone(tmp_path: Path) -> None:
+    script = "import os\nfrom mmfeat.core.parallel import spawning, without_main\n"
+    script += "print('here', flush=True)\nwith spawning() as context, without_main():\n"
+    script += "    process = context.Process(target=os.getpid)\n    process.start()\n"
+    (tmp_path / "script.py").write_text(f"{script}process.join()\nprint(process.exitcode)\n")
+    command = [sys.executable, str(tmp_path / "script.py")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["here", "0"]
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_a_process_ends_with_its_parent(tmp_path: Path, how: signal.Signals) -> None:
     (tmp_path / "parent.py").write_text(PARENT)
