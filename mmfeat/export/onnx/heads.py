@@ -13,6 +13,7 @@ from mmfeat.errors import FitError
 from mmfeat.export.onnx.scores import sigmoid
 from mmfeat.fit.heads.base import Head
 from mmfeat.fit.heads.logreg import LogReg
+from mmfeat.fit.heads.ridge import Ridge
 from mmfeat.fit.heads.torch.training import TorchHead
 from mmfeat.fit.heads.zeroshot import ZeroShot
 
@@ -20,6 +21,7 @@ from mmfeat.fit.heads.zeroshot import ZeroShot
 MODULES: dict[str, Plugin] = {
     "TorchHead": Plugin("mmfeat.export.onnx.heads:Network", "the network itself"),
     "LogReg": Plugin("mmfeat.export.onnx.heads:Linear", "one matrix product"),
+    "Ridge": Plugin("mmfeat.export.onnx.heads:Linear", "one matrix product"),
     "ZeroShot": Plugin("mmfeat.export.onnx.heads:Cosines", "cosines to prompts of the labels"),
     "LightGBM": Plugin("mmfeat.export.onnx.trees:Trees", "an operator for all trees"),
 }
@@ -76,9 +78,9 @@ class Network(nn.Module):
 
 
 class Linear(nn.Module):
-    """Logistic regression."""
+    """Logistic regression, and ridge regression with its logistic map."""
 
-    def __init__(self, head: LogReg) -> None:
+    def __init__(self, head: LogReg | Ridge) -> None:
         super().__init__()
         self.weights: Tensor
         self.offsets: Tensor

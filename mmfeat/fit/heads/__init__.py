@@ -11,6 +11,9 @@ HEADS: dict[str, Plugin] = {
     "gmlp": Plugin(
         "mmfeat.fit.heads.gmlp:GMLP", "gated MLP over slices of the embeddings (Liu et al. 2021)"
     ),
+    "ridge": Plugin(
+        "mmfeat.fit.heads.ridge:Ridge", "ridge regression in closed form, for a first look"
+    ),
     "logreg": Plugin(
         "mmfeat.fit.heads.logreg:LogReg", "logistic regression with C chosen by cross-validation"
     ),
