@@ -103,7 +103,7 @@ class Slices(nn.Module):
         for block, weight, bias in zip(blocks, self.weights, biases, strict=True):
             gap = self.tokens * weight.shape[1] - block.shape[1]
             filled = functional.pad(block, (0, gap)) if gap else block
-            slices = filled.view(rows.shape[0], self.tokens, -1).transpose(0, 1)
+            slices = filled.view(rows.shape[0], self.tokens, -1).transpose(0, 1).contiguous()
             parts.append(torch.baddbmm(bias, slices, weight))
         return torch.cat(parts)
 

@@ -40,7 +40,7 @@ from mmfeat.fit.heads.torch.batches import BLOCK_ROWS, Batches, Source
 from mmfeat.fit.heads.torch.device import DEVICES, choose_device
 from mmfeat.fit.heads.torch.dropout import Dropout
 from mmfeat.fit.heads.torch.fusing import MODULES
-from mmfeat.fit.heads.torch.optimiser import constant, cosine, make_optimizer
+from mmfeat.fit.heads.torch.optimiser import Optimizer, constant, cosine
 from mmfeat.fit.heads.torch.standardise import Standardise
 from mmfeat.fit.heads.torch.threads import fits_at_once, side_by_side, threads_for
 from mmfeat.fit.losses import Loss, make_loss
@@ -164,11 +164,10 @@ class TorchHead(Head):
         judged = averaged.module if averaged is not None else network
         for dropout in (part for part in network.modules() if isinstance(part, Dropout)):
             dropout.generator = draws
-        optimizer = make_optimizer(network, lr=self.lr, decay=self.decay)
         steps = math.ceil(len(train) / (self.batch or len(train)))
         self.epochs_ = self.epochs or min(max(EPOCHS, math.ceil(STEPS / steps)), MOST_EPOCHS)
         pace = constant if self.schedule == "constant" else cosine(steps * self.epochs_)
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, pace)
+        optimizer = Optimizer(network, lr=self.lr, decay=self.decay, pace=pace)
         best, kept = math.inf, snapshot(judged)
         self.rounds_, self.history_ = 0, {}
         for epoch in range(1, (self.rounds or self.epochs_) + 1):
@@ -180,10 +179,7 @@ class TorchHead(Head):
                 with self._precision(rows.device):
                     logits = network(rows)
                 value = mean_loss(loss, logits, targets)
-                optimizer.zero_grad()
-                value.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-                scheduler.step()
+                optimizer.step(value)
                 if averaged is not None:
                     averaged.update_parameters(network)
                 total += value.detach()
@@ -200,7 +196,7 @@ class TorchHead(Head):
                 best, kept, self.rounds_ = now, snapshot(judged), epoch
             elif epoch - self.rounds_ >= self.patience:
                 break
-        network.load_state_dict(kept)
+        network.load_state_dict(kept, assign=True)
         network.eval()
 
     def _loss_on(self, validation: Batches, network: nn.Module, loss: Loss) -> float:
