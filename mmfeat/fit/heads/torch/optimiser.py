@@ -48,7 +48,7 @@ class Optimizer:
 def one_vector(parameters: list[nn.Parameter]) -> Tensor:
     """Move all weights into one vector, of which the parameters are parts from now on."""
     vector = torch.cat([p.detach().flatten() for p in parameters])
-    parts = vector.split([p.numel() for p in parameters])
+    parts = torch.split(vector, [p.numel() for p in parameters])
     for parameter, part in zip(parameters, parts, strict=True):
         parameter.data = part.view_as(parameter)
     return vector
