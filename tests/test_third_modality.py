@@ -25,7 +25,6 @@ MAY_NAME = (
     "mmfeat/config.py",
     "mmfeat/demo/job.py",
     "mmfeat/export/onnx/towers.py",
-    "mmfeat/export/rows.py",
     "mmfeat/extract/encoders/",
     "mmfeat/extract/images/",
     "mmfeat/extract/importing/",

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import chain
+from dataclasses import dataclass, replace
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from PIL import Image
 from mmfeat.config import ExtractSettings, is_utf8
 from mmfeat.core.parallel import thread_map
 from mmfeat.errors import ConfigError, ExtractError, counted
-from mmfeat.extract.encoders.base import PICTURE, Encoder, suffices, takes
+from mmfeat.extract.encoders.base import CAPTION, PICTURE, Encoder, suffices, takes
 from mmfeat.extract.guard import MAX_FILE_BYTES, Refusal, read_image_file, too_large
 from mmfeat.extract.images.read import Decoded, decode_image, resize_image
 from mmfeat.extract.images.sources import ImagesIn
@@ -71,24 +71,27 @@ class RowEncoder:
         A row may have a list of several pictures or captions. Raises `ExtractError` for a picture
         that is there and cannot be read.
         """
-        rows: dict[str, list[Sequence[Any]]] = {
-            "image": [_as_list(row, none=None) for row in pictures],
-            "text": [_as_list(row, none="") for row in captions],
+        lists: dict[str, list[Sequence[Any]]] = {
+            PICTURE: [_as_list(row, none=None) for row in pictures],
+            CAPTION: [_as_list(row, none="") for row in captions],
         }
-        images, texts = (list(chain.from_iterable(rows[name])) for name in ("image", "text"))
-        if "joint" in self.modalities and any(
-            len(row) > 1 for row in (*rows["image"], *rows["text"])
-        ):
-            raise ExtractError(
-                "a joint vector is of one image and one caption",
-                "a row has several",
-                "give one of each, or use a run that does not look at joint vectors",
-            )
-        rows["joint"] = rows["image"]
-        n_parts = max(len(images), len(texts))
-        images += [None] * (n_parts - len(images))  # which cost nothing
-        texts += [""] * (n_parts - len(texts))
-        block = self.encode_decoded(self._decode_all(images), texts)
+        one_each = all(len(row) == 1 for rows in lists.values() for row in rows)
+        joined: dict[str, tuple[Embeddings, ...]] = {}
+        for modalities in [self.modalities] if one_each else [(name,) for name in self.modalities]:
+            joined |= replace(self, modalities=modalities)._encode_parts(lists)
+        return joined
+
+    def _encode_parts(
+        self, lists: dict[str, list[Sequence[Any]]]
+    ) -> dict[str, tuple[Embeddings, ...]]:
+        """Encode the parts of rows, or every pair of their pictures and captions, and pool them."""
+        needs = tuple(part for part in lists if takes(part, self.modalities))
+        rows = [list(product(*row)) for row in zip(*(lists[part] for part in needs), strict=True)]
+        parts = [dict(zip(needs, part, strict=True)) for part in chain.from_iterable(rows)]
+        images = [part.get(PICTURE) for part in parts]
+        block = self.encode_decoded(
+            self._decode_all(images), [part.get(CAPTION, "") for part in parts]
+        )
         for failed in block.failed:
             picture = images[failed.row]
             needs_picture = takes(PICTURE, [failed.modality])
@@ -99,12 +102,11 @@ class RowEncoder:
                     f"{name}: {failed.reason}",
                     "give another one, or None for a row without an image",
                 )
-        joined: dict[str, tuple[Embeddings, ...]] = {}
-        for name in self.modalities:
-            bounds = np.cumsum([0, *map(len, rows[name])])
-            values = block.embeddings[name][: bounds[-1]]
-            joined[name] = (join_values("embeddings", values, bounds, self.pool),)
-        return joined
+        bounds = np.cumsum([0, *map(len, rows)])
+        return {
+            name: (join_values("embeddings", block.embeddings[name], bounds, self.pool),)
+            for name in self.modalities
+        }
 
     def encode_decoded(self, decoded: Iterator[Decoded], captions: Sequence[str]) -> Block:
         """Encode rows whose pictures are the results of `decode`, one per caption."""

@@ -24,8 +24,9 @@ from mmfeat.errors import ExtractError
 from mmfeat.extract.encoders.base import CAPTION, NEEDS, PICTURE, Encoder, takes
 from mmfeat.extract.images.sources import NAME_IT, Images, open_images
 from mmfeat.extract.repeats import first_rows
+from mmfeat.extract.several.parts import BETWEEN, separators_of
 from mmfeat.store.layout import SCHEMA, Rows
-from mmfeat.tables.parts import are_several, separator_of, split_parts
+from mmfeat.tables.parts import are_several, split_parts
 from mmfeat.tables.table import Table
 from mmfeat.types import IntArray
 
@@ -85,8 +86,10 @@ class Plan:
 
     def is_several(self, modality: str) -> bool:
         """Whether some row has several parts of a modality, see `mmfeat.tables.parts`."""
-        cells = inputs_of(modality, self.table.image_paths, self.table.captions)
-        return are_several(cells, separator_of(self.table.format, modality))
+        texts = {PICTURE: self.table.image_paths, CAPTION: self.table.captions or ()}
+        separators = separators_of(self.table.format, modality)
+        cells = zip((texts[part] for part in NEEDS[modality]), separators, strict=True)
+        return any(are_several(column, separator) for column, separator in cells)
 
     @property
     def shards(self) -> list[Shard]:
@@ -127,7 +130,6 @@ def make_plan(
             )
     check_range("--workers", settings.workers, -1, MOST_WORKERS)
     modalities = _modalities(table, encoder, settings)
-    _check_pairs(table, modalities)
     source = open_images(images)
     if takes(PICTURE, modalities):
         can_do_without = "text" in encoder.dims and not for_run
@@ -159,20 +161,6 @@ def make_plan(
     )
 
 
-def _check_pairs(table: Table, modalities: Sequence[str]) -> None:
-    """Raise `ExtractError` where a modality of several inputs meets rows with several of one."""
-    cells = {"image": table.image_paths, "text": table.captions or ()}
-    several = [name for name in cells if are_several(cells[name], separator_of(table.format, name))]
-    pairs = [modality for modality in modalities if len(NEEDS[modality]) > 1]
-    if several and pairs:
-        others = ",".join(name for name in modalities if name not in pairs)
-        raise ExtractError(
-            f"a {pairs[0]} vector is of one image and one caption",
-            f"rows of {table.source} have several ({' and '.join(several)})",
-            f"use --modalities {others}, or another --model" if others else "use another --model",
-        )
-
-
 def blank_modalities(table: Table, modalities: Sequence[str]) -> tuple[str, ...]:
     """Those of `modalities` that no row of the table has all the needs of."""
     texts = {PICTURE: table.image_paths, CAPTION: table.captions or ()}
@@ -190,7 +178,16 @@ def inputs_of(
     """What is encoded of each row, as one text: a path, a caption, or both with NUL between."""
     texts = {PICTURE: image_paths, CAPTION: captions or ()}
     first, *others = (texts[part] for part in NEEDS[modality])
-    return ["\0".join(row) for row in zip(first, *others, strict=True)] if others else first
+    return [BETWEEN.join(row) for row in zip(first, *others, strict=True)] if others else first
+
+
+def columns_of(
+    inputs: Sequence[str], modality: str
+) -> tuple[tuple[str, ...], tuple[str, ...] | None]:
+    """The pictures and the captions of `inputs_of`; blank paths, or None, where it needs none."""
+    rows = [text.split(BETWEEN) for text in inputs]
+    found = {part: tuple(row[i] for row in rows) for i, part in enumerate(NEEDS[modality])}
+    return found.get(PICTURE, ("",) * len(inputs)), found.get(CAPTION)
 
 
 def machinery(encoder: Encoder, settings: ExtractSettings) -> dict[str, Any]:

@@ -186,10 +186,15 @@ def _bring_up_to_date(
         log.info("%s: %s are new", doing, " and ".join(rows))
 
     parts = parts_of(plan, out, matches)
+    seconds: list[float | None] = []
     for path, part in parts.values():
+        took = None
         if not _is_made(part, path):
-            yield from _extract(share(part, path), encoder, path, progress, is_part=True)
+            took = yield from _extract(share(part, path), encoder, path, progress, is_part=True)
+        seconds.append(took)
     update(plan, out, matches, parts, old=None if is_new else old)
+    if is_new and None not in seconds:
+        write_cost(out, _cost(plan, plan.table.n_rows, sum(filter(None, seconds))), plan.provenance)
     if old != out:
         copy_cost(old, out, plan.provenance)
     return False
@@ -241,8 +246,11 @@ def _find_matches(plan: Plan, out: Path, *, retry_failed: bool) -> Matches | Non
 
 def _extract(
     plan: Plan, encoder: Encoder, out: Path, progress: Progress | None, *, is_part: bool = False
-) -> Extraction[None]:
-    """Make a store; of a part of one, any number of rows may fail."""
+) -> Extraction[float | None]:
+    """Make a store; of a part of one, any number of rows may fail.
+
+    Returns the seconds of encoding all of its rows; None where some were encoded before.
+    """
     fill: Fill = Repeats(first=plan.first)
     if not is_part:
         fill = CheckedRows(plan=plan, fill=fill)
@@ -265,6 +273,7 @@ def _extract(
     if is_part:
         shutil.rmtree(parts, ignore_errors=True)
         remove_shards(plan)
+    return seconds if work.n_rows == plan.table.n_rows else None
 
 
 def _cost(plan: Plan, n_rows: int, seconds: float) -> Cost:

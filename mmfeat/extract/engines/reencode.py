@@ -20,12 +20,11 @@ from mmfeat.extract.engines.local import load_here
 from mmfeat.extract.engines.shard import decode_task
 from mmfeat.extract.images.decoding import Decoder
 from mmfeat.extract.images.sources import NAME_IT, open_images
-from mmfeat.extract.plan import Plan, inputs_of
+from mmfeat.extract.plan import Plan, columns_of, inputs_of
 from mmfeat.extract.rows.encode import encode_rows, image_names
-from mmfeat.extract.several.parts import RowParts, join_values
+from mmfeat.extract.several.parts import RowParts, join_values, separators_of
 from mmfeat.store.layout import Status
 from mmfeat.store.reader import FeatureStore
-from mmfeat.tables.parts import separator_of
 from mmfeat.tables.table import Table, TableFormat
 from mmfeat.types import BoolArray, Embeddings, IntArray
 
@@ -93,10 +92,7 @@ def _parts(store: FeatureStore, modality: str, rows: IntArray) -> RowParts:
     made = TableFormat.from_json(store.provenance.get("table") or {})
     cells = inputs_of(modality, store.image_paths, store.captions)
     chosen = [cells[row] for row in rows.tolist()]
-    if separator_of(made, modality) is not None:
-        return RowParts.of(chosen, made.pool or "mean")
-    at = np.arange(len(rows) + 1)
-    return RowParts(texts=tuple(chosen), places=at[:-1], bounds=at, how="mean")
+    return RowParts.of(chosen, separators_of(made, modality), made.pool or "mean")
 
 
 def _encode(plan: Plan, encoder: Encoder, parts: RowParts) -> tuple[Embeddings, BoolArray]:
@@ -160,12 +156,12 @@ def _plan(
 ) -> Plan:
     """The plan of some images or captions, as a table of its own."""
     names = tuple(map(str, range(len(inputs))))
-    pairs = [text.split("\0") for text in inputs]  # of an image, a caption, or both
+    image_paths, captions = columns_of(inputs, modality)
     return Plan(
         table=Table(
             ids=names,
-            image_paths=tuple(image for image, *_ in pairs),
-            captions=tuple(caption for *_, caption in pairs),
+            image_paths=image_paths,
+            captions=captions,
             targets=None,
             labels=(),
             source=str(store.path),

@@ -5,16 +5,40 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mmfeat.extract.encoders.base import CAPTION, NEEDS, PICTURE
 from mmfeat.extract.several.pool import pool
 from mmfeat.store.layout import DIGEST_BYTES, Status
 from mmfeat.tables.parts import split_parts
+from mmfeat.tables.table import TableFormat
 from mmfeat.types import IntArray
+
+Separators = tuple[str | None, ...]  # of the parts of each input of a modality; None: it is one
+BETWEEN = "\0"  # a picture and its caption, which have no NUL
+
+
+def separators_of(format: TableFormat, modality: str) -> Separators:
+    """What separates the parts of what a modality needs of a row."""
+    separators = {PICTURE: format.image_sep, CAPTION: format.text_sep}
+    return tuple(separators[part] for part in NEEDS[modality])
+
+
+def split_input(cell: str, separators: Separators) -> list[str]:
+    """The parts of what is encoded of a row: of pictures with captions, every pair of them.
+
+    >>> split_input('["a.jpg", "b.jpg"]\\0["a bus", "a cow"]', ("|", "|"))
+    ['a.jpg\\x00a bus', 'a.jpg\\x00a cow', 'b.jpg\\x00a bus', 'b.jpg\\x00a cow']
+    """
+    inputs = [
+        (text,) if separator is None else split_parts(text)
+        for text, separator in zip(cell.split(BETWEEN), separators, strict=True)
+    ]
+    return [BETWEEN.join(part) for part in product(*inputs)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,9 +62,9 @@ class RowParts:
     how: str
 
     @classmethod
-    def of(cls, cells: Sequence[str], how: str) -> RowParts:
-        """Take the parts of texts of `mmfeat.tables.parts`."""
-        rows = [split_parts(cell) for cell in cells]
+    def of(cls, cells: Sequence[str], separators: Separators, how: str) -> RowParts:
+        """Take the parts of inputs, see `split_input`."""
+        rows = [split_input(cell, separators) for cell in cells]
         place: dict[str, int] = {}
         places = [place.setdefault(part, len(place)) for part in chain.from_iterable(rows)]
         return cls(
@@ -84,10 +108,12 @@ def join_values(name: str, values: NDArray[Any], bounds: IntArray, how: str) -> 
 
 
 def join_digests(digests: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The digest (16,) of a row from those of its parts, (r, 16); zeros where all of them are."""
-    if not digests.any():
-        return np.zeros(DIGEST_BYTES, np.uint8)
-    found = hashlib.sha256(np.ascontiguousarray(digests).data).digest()
+    """The digest (16,) of a row from those of its parts, (r, 16); zeros where all of them are.
+
+    A picture that has several captions, or is there twice, counts once.
+    """
+    distinct = list(dict.fromkeys(digest.tobytes() for digest in digests))
+    found = hashlib.sha256(b"".join(distinct)).digest() if len(distinct) > 1 else distinct[0]
     return np.frombuffer(found[:DIGEST_BYTES], np.uint8)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmfeat.extract.several.parts import RowParts, join_values
+from mmfeat.extract.several.parts import BETWEEN, RowParts, join_values
 from mmfeat.store.layout import FailedRow
 from mmfeat.store.reader import FeatureStore
 from mmfeat.types import IntArray
@@ -56,10 +56,13 @@ class PooledStore:
 
     @property
     def failed_parts(self) -> Iterator[FailedRow]:
-        """Every part without an embedding, of rows with several, and why."""
+        """Every part without an embedding, of rows with several, and why.
+
+        A picture is told once, however many captions it has.
+        """
         for row, failed in enumerate(self._failed_by_row):
             if len(self.parts.parts_of(row)) > 1:
-                yield from failed
+                yield from {part.part: part for part in failed}.values()
 
     @cached_property
     def _failed_by_row(self) -> list[list[FailedRow]]:
@@ -67,7 +70,7 @@ class PooledStore:
         why = {failed.row: failed for failed in self.store.failed}
         return [
             [
-                replace(why[at], row=row, id="", part=self.parts.texts[at])
+                replace(why[at], row=row, id="", part=self.parts.texts[at].partition(BETWEEN)[0])
                 for at in self.parts.parts_of(row).tolist()
                 if at in why
             ]

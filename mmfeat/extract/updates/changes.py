@@ -23,12 +23,12 @@ from mmfeat.errors import StoreError
 from mmfeat.extract.encoders.base import CAPTION, NEEDS, PICTURE
 from mmfeat.extract.guard import Refusal
 from mmfeat.extract.plan import Plan, inputs_of
-from mmfeat.extract.several.parts import join_digests
+from mmfeat.extract.several.parts import BETWEEN, join_digests, separators_of
 from mmfeat.store.inspect import read_failed_parts
 from mmfeat.store.layout import DIGEST_BYTES, FailedRow, Status
 from mmfeat.store.reader import FeatureStore
 from mmfeat.store.shards import check_same, without_table
-from mmfeat.tables.parts import LIST, separator_of, split_parts
+from mmfeat.tables.parts import LIST, split_parts
 from mmfeat.tables.table import TableFormat
 from mmfeat.types import BoolArray, IntArray
 
@@ -177,11 +177,12 @@ def _is_whole(plan: Plan, store: FeatureStore, modality: str) -> BoolArray:
     whole: BoolArray = store.status(modality) == Status.OK
     whole &= ~_has_failed_part(store, modality)
     made = TableFormat.from_json(store.provenance.get("table") or {})
-    was, now = (separator_of(format, modality) for format in (made, plan.table.format))
-    if (was is None) == (now is None):
+    was, now = (separators_of(format, modality) for format in (made, plan.table.format))
+    if [each is None for each in was] == [each is None for each in now]:
         return whole
     cells = inputs_of(modality, store.image_paths, store.captions)
-    whole &= ~np.fromiter((cell.startswith(LIST) for cell in cells), bool, len(whole))
+    is_list = (any(text.startswith(LIST) for text in cell.split(BETWEEN)) for cell in cells)
+    whole &= ~np.fromiter(is_list, bool, len(whole))
     return whole
 
 
@@ -195,7 +196,7 @@ def _has_failed_part(store: FeatureStore, modality: str) -> BoolArray:
 def _is_mended(plan: Plan, failed: FailedRow, store: FeatureStore) -> bool:
     """Whether a picture that failed was put there or changed since."""
     since = 0 if failed.status == Status.MISSING else store.last_written.stat().st_mtime_ns
-    return failed.modality == "image" and plan.images.written(failed.part) > since
+    return PICTURE in NEEDS[failed.modality] and plan.images.written(failed.part) > since
 
 
 def _written(plan: Plan, cell: str) -> int:

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmfeat.extract.plan import Plan, inputs_of, rows_of
+from mmfeat.extract.plan import Plan, columns_of, inputs_of, rows_of
 from mmfeat.extract.repeats import first_rows
-from mmfeat.extract.several.parts import RowParts
+from mmfeat.extract.several.parts import RowParts, separators_of
 from mmfeat.extract.several.pooled_store import PooledStore, read_rows
 from mmfeat.extract.summary import CheckedRows
 from mmfeat.extract.updates.changes import Matches
@@ -102,8 +102,13 @@ def _open_new(
 
 
 def _row_parts(plan: Plan, modality: str, rows: IntArray) -> RowParts:
-    cells = inputs_of(modality, plan.table.image_paths, plan.table.captions)
-    return RowParts.of([cells[row] for row in rows.tolist()], plan.table.format.pool or "mean")
+    table = plan.table
+    cells = inputs_of(modality, table.image_paths, table.captions)
+    chosen, separators = (
+        [cells[row] for row in rows.tolist()],
+        separators_of(table.format, modality),
+    )
+    return RowParts.of(chosen, separators, table.format.pool or "mean")
 
 
 def _part(plan: Plan, modality: str, rows: IntArray) -> Plan:
@@ -113,8 +118,7 @@ def _part(plan: Plan, modality: str, rows: IntArray) -> Plan:
     if plan.is_several(modality):
         parts = _row_parts(plan, modality, rows)
         rows, inputs = rows[parts.first_rows()], parts.texts
-        image_paths = inputs if modality == "image" else ("",) * len(inputs)
-        captions = None if modality == "image" else inputs
+        image_paths, captions = columns_of(inputs, modality)
     else:
         image_paths = tuple(table.image_paths[row] for row in rows)
         captions = None if table.captions is None else tuple(table.captions[row] for row in rows)

@@ -14,12 +14,13 @@ from mmfeat.errors import MmfeatError, StoreError
 from mmfeat.export.rows import RowEncoder
 from mmfeat.extract.engines.reencode import reencode
 from mmfeat.store import FeatureStore
+from mmfeat.store.cost import read_cost
 from mmfeat.store.verify import verify_store
 from mmfeat.tables import read_table
 from mmfeat.tables.parts import join_parts, read_parts, split_parts
 from mmfeat.tables.table import Table
 from tests.support.stage_one.extraction import InterruptedEncoder, extract
-from tests.support.stage_one.toy import SETTINGS, ToyEncoder, make_picture
+from tests.support.stage_one.toy import SETTINGS, ToyEncoder, ToyPairs, make_picture
 
 ONE = replace(SETTINGS, batch_size=1, shard_rows=2)  # so that a batch leaves no trace
 ROWS = [
@@ -148,3 +149,48 @@ def test_cells_are_read_in_the_way_that_a_table_was() -> None:
         assert read_parts(cells, separator, column="c", path=path) == (texts, found)
         if found is not None:
             assert [join_parts(split_parts(text)) for text in texts] == texts
+
+
+def test_a_joint_vector_is_the_mean_of_all_pairs_of_a_row(tmp_path: Path) -> None:
+    table, out = make_rows(tmp_path), tmp_path / "a.h5"
+    with pytest.raises(KeyboardInterrupt):
+        extract(table, tmp_path, out, settings=ONE, encoder=ToyPairs(most=4))
+    summary = extract(table, tmp_path, out, settings=ONE, encoder=ToyPairs())
+    assert summary.counts == {"joint": {"ok": 4, "missing": 2}}
+    parts = [(part.row, part.part) for part in summary.failed_parts]
+    assert parts == [(3, "gone.jpg"), (4, "gone.jpg"), (4, "lost.jpg")]
+    singles = [
+        (f"{seed} {text}", [f"{seed}.jpg"], [text])
+        for seed in range(3)
+        for text in ("two cats", "a red bus")
+    ]
+    extract(make_rows(tmp_path, singles), tmp_path, tmp_path / "one.h5", encoder=ToyPairs())
+    with FeatureStore.open(out) as store, FeatureStore.open(tmp_path / "one.h5") as one:
+        stored, alone = store.embeddings("joint"), one.embeddings("joint")
+    assert (stored[0] == alone[1]).all() and (stored[1] == unit_mean(*alone)).all()
+    assert np.isnan(stored[[2, 4]]).all()
+    again = reencode(out, n_rows=6, images=tmp_path / "images", load=lambda _: ToyPairs())
+    assert again["joint"].is_same and again["joint"].n_compared == 4
+    rows = RowEncoder(
+        encoder=ToyPairs(), modalities=("joint",), dtype="float16", max_pixels=10**6, fast=False
+    ).encode(
+        [[tmp_path / "images" / f"{i}.jpg" for i in range(3)], None],
+        [["two cats", "a red bus"], ["a cow", "a dog"]],
+    )
+    assert (rows["joint"][0][0] == stored[1]).all() and np.isnan(rows["joint"][0][1]).all()
+
+    make_picture(tmp_path / "images" / "gone.jpg", seed=9)  # of d and e
+    (tmp_path / "images" / "3.jpg").rename(tmp_path / "images" / "new.jpg")
+    changed = [*ROWS[:5], ("f", ["new.jpg", "4.jpg"], ["a cow"])]
+    encoder = ToyPairs()
+    extract(make_rows(tmp_path, changed), tmp_path, out, settings=ONE, encoder=encoder)
+    assert sum(shape[0] for shape in encoder.shapes) == 2 + 2  # 2 and gone of d, gone of e
+    assert verify_store(out) == []
+    with FeatureStore.open(out) as store:
+        assert read_cost(out, store.provenance) is None
+    table = make_rows(tmp_path, changed)
+    extract(table, tmp_path, tmp_path / "fresh.h5", settings=ONE, encoder=ToyPairs())
+    assert (tmp_path / "fresh.h5").read_bytes() == out.read_bytes()
+    with FeatureStore.open(tmp_path / "fresh.h5") as store:
+        cost = read_cost(tmp_path / "fresh.h5", store.provenance)
+    assert cost is not None and cost.rows == 6 and cost.seconds > 0
