@@ -35,6 +35,7 @@ MAY_NAME = (
     "mmfeat/extract/updates/",
     "mmfeat/fit/fusion/__init__.py",
     "mmfeat/fit/recipes.py",
+    "mmfeat/init/",
     "mmfeat/predict/new_rows.py",
     "mmfeat/report/svg.py",  # the element of SVG
     "mmfeat/serve/",  # rows of requests are read there
