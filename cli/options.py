@@ -104,6 +104,13 @@ ZeroDivisionOption = Annotated[
     float,
     typer.Option("--zero-division", min=0, max=1, help="Value of a ratio 0/0, as in scikit-learn."),
 ]
+DryRunOption = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Say how long it takes, by a second of the work, and what is reused; write nothing.",
+    ),
+]
 WideOption = Annotated[
     bool,
     typer.Option(

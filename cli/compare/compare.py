@@ -17,6 +17,7 @@ from mmfeat_cli.compare.board import show_cells
 from mmfeat_cli.messages import show_messages, without_folds, without_repeats
 from mmfeat_cli.options import (
     SPEED,
+    DryRunOption,
     ForRowsOption,
     JsonOption,
     QuietOption,
@@ -28,7 +29,7 @@ from mmfeat_cli.options import (
     names,
     of,
 )
-from mmfeat_cli.tables import print_json, print_table, print_text
+from mmfeat_cli.tables import print_json, print_lines, print_table, print_text
 
 if TYPE_CHECKING:
     from mmfeat.compare.board.leaderboard import Leaderboard
@@ -72,6 +73,7 @@ def compare(
         str | None, fast("budget", "Time limit of the comparison, e.g. 90s, 10m or 1.5h")
     ] = None,
     for_rows: ForRowsOption = None,
+    dry_run: DryRunOption = False,
     track: TrackOption = None,
     workspace: WorkspaceOption = None,
     wide: WideOption = False,
@@ -81,16 +83,30 @@ def compare(
 ) -> None:
     """Fit and tune every combination of heads, fusions and losses; write leaderboard.csv."""
     from mmfeat.compare.compare import compare as verb
+    from mmfeat.compare.dry_run import forecast_compare
     from mmfeat.core.workspace import open_project
     from mmfeat.runs.run import Run
     from mmfeat.runs.tune import forecast
     from mmfeat.tracking import Tracker
 
     show_messages(quiet=quiet)
-    space = open_project(workspace)[1]
-    tracker = Tracker(track, space)
     without_folds()
     without_repeats()
+    space = open_project(workspace)[1]
+    if dry_run:
+        expected_work = forecast_compare(
+            split,
+            heads=names(heads) or None,
+            fusions=names(fusions) or None,
+            losses=names(losses) or None,
+            seeds=seeds,
+            features=features or (),
+            workspace=workspace,
+            **options,
+        )
+        print_lines(expected_work)
+        return
+    tracker = Tracker(track, space)
     board = verb(
         split,
         heads=names(heads) or None,

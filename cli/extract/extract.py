@@ -14,6 +14,7 @@ from mmfeat_cli.messages import show_messages
 from mmfeat_cli.options import (
     IMAGES,
     SPEED,
+    DryRunOption,
     FeatureSet,
     QuietOption,
     StoreOut,
@@ -49,16 +50,32 @@ def extract(
             rich_help_panel=SPEED,
         ),
     ] = None,
+    dry_run: DryRunOption = False,
     workspace: WorkspaceOption = None,
     quiet: QuietOption = False,
     **options: Unpack[ExtractOptions],
 ) -> None:
     """Run the encoder once and cache the embeddings of images and captions."""
+    from mmfeat.extract.dry_run import forecast_extract
     from mmfeat.extract.engines.torchrun import is_helper
     from mmfeat.extract.extract import extract as verb
 
     quiet = quiet or is_helper()
     show_messages(quiet=quiet)
+    if dry_run:
+        forecasts = forecast_extract(
+            table,
+            split=split,
+            features=features,
+            out=out,
+            retry_failed=retry_failed,
+            reuse=reuse,
+            workspace=workspace,
+            **options,
+        )
+        for forecast in forecasts.values():
+            print_lines(forecast)
+        return
     verb(
         table,
         split=split,

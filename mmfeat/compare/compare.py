@@ -12,10 +12,9 @@ from typing import Unpack
 from mmfeat.compare.board.keep import keep_leaderboard
 from mmfeat.compare.board.leaderboard import Leaderboard
 from mmfeat.compare.cells import Event
-from mmfeat.compare.plan import describe, plan_comparison, read_sets
+from mmfeat.compare.plan import describe, plan_asked
 from mmfeat.compare.run import run_cells, seconds_of
 from mmfeat.core.checks import check_arguments
-from mmfeat.core.settings import override_all
 from mmfeat.core.workspace import open_project
 from mmfeat.errors import FitError
 from mmfeat.fit.options import FoldOptions
@@ -74,7 +73,9 @@ def compare(
         where no cell could be finished.
     """
     settings, space = open_project(workspace)
-    fitting, asked = override_all(
+    plan, asked = plan_asked(
+        settings,
+        features,
         {
             "split": split,
             **options,
@@ -87,20 +88,8 @@ def compare(
             "ray_address": ray_address,
             "budget": budget,
         },
-        settings.fit,
-        settings.compare,
     )
     target = objective or settings.thresholds.objective
-    plan = plan_comparison(
-        fitting,
-        heads=asked.heads,
-        fusions=asked.fusions,
-        losses=asked.losses,
-        seeds=asked.seeds,
-        features=read_sets(features),
-    )
-    for cell, reason in plan.skipped:
-        log.info("skipped: %s: %s", cell, reason)
     for config in plan.cells[:1]:
         warn_seen_before(space, config, submitted=settings.submit.split)
     shown = nullcontext() if show is None else show(len(plan.cells), target)

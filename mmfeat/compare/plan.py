@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mmfeat.config import FitSettings
+from mmfeat.config import CompareSettings, FitSettings, Settings
 from mmfeat.core.plugins import check_name
+from mmfeat.core.settings import override_all
 from mmfeat.errors import ConfigError, MmfeatError
 from mmfeat.fit.fusion import FUSIONS
 from mmfeat.fit.heads import HEADS
 from mmfeat.fit.losses import LOSSES
 from mmfeat.fit.plan import plan_run
 from mmfeat.runs.config import FeatureSets, RunConfig, name_sets
+
+log = logging.getLogger(__name__)
 
 MOST_SEEDS = 1_000
 
@@ -75,6 +79,30 @@ def plan_comparison(
             cell = replace(config, features=sets, seed=seed)
             cells.setdefault(cell.name(""), cell)
     return Comparison(cells=tuple(cells.values()), skipped=tuple(skipped))
+
+
+def plan_asked(
+    settings: Settings, features: Sequence[str], given: Mapping[str, Any]
+) -> tuple[Comparison, CompareSettings]:
+    """The comparison of `mmfeat.toml`, whose keys `given` overrides, and what it may cost.
+
+    `features` as in `read_sets`. Combinations that are left out are reported. Errors as in
+    `plan_comparison`.
+    """
+    fitting: FitSettings
+    asked: CompareSettings
+    fitting, asked = override_all(given, settings.fit, settings.compare)
+    plan = plan_comparison(
+        fitting,
+        heads=asked.heads,
+        fusions=asked.fusions,
+        losses=asked.losses,
+        seeds=asked.seeds,
+        features=read_sets(features),
+    )
+    for cell, reason in plan.skipped:
+        log.info("skipped: %s: %s", cell, reason)
+    return plan, asked
 
 
 def describe(cell: RunConfig) -> str:

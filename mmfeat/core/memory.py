@@ -42,6 +42,13 @@ def size_of(n_bytes: float | None) -> str:
     return f"{number:.{0 if number >= 10 or not power else 1}f} {('B', 'kB', 'MB', 'GB')[power]}"
 
 
+def duration_of(seconds: float) -> str:
+    """A duration as text, e.g. ``40 s``, ``3 minutes`` or ``2.5 hours``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s" if seconds >= 1 else f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"
+
+
 def reset_peak() -> None:
     """Reset the peak, where the kernel supports it; elsewhere it is that of the whole process."""
     try:

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Unpack
 
-from mmfeat.config import DataSettings, ExtractSettings
 from mmfeat.core.checks import check_arguments
-from mmfeat.core.settings import override_all
-from mmfeat.core.workspace import Workspace, open_project
-from mmfeat.errors import ConfigError
-from mmfeat.extract.encoders.sets import settings_by_set
 from mmfeat.extract.engines.base import find_engine, load_encoder_for
 from mmfeat.extract.engines.carry_out import carry_out
+from mmfeat.extract.job import read_job
 from mmfeat.extract.options import ExtractOptions
 from mmfeat.extract.run import begin_extraction, help_extract, is_helping
 from mmfeat.extract.summary import ExtractSummary
 from mmfeat.extract.updates.missing import Progress
-from mmfeat.tables.several import read_tables
 from mmfeat.tables.summary import TableSummary, summarise_table
 
 log = logging.getLogger(__name__)
@@ -81,45 +75,28 @@ def extract(
         `TableError` for a table, `EncoderError` for the model, `ExtractError` or `StoreError` for
         the rest.
     """
-    settings, space = open_project(workspace)
-    data: DataSettings
-    encoding: ExtractSettings
-    data, encoding = override_all(options, settings.data, settings.extract)
-    encoding = _one_or_several(encoding, options, {"--features": features, "--out": out})
-    if table is not None:
-        paths = {split or Path(table).stem: Path(table)}
-    else:
-        named = {name: Path(path) for name, path in settings.splits.items()}
-        paths = {name: path for name, path in named.items() if split in (None, name)}
-    if not paths or (out is not None and len(paths) > 1):
-        raise ConfigError(
-            "extract needs a table, and one table for --out",
-            f"{len(paths)} tables were named, here or in mmfeat.toml",
-            "name a TABLE or a --split of mmfeat.toml, which `mmfeat init` writes",
-        )
-    tables = read_tables(paths, data=data, given=options, unlabelled=settings.submit.split)
-    helps = is_helping(encoding)
-    for name, rows in tables.items() if not helps else ():
+    job = read_job(table, options, split=split, features=features, out=out, workspace=workspace)
+    helps = is_helping(job.encoding)
+    for table_name, rows in job.tables.items() if not helps else ():
         on_table(summarise_table(rows))
-        if rows.targets is not None and name == settings.submit.split:
-            log.info("%s: its labels are kept in the store; predict and submit ignore them", name)
+        if rows.targets is not None and table_name == job.unlabelled:
+            told = "%s: its labels are kept in the store; predict and submit ignore them"
+            log.info(told, table_name)
     summaries = {}
-    sets: dict[Any, ExtractSettings] = {features: encoding}
-    if encoding.models:
-        sets = {**settings_by_set(encoding)}
-    at_once = find_engine(encoding.engine).make_together is not None
+    sets, several = job.sets, bool(job.encoding.models)
+    at_once = find_engine(job.encoding.engine).make_together is not None
     for group in [list(sets)] if at_once else [[name] for name in sets]:
-        for name in group if encoding.models else ():
+        for name in group if several else ():
             log.info(
                 "feature set %s: %s, weights %s", name, sets[name].model, sets[name].pretrained
             )
         encoders = {name: load_encoder_for(sets[name]) for name in group}
-        for table_name, rows in tables.items():
-            stores = {name: Path(out or space.store(table_name, name)) for name in group}
+        for table_name, rows in job.tables.items():
+            stores = {name: job.store(table_name, name) for name in group}
             for name in group if helps and reuse is None else ():
                 help_extract(
                     rows,
-                    images=data.images,
+                    images=job.data.images,
                     encoder=encoders[name],
                     out=stores[name],
                     settings=sets[name],
@@ -130,19 +107,19 @@ def extract(
                 extractions = [
                     begin_extraction(
                         rows,
-                        images=data.images,
+                        images=job.data.images,
                         encoder=encoders[name],
                         out=stores[name],
                         settings=sets[name],
                         retry_failed=retry_failed,
-                        reuse=_path_of(reuse, space, name),
-                        progress=hear if len(group) == 1 else _progress_of(name, hear),
+                        reuse=job.find(reuse, name),
+                        progress=hear if len(group) == 1 else _progress_of(str(name), hear),
                     )
                     for name in group
                 ]
                 found = carry_out(extractions)
             for name, summary in zip(group, found, strict=True):
-                summaries[f"{name}/{table_name}" if encoding.models else table_name] = summary
+                summaries[f"{name}/{table_name}" if several else table_name] = summary
                 on_summary(summary)
         del encoders  # which may leave no room for the next
     return summaries
@@ -153,32 +130,3 @@ def _progress_of(feature_set: str, hear: Progress | None) -> Progress | None:
     if hear is None:
         return None
     return lambda modality, done, total: hear(f"{modality} {feature_set}", done, total)
-
-
-def _path_of(store: Path | str | None, space: Workspace, feature_set: str | None) -> Path | None:
-    """The path of a store that is named by it, or by its split."""
-    if store is None:
-        return None
-    is_path = isinstance(store, Path) or "/" in store or store.endswith(".h5")
-    return Path(store) if is_path else space.store(str(store), feature_set)
-
-
-def _one_or_several(
-    encoding: ExtractSettings, options: ExtractOptions, places: Mapping[str, object]
-) -> ExtractSettings:
-    """Let `model` as an option override `models` of `mmfeat.toml`.
-
-    Raises `ConfigError` where both are options, or several models are to have one place.
-    """
-    if options.get("model") is None:
-        given = {flag: place for flag, place in places.items() if place is not None}
-    else:
-        given = {"--model": options["model"]} if options.get("models") else {}
-        encoding = encoding if given else replace(encoding, models=())
-    for flag, place in given.items() if encoding.models else ():
-        raise ConfigError(
-            "--models names a feature set after each of its models",
-            f"{flag} is {place}",
-            f"leave out {flag}, or extract one --model",
-        )
-    return encoding

@@ -117,7 +117,7 @@ def begin_extraction(
         complete = yield from _bring_up_to_date(
             plan, encoder, out, progress, retry_failed=retry_failed, reuse=reuse
         )
-        shutil.rmtree(_parts(out), ignore_errors=True)
+        shutil.rmtree(parts_folder(out), ignore_errors=True)
         remove_shards(plan)
         note_place(plan, out)
         if prompts:
@@ -150,10 +150,10 @@ def help_extract(
     """
     plan = share(make_plan(table, images=images, encoder=encoder, settings=settings), out)
     if find_store(out) is None and not _has_parts(plan):
-        help_with(plan, encoder, _parts(out), out)
+        help_with(plan, encoder, parts_folder(out), out)
     elif find_store(out) is None:
         for path, part in parts_of(plan, out, match_none(plan)).values():
-            help_with(share(part, path), encoder, _parts(path), path, out)
+            help_with(share(part, path), encoder, parts_folder(path), path, out)
 
 
 def _bring_up_to_date(
@@ -166,14 +166,14 @@ def _bring_up_to_date(
     reuse: Path | None,
 ) -> Extraction[bool]:
     """Make the store, or what is missing of it; return whether it was complete."""
-    old, matches = out, _find_matches(plan, out, retry_failed=retry_failed)
+    old, matches = out, find_matches(plan, out, retry_failed=retry_failed)
     if reuse is not None and matches is None:
         old, matches = reuse, matches_elsewhere(plan, reuse)
     elif reuse is not None:
         log.info("%s is there: it is brought up to date without --reuse", out)
     is_new = matches is None
     if matches is None:
-        _check_present(plan)
+        check_pictures(plan)
         if not _has_parts(plan):
             yield from _extract(plan, encoder, out, progress)
             return False
@@ -205,7 +205,8 @@ def _has_parts(plan: Plan) -> bool:
     return any(map(plan.is_several, plan.modalities))
 
 
-def _check_present(plan: Plan) -> None:
+def check_pictures(plan: Plan) -> None:
+    """Raise `ExtractError` where most pictures are missing, unless that was allowed."""
     if plan.of_pictures and plan.settings.on_bad_image == "record":
         check_present(with_first_parts(plan.table), plan.images, for_run=plan.for_run)
 
@@ -218,7 +219,7 @@ def _is_made(part: Plan, path: Path) -> bool:
         return store.provenance == part.provenance and not store.check()
 
 
-def _find_matches(plan: Plan, out: Path, *, retry_failed: bool) -> Matches | None:
+def find_matches(plan: Plan, out: Path, *, retry_failed: bool) -> Matches | None:
     """Find what the store at `out` has of the plan; empty: all of it. None: no sound store.
 
     Raises `StoreError` where an encoder, or a setting that changes numbers, is another.
@@ -254,7 +255,7 @@ def _extract(
     fill: Fill = Repeats(first=plan.first)
     if not is_part:
         fill = CheckedRows(plan=plan, fill=fill)
-    parts = _parts(out)
+    parts = parts_folder(out)
     parts.mkdir(exist_ok=True)
     fetch_shards(plan, parts)
     work = find_missing(plan, encoder, parts, progress)
@@ -285,5 +286,6 @@ def _cost(plan: Plan, n_rows: int, seconds: float) -> Cost:
     )
 
 
-def _parts(out: Path) -> Path:
+def parts_folder(out: Path) -> Path:
+    """The folder of the shards of a store that is being made."""
     return out.with_name(f"{out.name}.parts")

@@ -33,6 +33,15 @@ def find_missing(plan: Plan, encoder: Encoder, parts: Path, progress: Progress |
     return Work(plan=plan, encoder=encoder, shards=todo, parts=parts, advance=advance)
 
 
+def n_rows_done(plan: Plan, parts: Path) -> int:
+    """The rows in finished shards, whose pictures are not looked at."""
+    blocks = (
+        (shard, read_finished(shard.path(parts), plan.provenance, n_rows=shard.n_rows))
+        for shard in plan.shards
+    )
+    return sum(shard.n_rows for shard, block in blocks if block is not None)
+
+
 def _is_done(plan: Plan, shard: Shard, path: Path) -> bool:
     """Whether the shard is complete and its images are unchanged; otherwise it is removed."""
     block = read_finished(path, plan.provenance, n_rows=shard.n_rows)
