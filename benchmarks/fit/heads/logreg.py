@@ -122,7 +122,8 @@ def path_fit(x: np.ndarray, y: np.ndarray) -> LogReg:
 
 def path_only(x: np.ndarray, y: np.ndarray) -> float:
     """Seconds for the nine C on all rows, warm-started, without a choice."""
-    from mmfeat.fit.heads.logreg import PATH, PATH_TOLERANCE, Solver  # noqa: PLC0415
+    from mmfeat.fit.heads.logreg import PATH_TOLERANCE  # noqa: PLC0415
+    from mmfeat.fit.heads.solvers.logistic import PATH, Solver  # noqa: PLC0415
 
     def work() -> None:
         classes = np.arange(y.shape[1])
@@ -132,7 +133,8 @@ def path_only(x: np.ndarray, y: np.ndarray) -> float:
             np.ones((len(x), 1), dtype=bool),
             fold_of=np.zeros_like(classes),
             class_of=classes,
-            head=LogReg(),
+            device="auto",
+            max_steps=500,
         )
         for C in PATH:
             solver.solve(np.full(y.shape[1], C), PATH_TOLERANCE)

@@ -1,13 +1,13 @@
 """L2-regularised logistic regression of all classes, and all folds, at once.
 
 C is scikit-learn's: the objective is C × sum of log-losses + |w|²/2 with a free offset. Without
-a given C, nine values are fitted, each warm-started from the previous one, and the value with the
-best out-of-fold score is chosen. The choice for a fold uses the scores of the other folds only.
+a given C, the one of nine with the best out-of-fold score is chosen: they are fitted from the
+middle outwards, each from its neighbour's solution, until the best has worse ones on both sides.
+The choice for a fold uses the scores of the other folds only.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,26 +19,18 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
-from mmfeat.core.memory import give_back_freed
-from mmfeat.errors import FitError, counted
 from mmfeat.fit.heads.base import Head
 from mmfeat.fit.heads.options import option
-from mmfeat.fit.heads.solvers.lbfgs import Problems, ProblemsInMemory, gram_matrix, logits, minimise
-from mmfeat.fit.heads.solvers.lbfgs_streamed import StreamedProblems, streamed_gram
+from mmfeat.fit.heads.solvers.logistic import PATH, Solver
 from mmfeat.fit.heads.space import Choice, Range, Space
-from mmfeat.fit.heads.torch.device import DEVICES, choose_device
-from mmfeat.metrics.known import rates
+from mmfeat.fit.heads.torch.device import DEVICES
 from mmfeat.runs.folds.inside import share_out
-from mmfeat.types import UNKNOWN, FloatArray, Fused, IntArray, Matrix, Stream, Targets
+from mmfeat.types import UNKNOWN, BoolArray, FloatArray, Fused, IntArray, Matrix, Targets
 
-log = logging.getLogger(__name__)
-
-# For rows of length 1; for other rows it is divided by their mean squared length.
-PATH = np.logspace(-1, 3, 9)
 PATH_TOLERANCE = 1e-3  # while C is chosen; the chosen C is then solved to `tolerance`
-WORSE_POINTS = 2  # the path ends after this many points that are worse for every fold
+START = 3  # the point that is tried first; its neighbours follow, up to the best one's
+MARGINS = {"log-loss": 1, "ap": 2}  # worse points on each side: log-loss has one minimum
 INNER_FOLDS = 3
-BLOCK_PROBLEMS = 128  # that are solved together, which bounds the memory
 
 
 @dataclass(kw_only=True)
@@ -93,32 +85,49 @@ class LogReg(Head):
                 head._costs = np.zeros((learnable.shape[1], len(PATH)))
                 yield head
             return
-        solver = Solver(fused.values, y, inside, fold_of=fold_of, class_of=class_of, head=self)
+        solver = self._solver(fused.values, y, inside, fold_of=fold_of, class_of=class_of)
         if self.C is not None:
             solver.solve(np.full(len(fold_of), self.C), self.tolerance)
         else:
-            path = solver.path()
-            costs = np.full((*learnable.shape, len(path)), np.inf)
-            costs[~learnable] = 0.0
-            kept = []
-            for point, C in enumerate(path):
-                solver.solve(np.full(len(fold_of), C), PATH_TOLERANCE)
-                costs[fold_of, class_of, point] = solver.cost(self.criterion)
-                kept.append(solver.w.clone())
-                best = [self._choice(np.delete(costs, f, axis=0)) for f in range(len(splits))]
-                if np.max(best) <= point - WORSE_POINTS:
-                    break  # a larger C takes longest to fit and overfits more
-            for fold, head in enumerate(heads):
-                head._costs = costs[fold]
-            chosen = np.stack(
-                [self._choice(np.delete(costs, fold, axis=0)) for fold in range(len(splits))]
-            )[fold_of, class_of]
-            for problem, point in enumerate(chosen):
-                solver.w[:, problem] = kept[point][:, problem]
-            solver.solve(path[chosen], self.tolerance)
+            self._solve_best(solver, heads, learnable)
         for fold, head in enumerate(heads):
             head._take(solver.w[:, torch.from_numpy(fold_of == fold)])
             yield head
+
+    def _solver(self, x: Matrix, y: Targets, inside: BoolArray, **problems: IntArray) -> Solver:
+        return Solver(x, y, inside, **problems, device=self.device, max_steps=self.max_steps)
+
+    def _solve_best(
+        self, solver: Solver, heads: Sequence[Self], learnable: NDArray[np.bool_]
+    ) -> None:
+        """Solve every fold and class, `learnable` (folds, k), with the C that is best elsewhere.
+
+        The path is walked from its middle, in both directions, until the best is inside.
+        """
+        path, (fold_of, class_of) = solver.path(), np.nonzero(learnable)
+        costs = np.full((*learnable.shape, len(path)), np.inf)
+        walked: dict[int, Tensor] = {}
+        point, margin = START, MARGINS[self.criterion]
+        while True:
+            solver.solve(np.full(len(fold_of), path[point]), PATH_TOLERANCE)
+            costs[..., point] = 0.0
+            costs[fold_of, class_of, point] = solver.cost(self.criterion)
+            walked[point] = solver.w.clone()
+            others = (np.delete(costs, fold, axis=0) for fold in range(len(heads)))
+            best = np.stack([self._choice(other) for other in others])
+            lowest, highest = min(walked), max(walked)
+            if lowest > 0 and best.min() < lowest + margin:
+                solver.w, point = walked[lowest].clone(), lowest - 1
+            elif highest < len(path) - 1 and best.max() > highest - margin:
+                solver.w, point = walked[highest].clone(), highest + 1
+            else:
+                break
+        for head, found in zip(heads, costs, strict=True):
+            head._costs = found
+        chosen = best[fold_of, class_of]
+        for problem, point in enumerate(chosen):
+            solver.w[:, problem] = walked[point][:, problem]
+        solver.solve(path[chosen], self.tolerance)
 
     def search_space(self) -> Space:
         """How the head chooses C; C itself only if it is given."""
@@ -155,7 +164,15 @@ class LogReg(Head):
         elif len(rows) < len(x):
             y = np.where(inside, y, np.uint8(UNKNOWN))  # C is not chosen by other rows either
         classes = np.arange(y.shape[1])
-        solver = Solver(x, y, inside, fold_of=np.zeros_like(classes), class_of=classes, head=self)
+        solver = Solver(
+            x,
+            y,
+            inside,
+            fold_of=np.zeros_like(classes),
+            class_of=classes,
+            device=self.device,
+            max_steps=self.max_steps,
+        )
         solver.solve(self._chosen(solver, fused, y, rows), self.tolerance)
         self._take(solver.w)
 
@@ -200,101 +217,3 @@ class LogReg(Head):
         state = load_file(folder / "weights.safetensors")
         self._weights, self._offsets = state["weights"], state["offsets"]
         self._costs = state["costs"]
-
-
-class Solver:
-    """The problems of all folds and classes, a column each, solved in blocks."""
-
-    def __init__(
-        self,
-        x: Matrix,
-        y: Targets,
-        inside: NDArray[np.bool_],
-        *,
-        fold_of: IntArray,
-        class_of: IntArray,
-        head: LogReg,
-    ) -> None:
-        device = choose_device(head.device)
-        self.x: Tensor | Stream = x if not isinstance(x, np.ndarray) else matrix(x, device)
-        self.y = torch.from_numpy(y).to(device)
-        self.inside = torch.from_numpy(inside).to(device)
-        self.fold_of, self.class_of = torch.from_numpy(fold_of), torch.from_numpy(class_of)
-        if isinstance(self.x, Tensor):
-            self.gram = gram_matrix(self.x)
-        else:
-            self.gram = streamed_gram(self.x, device)
-        self.max_steps = head.max_steps
-        give_back_freed()
-        known = rates(y).clip(1e-6, 1 - 1e-6)
-        self.w = torch.zeros(x.shape[1] + 1, len(fold_of), device=device)
-        self.w[-1] = torch.from_numpy(np.log(known / (1 - known))[class_of])
-
-    def path(self) -> NDArray[np.float64]:
-        """The values of C to try, adapted to the scale of the rows."""
-        diagonal = self.gram.diagonal().double()
-        length = float(diagonal[:-1].sum() / diagonal[-1])  # squared, the mean of the rows
-        path: NDArray[np.float64] = PATH / max(length, 1e-30)
-        return path
-
-    def solve(self, strength: NDArray[np.float64], tolerance: float) -> None:
-        """Move `w` to the minimum for these C, (p,)."""
-        ridge = torch.from_numpy(1 / strength).float().to(self.w.device)
-        for part in torch.split(torch.arange(len(strength)), BLOCK_PROBLEMS):
-            self.w[:, part], done = minimise(
-                self._problems(part),
-                self.w[:, part],
-                ridge[part],
-                tolerance=tolerance,
-                max_steps=self.max_steps,
-            )
-            if not bool(done.all()):
-                n_left = int((~done).sum())
-                log.warning(
-                    "%s not at the optimum after %d steps, so scores may be a little worse;"
-                    " `--set max_steps=%d` of logreg takes more",
-                    counted(n_left, "logistic regression is", "logistic regressions are"),
-                    self.max_steps,
-                    10 * self.max_steps,
-                )
-        give_back_freed()  # logits
-
-    def cost(self, criterion: str) -> NDArray[np.float64]:
-        """Log-loss (a sum), or minus average precision, of each problem's known left-out rows."""
-        costs = []
-        for part in torch.split(torch.arange(self.w.shape[1]), BLOCK_PROBLEMS):
-            problems = self._problems(part)
-            if criterion == "log-loss":
-                costs.append(problems.left_out(self.w[:, part]))
-            elif isinstance(problems, ProblemsInMemory):
-                z = logits(problems.x, self.w[:, part])
-                judged = z.masked_fill_(~problems.left, -torch.inf)
-                costs.append(-average_precision(judged, (problems.y * problems.left).float()))
-            else:
-                raise FitError(
-                    "average precision sorts all scores of a class",
-                    "with --max-memory they are not all in memory",
-                    "use --set criterion=log-loss, or leave out --max-memory",
-                )
-        return torch.cat(costs).double().cpu().numpy()
-
-    def _problems(self, part: Tensor) -> Problems:
-        if not isinstance(self.x, Tensor):
-            fold_of, class_of = self.fold_of[part], self.class_of[part]
-            return StreamedProblems(
-                self.x, self.gram, self.y, self.inside, fold_of=fold_of, class_of=class_of
-            )
-        y, inside = self.y[:, self.class_of[part]], self.inside[:, self.fold_of[part]]
-        return ProblemsInMemory(self.x, self.gram, y, inside & (y <= 1))
-
-
-def matrix(x: FloatArray, device: torch.device) -> Tensor:
-    """The rows on the device."""
-    return torch.from_numpy(np.ascontiguousarray(x)).to(device)
-
-
-def average_precision(scores: Tensor, targets: Tensor) -> Tensor:
-    """Mean precision at the positives of each column, (n, p) -> (p,); 0 without positives."""
-    hits = targets.gather(0, scores.argsort(dim=0, descending=True))
-    ranks = torch.arange(1, len(hits) + 1, device=hits.device).unsqueeze(1)
-    return (hits * hits.cumsum(dim=0) / ranks).sum(dim=0) / hits.sum(dim=0).clamp(min=1)

@@ -24,7 +24,7 @@ from mmfeat.core.parallel import thread_map
 from mmfeat.decide.calibration.logistic import logistic
 from mmfeat.fit.heads.base import Head
 from mmfeat.fit.heads.options import option
-from mmfeat.fit.heads.solvers.lbfgs import gram_matrix
+from mmfeat.fit.heads.solvers.scatter import Scatter, gram_matrix
 from mmfeat.fit.heads.space import Choice, Range, Space
 from mmfeat.fit.heads.streaming import in_order
 from mmfeat.fit.heads.torch.device import DEVICES, choose_device
@@ -117,7 +117,7 @@ class Ridge(Head):
         scales, offsets = np.array(maps).T
         weights = fits.weights(points) * scales
         self._weights = weights.astype(np.float32)
-        self._offsets = (offsets - fits.mean.cpu().numpy() @ weights).astype(np.float32)
+        self._offsets = (offsets - fits.scatter.mean.cpu().numpy() @ weights).astype(np.float32)
 
     def _predict(self, x: FloatArray) -> FloatArray:
         return torch.from_numpy(x @ self._weights + self._offsets).sigmoid().numpy()
@@ -169,31 +169,25 @@ class Fits:
     """Ridge regressions of all classes with all `penalties`, of centred rows and targets."""
 
     def __init__(self, sums: Sums, penalties: Float64Array) -> None:
-        gram, seen = sums.gram, sums.seen
-        self.n_rows = float(gram[-1, -1])
-        self.mean = gram[-1, :-1] / self.n_rows
-        scatter = gram[:-1, :-1] - self.n_rows * torch.outer(self.mean, self.mean)
-        # LAPACK through numpy takes a tenth of the time of torch's
-        values, vectors = np.linalg.eigh(scatter.cpu().numpy())
-        values = values.clip(min=0)
+        self.scatter, seen = Scatter.of(sums.gram), sums.seen
         counts = seen[-1].clamp(min=1)
         self.rates = sums.hits[-1] / counts
-        self.share = counts / self.n_rows  # of rows in which a class is known
-        self.vectors = torch.from_numpy(vectors).to(gram)
-        self.cross = self.vectors.T @ (sums.hits[:-1] - seen[:-1] * self.rates) / self.share
-        shrinkage = 1 / (values + penalties[:, None] * max(values.mean(), 1e-30))
-        self.shrinkage = torch.from_numpy(shrinkage).to(gram)  # (penalties, d)
+        self.share = counts / self.scatter.n_rows  # of rows in which a class is known
+        cross = sums.hits[:-1] - seen[:-1] * self.rates
+        self.cross = self.scatter.vectors.T @ cross / self.share
+        values, scale = self.scatter.values, self.scatter.values.mean().clamp(min=1e-30)
+        self.shrinkage = 1 / (values + torch.from_numpy(penalties[:, None]).to(values) * scale)
 
     def scores(self, x: Tensor) -> Tensor:
         """Scores above the rate of each class, (penalties, n, k), for rows (n, d)."""
         slopes = self.shrinkage.T[:, :, None] * self.cross[:, None]  # (d, penalties, k)
-        found = (x - self.mean.float()) @ (self.vectors @ slopes.flatten(1)).float()
+        found = (x - self.scatter.mean.float()) @ (self.scatter.vectors @ slopes.flatten(1)).float()
         return found.reshape(len(x), *slopes.shape[1:]).movedim(1, 0)
 
     def leave_each_out(self, scores: Tensor, x: Tensor, y: Targets) -> Tensor:
         """The scores of fitted rows `x`, with targets `y`, by fits without the row itself."""
-        rotated = (x - self.mean.float()) @ self.vectors.float()
-        leverage = 1 / self.n_rows + self.shrinkage.float() @ rotated.square().T
+        rotated = (x - self.scatter.mean.float()) @ self.scatter.vectors.float()
+        leverage = 1 / self.scatter.n_rows + self.shrinkage.float() @ rotated.square().T
         leverage = leverage[:, :, None] / self.share.float()
         above = torch.from_numpy(y).to(x) - self.rates.float()
         return (scores - leverage * above) / (1 - leverage).clamp(min=SMALLEST)
@@ -201,7 +195,7 @@ class Fits:
     def weights(self, points: IntArray) -> Float64Array:
         """The weights of each class, (d, k), with the penalty of that number, (k,)."""
         chosen = self.shrinkage[torch.from_numpy(points).to(self.shrinkage.device)]
-        weights: Float64Array = (self.vectors @ (chosen.T * self.cross)).cpu().numpy()
+        weights: Float64Array = (self.scatter.vectors @ (chosen.T * self.cross)).cpu().numpy()
         return weights
 
 

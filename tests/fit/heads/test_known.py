@@ -9,7 +9,8 @@ from mmfeat.errors import FitError
 from mmfeat.fit.heads import HEADS
 from mmfeat.fit.heads.knn import KNN
 from mmfeat.fit.heads.lightgbm import LightGBM
-from mmfeat.fit.heads.logreg import PATH, LogReg
+from mmfeat.fit.heads.logreg import LogReg
+from mmfeat.fit.heads.solvers.logistic import PATH
 from mmfeat.metrics.probability import class_log_loss, log_loss
 from mmfeat.metrics.ranking import class_ap
 from mmfeat.types import UNKNOWN, Fused, Targets

@@ -8,7 +8,8 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from mmfeat.errors import ConfigError
-from mmfeat.fit.heads.logreg import LogReg, average_precision
+from mmfeat.fit.heads.logreg import LogReg
+from mmfeat.fit.heads.solvers.lbfgs import average_precision
 from mmfeat.types import Fused
 from tests.support.fits.streaming import Noted
 

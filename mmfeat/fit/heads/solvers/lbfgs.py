@@ -4,8 +4,8 @@ Every column of the targets is a problem of its own: minimise over w and b
 
     sum over rows i of m_i log(1 + exp(-s_i (x_i·w + b)))  +  |w|² / 2C,   s = ±1, m = 0 or 1.
 
-The Hessian of each is at most XᵀX/4 + I/C, which is the same for all of them (Böhning and
-Lindsay 1988). Its Cholesky factor is the initial metric of L-BFGS.
+The Hessian of each is about c XᵀX + I/C, where c is its mean of p(1 - p). One eigendecomposition of
+XᵀX gives the inverse of all of them, which is the initial metric of L-BFGS.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from typing import Self
 
 import torch
 from torch import Tensor
+
+from mmfeat.fit.heads.solvers.scatter import Scatter
 
 HISTORY = 10
 ARMIJO = 1e-4
@@ -32,6 +34,7 @@ class Point:
     w: Tensor
     value: Tensor
     slope: Tensor
+    curvature: Tensor  # the sum of p(1 - p), (p,)
     z: Tensor | None = None  # logits (n, p), where they fit into memory
 
 
@@ -48,9 +51,9 @@ class Line(ABC):
 
 
 class Problems(ABC):
-    """Columns of targets to fit, with the Gram matrix of the rows, (d + 1, d + 1)."""
+    """Columns of targets to fit, with the scatter of the rows."""
 
-    gram: Tensor
+    scatter: Scatter
 
     @abstractmethod
     def at(self, w: Tensor, ridge: Tensor) -> Point:
@@ -68,15 +71,6 @@ class Problems(ABC):
     def left_out(self, w: Tensor) -> Tensor:
         """The summed log-loss of the known rows that the masks leave out, (p,)."""
 
-    def metric(self, ridge: Tensor) -> Tensor:
-        """The Cholesky factor of the bound, for the smallest ridge of the problems."""
-        bound = self.gram.double().div_(4)
-        jitter = float(1e-6 * bound.diagonal().mean())  # the Gram matrix is rounded to float32
-        bound.diagonal()[:-1] += float(ridge.min()) + jitter
-        bound.diagonal()[-1] += jitter
-        factor: Tensor = torch.linalg.cholesky(bound)
-        return factor.float()
-
 
 class ProblemsInMemory(Problems):
     """Rows `x`, (n, d), with targets `y`, uint8, and masks `m`, bool, (n, p), a column per problem.
@@ -85,8 +79,8 @@ class ProblemsInMemory(Problems):
     held: at a point and at the end of a step.
     """
 
-    def __init__(self, x: Tensor, gram: Tensor, y: Tensor, m: Tensor) -> None:
-        self.x, self.gram, self.y, self.m = x, gram, y, m
+    def __init__(self, x: Tensor, scatter: Scatter, y: Tensor, m: Tensor) -> None:
+        self.x, self.scatter, self.y, self.m = x, scatter, y, m
 
     @property
     def left(self) -> Tensor:
@@ -95,12 +89,12 @@ class ProblemsInMemory(Problems):
 
     def part(self, columns: Tensor) -> ProblemsInMemory:
         """The chosen problems alone."""
-        return ProblemsInMemory(self.x, self.gram, self.y[:, columns], self.m[:, columns])
+        return ProblemsInMemory(self.x, self.scatter, self.y[:, columns], self.m[:, columns])
 
     def at(self, w: Tensor, ridge: Tensor) -> Point:
         """Value and slope at `w`."""
         z = logits(self.x, w)
-        return Point(w, self.value(z, w, ridge), self.slope(z, w, ridge), z)
+        return Point(w, self.value(z, w, ridge), *self.slope(z, w, ridge), z)
 
     def along(self, point: Point, step: Tensor, ridge: Tensor) -> Line:
         """One product with the rows is enough for every length."""
@@ -121,14 +115,17 @@ class ProblemsInMemory(Problems):
             total += log_loss(z[rows], self.y[rows]).mul_(self.m[rows]).sum(dim=0)
         return total
 
-    def slope(self, z: Tensor, w: Tensor, ridge: Tensor) -> Tensor:
-        """The gradient of every problem, (d + 1, p)."""
+    def slope(self, z: Tensor, w: Tensor, ridge: Tensor) -> tuple[Tensor, Tensor]:
+        """The gradient of every problem, (d + 1, p), and its sum of p(1 - p), (p,)."""
         slope = torch.cat([ridge * w[:-1], torch.zeros_like(w[:1])])
+        curvature = torch.zeros_like(w[0])
         for rows in self._blocks():
-            rest = z[rows].sigmoid().sub_(self.y[rows]).mul_(self.m[rows])
+            p, m = z[rows].sigmoid(), self.m[rows]
+            curvature += torch.addcmul(p, p, p, value=-1).mul_(m).sum(dim=0)
+            rest = p.sub_(self.y[rows]).mul_(m)
             slope[:-1].addmm_(self.x[rows].T, rest)
             slope[-1] += rest.sum(dim=0)
-        return slope
+        return slope, curvature
 
     def _blocks(self) -> Iterator[slice]:
         n_rows, n_problems = self.y.shape
@@ -152,7 +149,7 @@ class _LineInMemory(Line):
 
     def end(self) -> Point:
         w = self._end()
-        return Point(w, self._value, self._problems.slope(self._z, w, self._ridge), self._z)
+        return Point(w, self._value, *self._problems.slope(self._z, w, self._ridge), self._z)
 
     def _end(self) -> Tensor:
         return torch.addcmul(self._w, self._length, self._step)
@@ -169,13 +166,11 @@ def log_loss(z: Tensor, y: Tensor) -> Tensor:
     return torch.nn.functional.softplus(z).addcmul_(z, y.to(z), value=-1)
 
 
-def gram_matrix(x: Tensor) -> Tensor:
-    """XᵀX with a column of ones added to X, of shape (d + 1, d + 1)."""
-    total = x.sum(dim=0, keepdim=True)
-    gram = torch.empty(x.shape[1] + 1, x.shape[1] + 1, device=x.device)
-    gram[:-1, :-1] = x.T @ x
-    gram[-1:, :-1], gram[:-1, -1:], gram[-1, -1] = total, total.T, len(x)
-    return gram
+def average_precision(scores: Tensor, targets: Tensor) -> Tensor:
+    """Mean precision at the positives of each column, (n, p) -> (p,); 0 without positives."""
+    hits = targets.gather(0, scores.argsort(dim=0, descending=True))
+    ranks = torch.arange(1, len(hits) + 1, device=hits.device).unsqueeze(1)
+    return (hits * hits.cumsum(dim=0) / ranks).sum(dim=0) / hits.sum(dim=0).clamp(min=1)
 
 
 def minimise(
@@ -193,12 +188,11 @@ def minimise(
     `tolerance` times the objective, or below `NEAR` times: separable classes at a large C stop
     there, as float32 rounds, and no number of steps takes them further.
     """
-    factor = problems.metric(ridge)
     point = problems.at(start.clone(), ridge)
     pairs = list(history)
     active = torch.ones_like(point.value, dtype=torch.bool)
     for number in range(max_steps):
-        step = direction(point.slope, pairs, factor)
+        step = direction(point, pairs, problems.scatter, ridge)
         decrement = -(step * point.slope).sum(dim=0)
         active = active & (decrement > 2 * tolerance * point.value.clamp(min=1e-6))
         if not active.any():
@@ -206,7 +200,7 @@ def minimise(
         if 2 * int(active.sum()) < len(active):  # continue with the unfinished problems only
             left, w = active.nonzero().squeeze(1), point.w
             history = [(c[:, left], t[:, left], i[left]) for c, t, i in pairs]
-            del point, pairs, factor  # the unfinished problems have their own
+            del point, pairs  # the unfinished problems have their own
             w[:, left], done = minimise(
                 problems.part(left),
                 w[:, left],
@@ -239,15 +233,17 @@ def minimise(
     return point.w, ~active | near
 
 
-def direction(slope: Tensor, pairs: list[tuple[Tensor, Tensor, Tensor]], factor: Tensor) -> Tensor:
+def direction(
+    point: Point, pairs: list[tuple[Tensor, Tensor, Tensor]], scatter: Scatter, ridge: Tensor
+) -> Tensor:
     """The two-loop recursion (Nocedal and Wright, algorithm 7.4) for all problems at once."""
-    rest = slope.clone()
+    rest = point.slope.clone()
     shares = []
     for change, turn, inverse in reversed(pairs):
         share = inverse * (change * rest).sum(dim=0)
         rest -= share * turn
         shares.append(share)
-    step = torch.cholesky_solve(rest, factor)
+    step = scatter.solve(rest, point.curvature.clamp(min=1e-3), ridge)
     for (change, turn, inverse), share in zip(pairs, reversed(shares), strict=True):
         step += change * (share - inverse * (turn * step).sum(dim=0))
     return -step

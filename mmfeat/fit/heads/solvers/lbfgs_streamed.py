@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmfeat.fit.heads.solvers.lbfgs import Line, Point, Problems, gram_matrix, log_loss, logits
+from mmfeat.fit.heads.solvers.lbfgs import Line, Point, Problems, log_loss, logits
+from mmfeat.fit.heads.solvers.scatter import Scatter, gram_matrix
 from mmfeat.fit.heads.streaming import in_order
 from mmfeat.types import Stream
 
@@ -27,21 +28,21 @@ class StreamedProblems(Problems):
     def __init__(
         self,
         x: Stream,
-        gram: Tensor,
+        scatter: Scatter,
         y: Tensor,
         inside: Tensor,
         *,
         fold_of: Tensor,
         class_of: Tensor,
     ) -> None:
-        self.x, self.gram, self.y, self.inside = x, gram, y, inside
+        self.x, self.scatter, self.y, self.inside = x, scatter, y, inside
         self.fold_of, self.class_of = fold_of, class_of
 
     def part(self, columns: Tensor) -> StreamedProblems:
         """The chosen problems alone."""
         return StreamedProblems(
             self.x,
-            self.gram,
+            self.scatter,
             self.y,
             self.inside,
             fold_of=self.fold_of[columns],
@@ -51,14 +52,18 @@ class StreamedProblems(Problems):
     def at(self, w: Tensor, ridge: Tensor) -> Point:
         """Value and slope at `w`, by one pass."""
         value, slope = torch.zeros(w.shape[1], dtype=torch.float64), torch.zeros_like(w)
+        curvature = torch.zeros_like(w[0])
         for x, y, m, _ in self._blocks():
             z = logits(x, w)
             value += (log_loss(z, y) * m).sum(dim=0).double().cpu()
-            rest = z.sigmoid_().sub_(y).mul_(m)
+            p = z.sigmoid_()
+            curvature += torch.addcmul(p, p, p, value=-1).mul_(m).sum(dim=0)
+            rest = p.sub_(y).mul_(m)
             slope[:-1].addmm_(x.T, rest)
             slope[-1] += rest.sum(dim=0)
         slope[:-1] += ridge * w[:-1]
-        return Point(w, value.to(w) + ridge / 2 * w[:-1].square().sum(dim=0), slope)
+        value += (ridge / 2 * w[:-1].square().sum(dim=0)).double().cpu()
+        return Point(w, value.to(w), slope, curvature)
 
     def along(self, point: Point, step: Tensor, ridge: Tensor) -> Line:
         """Every length takes a pass; the first one is nearly always accepted."""
@@ -76,7 +81,12 @@ class StreamedProblems(Problems):
         for rows, x in in_order(self.x, np.arange(len(self.x))):
             y, inside = self.y[rows][:, self.class_of], self.inside[rows][:, self.fold_of]
             m, left = inside & (y <= 1), ~inside & (y <= 1)
-            yield torch.from_numpy(x).to(self.gram.device), y.float(), m.float(), left.float()
+            yield (
+                torch.from_numpy(x).to(self.scatter.mean.device),
+                y.float(),
+                m.float(),
+                left.float(),
+            )
 
 
 class _StreamedLine(Line):
@@ -92,7 +102,7 @@ class _StreamedLine(Line):
 
 
 def streamed_gram(x: Stream, device: torch.device) -> Tensor:
-    """The Gram matrix of `mmfeat.fit.heads.solvers.lbfgs.gram_matrix`, summed in float64."""
+    """The Gram matrix of `mmfeat.fit.heads.solvers.scatter.gram_matrix`, summed in float64."""
     total = torch.zeros(x.shape[1] + 1, x.shape[1] + 1, dtype=torch.float64)
     for _, part in in_order(x, np.arange(len(x))):
         total += gram_matrix(torch.from_numpy(part).to(device)).cpu()

@@ -1,0 +1,117 @@
+"""All logistic regressions of a head, of every fold and class, solved in blocks."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mmfeat.core.memory import give_back_freed
+from mmfeat.errors import FitError, counted
+from mmfeat.fit.heads.solvers.lbfgs import (
+    Problems,
+    ProblemsInMemory,
+    average_precision,
+    logits,
+    minimise,
+)
+from mmfeat.fit.heads.solvers.lbfgs_streamed import StreamedProblems, streamed_gram
+from mmfeat.fit.heads.solvers.scatter import Scatter, gram_matrix
+from mmfeat.fit.heads.torch.device import choose_device
+from mmfeat.metrics.known import rates
+from mmfeat.types import IntArray, Matrix, Stream, Targets
+
+log = logging.getLogger(__name__)
+
+# For rows of length 1; for other rows it is divided by their mean squared length.
+PATH = np.logspace(-1, 3, 9)
+BLOCK_PROBLEMS = 128  # that are solved together, which bounds the memory
+
+
+class Solver:
+    """The problems of all folds and classes, a column each, solved in blocks."""
+
+    def __init__(
+        self,
+        x: Matrix,
+        y: Targets,
+        inside: NDArray[np.bool_],
+        *,
+        fold_of: IntArray,
+        class_of: IntArray,
+        device: str,
+        max_steps: int,
+    ) -> None:
+        place = choose_device(device)
+        self.x: Tensor | Stream
+        if isinstance(x, np.ndarray):
+            self.x = torch.from_numpy(np.ascontiguousarray(x)).to(place)
+            self.scatter = Scatter.of(gram_matrix(self.x))
+        else:
+            self.x, self.scatter = x, Scatter.of(streamed_gram(x, place))
+        self.y = torch.from_numpy(y).to(place)
+        self.inside = torch.from_numpy(inside).to(place)
+        self.fold_of, self.class_of = torch.from_numpy(fold_of), torch.from_numpy(class_of)
+        self.max_steps = max_steps
+        give_back_freed()
+        known = rates(y).clip(1e-6, 1 - 1e-6)
+        self.w = torch.zeros(x.shape[1] + 1, len(fold_of), device=place)
+        self.w[-1] = torch.from_numpy(np.log(known / (1 - known))[class_of])
+
+    def path(self) -> NDArray[np.float64]:
+        """The values of C to try, adapted to the scale of the rows."""
+        path: NDArray[np.float64] = PATH / max(self.scatter.squared_length, 1e-30)
+        return path
+
+    def solve(self, strength: NDArray[np.float64], tolerance: float) -> None:
+        """Move `w` to the minimum for these C, (p,)."""
+        ridge = torch.from_numpy(1 / strength).float().to(self.w.device)
+        for part in torch.split(torch.arange(len(strength)), BLOCK_PROBLEMS):
+            self.w[:, part], done = minimise(
+                self._problems(part),
+                self.w[:, part],
+                ridge[part],
+                tolerance=tolerance,
+                max_steps=self.max_steps,
+            )
+            if not bool(done.all()):
+                n_left = int((~done).sum())
+                log.warning(
+                    "%s not at the optimum after %d steps, so scores may be a little worse;"
+                    " `--set max_steps=%d` of logreg takes more",
+                    counted(n_left, "logistic regression is", "logistic regressions are"),
+                    self.max_steps,
+                    10 * self.max_steps,
+                )
+        give_back_freed()  # logits
+
+    def cost(self, criterion: str) -> NDArray[np.float64]:
+        """Log-loss (a sum), or minus average precision, of each problem's known left-out rows."""
+        costs = []
+        for part in torch.split(torch.arange(self.w.shape[1]), BLOCK_PROBLEMS):
+            problems = self._problems(part)
+            if criterion == "log-loss":
+                costs.append(problems.left_out(self.w[:, part]))
+            elif isinstance(problems, ProblemsInMemory):
+                z = logits(problems.x, self.w[:, part])
+                judged = z.masked_fill_(~problems.left, -torch.inf)
+                costs.append(-average_precision(judged, (problems.y * problems.left).float()))
+            else:
+                raise FitError(
+                    "average precision sorts all scores of a class",
+                    "with --max-memory they are not all in memory",
+                    "use --set criterion=log-loss, or leave out --max-memory",
+                )
+        return torch.cat(costs).double().cpu().numpy()
+
+    def _problems(self, part: Tensor) -> Problems:
+        if not isinstance(self.x, Tensor):
+            fold_of, class_of = self.fold_of[part], self.class_of[part]
+            return StreamedProblems(
+                self.x, self.scatter, self.y, self.inside, fold_of=fold_of, class_of=class_of
+            )
+        y, inside = self.y[:, self.class_of[part]], self.inside[:, self.fold_of[part]]
+        return ProblemsInMemory(self.x, self.scatter, y, inside & (y <= 1))
