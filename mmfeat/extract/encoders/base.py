@@ -43,7 +43,7 @@ class Preprocessing:
     Attributes
     ----------
     size
-        (height, width) of the input; of ``bounded`` and ``area`` the two are equal.
+        (height, width) of the input; where the shape is kept, the two are equal.
     scaled
         (height, width) that the picture is resized to before its centre is cut out; None: `size`.
     resize_mode
@@ -51,7 +51,8 @@ class Preprocessing:
         ``squash``, or ``bounded``: then the shorter side becomes that of `scaled` and the longer
         at most `longest`, both rounded down to multiples of `divisor`; where `scaled` is None,
         the shorter side becomes that of `size`, and nothing is cut. Or ``area``: then both sides
-        are rounded to multiples of `divisor`, and the number of pixels lies between `n_pixels`.
+        are rounded to multiples of `divisor`, and the number of pixels lies between `n_pixels`; or
+        ``patches``: then both sides are rounded up, and are as long as these allow.
     rounding
         ``down`` where half a pixel beside the centre is left out, as transformers does; None: it
         is rounded to even, as torchvision does.

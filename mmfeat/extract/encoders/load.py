@@ -52,7 +52,7 @@ ENCODERS: dict[str, Family] = {
     ),
     "st": Family(
         "mmfeat.extract.encoders.families.st:load",
-        "captions, e.g. st:sentence-transformers/all-MiniLM-L6-v2",
+        "mostly captions, e.g. st:sentence-transformers/all-MiniLM-L6-v2",
         extra="st",
         folder=True,
     ),

@@ -31,6 +31,7 @@ from mmfeat.store.layout import Status
 ORIENTATION = 0x0112  # the EXIF tag
 LONG_STRIP = 64  # from this ratio of the sides on, the whole picture is never resized
 MOST_OBLONG = 200  # of ``area``
+EPSILON = 1e-5  # of ``patches``: how exactly the scale is found
 Decoded = tuple[Pixels, bytes] | Refusal  # pixels (height, width, 3) and a digest of the file
 
 
@@ -164,6 +165,8 @@ def _resize(image: Image.Image, preprocessing: Preprocessing) -> Pixels:
         target = scaled if preprocessing.scaled is None else target
     elif preprocessing.resize_mode == "area":
         target = scaled = _size_of_area(image.size, preprocessing)
+    elif preprocessing.resize_mode == "patches":
+        target = scaled = _size_of_patches(image.size, preprocessing)
     else:
         scaled = _scaled_size(image.size, frame, preprocessing.resize_mode)
     halves = math.floor if preprocessing.rounding == "down" else round
@@ -217,6 +220,22 @@ def _size_of_area(size: tuple[int, int], preprocessing: Preprocessing) -> tuple[
         ratio = math.sqrt(least / (size[0] * size[1]))
         width, height = (math.ceil(side * ratio / step) * step for side in size)
     return width, height
+
+
+def _size_of_patches(size: tuple[int, int], preprocessing: Preprocessing) -> tuple[int, int]:
+    """The size of ``patches`` (width, height), by the bisection of SigLIP 2 NaFlex."""
+    assert preprocessing.n_pixels is not None and preprocessing.divisor is not None
+    (_, most), step = preprocessing.n_pixels, preprocessing.divisor
+
+    def scaled(scale: float) -> tuple[int, int]:
+        width, height = (max(math.ceil(side * scale / step), 1) * step for side in size)
+        return width, height
+
+    low, high = EPSILON / 10, 100.0
+    while high - low >= EPSILON:
+        middle = (low + high) / 2
+        low, high = (middle, high) if math.prod(scaled(middle)) <= most else (low, middle)
+    return scaled(low)
 
 
 def _resize_and_crop(

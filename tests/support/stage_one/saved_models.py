@@ -48,6 +48,7 @@ TWO_TOWERS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "clip": ("CLIP", TEXT | {"eos_token_id": 2}, CUT),
     "metaclip_2": ("MetaClip2", TEXT, CUT),
     "siglip": ("Siglip", TEXT | {"projection_size": 32}, SQUASHED),
+    "siglip2": ("Siglip2", TEXT | {"projection_size": 32}, {"max_num_patches": 12}),
     "altclip": ("AltCLIP", TEXT | {"max_position_embeddings": 2 + CONTEXT, "project_dim": 16}, CUT),
     "chinese_clip": ("ChineseCLIP", TEXT, SQUASHED),
 }
@@ -78,13 +79,13 @@ def save_two_towers(kind: str, folder: Path) -> Path:
     """Save a model with two towers, its tokenizer and its image processor."""
     name, text, resizing = TWO_TOWERS[kind]
     config = getattr(transformers, f"{name}Config")(
-        text_config=text, vision_config=VISION, projection_dim=16
+        text_config=text, vision_config=VISION | {"num_patches": 9}, projection_dim=16
     )
     pictures = "CLIP" if name in ("MetaClip2", "AltCLIP") else name
     torch.manual_seed(5)
     getattr(transformers, f"{name}Model")(config).save_pretrained(folder)
     getattr(transformers, f"{pictures}ImageProcessor")(**resizing).save_pretrained(folder)
-    masks = ["input_ids"] if kind == "siglip" else ["input_ids", "attention_mask"]
+    masks = ["input_ids"] if kind.startswith("siglip") else ["input_ids", "attention_mask"]
     make_tokenizer(model_input_names=masks).save_pretrained(folder)
     return folder
 

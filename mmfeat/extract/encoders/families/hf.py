@@ -6,6 +6,7 @@ picture and a caption together are in `hf_joint`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ TWO_TOWERS: dict[str, bool] = {
     "clip": False,
     "metaclip_2": False,
     "siglip": True,  # as it was trained; SigLIP 2 of one resolution is of this type, too
+    "siglip2": True,  # NaFlex, of any resolution
     "altclip": False,
     "chinese_clip": False,
 }
@@ -71,27 +73,23 @@ def load(
     subwords = _subwords(folder, config)
     built, sha256 = load_model(folder, config, random=pretrained == "random")
     built = placed(built, place, PRECISIONS[precision])
+    described: dict[str, Any] = {
+        "preprocessing": preprocessing,
+        "subwords": subwords,
+        "origin": origin(f"hf:{model}", pretrained, folder, sha256),
+        "precision": precision,
+        "dtype": PRECISIONS[precision],
+        "device": place,
+        "libraries": LIBRARIES,
+    }
     if pool is not None:
-        return JointEncoder(
-            JOINT[kind].vectors(built, pool),
-            preprocessing=preprocessing,
-            subwords=subwords,
-            origin=origin(f"hf:{model}", pretrained, folder, sha256) | {"joint_pool": pool},
-            precision=precision,
-            dtype=PRECISIONS[precision],
-            device=place,
-            libraries=LIBRARIES,
-        )
+        described["origin"] |= {"joint_pool": pool}
+        return JointEncoder(JOINT[kind].vectors(built, pool), **described)
+    prepared = in_patches(built) if kind == "siglip2" else lambda pixels: {"pixel_values": pixels}
     return TowersEncoder(
-        image=lambda pixels: _pooled(built.get_image_features(pixel_values=pixels)),
-        preprocessing=preprocessing,
+        image=lambda pixels: _pooled(built.get_image_features(**prepared(pixels))),
         text=lambda inputs: _pooled(built.get_text_features(**inputs)),
-        subwords=subwords,
-        origin=origin(f"hf:{model}", pretrained, folder, sha256),
-        precision=precision,
-        dtype=PRECISIONS[precision],
-        device=place,
-        libraries=LIBRARIES,
+        **described,
     )
 
 
@@ -158,6 +156,20 @@ def _subwords(folder: Path, config: Any) -> Subwords:
         context=int(min(tokenizer.model_max_length, positions)),
         whole=TWO_TOWERS.get(config.model_type, False),
     )
+
+
+def in_patches(model: Any) -> Callable[[torch.Tensor], dict[str, torch.Tensor]]:
+    """What SigLIP 2 NaFlex takes for pictures of one shape (b, 3, height, width): all patches."""
+    side = model.config.vision_config.patch_size
+
+    def inputs(pixels: torch.Tensor) -> dict[str, torch.Tensor]:
+        grid = pixels.unfold(2, side, side).unfold(3, side, side)  # (b, 3, rows, columns, s, s)
+        patches = grid.permute(0, 2, 3, 4, 5, 1).flatten(3).flatten(1, 2)  # (b, p, s * s * 3)
+        shapes = torch.tensor([grid.shape[2:4]] * len(pixels), device=pixels.device)
+        there = torch.ones(patches.shape[:2], dtype=torch.int64, device=pixels.device)
+        return {"pixel_values": patches, "pixel_attention_mask": there, "spatial_shapes": shapes}
+
+    return inputs
 
 
 def _pooled(found: Any) -> torch.Tensor:

@@ -28,6 +28,8 @@ def read_preprocessing(folder: Path) -> Preprocessing:
         processor: Any = AutoImageProcessor.from_pretrained(folder, backend="pil", **HERE)
     if getattr(processor, "merge_size", None):
         return _of_area(processor, folder)
+    if getattr(processor, "max_num_patches", None):
+        return _of_patches(processor, folder)
     if getattr(processor, "size_divisor", None):
         return _bounded(processor, folder)
     size, crop = _sides(processor, "size"), _sides(processor, "crop_size")
@@ -97,6 +99,24 @@ def _of_area(processor: Any, folder: Path) -> Preprocessing:
         size=(side, side),
         resize_mode="area",
         n_pixels=(size["shortest_edge"], size["longest_edge"]),
+        divisor=step,
+        **_normalising(processor),
+    )
+
+
+def _of_patches(processor: Any, folder: Path) -> Preprocessing:
+    """Of processors that keep the shape and bound the number of patches, as SigLIP 2 NaFlex's."""
+    if not _scales(processor):
+        raise EncoderError(
+            "an image processor with patches resizes and rescales pictures",
+            f"that of {folder} ({type(processor).__name__}) does not",
+            "choose another model",
+        )
+    step, most = processor.patch_size, processor.max_num_patches
+    return Preprocessing(
+        size=(math.isqrt(most) * step, math.isqrt(most) * step),
+        resize_mode="patches",
+        n_pixels=(step * step, most * step * step),
         divisor=step,
         **_normalising(processor),
     )

@@ -77,7 +77,7 @@ def load(model: str, *, pretrained: str, precision: str, device: str) -> Encoder
         towers["subwords"] = _subwords(built, first, prompt)
     if "image" in built.modalities:
         towers["image"] = lambda pixels: features({"pixel_values": pixels}, "image")
-        towers["preprocessing"] = read_preprocessing(_parts(folder)[0])
+        towers["preprocessing"] = _one_size(read_preprocessing(_parts(folder)[0]), folder)
     return TowersEncoder(**towers, **described)
 
 
@@ -149,6 +149,17 @@ def _first_module(built: Any, folder: Path) -> Any:
             "choose another model",
         )
     return first
+
+
+def _one_size(preprocessing: Preprocessing, folder: Path) -> Preprocessing:
+    """Give it back; raise `EncoderError` where pictures keep their shapes."""
+    if preprocessing.n_pixels is None:
+        return preprocessing
+    raise EncoderError(
+        "a model with a tower for pictures takes them in one size",
+        f"that of {folder} takes any",
+        "use hf:NAME, or choose another model",
+    )
 
 
 def _chat_pictures(first: Any, folder: Path) -> Preprocessing:
