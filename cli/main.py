@@ -49,6 +49,7 @@ def mmfeat(
 PANELS: dict[str, dict[str, str]] = {
     "Start": {
         "init": "mmfeat_cli.start.init:init",
+        "convert": "mmfeat_cli.start.convert:convert",
         "check": "mmfeat_cli.extract.check:check",
         "demo": "mmfeat_cli.demo.demo:demo",
         "demo-data": "mmfeat_cli.demo.demo_data:demo_data",

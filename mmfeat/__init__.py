@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mmfeat.compare.board.difference import compare_runs
     from mmfeat.compare.compare import compare
     from mmfeat.compare.search import search
+    from mmfeat.convert.convert import convert
     from mmfeat.errors import MmfeatError
     from mmfeat.export.export import export
     from mmfeat.export.load import load
@@ -49,6 +50,7 @@ __version__ = "0.1.0"
 
 PUBLIC = {
     "init": "mmfeat.init.init",
+    "convert": "mmfeat.convert.convert",
     "check": "mmfeat.tables.check",
     "extract": "mmfeat.extract.extract",
     "import_embeddings": "mmfeat.extract.importing.import_embeddings",
@@ -87,6 +89,7 @@ __all__ = [
     "clean",
     "compare",
     "compare_runs",
+    "convert",
     "duplicates",
     "export",
     "extract",

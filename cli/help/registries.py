@@ -15,6 +15,7 @@ class Kind(StrEnum):
     fusions = "fusions"
     losses = "losses"
     encoders = "encoders"
+    formats = "formats"
     engines = "engines"
     recipes = "recipes"
     objectives = "objectives"
@@ -28,6 +29,7 @@ REGISTRIES = {
     Kind.fusions: "mmfeat.fit.fusion:FUSIONS",
     Kind.losses: "mmfeat.fit.losses:LOSSES",
     Kind.encoders: "mmfeat.extract.encoders:ENCODERS",
+    Kind.formats: "mmfeat.convert:FORMATS",
     Kind.engines: "mmfeat.extract:ENGINES",
     Kind.recipes: "mmfeat.fit.recipes:RECIPES",
     Kind.objectives: "mmfeat.decide.thresholds:OBJECTIVES",

@@ -15,7 +15,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("tables", "store", "metrics"),
     ("extract", "decide", "near"),
     ("runs", "init"),
-    ("sensitivity",),
+    ("sensitivity", "convert"),
     ("fit",),
     ("compare", "learning", "predict"),
     ("export", "promote"),
