@@ -49,8 +49,7 @@ from mmfeat.types import FloatArray, Fused, IntArray, Matrix, Targets
 
 log = logging.getLogger(__name__)
 
-# Without `epochs`: 12, or the number of epochs that gives 400 steps if that is more, at most 100.
-EPOCHS, STEPS, MOST_EPOCHS = 12, 400, 100
+MOST_EPOCHS = 100  # without `epochs`
 
 SEEDED = Lock()  # held while torch's global random state is in use
 
@@ -69,6 +68,9 @@ class TorchHead(Head):
     learns_fusion: ClassVar[bool] = True
     streams: ClassVar[bool] = True
     reads_parts: ClassVar[bool] = True
+    # Without `epochs`: so many, or the number that gives so many steps if that is more.
+    least_epochs: ClassVar[int] = 12
+    least_steps: ClassVar[int] = 400
     ignored: ClassVar[dict[str, set[str]]] = {"rounds": {"patience"}}
 
     loss: str = option("bce", "training loss; see `mmfeat list losses`")
@@ -77,7 +79,7 @@ class TorchHead(Head):
         "none", "how the blocks of a row are fused", choices=("none", *MODULES)
     )
     epochs: int | None = option(
-        None, "most epochs; sets the schedule; None is 12, more for few rows", low=1, high=1e9
+        None, "most epochs; sets the schedule; None is 12 or 8, more for few rows", low=1, high=1e9
     )
     rounds: int | None = option(None, "exact number of epochs", low=1, high=1e9)
     batch: int = option(256, "number of rows per step; 0 uses all rows", low=0, high=math.inf)
@@ -165,7 +167,8 @@ class TorchHead(Head):
         for dropout in (part for part in network.modules() if isinstance(part, Dropout)):
             dropout.generator = draws
         steps = math.ceil(len(train) / (self.batch or len(train)))
-        self.epochs_ = self.epochs or min(max(EPOCHS, math.ceil(STEPS / steps)), MOST_EPOCHS)
+        enough = max(self.least_epochs, math.ceil(self.least_steps / steps))
+        self.epochs_ = self.epochs or min(enough, MOST_EPOCHS)
         pace = constant if self.schedule == "constant" else cosine(steps * self.epochs_)
         optimizer = Optimizer(network, lr=self.lr, decay=self.decay, pace=pace)
         best, kept = math.inf, snapshot(judged)
