@@ -70,7 +70,7 @@ def inspect_store(
             "dtype": store.dtype,
             "widths": store.widths,
             "status": store.counts,
-            "truncated": sum(int(flags.sum()) for flags in store.optional("truncated").values()),
+            "truncated": int(np.any([*store.optional("truncated").values()], axis=0).sum()),
             "windows": [
                 sum(int((counts > 0).sum()) for counts in store.optional("windows").values()),
                 sum(int(counts.sum()) for counts in store.optional("windows").values()),

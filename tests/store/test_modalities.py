@@ -54,13 +54,15 @@ def write(path: Path, widths: dict[str, int], *, truncated: tuple[str, ...] = ()
 
 def test_a_made_up_modality_is_written_read_and_verified(tmp_path: Path) -> None:
     path = tmp_path / "a.h5"
-    write(path, {"audio": 4, "image": 6, "joint": 3}, truncated=("audio",))
+    write(path, {"audio": 4, "image": 6, "joint": 3}, truncated=("audio", "joint"))
     assert verify_store(path) == []
+    assert inspect_store(path)["truncated"] == N  # rows, however many modalities
     with FeatureStore.open(path) as store:
         assert store.modalities == ("image", "audio", "joint")
         assert store.widths == {"image": 6, "audio": 4, "joint": 3}
         assert store.counts == {m: {"ok": N - 2, "empty": 2} for m in store.modalities}
-        assert {m: flags.sum() for m, flags in store.optional("truncated").items()} == {"audio": N}
+        cut = store.optional("truncated")
+        assert {m: flags.sum() for m, flags in cut.items()} == {"audio": N, "joint": N}
         assert np.asarray(store.truncated).sum() == N
         assert [(f.row, f.id, f.modality) for f in store.failed[:3]] == [
             (0, IDS[0], "audio"),
