@@ -44,10 +44,10 @@ def _make(works: Sequence[Work]) -> list[float]:
     for work in works:
         work.start()
     try:
-        if len(works) > 1 and (
-            together := find_engine(works[0].plan.settings.engine).make_together
-        ):
-            return together(works)
+        if sum(max(len(work.plan.of_pictures), 1) for work in works) > 1:
+            together = find_engine(works[0].plan.settings.engine).make_together
+            if together is not None:
+                return together(works)
         return [_make_alone(work) for work in works]
     except KeyboardInterrupt:
         log.info("what is done is kept; `mmfeat clean --unfinished` removes it")

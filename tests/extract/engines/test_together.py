@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from mmfeat.config import ExtractSettings
 from mmfeat.extract.encoders.base import Preprocessing
 from mmfeat.extract.engines.carry_out import carry_out
 from mmfeat.extract.images import decoding
-from mmfeat.extract.images.read import decode_for_all
+from mmfeat.extract.images.read import Decoded, decode_for_all
 from mmfeat.extract.run import begin_extraction
 from mmfeat.store import FeatureStore
 from mmfeat.tables.table import Table
@@ -65,6 +68,18 @@ def table_of(folder: Path) -> Table:
     return table
 
 
+def count_decoded(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[Preprocessing]]:
+    """Give what grows by one entry for each picture that this process decodes for several."""
+    decoded: list[Sequence[Preprocessing]] = []
+
+    def counted(content: bytes, kinds: Sequence[Preprocessing], **options: Any) -> list[Decoded]:
+        decoded.append(kinds)
+        return decode_for_all(content, kinds, **options)
+
+    monkeypatch.setattr(decoding, "decode_for_all", counted)
+    return decoded
+
+
 @pytest.mark.parametrize("settings", [SETTINGS, FAST, replace(SETTINGS, workers=2)])
 def test_stores_have_the_bytes_that_each_encoder_alone_gives(
     tmp_path: Path, settings: ExtractSettings, monkeypatch: pytest.MonkeyPatch
@@ -72,13 +87,7 @@ def test_stores_have_the_bytes_that_each_encoder_alone_gives(
     table = table_of(tmp_path)
     for name, kind in ENCODERS.items():
         extract(table, tmp_path, tmp_path / f"alone-{name}.h5", encoder=kind(), settings=settings)
-    decoded: list[list[Preprocessing]] = []
-
-    def counted(content: bytes, kinds: list[Preprocessing], **options: object) -> object:
-        decoded.append(kinds)
-        return decode_for_all(content, kinds, **options)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(decoding, "decode_for_all", counted)
+    decoded = count_decoded(monkeypatch)
     encoders = {name: kind() for name, kind in ENCODERS.items()} | {"twin": ToyEncoder(name="2")}
     outs = make(table, tmp_path, settings, **encoders)
     for name in ENCODERS:
@@ -89,6 +98,24 @@ def test_stores_have_the_bytes_that_each_encoder_alone_gives(
     with FeatureStore.open(outs["twin"]) as store:
         assert store.provenance["encoder"]["name"] == "2"
     assert not list(tmp_path.glob("*.parts"))
+
+
+class Both(ToyPairs):
+    """Gives vectors of pictures, and of pictures with captions."""
+
+    dims, batch_sizes = {"image": 6, "joint": 9}, {"image": 4, "joint": 4}
+
+
+def test_an_encoder_of_pictures_with_and_without_captions_decodes_each_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = table_of(tmp_path)
+    extract(table, tmp_path, tmp_path / "pairs.h5", encoder=ToyPairs())
+    decoded = count_decoded(monkeypatch)
+    outs = make(table, tmp_path, SETTINGS, both=Both())
+    assert len(decoded) == 4 * 5 - 2
+    with FeatureStore.open(outs["both"]) as both, FeatureStore.open(tmp_path / "pairs.h5") as pairs:
+        assert np.array_equal(both.embeddings("joint"), pairs.embeddings("joint"), equal_nan=True)
 
 
 def test_one_that_is_interrupted_loses_no_finished_shard_of_any(tmp_path: Path) -> None:
