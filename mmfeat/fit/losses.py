@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Loss = Callable[..., "Tensor"]  # of logits and targets
 
 LOSSES: dict[str, Plugin] = {
-    "bce": Plugin("mmfeat.fit.losses:bce", "binary cross-entropy"),
+    "bce": Plugin("torch.nn.functional:binary_cross_entropy_with_logits", "binary cross-entropy"),
     "bce-weighted": Plugin(
         "mmfeat.fit.losses:bce_weighted",
         "cross-entropy with positives of rare classes weighted up to ×20",
@@ -71,11 +71,6 @@ def _of_known(loss: Loss, takes_known: bool, logits: Tensor, targets: Tensor) ->
     if takes_known:
         return loss(logits, targets * known, known=known)
     return loss(logits[known], targets[known])
-
-
-def bce(logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean binary cross-entropy."""
-    return (softplus(logits) - logits * targets).mean()
 
 
 def bce_weighted(
