@@ -10,6 +10,7 @@ import typer
 from mmfeat.compare.run import ENGINES
 from mmfeat.config import CompareSettings, ThresholdSettings
 from mmfeat.decide.thresholds import OBJECTIVES
+from mmfeat.errors import ConfigError
 from mmfeat.fit.options import FoldOptions
 from mmfeat.runs.config import name_sets
 from mmfeat_cli.answer import print_forecast, print_judges, print_nested
@@ -72,6 +73,14 @@ def compare(
     budget: Annotated[
         str | None, fast("budget", "Time limit of the comparison, e.g. 90s, 10m or 1.5h")
     ] = None,
+    quick: Annotated[
+        bool,
+        typer.Option(
+            "--quick",
+            help="Compare a sketch: some rows, few numbers of each, 3 folds; kept in sketch/.",
+            rich_help_panel=SPEED,
+        ),
+    ] = False,
     for_rows: ForRowsOption = None,
     dry_run: DryRunOption = False,
     track: TrackOption = None,
@@ -84,6 +93,7 @@ def compare(
     """Fit and tune every combination of heads, fusions and losses; write leaderboard.csv."""
     from mmfeat.compare.compare import compare as verb
     from mmfeat.compare.dry_run import forecast_compare
+    from mmfeat.compare.sketch import workspace_of_sketch
     from mmfeat.core.workspace import open_project
     from mmfeat.runs.run import Run
     from mmfeat.runs.tune import forecast
@@ -93,6 +103,12 @@ def compare(
     without_folds()
     without_repeats()
     space = open_project(workspace)[1]
+    if dry_run and quick:
+        raise ConfigError(
+            "--dry-run tells of a whole comparison",
+            "--quick is given, too",
+            "leave out one of them",
+        )
     if dry_run:
         expected_work = forecast_compare(
             split,
@@ -119,10 +135,13 @@ def compare(
         engine=engine,
         ray_address=ray_address,
         budget=budget,
+        quick=quick,
         workspace=workspace,
         show=lambda n_cells, target: show_cells(n_cells, objective=target, quiet=quiet),
         **options,
     )
+    if board.sketch:
+        space = workspace_of_sketch(space)
     for entry in board.entries:
         for name in entry.runs:
             tracker.track(Run(space.run(name)))
@@ -137,7 +156,10 @@ def compare(
     print_judges(best)
     _print_board(board, wide=wide)
     print_forecast(for_rows, expected)
-    print(f"next: mmfeat submit {best.name} (or predict, or report)")
+    if board.sketch:
+        print(f"next: mmfeat compare --heads {best.config.head}, say, without --quick")
+    else:
+        print(f"next: mmfeat submit {best.name} (or predict, or report)")
 
 
 COLUMNS = (

@@ -14,6 +14,7 @@ from mmfeat.compare.board.leaderboard import Leaderboard
 from mmfeat.compare.cells import Event
 from mmfeat.compare.plan import describe, plan_asked
 from mmfeat.compare.run import run_cells, seconds_of
+from mmfeat.compare.sketch import sketch
 from mmfeat.core.checks import check_arguments
 from mmfeat.core.workspace import open_project
 from mmfeat.errors import FitError
@@ -40,6 +41,7 @@ def compare(
     engine: str | None = None,
     ray_address: str | None = None,
     budget: str | None = None,
+    quick: bool = False,
     workspace: Path | str | None = None,
     show: Callable[[int, str], AbstractContextManager[Report | None]] | None = None,
     **options: Unpack[FoldOptions],
@@ -61,6 +63,9 @@ def compare(
         an empty entry, or none: the unnamed one. All must have the same rows.
     objective
         What the leaderboard is sorted by.
+    quick
+        Compare a sketch, see `mmfeat.compare.sketch`: its runs and its leaderboard lie in
+        `sketch/` of the workspace.
     show
         Gives, for the number of cells and the objective, what hears of each cell.
     options
@@ -92,11 +97,14 @@ def compare(
     target = objective or settings.thresholds.objective
     for config in plan.cells[:1]:
         warn_seen_before(space, config, submitted=settings.submit.split)
-    shown = nullcontext() if show is None else show(len(plan.cells), target)
+    cells = plan.cells
+    if quick and cells:
+        space, cells = sketch(space, cells)
+    shown = nullcontext() if show is None else show(len(cells), target)
     with shown as report:
         outcome = run_cells(
             space,
-            plan.cells,
+            cells,
             objective=target,
             thresholds=settings.thresholds,
             engine=asked.engine,

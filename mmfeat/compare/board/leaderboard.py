@@ -21,6 +21,7 @@ import numpy as np
 from mmfeat.compare.board.choice import Choice, Way, choose_elsewhere, judge_choice, n_deviations
 from mmfeat.compare.board.judged import ROWS_ALONE, Judged, judge_all
 from mmfeat.compare.board.stage_one import StageOne, read_stage_one
+from mmfeat.compare.sketch import tell_sketch
 from mmfeat.config import USUAL_THRESHOLDS, ThresholdSettings
 from mmfeat.core.files import write_text
 from mmfeat.core.workspace import Workspace
@@ -86,7 +87,8 @@ class Leaderboard:
 
     `choice` is None for fewer than two entries. `stage_one` has the cost of each of the feature
     sets that are compared; it is empty where all entries have the same. `same_folds` says whether
-    all entries are judged by the same folds; of different seeds, only rows are paired.
+    all entries are judged by the same folds; of different seeds, only rows are paired. A `sketch`
+    says so.
     """
 
     objective: str
@@ -94,6 +96,7 @@ class Leaderboard:
     choice: Choice | None = None
     stage_one: tuple[StageOne, ...] = ()
     same_folds: bool = True
+    sketch: str = ""
 
     @property
     def feature_sets(self) -> tuple[FeatureSets, ...]:
@@ -113,8 +116,9 @@ class Leaderboard:
 
     def rows(self) -> list[dict[str, Any]]:
         """Give one row per entry, best first, by the columns of `leaderboard.csv`."""
-        if not self.stage_one:
-            return [_row(entry) for entry in self.entries]
+        if self.sketch or not self.stage_one:
+            of = {"sketch": self.sketch} if self.sketch else {}
+            return [_row(entry) | of for entry in self.entries]
         costs = {each.features: each for each in self.stage_one}
         names = ("bytes_per_1000", "seconds_per_1000")
         return [
@@ -136,20 +140,18 @@ class Leaderboard:
 
     def verdict(self) -> str:
         """The result of the comparison, in one sentence."""
-        best = self.entries[0]
+        best, of = self.entries[0], self.sketch and f"{self.sketch}; "
         if len(self.entries) == 1:
-            return (
-                f"{self.name_of(best)} reaches {self.objective} {best.nested:.4f};"
-                " it is the only entry"
-            )
+            of += f"{self.name_of(best)} reaches {self.objective}"
+            return f"{of} {best.nested:.4f}; it is the only entry"
         apart = "" if self.same_folds else f"; {ROWS_ALONE}"
-        if len(self.tied) > 1:
+        if self.tied[1:]:
             return (
-                f"these {len(self.tied)} are not distinguishable by {self.objective}"
+                f"{of}these {len(self.tied)} are not distinguishable by {self.objective}"
                 f" (95 %, all at once{apart}): {_some(map(self.name_of, self.tied))}"
             )
         return (
-            f"{self.name_of(best)} is best by {self.objective};"
+            f"{of}{self.name_of(best)} is best by {self.objective};"
             f" every other entry is significantly worse (95 %, all at once{apart})"
         )
 
@@ -193,6 +195,7 @@ def make_leaderboard(
         )
         if len(cells) > 1
         else None,
+        sketch=tell_sketch(runs[0].provenance["stores"]),
         same_folds=_are_same(folds) or len({frozenset(cell) for cell in cells.values()}) == 1,
     )
 
