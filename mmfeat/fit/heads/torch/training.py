@@ -79,7 +79,10 @@ class TorchHead(Head):
         "none", "how the blocks of a row are fused", choices=("none", *MODULES)
     )
     epochs: int | None = option(
-        None, "most epochs; sets the schedule; None is 12 or 8, more for few rows", low=1, high=1e9
+        None,
+        "most epochs; sets the schedule; None is 12 (gmlp: 8), more for few rows",
+        low=1,
+        high=1e9,
     )
     rounds: int | None = option(None, "exact number of epochs", low=1, high=1e9)
     batch: int = option(256, "number of rows per step; 0 uses all rows", low=0, high=math.inf)
