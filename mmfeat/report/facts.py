@@ -75,6 +75,13 @@ class RunFacts:
             shown=shown,
         )
 
+    @property
+    def encoders(self) -> str:
+        """What gave its features."""
+        stores = self.provenance.get("stores", ())
+        names = (str((store.get("encoder") or {}).get("name", "unnamed")) for store in stores)
+        return ", ".join(dict.fromkeys(names)) or "unnamed"
+
     def number(self, file: str, *path: str | int) -> Markup:
         """A number of `metrics` or `thresholds` as `<data>`, with its file and path.
 

@@ -8,20 +8,25 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from mmfeat.compare.board.leaderboard import Leaderboard, name_of
+from mmfeat.compare.board.stage_one import set_name
 from mmfeat.core.memory import size_of
 from mmfeat.report.facts import EntryFacts, as_data
 from mmfeat.report.gallery import KINDS, Gallery
 from mmfeat.report.learning.section import MOST_CLASSES, MoreRows
 from mmfeat.report.relatives.section import Relatives
-from mmfeat.runs.config import FeatureSets, name_sets
+from mmfeat.runs.config import FeatureSets
+
+LONGEST_VALUE = 40  # characters of a setting beside the name of an entry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +65,12 @@ def render(page: Page) -> str:
     )
     digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
     environment.filters.update(
-        number=as_data, size=size_of, name=page.board.name_of, short_name=name_of, sets=_sets
+        number=as_data,
+        size=size_of,
+        name=page.board.name_of,
+        short_name=name_of,
+        sets=partial(_sets, page.board),
+        brief=_brief,
     )
     return environment.get_template("page.html").render(
         page=page,
@@ -74,9 +84,16 @@ def render(page: Page) -> str:
     )
 
 
-def _sets(features: FeatureSets) -> str:
+def _sets(board: Leaderboard, features: FeatureSets) -> str:
     """Feature sets that are joined, with room to break the line between them."""
-    return name_sets(features).replace(",", ", ")
+    return re.sub(",(?! )", ", ", set_name(features, board.stage_one))
+
+
+def _brief(value: str, key: str) -> str:
+    """The value of a setting, shortened: of an ensemble, how many runs it has."""
+    if key == "runs":
+        return f"{value.count(',') + 1} runs"
+    return value if len(value) <= LONGEST_VALUE else f"{value[: LONGEST_VALUE - 1]}…"
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ FRAME = (0.14, 0.16, 0.84, 0.74)  # of axes in a figure; automatic layout takes 
 COLUMNS = 4
 PANEL, ROOM, MARGIN = 62.0, 25.0, 6.0  # height of a panel, the label above it, the foot; points
 MAX_NAMED = 20  # with more classes, a scatter plot names only the worst
-SHORT, SHORTER = 15, 11  # characters of a label; beside a number
+SHORT, SHORTER = 15, 9  # characters of a label; beside a number
 DASHED = (0, (4, 3))
 MIDDLE_BLUE = "#4f7fe8"  # for images, whose pixels do not follow the page's colours
 

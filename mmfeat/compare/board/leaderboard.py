@@ -20,14 +20,14 @@ import numpy as np
 
 from mmfeat.compare.board.choice import Choice, Way, choose_elsewhere, judge_choice, n_deviations
 from mmfeat.compare.board.judged import ROWS_ALONE, Judged, judge_all
-from mmfeat.compare.board.stage_one import StageOne, read_stage_one
+from mmfeat.compare.board.stage_one import StageOne, read_stage_one, set_name
 from mmfeat.compare.sketch import tell_sketch
 from mmfeat.config import USUAL_THRESHOLDS, ThresholdSettings
 from mmfeat.core.files import write_text
 from mmfeat.core.workspace import Workspace
 from mmfeat.decide.forecast import judging_data
 from mmfeat.decide.resampling import interval, resampled_values
-from mmfeat.runs.config import FeatureSets, name_sets
+from mmfeat.runs.config import FeatureSets
 from mmfeat.runs.run import Run
 from mmfeat.types import Float64Array, IntArray
 
@@ -131,7 +131,7 @@ class Leaderboard:
 
     def name_of(self, entry: Entry) -> str:
         """An entry in a few words, with its feature sets where several are compared."""
-        on = f" on {name_sets(entry.features)}" if len(self.feature_sets) > 1 else ""
+        on = f" on {set_name(entry.features, self.stage_one)}" if len(self.feature_sets) > 1 else ""
         return f"{name_of(entry)}{on}"
 
     def to_json(self) -> dict[str, Any]:

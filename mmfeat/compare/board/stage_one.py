@@ -90,3 +90,9 @@ def _read(workspace: Workspace, split: str, features: FeatureSets) -> StageOne:
 
 def _where(cost: Cost) -> str:
     return cost.device if cost.engine == "local" else f"{cost.device} by {cost.engine}"
+
+
+def set_name(features: FeatureSets, costs: Iterable[StageOne]) -> str:
+    """Feature sets as they are told: by their names; the unnamed one by its encoder, if known."""
+    known = {each.features: ", ".join(each.encoders) for each in costs}
+    return name_sets(features) if features else known.get(features) or name_sets(features)
