@@ -123,11 +123,12 @@ def _place(root: Path, folder: Path, split: str, names: Sequence[str]) -> str:
     beside = folder.relative_to(root).as_posix() if folder.is_relative_to(root) else "."
     looked = [name for name in names if refuse_name(name) is None][:LOOKED_FOR]
     for place in (beside, ".", split, f"images/{split}", "images", "data"):
-        if not names or any((root / place / name).is_file() for name in looked):
+        files = ((root / place / name).resolve() for name in looked)
+        if not names or any(one.is_file() and one.is_relative_to(root.resolve()) for one in files):
             return "" if place == "." else f"{place}/"
     raise TableError(
         "pictures lie beside the annotations, or in a folder images or one called as the split",
-        f"none of {split} is in {root}, e.g. {names[0]}",
+        f"none of {split} is in {root}, e.g. {names[0]}; links out of it are not followed",
         "name their folder with --images",
     )
 

@@ -61,8 +61,7 @@ def _read(source: Source) -> Iterator[Row]:
     for split, file in _files(source.path):
         with _reading(file):
             schema, batches = _open(file)
-            features = _features(schema)
-            columns = _Columns(schema, features, source)
+            columns = _Columns(file, schema, source)
             for batch in batches:
                 for row in batch.to_pylist():
                     number = counts[split] = counts.get(split, -1) + 1
@@ -72,8 +71,9 @@ def _read(source: Source) -> Iterator[Row]:
 class _Columns:
     """Which column of a file has which role."""
 
-    def __init__(self, schema: pa.Schema, features: Mapping[str, Any], source: Source) -> None:
-        self.features, self.source = features, source
+    def __init__(self, file: Path, schema: pa.Schema, source: Source) -> None:
+        features = _features(schema)
+        self.source = source
         images = [name for name in schema.names if _is_picture(schema.field(name), features)]
         named = [name for name in schema.names if is_named(name, FILES)]
         self.picture = next(iter((*images, *named)), None)
@@ -88,9 +88,11 @@ class _Columns:
         for role, name in source.columns.items():
             if name and name not in schema.names:
                 raise damaged(
-                    source.path,
+                    file,
                     f"it has no column {name!r} for {role}, but {', '.join(schema.names)}",
                 )
+        if self.picture is None and self.text is None:
+            raise damaged(file, f"no column has pictures or captions: {', '.join(schema.names)}")
         self.names = _classes(features.get(self.label)) if self.label else None
 
     def row(self, row: Mapping[str, Any], split: str, number: int) -> Row:

@@ -2,7 +2,7 @@
 
 Of a task with several annotations the one marked as ground truth counts, else the last; cancelled
 ones never do. Choices, taxonomies and labels of regions are labels of the picture. The package
-label-studio-sdk would bring 20 others, and reads no more than this.
+label-studio-sdk brings over twenty others, and reads no more than this.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import unquote
 
 from mmfeat.convert.json_file import begins_with, read_annotations
 from mmfeat.convert.rows import Format, Row, Source, damaged, texts
 from mmfeat.init.roles import CAPTIONS, is_named
 
 PICTURES = ("image", "img", "picture", "photo", "imageurl", "url", "file")
+LOCAL = "/data/local-files/?d="  # before a path below the folder of local storage
 UPLOADS = "/data/upload/"  # where the server keeps files that were uploaded
 OF_TASKS = ("id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time")
 
@@ -51,8 +52,8 @@ def _read(source: Source) -> Iterator[Row]:
 
 def _annotated(task: Mapping[str, Any], source: Source) -> tuple[str, ...] | None:
     """The labels of a task; None where it has no annotation."""
-    given = task.get("annotations", task.get("completions")) or []
-    valid = [one for one in given if isinstance(one, dict) and not one.get("was_cancelled")]
+    given = _objects(task.get("annotations", task.get("completions")))
+    valid = [one for one in given if not one.get("was_cancelled")]
     source.odd["annotations that were cancelled, left out"] += len(given) - len(valid)
     source.odd["tasks without an annotation"] += not valid
     source.odd["tasks with several annotations, of which one counts"] += len(valid) > 1
@@ -60,12 +61,13 @@ def _annotated(task: Mapping[str, Any], source: Source) -> tuple[str, ...] | Non
         return None
     counts = next((one for one in valid if one.get("ground_truth")), valid[-1])
     labels: dict[str, None] = {}
-    for region in counts.get("result") or []:
-        kind, value = region.get("type"), region.get("value", {})
-        if kind == "choices" or str(kind).endswith("labels"):
+    for region in _objects(counts.get("result")):
+        kind = str(region.get("type"))
+        (value,) = _objects([region.get("value")]) or [{}]
+        if kind == "choices" or kind.endswith("labels"):
             labels |= dict.fromkeys(texts(value.get(kind)))
-        elif kind == "taxonomy":
-            labels |= dict.fromkeys(" / ".join(texts(path)) for path in value.get(kind) or [])
+        elif kind == "taxonomy" and isinstance(value.get(kind), list):
+            labels |= dict.fromkeys(" / ".join(texts(path)) for path in value[kind])
     return tuple(labels)
 
 
@@ -79,10 +81,7 @@ def _chosen(
     labels: dict[str, None] = {}
     for value in found:
         items = value.get("choices", []) if isinstance(value, dict) else value
-        regions = (
-            [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
-        )
-        for region in regions:
+        for region in _objects(items):
             for kind, names in region.items():
                 if kind.endswith("labels"):
                     labels |= dict.fromkeys(texts(names))
@@ -91,11 +90,15 @@ def _chosen(
     return tuple(labels) if found else None
 
 
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
 def _file(address: str, images: Path) -> str:
     """The name below the folder of pictures: of an upload, of local storage, or as it stands."""
-    parts = urlsplit(address) if "\n" not in address else None
-    if parts is not None and parts.path.endswith("/data/local-files/"):
-        return next(iter(parse_qs(parts.query).get("d", [address])))
+    _, is_local, name = address.partition(LOCAL)
+    if is_local:
+        return unquote(name)
     if address.startswith(UPLOADS):
         name = address.removeprefix(UPLOADS)
         places = (f"upload/{name}", name, name.rpartition("/")[2])

@@ -54,8 +54,9 @@ def write_folder(folder: Path, rows: Iterable[Row], source: Source) -> Splits:
         else:
             picture = _clean(row.picture)
             n_files += bool(picture)
-            is_refused = refuse_name(picture, source.images) is not None
+            is_refused = bool(picture) and refuse_name(picture, source.images) is not None
             source.odd["pictures whose name extract will refuse"] += is_refused
+            source.odd["rows without a picture"] += not picture
         labels = None if row.labels is None else tuple(map(_in_a_line, row.labels))
         captions = join_parts(map(_clean, row.captions))
         line = Line(id=_clean(row.id), picture=picture, labels=labels, caption=captions)

@@ -181,6 +181,18 @@ def test_tasks_without_an_annotation_are_a_split(tmp_path: Path, out: Path) -> N
     assert "Labels" not in lines(out, "unlabelled")[0]
 
 
+@pytest.mark.parametrize(
+    "annotations",
+    ["x", [3], [{"result": 3}], [{"result": [3, {"type": "choices", "value": None}]}]],
+)
+def test_annotations_that_are_none(annotations: Any, tmp_path: Path, out: Path) -> None:
+    data = {"image": "http://[x/a.jpg", "text": "a"}
+    path = write(tmp_path / "x.json", [{"id": 1, "data": data, "annotations": annotations}])
+    found = mmfeat.convert(path, out)
+    assert found.labels == () and found.splits == {"train": 1}
+    assert "pictures whose name extract will refuse: 1" in found.notes
+
+
 def test_names_of_members_are_never_followed(tmp_path: Path, out: Path) -> None:
     path = tmp_path / "evil.tar"
     with tarfile.open(path, "w") as archive:
@@ -216,7 +228,14 @@ def test_half_a_source_is_one_line(name: str, tmp_path: Path, out: Path) -> None
     assert not out.exists()
 
 
-@pytest.mark.parametrize("document", [{}, {"images": [3]}, {"images": [{"id": 1}]}, [], [3], [[]]])
+JUNK: tuple[Any, ...] = (
+    *({}, {"images": [3]}, {"images": [{"id": 1}]}, [], [3], [[]]),
+    {"images": [{"id": 1, "file_name": "../x.png"}], "annotations": []},
+    {"images": [{"id": 1, "file_name": "x.png"}], "annotations": {"a": 1}},
+)
+
+
+@pytest.mark.parametrize("document", JUNK)
 def test_json_of_another_kind(document: Any, tmp_path: Path, out: Path) -> None:
     path = write(tmp_path / "x.json", document)
     with pytest.raises(MmfeatError):
