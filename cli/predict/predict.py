@@ -9,9 +9,11 @@ from typing import Annotated
 import typer
 
 from mmfeat.config import DataSettings, ExtractSettings, SubmitSettings
+from mmfeat.convert.predictions import WRITERS
 from mmfeat.decide.expected_f1 import DECODES, EMPTIES
 from mmfeat.extract.engines.base import ENGINES
 from mmfeat_cli.extract.progress import show_progress
+from mmfeat_cli.help.completion import one_of
 from mmfeat_cli.messages import show_messages
 from mmfeat_cli.options import (
     OUTPUT,
@@ -62,6 +64,15 @@ def predict(
             rich_help_panel=OUTPUT,
         ),
     ] = None,
+    format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help=f"Write JSON that another tool imports: {', '.join(WRITERS)}.",
+            rich_help_panel=OUTPUT,
+            autocompletion=one_of(tuple(WRITERS)),
+        ),
+    ] = None,
     objective: DecisionOption = None,
     decode: Annotated[
         str | None,
@@ -108,6 +119,7 @@ def predict(
             "--engine": engine,
             "--ray-address": ray_address,
             "--out": out,
+            "--format": format,
         }
         given = [flag for flag, value in of_many.items() if value is not None]
         if given:
@@ -145,6 +157,7 @@ def predict(
         engine=engine,
         ray_address=ray_address,
         out=out,
+        format=format,
         top=top,
         objective=objective,
         decode=decode,

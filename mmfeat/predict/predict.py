@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mmfeat.convert.predictions import check_annotations, write_annotations
 from mmfeat.core.checks import check_arguments
 from mmfeat.core.files import check_output
 from mmfeat.core.settings import override, override_all
@@ -18,7 +19,7 @@ from mmfeat.extract.extract import ShowProgress
 from mmfeat.extract.images.folder import table_of_images
 from mmfeat.fit.related import warn_seen_by
 from mmfeat.predict.new_rows import ROWS, extract_for
-from mmfeat.predict.scores import predict_scores, read_statuses
+from mmfeat.predict.scores import predict_scores, read_pictures, read_statuses
 from mmfeat.predict.write import check_options, write_predictions
 from mmfeat.runs.bundle import Bundle, find_predictor
 from mmfeat.runs.run import Run
@@ -74,6 +75,7 @@ def predict(
     engine: str | None = None,
     ray_address: str | None = None,
     out: Path | str | None = None,
+    format: str | None = None,
     top: int | None = None,
     objective: str | None = None,
     decode: str | None = None,
@@ -101,7 +103,9 @@ def predict(
     engine, ray_address
         What encodes new rows; see `mmfeat.config.ExtractSettings`.
     out
-        csv, tsv, jsonl or parquet.
+        csv, tsv, jsonl or parquet, or json with `format`.
+    format
+        ``label-studio`` or ``fiftyone``: write what these tools import, instead of a table.
     top
         Instead of a column per label, write the `top` most probable labels of each row and their
         probabilities.
@@ -130,9 +134,10 @@ def predict(
     (options,) = override_all({"split": name, "decode": decode, "empty": empty}, settings.submit)
     found = find_predictor(space, run, objective=objective)
     decision = found.decision_for(objective)
-    written = Path(out) if out else space.submissions / f"{found.name}-{options.split}-scores.csv"
+    ending = "scores.csv" if format is None else f"{format}.json"
+    written = Path(out) if out else space.submissions / f"{found.name}-{options.split}-{ending}"
     check_output(written, (path, *inputs_of(settings)))
-    check_options(written, top=top)
+    _check_written(written, format, top=top)
     place, rows, new = space, options.split, None
     if path is not None:
         new = read_table(path, data=override(found.table_format, **named), named=list(named))
@@ -167,23 +172,35 @@ def predict(
     how = decision.describe(options.decode)
     log.info("predicting %s with %s, decided by %s", options.split, found.name, how)
     scores = predict_scores(found, place, rows)
-    write_predictions(
-        written,
-        scores,
-        decision,
-        empty=options.empty,
-        decode=options.decode,
-        label_sep=settings.data.label_sep or found.label_sep,
-        statuses=read_statuses(found, place, rows),
-        top=top,
-    )
-    return PredictResult(
-        path=written,
-        predictions=scores,
-        label_sets=decision.decide(
-            scores.probabilities, empty=options.empty, decode=options.decode
-        ),
-    )
+    label_sets = decision.decide(scores.probabilities, empty=options.empty, decode=options.decode)
+    if format is None:
+        write_predictions(
+            written,
+            scores,
+            decision,
+            empty=options.empty,
+            decode=options.decode,
+            label_sep=settings.data.label_sep or found.label_sep,
+            statuses=read_statuses(found, place, rows),
+            top=top,
+        )
+    else:
+        write_annotations(
+            written,
+            format,
+            scores=scores,
+            label_sets=label_sets,
+            pictures=read_pictures(found, place, rows),
+            model=found.name,
+        )
+    return PredictResult(path=written, predictions=scores, label_sets=label_sets)
+
+
+def _check_written(path: Path, format: str | None, *, top: int | None) -> None:
+    if format is None:
+        check_options(path, top=top)
+    else:
+        check_annotations(path, format, top=top)
 
 
 def _check_folder(split: str | None, columns: Mapping[str, str]) -> None:

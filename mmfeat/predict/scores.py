@@ -19,6 +19,7 @@ from mmfeat.predict.encoder import check_encoder
 from mmfeat.runs.config import FeatureSets
 from mmfeat.runs.run import Run
 from mmfeat.store import FeatureStore, Status, open_features, read_features
+from mmfeat.tables.parts import split_parts
 from mmfeat.types import FeatureRows, Predictions
 
 
@@ -61,6 +62,12 @@ def read_statuses(run: Run, workspace: Workspace, split: str) -> dict[str, list[
                     Status(code).label for code in store.status(modality)
                 ]
     return found
+
+
+def read_pictures(run: Run, workspace: Workspace, split: str) -> list[str]:
+    """The path of each row's picture, of several the first; "" where it has none."""
+    with FeatureStore.open(workspace.stores(split, run.config.features)[0]) as store:
+        return [split_parts(path)[0] for path in store.image_paths]
 
 
 def open_split(
