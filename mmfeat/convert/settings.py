@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from mmfeat.config import FitSettings, SubmitSettings
 from mmfeat.tables.parts import LIST, LISTS
@@ -47,8 +48,13 @@ def settings_text(splits: Splits, *, title: str, images: str, sign: str) -> str:
     data["label_col"] = "Labels" if labelled else ""
     if labelled:
         data["label_sep"] = sign
-    sections = {"data": data, "splits": {name: f"{name}.csv" for name in splits}}
-    fitted = min(labelled, key=lambda name: not name.startswith("train"), default="")
+    sections: dict[str, dict[str, Any]] = {
+        "data": data,
+        "splits": {name: f"{name}.csv" for name in splits},
+    }
+    if not any(line.picture for lines in splits.values() for line in lines):
+        sections["extract"] = {"modalities": ["text"]}
+    fitted = min(labelled, key=lambda name: "train" not in name, default="")
     others = [name for name in splits if name != fitted]
     new = min(others, key=lambda name: (name in labelled, "test" not in name), default="")
     if fitted not in ("", FitSettings().split):
@@ -65,5 +71,5 @@ def _key(name: str) -> str:
     return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _text(name)
 
 
-def _text(value: str) -> str:
+def _text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -8,6 +8,7 @@ tarfile. No member is unpacked under its own name.
 from __future__ import annotations
 
 import json
+import re
 import tarfile
 from collections.abc import Iterator
 from itertools import groupby
@@ -19,6 +20,7 @@ from mmfeat.extract.guard import MAX_FILE_BYTES
 from mmfeat.extract.images.folder import READ
 
 TEXTS = ("txt", "text", "caption", "cls", "json", "id")
+SHARD = re.compile(r"[-_.]?\d+$")  # at the end of a name, e.g. of val-000000.tar
 LARGEST_TEXT = 1 << 22  # bytes
 Member = tuple[str, str, bytes]  # what a row shares, the end of the name, the content
 
@@ -34,7 +36,7 @@ def _files(path: Path) -> list[Path]:
 def _read(source: Source) -> Iterator[Row]:
     top = source.path if source.path.is_dir() else source.path.parent
     for file in _files(source.path):
-        split = file.parent.name if file.parent != top else "train"
+        split = file.parent.name if file.parent != top else SHARD.sub("", file.stem)
         try:
             with tarfile.open(file, "r:") as archive:
                 for key, members in groupby(_members(archive, source), key=lambda one: one[0]):

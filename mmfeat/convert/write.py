@@ -95,9 +95,7 @@ def _with_names(found: dict[tuple[str, bool], list[Line]]) -> Splits:
     """
     is_single = len({split for split, _ in found}) == 1
     names = {}
-    for split, is_labelled in sorted(
-        found, key=lambda one: (not one[1], not one[0].startswith("train"))
-    ):
+    for split, is_labelled in sorted(found, key=lambda one: (not one[1], "train" not in one[0])):
         name = "train" if is_single else split
         if not is_labelled and (split, True) in found:
             name = "unlabelled" if is_single else f"{split}-unlabelled"

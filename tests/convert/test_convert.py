@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import tarfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -254,3 +255,21 @@ def test_a_folder_is_only_replaced_if_convert_wrote_it(tmp_path: Path, out: Path
         mmfeat.convert(source, out, overwrite=True)
     with pytest.raises(ConfigError, match="of its own"):
         mmfeat.convert(source, source, overwrite=True)
+
+
+def test_splits_of_tar_files_and_captions_alone(
+    tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = webdataset(tmp_path / "source")
+    (source / "00000.tar").rename(source / "my-train-00000.tar")
+    shutil.copy(source / "my-train-00000.tar", source / "val_00000.tar")
+    assert mmfeat.convert(source, out).splits == {"my-train": 4, "val": 4}
+    monkeypatch.chdir(out)
+    found = read_settings()
+    assert (found.fit.split, found.submit.split) == ("my-train", "val")
+    datasets = pytest.importorskip("datasets")
+    columns = {"text": ["a b", "c"], "label": ["x", "y"]}
+    datasets.Dataset.from_dict(columns).to_parquet(tmp_path / "texts.parquet")
+    mmfeat.convert(tmp_path / "texts.parquet", tmp_path / "texts")
+    monkeypatch.chdir(tmp_path / "texts")
+    assert read_settings().extract.modalities == ("text",)
