@@ -43,7 +43,7 @@ class Ridge(Head):
     """Ridge regression with probabilities; options as declared below."""
 
     name: ClassVar[str] = "ridge"
-    relative_cost: ClassVar[float] = 0.1
+    relative_cost: ClassVar[float] = 0.2
     streams: ClassVar[bool] = True
     ignored: ClassVar[dict[str, set[str]]] = {"penalty": {"choose"}}
 
