@@ -27,6 +27,7 @@ SOUND: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     "demo": (("file",), {"--train": "6", "--test": "3"}),
     "demo-data": (("drawn",), {"--train": "3", "--test": "2"}),
     "init": ((".", "--force"), {}),
+    "convert": (("coco.json", "converted"), {}),
     "check": (("train.csv",), {}),
     "extract": (("few.csv",), {"--workers": "0", "--split": "few"}),
     "import": (("few.csv",), {"--text": "few.npy", "--split": "imported"}),
@@ -167,6 +168,11 @@ def prepare(folder: Path) -> None:
     for name in ("empty", "empty.npy", "empty.parquet", "file"):
         (folder / name).write_bytes(b"")
     (folder / "line").write_text("ImageID")
+    (folder / "coco.json").write_text(
+        '{"images": [{"id": 1, "file_name": "data/0.jpg"}],'
+        ' "categories": [{"id": 3, "name": "cat"}],'
+        ' "annotations": [{"id": 1, "image_id": 1, "category_id": 3}]}'
+    )
     (folder / "wide.csv").write_text(",".join(f"c{i}" for i in range(3000)) + "\n")
     (folder / "other.csv").write_text("ImageID,Labels\n1,x\n2,y z\n,\n")
     (folder / "folder").mkdir()
