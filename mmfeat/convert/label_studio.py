@@ -61,13 +61,18 @@ def _annotated(task: Mapping[str, Any], source: Source) -> tuple[str, ...] | Non
         return None
     counts = next((one for one in valid if one.get("ground_truth")), valid[-1])
     labels: dict[str, None] = {}
-    for region in _objects(counts.get("result")):
-        kind = str(region.get("type"))
-        (value,) = _objects([region.get("value")]) or [{}]
-        if kind == "choices" or kind.endswith("labels"):
-            labels |= dict.fromkeys(texts(value.get(kind)))
-        elif kind == "taxonomy" and isinstance(value.get(kind), list):
-            labels |= dict.fromkeys(" / ".join(texts(path)) for path in value[kind])
+    result = counts.get("result")
+    for region in result if isinstance(result, list) else [result]:
+        names: tuple[str, ...] = ()
+        if isinstance(region, dict) and isinstance(region.get("value"), dict):
+            kind = str(region.get("type"))
+            value = region["value"].get(kind)
+            if kind == "choices" or kind.endswith("labels"):
+                names = texts(value)
+            elif kind == "taxonomy" and isinstance(value, list):
+                names = tuple(" / ".join(texts(path)) for path in value)
+        source.odd["parts of annotations that name no label, left out"] += not names
+        labels |= dict.fromkeys(names)
     return tuple(labels)
 
 

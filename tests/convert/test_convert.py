@@ -192,6 +192,8 @@ def test_annotations_that_are_none(annotations: Any, tmp_path: Path, out: Path) 
     found = mmfeat.convert(path, out)
     assert found.labels == () and found.splits == {"train": 1}
     assert "pictures whose name extract will refuse: 1" in found.notes
+    is_told = any("without an annotation" in one or "no label" in one for one in found.notes)
+    assert is_told
 
 
 def test_names_of_members_are_never_followed(tmp_path: Path, out: Path) -> None:
