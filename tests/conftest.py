@@ -76,7 +76,7 @@ SLOW = {
     "fit/models/test_checkpoint.py": "every head, interrupted at every fold",
     "fit/models/test_ensemble.py": "many fits",
     "fit/models/test_model.py": "every head with every fusion and loss",
-    "fit/models/test_stacking.py": "networks of several hundred steps",
+    "fit/stacking/test_stacker.py": "networks of several hundred steps",
     "fit/test_held_out.py": "many fits",
     "fit/test_left_out.py": "many fits",
     "fit/test_robust.py": "every head on odd data",

@@ -45,7 +45,7 @@ def operations(head: TorchHead) -> float:
 def trained(member: FittedModel, n_rows: int) -> float:
     """Operations of all training steps of a member that was fitted on so many rows."""
     total = 0.0
-    for head in (*member.heads.values(), member.meta_learner):
+    for head in (*member.heads.values(), *member.stacker.used.values()):
         assert isinstance(head, TorchHead)
         assert head.rounds_ is not None
         total += operations(head) * head.rounds_ * n_rows

@@ -46,7 +46,7 @@ RECIPES: dict[str, Recipe] = {
         head="mlp",
         fusion="mixed",
         loss="focal",
-        settings=GUO,
+        settings={**GUO, "decision": "full"},
     ),
     "guo2024-image": Recipe(
         summary="image-only ablation of Guo 2024: one hidden layer, 200 epochs",

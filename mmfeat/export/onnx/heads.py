@@ -10,12 +10,13 @@ from torch import Tensor, nn
 
 from mmfeat.core.plugins import Plugin, resolve
 from mmfeat.errors import FitError
-from mmfeat.export.onnx.scores import sigmoid
+from mmfeat.export.onnx.scores import float32_logits, sigmoid
 from mmfeat.fit.heads.base import Head
 from mmfeat.fit.heads.logreg import LogReg
 from mmfeat.fit.heads.ridge import Ridge
 from mmfeat.fit.heads.torch.training import TorchHead
 from mmfeat.fit.heads.zeroshot import ZeroShot
+from mmfeat.fit.stacking.own_class import OwnClass
 
 # The class of a head, or one that it is derived from -> the module of what its `_predict` does.
 MODULES: dict[str, Plugin] = {
@@ -23,6 +24,7 @@ MODULES: dict[str, Plugin] = {
     "LogReg": Plugin("mmfeat.export.onnx.heads:Linear", "one matrix product"),
     "Ridge": Plugin("mmfeat.export.onnx.heads:Linear", "one matrix product"),
     "ZeroShot": Plugin("mmfeat.export.onnx.heads:Cosines", "cosines to prompts of the labels"),
+    "OwnClass": Plugin("mmfeat.export.onnx.heads:OwnScores", "a few products per class"),
     "LightGBM": Plugin("mmfeat.export.onnx.trees:Trees", "an operator for all trees"),
 }
 
@@ -90,6 +92,28 @@ class Linear(nn.Module):
     def forward(self, rows: Tensor) -> Tensor:
         """Rows (n, d) -> (n, classes)."""
         return sigmoid(rows @ self.weights + self.offsets)
+
+
+class OwnScores(nn.Module):
+    """Logistic regression of each class on the logits of its own scores."""
+
+    def __init__(self, head: OwnClass) -> None:
+        super().__init__()
+        self.weights: Tensor
+        self.offsets: Tensor
+        self.places: Tensor
+        self.register_buffer("weights", torch.from_numpy(head._weights)[:, None])
+        self.register_buffer("offsets", torch.from_numpy(head._offsets))
+        self.register_buffer("places", torch.from_numpy(np.flatnonzero(head.learnable_)))
+        self.blocks = list(head.blocks_)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Probabilities side by side, a block per source -> (n, classes)."""
+        parts = [part[:, self.places] for part in torch.split(rows, self.blocks, dim=1)]
+        if len(parts) > 1:
+            parts.append(torch.stack(parts).mean(dim=0))
+        logits = torch.stack([float32_logits(part) for part in parts])
+        return sigmoid((logits * self.weights).sum(dim=0) + self.offsets)
 
 
 class Cosines(nn.Module):

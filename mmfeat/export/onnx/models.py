@@ -71,7 +71,7 @@ class Stacked(nn.Module):
         self.stackers = nn.ModuleList(
             Stacking(
                 part.stacker,
-                None if part.meta_learner is None else Probabilities(part.meta_learner),
+                {name: Probabilities(head) for name, head in part.stacker.used.items()},
             )
             for part in model.fitted
         )

@@ -12,7 +12,7 @@ from mmfeat.errors import FitError
 from mmfeat.export.onnx.fusing import present
 from mmfeat.export.onnx.inputs import Rows
 from mmfeat.fit.fusion import get_matrix_fusion, scores
-from mmfeat.fit.models.stacking import Stacker
+from mmfeat.fit.stacking.stacker import OWN_CLASS, Stacker
 
 
 def sigmoid(logits: Tensor) -> Tensor:
@@ -65,7 +65,7 @@ FUNCTIONS: dict[object, Callable[[Sequence[Tensor]], Tensor]] = {
 class Stacking(nn.Module):
     """The probabilities of sources, (n, k) each -> those of a stacker, (n, k)."""
 
-    def __init__(self, stacker: Stacker, meta_learner: nn.Module | None) -> None:
+    def __init__(self, stacker: Stacker, meta_learners: Mapping[str, nn.Module]) -> None:
         super().__init__()
         if stacker.fusion.function not in FUNCTIONS:
             raise FitError(
@@ -74,13 +74,19 @@ class Stacking(nn.Module):
                 "write its function in torch there, or export a bundle with --to",
             )
         self.function, self.sources = FUNCTIONS[stacker.fusion.function], stacker.fusion.possible
-        self.meta_learner = meta_learner
+        self.meta_learners = nn.ModuleDict(meta_learners)
 
     def forward(self, parts: Mapping[str, Tensor]) -> Tensor:
-        """Join the scores, and let the meta-learner judge them where there is one."""
-        inputs = self.function([parts[name] for name in self.sources if name in parts])
-        judged: Tensor = inputs if self.meta_learner is None else self.meta_learner(inputs)
-        return judged
+        """Join the scores, and average what the meta-learners make of them, where there are any."""
+        there = [parts[name] for name in self.sources if name in parts]
+        joined = self.function(there)
+        if not self.meta_learners:
+            return joined
+        answers = [
+            head(torch.cat(there, dim=1) if name == OWN_CLASS else joined)
+            for name, head in self.meta_learners.items()
+        ]
+        return torch.stack(answers).mean(dim=0)
 
 
 def fill_missing_modality(parts: Mapping[str, Tensor], rows: Rows) -> dict[str, Tensor]:

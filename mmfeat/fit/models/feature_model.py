@@ -91,7 +91,7 @@ class FeatureModel(ABC):
             given["learned_fusion"] = spec.module if isinstance(spec, LearnedFusion) else "none"
         unknown = set(parsed.by_source) - set(names) - cls.extra_parts()
         if unknown:
-            raise _no_part(fusion, names, ", ".join(sorted(unknown)))
+            raise no_part(fusion, names, ", ".join(sorted(unknown)))
         sources = {
             name: Source(
                 fusion=name,
@@ -124,8 +124,8 @@ class FeatureModel(ABC):
         cls, parsed: ModelSettings, fusion: str, names: tuple[str, ...], *, seed: int, loss: str
     ) -> dict[str, Any]:
         """What a kind of model has besides its sources."""
-        if parsed.in_sample is not None:
-            raise _no_part(fusion, names, "the decision")
+        if parsed.in_sample is not None or parsed.decision is not None:
+            raise no_part(fusion, names, "the decision")
         return {}
 
     @classmethod
@@ -233,7 +233,8 @@ def not_cross_validated() -> FitError:
     )
 
 
-def _no_part(fusion: str, names: tuple[str, ...], found: str) -> ConfigError:
+def no_part(fusion: str, names: tuple[str, ...], found: str) -> ConfigError:
+    """Make the error for a setting of a part that a fusion lacks."""
     return ConfigError(
         f"the fusion {fusion} has the parts {', '.join(names)}",
         f"a setting is for {found}",

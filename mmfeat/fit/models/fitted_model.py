@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from mmfeat.fit.heads.base import Head
-from mmfeat.fit.models.stacking import Stacker
+from mmfeat.fit.stacking.stacker import Stacker
 
 
 @dataclass(frozen=True)
@@ -18,13 +18,8 @@ class FittedModel:
     heads: dict[str, Head]
     stacker: Stacker
 
-    @property
-    def meta_learner(self) -> Head | None:
-        """The head that the stacker has learned, where it has one."""
-        return self.stacker.meta_learner
-
     def save(self, folder: Path) -> None:
-        """Write a folder per source and, where it is learned, one of the meta-learner."""
+        """Write a folder per source and, where it learns, one of the stacker."""
         for source, head in self.heads.items():
             head.save(folder / source)
         self.stacker.save(folder / "decision")

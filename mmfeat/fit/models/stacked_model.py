@@ -18,15 +18,16 @@ import numpy as np
 from mmfeat.fit.fusion import get_late_fusion, get_matrix_fusion
 from mmfeat.fit.heads.base import Head, History
 from mmfeat.fit.models.checkpoint import fold_checkpoints
-from mmfeat.fit.models.feature_model import FeatureModel, not_cross_validated
+from mmfeat.fit.models.feature_model import FeatureModel, no_part, not_cross_validated
 from mmfeat.fit.models.fitted_model import FittedModel
 from mmfeat.fit.models.model import FindSource, ReusedSource
 from mmfeat.fit.models.settings import ModelSettings
 from mmfeat.fit.models.source import labelled, twins_across
-from mmfeat.fit.models.stacking import Stacker, fill_missing_modality
+from mmfeat.fit.stacking.missing import fill_missing_modality
+from mmfeat.fit.stacking.stacker import CHOSEN, FULL, WAYS, Stacker
 from mmfeat.runs.config import FeatureSets
 from mmfeat.runs.folds import Folds
-from mmfeat.types import FeatureRows, Features, FloatArray, IntArray
+from mmfeat.types import FeatureRows, Features, Float64Array, FloatArray, IntArray
 
 log = logging.getLogger(__name__)
 
@@ -45,9 +46,9 @@ class StackedModel(FeatureModel):
         Sources that finished runs have fitted on the same rows and folds.
     fitted
         The final models, whose mean is predicted: one, or those of the folds.
-    folds_, scores_, scored_
+    folds_, scores_, scored_, costs_
         After `cross_validate`: the model of each fold, the out-of-fold scores (n, k) of each
-        source, and the rows (m,) that have them.
+        source, the rows (m,) that have them, and the costs of each way to decide, (ways,).
     """
 
     kind: ClassVar[str] = "stacked"
@@ -59,6 +60,7 @@ class StackedModel(FeatureModel):
     folds_: list[FittedModel] = field(default_factory=list)
     scores_: dict[str, FloatArray] = field(default_factory=dict)
     scored_: IntArray = field(default_factory=lambda: np.empty(0, np.int64))
+    costs_: Float64Array = field(default_factory=lambda: np.zeros(len(WAYS)))
 
     @classmethod
     def extra_parts(cls) -> set[str]:
@@ -69,10 +71,16 @@ class StackedModel(FeatureModel):
     def _parts(
         cls, parsed: ModelSettings, fusion: str, names: tuple[str, ...], *, seed: int, loss: str
     ) -> dict[str, Any]:
-        settings = parsed.by_source.get("decision", {})
+        settings, late = parsed.by_source.get("decision", {}), get_late_fusion(fusion)
+        if parsed.decision is not None and late.meta_learner is None:
+            raise no_part(fusion, names, "the decision")
         return {
             "stacker": Stacker.build(
-                get_late_fusion(fusion), settings=settings, seed=seed, loss=loss
+                late,
+                settings=settings,
+                seed=seed,
+                loss=loss,
+                decision=parsed.decision or (FULL if parsed.in_sample else CHOSEN),
             ),
             "in_sample": bool(parsed.in_sample),
         }
@@ -87,7 +95,7 @@ class StackedModel(FeatureModel):
         """The losses of each fold, for each part trained in epochs."""
         parts: dict[str, list[History]] = {}
         for fold in self.folds_:
-            for part, head in {**fold.heads, "decision": fold.meta_learner}.items():
+            for part, head in {**fold.heads, "decision": fold.stacker.used.get(FULL)}.items():
                 if head is not None and head.history_:
                     parts.setdefault(part, []).append(head.history_)
         return parts
@@ -138,17 +146,25 @@ class StackedModel(FeatureModel):
                 fold_heads[name] = head
         self.scores_ = fill_missing_modality(self.scores_, features)
         self.scored_ = np.flatnonzero(folds.judged)
-        for at, fold in enumerate(folds.for_stackers()):
-            own = min(at, len(parts) - 1)  # one head may judge all folds
-            fold_heads, train = heads[own], fold.train
+        judged = [
+            (fold, {name: values[fold.judged] for name, values in self.scores_.items()})
+            for fold in folds.for_stackers()
+        ]
+        stackers, costs = [], []
+        for at, (fold, scores) in enumerate(judged):
+            train = fold.train
             learned = {name: values[train] for name, values in self.scores_.items()}
             if self.in_sample:
+                own = min(at, len(parts) - 1)  # one head may judge all folds
                 train = parts[own].train
                 learned = fill_missing_modality(inside[own], features, train)
-            stacker = self.stacker.copy().fit(learned, y[train], groups=_of(features, train))
-            self.folds_.append(FittedModel(fold_heads, stacker))
-            judged = {name: values[fold.judged] for name, values in self.scores_.items()}
-            yield fold.number, fold.judged, stacker.predict(judged)
+            stackers.append(self.stacker.copy().fit(learned, y[train], groups=_of(features, train)))
+            costs.append(stackers[at].costs(scores, y[fold.judged]))
+        self.costs_ = np.sum(costs, axis=0)
+        for at, (fold, scores) in enumerate(judged):
+            stacker = stackers[at].choose(self.costs_ - costs[at])
+            self.folds_.append(FittedModel(heads[min(at, len(parts) - 1)], stacker))
+            yield fold.number, fold.judged, stacker.predict(scores)
 
     def _choose_sources(self, features: FeatureRows) -> None:
         """Leave out the optional sources whose modalities the features lack."""
@@ -216,7 +232,8 @@ class StackedModel(FeatureModel):
         if self.in_sample:
             learned = fill_missing_modality(inside, features)
         rows = np.arange(len(y)) if self.in_sample else self.scored_
-        stacker = self.stacker.for_refit([fold.stacker for fold in self.folds_])
+        stacker = self.stacker.choose(self.costs_)
+        stacker = stacker.for_refit([fold.stacker for fold in self.folds_])
         stacker = stacker.fit(learned, y[rows], groups=_of(features, rows))
         self.fitted = [FittedModel(heads, stacker)]
         return self

@@ -13,7 +13,7 @@ from mmfeat.fit.fusion import get_fusion
 from mmfeat.fit.heads import HEADS, lightgbm
 from mmfeat.fit.heads.logreg import LogReg
 from mmfeat.fit.heads.torch import training
-from mmfeat.fit.models.stacking import Stacker
+from mmfeat.fit.stacking.stacker import Stacker
 from mmfeat.runs.folds.inside import hold_out
 from mmfeat.types import Fused, IntArray, Matrix, Targets
 from tests.support.fits.heads import BLOCKS, TORCH, draw, make, prompts_of

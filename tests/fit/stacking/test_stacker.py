@@ -11,8 +11,11 @@ from mmfeat.errors import ConfigError
 from mmfeat.fit.fusion import FUSIONS, FeatureFusion, LateFusion
 from mmfeat.fit.fusion.matrix import side_by_side
 from mmfeat.fit.fusion.scores import float32_logits
-from mmfeat.fit.models.stacking import Stacker, fill_missing_modality
-from mmfeat.types import Features
+from mmfeat.fit.stacking.missing import fill_missing_modality
+from mmfeat.fit.stacking.stacker import WAYS, Stacker
+from mmfeat.metrics.known import of_known
+from mmfeat.metrics.probability import cell_log_loss
+from mmfeat.types import UNKNOWN, Features
 
 N_ROWS, N_LABELS = 80, 2
 
@@ -31,8 +34,8 @@ def draw() -> tuple[dict[str, np.ndarray], np.ndarray]:
 LATE = {name: spec for name, spec in FUSIONS.items() if isinstance(spec, LateFusion)}
 
 
-def build(fusion: str, **settings: str) -> Stacker:
-    return Stacker.build(LATE[fusion], settings=settings, seed=0, loss="bce")
+def build(fusion: str, *, decision: str = "full", **settings: str) -> Stacker:
+    return Stacker.build(LATE[fusion], settings=settings, seed=0, loss="bce", decision=decision)
 
 
 def sources_of(fusion: str) -> dict[str, np.ndarray]:
@@ -49,8 +52,7 @@ def test_late_mean_is_the_mean() -> None:
 def test_late_stack_trusts_the_better_source() -> None:
     scores, y = sources_of("late-stack"), draw()[1]
     stacker = build("late-stack").fit(scores, y)
-    assert stacker.meta_learner is not None
-    weights = stacker.meta_learner._weights  # type: ignore[attr-defined]
+    weights = stacker.used["full"]._weights  # type: ignore[attr-defined]
     for label in range(N_LABELS):
         assert weights[N_LABELS + label, label] > weights[label, label]
 
@@ -58,8 +60,7 @@ def test_late_stack_trusts_the_better_source() -> None:
 @pytest.mark.parametrize("fusion", ["late-sum", "mixed"])
 def test_sums_are_decided_by_an_mlp_of_the_paper(fusion: str) -> None:
     stacker = build(fusion, epochs="20")
-    assert stacker.meta_learner is not None
-    assert stacker.meta_learner.preset == "guo-decision"  # type: ignore[attr-defined]
+    assert stacker.used["full"].preset == "guo-decision"  # type: ignore[attr-defined]
     scores, y = sources_of(fusion), draw()[1]
     answers = stacker.fit(scores, y).predict(scores)
     assert ((answers > 0.5) == y).mean() > 0.75
@@ -68,14 +69,35 @@ def test_sums_are_decided_by_an_mlp_of_the_paper(fusion: str) -> None:
     np.testing.assert_allclose(stacker.predict(swapped), answers, atol=2e-2)
 
 
+@pytest.mark.parametrize("decision", ["own-class", "full", "mean"])
 @pytest.mark.parametrize("fusion", LATE)
-def test_combiners_are_saved(fusion: str, tmp_path: Path) -> None:
-    settings = {"epochs": "2"} if fusion in ("late-sum", "mixed") else {}
+def test_combiners_are_saved(fusion: str, decision: str, tmp_path: Path) -> None:
+    trained = fusion in ("late-sum", "mixed") and decision != "own-class"
+    settings = {"epochs": "2"} if trained else {}
     scores, y = sources_of(fusion), draw()[1]
-    stacker = build(fusion, **settings).fit(scores, y)
+    stacker = build(fusion, decision=decision, **settings).fit(scores, y)
     stacker.save(tmp_path)
-    loaded = build(fusion, **settings).load(tmp_path)
+    loaded = build(fusion, decision="chosen", **settings).load(tmp_path)
     np.testing.assert_array_equal(loaded.predict(scores), stacker.predict(scores))
+
+
+def test_a_stacker_of_an_earlier_version_is_its_full_head(tmp_path: Path) -> None:
+    scores, y = sources_of("late-stack"), draw()[1]
+    stacker = build("late-stack").fit(scores, y)
+    stacker.used["full"].save(tmp_path)
+    loaded = build("late-stack", decision="chosen").load(tmp_path)
+    np.testing.assert_array_equal(loaded.predict(scores), stacker.predict(scores))
+
+
+def test_the_way_of_least_loss_is_chosen() -> None:
+    scores, y = sources_of("late-stack"), draw()[1]
+    y[::7] = UNKNOWN
+    stacker = build("late-stack", decision="chosen").fit(scores, y)
+    costs = stacker.costs(scores, y)
+    for way, cost in zip(WAYS, costs, strict=True):
+        answers = stacker.choose(np.array([way != other for other in WAYS]) * 1.0).predict(scores)
+        assert cost == pytest.approx(cell_log_loss(*of_known(answers, y)).sum())
+    assert tuple(WAYS).index(stacker.choose(costs).decision) == costs.argmin()
 
 
 def test_a_missing_modality_borrows_the_other_ones_scores() -> None:
@@ -122,6 +144,8 @@ def test_a_missing_modality_takes_the_mean_of_the_others(monkeypatch: pytest.Mon
 def test_a_mean_has_no_meta_learner_to_set() -> None:
     with pytest.raises(ConfigError, match="remove that setting"):
         build("late-mean", epochs="2")
+    with pytest.raises(ConfigError, match="remove that setting"):
+        build("late-sum", decision="own-class", epochs="2")
 
 
 def test_logits_of_certain_scores_are_cut() -> None:
