@@ -95,7 +95,10 @@ class StackedModel(FeatureModel):
         """The losses of each fold, for each part trained in epochs."""
         parts: dict[str, list[History]] = {}
         for fold in self.folds_:
-            for part, head in {**fold.heads, "decision": fold.stacker.used.get(FULL)}.items():
+            for part, head in {
+                **fold.heads,
+                "decision": fold.stacker.meta_learners.get(FULL),
+            }.items():
                 if head is not None and head.history_:
                     parts.setdefault(part, []).append(head.history_)
         return parts
