@@ -81,6 +81,9 @@ def compare(
             rich_help_panel=SPEED,
         ),
     ] = False,
+    ensemble: Annotated[
+        bool, typer.Option("--ensemble", help="End with a run that averages the others.")
+    ] = False,
     for_rows: ForRowsOption = None,
     dry_run: DryRunOption = False,
     track: TrackOption = None,
@@ -136,6 +139,7 @@ def compare(
         ray_address=ray_address,
         budget=budget,
         quick=quick,
+        ensemble=ensemble,
         workspace=workspace,
         show=lambda n_cells, target: show_cells(n_cells, objective=target, quiet=quiet),
         **options,

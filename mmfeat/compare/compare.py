@@ -6,12 +6,14 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
 from mmfeat.compare.board.keep import keep_leaderboard
 from mmfeat.compare.board.leaderboard import Leaderboard
 from mmfeat.compare.cells import Event
+from mmfeat.compare.ensemble import fit_ensemble
 from mmfeat.compare.plan import describe, plan_asked
 from mmfeat.compare.run import run_cells, seconds_of
 from mmfeat.compare.sketch import sketch
@@ -42,6 +44,7 @@ def compare(
     ray_address: str | None = None,
     budget: str | None = None,
     quick: bool = False,
+    ensemble: bool = False,
     workspace: Path | str | None = None,
     show: Callable[[int, str], AbstractContextManager[Report | None]] | None = None,
     **options: Unpack[FoldOptions],
@@ -66,6 +69,9 @@ def compare(
     quick
         Compare a sketch, see `mmfeat.compare.sketch`: its runs and its leaderboard lie in
         `sketch/` of the workspace.
+    ensemble
+        Whether the comparison ends with a run that averages the others, see
+        `mmfeat.compare.ensemble`.
     show
         Gives, for the number of cells and the objective, what hears of each cell.
     options
@@ -119,8 +125,12 @@ def compare(
         raise FitError(
             "a comparison needs a finished cell", "all cells were skipped", "see the reasons above"
         )
-    board = keep_leaderboard(space, outcome.runs, objective=target, thresholds=settings.thresholds)
+    runs = outcome.runs
+    if ensemble:
+        aim = replace(settings.thresholds, objective=target)
+        runs = (*runs, *fit_ensemble(space, runs, aim=aim))
+    board = keep_leaderboard(space, runs, objective=target, thresholds=settings.thresholds)
     log.info("leaderboard: %s", space.leaderboard)
-    first = outcome.runs[0].config
+    first = runs[0].config
     warn_of_neighbours(space, first, Stores.of(first).load(space))
     return board

@@ -113,7 +113,8 @@ class OwnScores(nn.Module):
         if len(parts) > 1:
             parts.append(torch.stack(parts).mean(dim=0))
         logits = torch.stack([float32_logits(part) for part in parts])
-        return sigmoid((logits * self.weights).sum(dim=0) + self.offsets)
+        z = (logits * self.weights).sum(dim=0) + self.offsets
+        return sigmoid(z.double()).float()
 
 
 class Cosines(nn.Module):

@@ -1,9 +1,9 @@
 """An ensemble: the weighted mean of finished runs' probabilities, or of their logits.
 
 The weights are non-negative, sum to 1, and minimise the log-loss on the runs' out-of-fold scores
-(stacking as in Breiman 1996, without an intercept). The weights of a fold are fitted on the other
-folds, those of the final model on all rows. The heads of the runs are copied into the ensemble,
-which does not need the runs afterwards.
+(stacking as in Breiman 1996, without an intercept), or are chosen greedily (Caruana et al. 2004).
+The weights of a fold are found on the other folds, those of the final model on all rows. The heads
+of the runs are copied into the ensemble, which does not need the runs afterwards.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from mmfeat.fit.heads.space import Space
 from mmfeat.fit.models.feature_model import not_cross_validated
 from mmfeat.fit.models.model import FILE, FindSource, Model, Reads, broken_model, load_model
 from mmfeat.fit.models.source import labelled
-from mmfeat.fit.models.weights import Weights, fit_weights, mix
+from mmfeat.fit.models.weights import Weights, choose_weights, fit_weights, mix
 from mmfeat.runs.config import FeatureSets, RunConfig
 from mmfeat.runs.folds import Folds
 from mmfeat.runs.listing import find_run
@@ -51,7 +51,7 @@ class Ensemble:
     average
         What is averaged: ``probability`` or ``logit``.
     weights
-        ``fitted`` or ``equal``.
+        ``fitted``, ``greedy`` or ``equal``.
     weights_
         The share of each run, (runs,), after `cross_validate`.
     models_
@@ -64,8 +64,9 @@ class Ensemble:
     average: str = option("probability", "what is averaged", choices=("probability", "logit"))
     weights: str = option(
         "fitted",
-        "weights fitted on the out-of-fold scores, or all equal",
-        choices=("fitted", "equal"),
+        "weights fitted to the out-of-fold scores by log-loss, chosen greedily by mean average"
+        " precision, or all equal",
+        choices=("fitted", "greedy", "equal"),
     )
     weights_: Weights = field(default_factory=lambda: np.empty(0))
     models_: tuple[Model, ...] = ()
@@ -230,6 +231,8 @@ class Ensemble:
     def _fit_weights(self, scores: FloatArray, targets: Targets) -> Weights:
         if self.weights == "equal":
             return np.full(len(scores), 1 / len(scores))
+        if self.weights == "greedy":
+            return choose_weights(scores, targets, average=self.average)
         return fit_weights(scores.reshape(len(scores), -1), targets.ravel(), average=self.average)
 
 

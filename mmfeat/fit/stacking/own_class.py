@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from safetensors.numpy import load_file, save_file
 
 from mmfeat.core.numeric import sigmoid
@@ -77,7 +76,7 @@ class OwnClass(Head):
 
     def _predict(self, x: FloatArray) -> FloatArray:
         z = (self._inputs(x) * self._weights[:, None]).sum(axis=0) + self._offsets
-        return torch.from_numpy(z).sigmoid().numpy()
+        return sigmoid(z.astype(np.float64)).astype(np.float32)
 
     def _save_state(self, folder: Path) -> None:
         state = {"weights": self._weights, "offsets": self._offsets}

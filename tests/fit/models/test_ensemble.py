@@ -17,7 +17,7 @@ from mmfeat.core.workspace import Workspace
 from mmfeat.decide.tune import tune
 from mmfeat.errors import ConfigError, FitError, MmfeatError, RunError
 from mmfeat.fit.models.ensemble import Ensemble
-from mmfeat.fit.models.weights import fit_weights, mix
+from mmfeat.fit.models.weights import choose_weights, fit_weights, mix
 from mmfeat.fit.plan import plan_run
 from mmfeat.fit.run_fit import fit_run
 from mmfeat.fit.training_data import load_training
@@ -26,7 +26,7 @@ from mmfeat.runs.folds import Folds
 from mmfeat.runs.listing import find_run
 from mmfeat.runs.run import Run
 from mmfeat.runs.scores import write_scores
-from mmfeat.types import FloatArray
+from mmfeat.types import UNKNOWN, FloatArray
 from tests.support.workspaces import Mmfeat, import_split
 
 MADE = FitSettings(head="logreg", folds=3)
@@ -83,8 +83,19 @@ def test_certain_scores_and_constant_classes_are_borne(certain: float) -> None:
             assert np.isfinite(fit_weights(parts, y, average=average)).all()
 
 
+def test_greedy_weights_favour_runs_that_rank_well() -> None:
+    rng = np.random.default_rng(0)
+    y = (rng.random((300, 4)) < 0.2).astype(np.uint8)
+    noise = rng.random((3, *y.shape))
+    parts: FloatArray = ((np.array([0, 0.7, 0.7])[:, None, None] * y + noise) / 2).astype("f4")
+    y[::9] = UNKNOWN
+    weights = choose_weights(parts, y, average="probability")
+    assert weights.sum() == pytest.approx(1)
+    assert weights[0] < weights[1:].min() / 3
+
+
 @pytest.mark.parametrize("average", ["probability", "logit"])
-@pytest.mark.parametrize("weights", ["fitted", "equal"])
+@pytest.mark.parametrize("weights", ["fitted", "greedy", "equal"])
 def test_an_ensemble_is_a_run_like_any_other(
     workspace: Workspace, runs: dict[str, Run], average: str, weights: str
 ) -> None:
@@ -191,7 +202,7 @@ def test_ensembles_of_ensembles_and_of_feature_sets(
         ({"runs": ""}, ConfigError, "two or more"),
         ({"C": "1"}, ConfigError, "'C' is not one"),
         ({"average": "median"}, ConfigError, "probability, logit"),
-        ({"weights": "best"}, ConfigError, "fitted, equal"),
+        ({"weights": "best"}, ConfigError, "fitted, greedy, equal"),
         ({"runs": "a,none"}, RunError, "'none' must exist"),
         ({"runs": "a,../b"}, ConfigError, "plain word"),
         ({"runs": "a,other"}, RunError, "other has other folds"),
