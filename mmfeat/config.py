@@ -15,7 +15,7 @@ from mmfeat.errors import ConfigError
 FILE_NAME = "mmfeat.toml"
 MODALITIES = ("image", "text", "joint")  # that encoders embed
 AUTO = "auto"  # weights that a family takes where none are named
-DEMO_TRAIN, DEMO_TEST = 4000, 2000  # scenes of the demo, which takes two minutes with them
+DEMO_TRAIN, DEMO_TEST = 4000, 2000  # scenes of the demo
 ALL = "all"  # of them, as far as the encoder gives them
 RAY_HELP = "address of the Ray cluster; by default RAY_ADDRESS, or a cluster of this machine"
 
