@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from mmfeat.config import FOLDS
 from mmfeat.errors import counted
 from mmfeat_cli.tables import print_text
 
@@ -22,8 +23,9 @@ def print_nested(objective: str, value: float | None, interval: Sequence[float])
 
 
 def print_judges(run: Run) -> None:
-    """Print how rows were held out, unless each was by itself and at random, and doubts."""
-    if run.judged_by != f"{run.config.folds} random folds":
+    """Print how rows were held out, unless in few random folds, each by itself, and doubts."""
+    n_folds = run.config.folds
+    if n_folds > FOLDS or run.judged_by != f"{n_folds} random folds":
         print_text(f"judged by {run.judged_by}")
     if run.doubt:
         print_text(run.doubt)

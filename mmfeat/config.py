@@ -14,6 +14,7 @@ from mmfeat.errors import ConfigError
 
 FILE_NAME = "mmfeat.toml"
 MODALITIES = ("image", "text", "joint")  # that encoders embed
+FOLDS, MOST_FOLDS = 5, 20  # usually, and of few rows; see mmfeat.fit.held_out
 AUTO = "auto"  # weights that a family takes where none are named
 DEMO_TRAIN, DEMO_TEST = 4000, 2000  # scenes of the demo
 ALL = "all"  # of them, as far as the encoder gives them
@@ -138,7 +139,7 @@ class FitSettings:
     head: str = key("logreg", "classifier to fit; see `mmfeat list heads`")
     fusion: str = key("concat", "how modalities are combined; see `mmfeat list fusions`")
     loss: str = key("bce", "training loss; see `mmfeat list losses`")
-    folds: int = key(5, "number of cross-validation folds")
+    folds: int | None = key(None, "number of folds; by default 5, up to 20 if rows are few")
     fold_by: str = one_of(
         "auto",
         "random",

@@ -16,6 +16,7 @@ from mmfeat.core.settings import override_all
 from mmfeat.core.workspace import open_project
 from mmfeat.errors import ConfigError, short
 from mmfeat.fit.heads.space import setting_of
+from mmfeat.fit.held_out import with_folds
 from mmfeat.fit.options import FitOptions
 from mmfeat.fit.plan import plan_run
 from mmfeat.fit.related import warn_seen_before
@@ -122,12 +123,13 @@ def search(
         key: value if isinstance(value, str) else setting_of(value)
         for key, value in (settings or {}).items()
     }
+    training = Stores.of(start).load(space)
+    start = with_folds(start, training)
     plan = plan_search(
         replace(start, settings={**start.settings, **fixed}),
         objective=objective or project.thresholds.objective,
         fixed=fixed,
     )
-    training = Stores.of(start).load(space)
     warn_seen_before(space, start, submitted=project.submit.split)
     found = run_trials(
         space, plan, training, trials=trials, name=name, timeout=timeout, stopped=stopped

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from dataclasses import replace
 
 import numpy as np
 
+from mmfeat.config import FOLDS, MOST_FOLDS
 from mmfeat.core.workspace import Workspace
 from mmfeat.errors import FitError, counted
 from mmfeat.fit.training_data import Training
-from mmfeat.runs.config import RunConfig
+from mmfeat.runs.config import BY_ROWS, RunConfig
 from mmfeat.runs.folds import Folds
 from mmfeat.runs.folds.file import load_folds, save_folds
 from mmfeat.runs.folds.stratify import make_folds
 from mmfeat.runs.folds.ways import folds_in_time, folds_of_names, folds_of_validation
+from mmfeat.runs.run import FEW_ROWS
 from mmfeat.store.texts import join_texts
 from mmfeat.types import IntArray
 
 N_TOLD = 3  # labels in a message
+UNITS_OF_FOLD = 15  # rows, or groups of rows, of a fold where there are more folds than usual
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +46,22 @@ def way_of_folds(config: RunConfig, training: Training) -> str:
             f"make it again with `mmfeat extract` or `mmfeat import` and {option}",
         )
     return asked
+
+
+def with_folds(config: RunConfig, training: Training) -> RunConfig:
+    """The config with a number of folds: what was asked for, else 5, or up to 20 of few rows.
+
+    A head of K folds learns from (K - 1)/K of the rows, and the final head from all. What that is
+    worth is much where rows are few, and small beyond (`benchmarks/decide/coverage.py`). So up to
+    `FEW_ROWS` there are as many random folds as have `UNITS_OF_FOLD` rows each, or groups of rows.
+    """
+    if config.folds != BY_ROWS:
+        return config
+    n_rows, groups = training.features.n_rows, training.features.groups
+    n_units = n_rows if groups is None else len(np.unique(groups))
+    is_small = n_rows <= FEW_ROWS and way_of_folds(config, training) == "random"
+    n_most = MOST_FOLDS if is_small else FOLDS
+    return replace(config, folds=min(max(n_units // UNITS_OF_FOLD, FOLDS), n_most))
 
 
 def shared_folds(workspace: Workspace, config: RunConfig, training: Training) -> Folds:

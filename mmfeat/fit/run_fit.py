@@ -29,7 +29,7 @@ from mmfeat.core.workspace import Workspace
 from mmfeat.errors import FitError, MmfeatError, RunError, counted
 from mmfeat.fit.fusion.rows import count_missing
 from mmfeat.fit.heads.base import Head
-from mmfeat.fit.held_out import shared_folds, way_of_folds
+from mmfeat.fit.held_out import shared_folds, way_of_folds, with_folds
 from mmfeat.fit.models.head_model import HeadModel
 from mmfeat.fit.models.model import Model, ReusedSource, build_model, load_model
 from mmfeat.fit.training_data import Training, warn_missing
@@ -60,6 +60,7 @@ def fit_run(
     resumes. Raises `RunError` where `name`
     belongs to another config, and `FitError` where the data cannot be fitted.
     """
+    config = with_folds(config, training)
     model = build_model(config, workspace)
     training = replace(training, digest=model.digest(training.digest))
     run = Run(workspace.run(name or config.name(training.digest)))

@@ -13,6 +13,7 @@ ADDED = frozenset(
         *("validation", "beside"),
     )
 )
+BY_ROWS = 0  # folds: as many as the rows ask for, which a fit finds out
 FeatureSets = tuple[str, ...]  # that are joined; none: the unnamed one
 
 
@@ -30,7 +31,7 @@ class RunConfig:
     head: str
     fusion: str
     loss: str | None  # None where the head has no loss to choose
-    folds: int
+    folds: int  # BY_ROWS until a fit has seen the rows
     seed: int
     settings: dict[str, str] = field(default_factory=dict)  # of --set
     max_memory: int | None = None  # bytes that a fit may take; None: as many as it needs

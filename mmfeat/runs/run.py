@@ -27,7 +27,8 @@ from mmfeat.types import OutOfFold, Targets
 
 SCORES = "scores.h5"
 BUNDLE = "bundle.json"  # in the folder of a bundle, and of no run
-FEW_ROWS = 1_000  # up to which estimates were found too low
+FEW_ROWS = 1_000  # up to which estimates of five folds were found too low
+MANY_FOLDS = 10  # whose heads learn from almost all rows
 UNSEALED = ("folds",)  # checkpoints, which are removed when the run is finished
 
 
@@ -90,17 +91,19 @@ class Run:
 
     @property
     def doubt(self) -> str | None:
-        """Why estimates of few rows are too low; None for many rows, and where no head is refitted.
+        """Why estimates of few rows are too low; None for many rows or folds, or without a refit.
 
         Measured by `benchmarks/decide/coverage.py` on heads that learn from 300 to 1,000 rows.
         """
         n_rows = max((store.get("n_rows", 0) for store in self.provenance["stores"]), default=0)
-        if not 0 < n_rows <= FEW_ROWS or self.config.validation is not None:
+        if self.config.validation is not None or self.config.folds >= MANY_FOLDS:
+            return None
+        if not 0 < n_rows <= FEW_ROWS:
             return None
         return (
             f"of {counted(n_rows, 'row')}, the heads of folds learn from clearly fewer than the"
             " final head does: estimates are rather too low, and miss their intervals more often"
-            " than 5 % (docs/guides/trust.md)"
+            " than 5 %; more folds mend most of it (docs/guides/trust.md)"
         )
 
     @property

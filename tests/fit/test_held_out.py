@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 
 import mmfeat
+from mmfeat.config import FitSettings
 from mmfeat.core.workspace import Workspace
 from mmfeat.errors import FitError
-from mmfeat.fit.training_data import Stores
+from mmfeat.fit.held_out import with_folds
+from mmfeat.fit.plan import plan_run
+from mmfeat.fit.training_data import Stores, Training
 from mmfeat.runs.run import Run
 from mmfeat.store import StoredFeatures
-from mmfeat.types import FloatArray
+from mmfeat.types import Features, FloatArray
 
 N_ROWS, CHANGED = 60, 30  # the labels of the last rows change
 
@@ -50,6 +53,25 @@ def fit(root: Path, **options: Any) -> Run:
 
 def predicted(root: Path, run: Run) -> FloatArray:
     return mmfeat.predict(run, split="val", workspace=root).predictions.probabilities
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "n_groups", "n_folds"),
+    [(60, 60, 5), (150, 150, 10), (1_000, 1_000, 20), (1_001, 1_001, 5), (600, 90, 6), (600, 3, 5)],
+)
+def test_few_rows_have_more_folds(n_rows: int, n_groups: int, n_folds: int) -> None:
+    features = Features(
+        ids=tuple(map(str, range(n_rows))),
+        embeddings={"image": (np.zeros((n_rows, 1), np.float16),)},
+        targets=np.zeros((n_rows, 1), np.uint8),
+        labels=("a",),
+        groups=np.arange(n_rows) % n_groups,
+    )
+    rows = Training(features=features, targets=features.targets, digest="", provenance=[])
+    assert with_folds(plan_run(FitSettings()), rows).folds == n_folds
+    assert with_folds(plan_run(FitSettings(folds=3)), rows).folds == 3
+    in_time = replace(rows, times=np.arange(float(n_rows)))
+    assert with_folds(plan_run(FitSettings()), in_time).folds == 5
 
 
 def test_the_table_names_the_folds(tmp_path: Path) -> None:

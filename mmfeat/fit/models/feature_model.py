@@ -30,7 +30,7 @@ from mmfeat.fit.losses import LOSSES
 from mmfeat.fit.models.model import FILE, OF_FUSION, FindSource, Reads, broken_model
 from mmfeat.fit.models.settings import ModelSettings
 from mmfeat.fit.models.source import Source, check_pair
-from mmfeat.runs.config import FeatureSets, RunConfig
+from mmfeat.runs.config import BY_ROWS, FeatureSets, RunConfig
 from mmfeat.store.layout import in_order
 
 
@@ -147,7 +147,7 @@ class FeatureModel(ABC):
             head=options.head,
             fusion=options.fusion,
             loss=options.loss if model.uses_loss else None,
-            folds=options.folds,
+            folds=BY_ROWS if options.folds is None else options.folds,
             seed=options.seed,
             settings=dict(settings),
         )
