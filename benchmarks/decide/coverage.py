@@ -1,14 +1,13 @@
 """Whether intervals and rules are right: simulations in which the truth is known.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.decide.coverage [--quick] [--only scores,heads,boards]
+    OMP_NUM_THREADS=1 python -m benchmarks.decide.coverage [--quick] [--only PART,PART]
 
-Each of the three parts has a section of its own in RESULTS.md.
-
-Scores: those of two heads whose numbers correlate by 0.9 (`benchmarks.decide.simulated`). Heads:
-logistic regressions with a chosen C, and with C = 0.1, on 64 normal features, whose refit is judged
-on new rows. Board: cells that are equal in truth. Every table is drawn anew, with new folds; errors
-of a coverage of 95 % over 100 draws are 2.2 points. The tables are small, so that a second thread
-only waits.
+Each part has a section of its own in RESULTS.md. Scores: those of two heads whose numbers correlate
+by 0.9 (`benchmarks.decide.simulated`). Heads: logistic regressions with a chosen C, and with
+C = 0.1, on 64 normal features, whose refit is judged on new rows. Folds: the same of small tables,
+by more folds. Boards: cells that are equal in truth. Every table is drawn anew, with new folds;
+errors of a coverage of 95 % over 100 draws are 2.2 points. The tables are small, so that a second
+thread only waits.
 """
 
 from __future__ import annotations
@@ -30,6 +29,7 @@ from benchmarks.decide.simulated import (
 )
 from benchmarks.results import machine, write_section
 from mmfeat.compare.board.choice import Way, choose_elsewhere, judge_choice, n_deviations
+from mmfeat.config import FOLDS, MOST_FOLDS
 from mmfeat.decide.nested import Nested, nested
 from mmfeat.decide.resampling import interval, resampled_values
 from mmfeat.decide.thresholds import HALF, TuningData
@@ -45,6 +45,7 @@ CORRELATION = 0.9
 NAMES = ("at_0.5", "nested", "gain", "pair")
 DRAWS = {300: 100, 1_000: 60, 3_000: 30, 30_000: 12}  # tables by their number of rows
 HEAD_DRAWS, MOST_LEARNT = 30, 1_000  # tables, and their rows
+FOLD_DRAWS, NUMBERS_OF_FOLDS = 20, (FOLDS, MOST_FOLDS)  # of the smallest tables with few labels
 BOARDS, BOARD_DRAWS = (12, 24), {300: 40, 1_000: 20}  # cells, and boards
 FEW_LABELS, MANY_ROWS = 5, 30_000  # the largest tables have few labels
 RULES = ("always", "nested above", "interval above", "never")
@@ -106,14 +107,14 @@ def trials_of_scores(case: Case, draws: int) -> Iterator[Trial]:
         yield judge((one, other), folds, (at_half, tuned[0], tuned[1]))
 
 
-def trials_of_heads(case: Case, draws: int) -> Iterator[Trial]:
+def trials_of_heads(case: Case, draws: int, n_folds: int = N_FOLDS) -> Iterator[Trial]:
     """Tables on which heads learn; the refit is judged on `N_JUDGED` new rows."""
     world = Features(case)
     for draw in range(draws):
         rng = np.random.default_rng([draw, case.n_rows, case.n_labels])
         x, targets, groups = world.draw(case, rng)
-        folds = make_folds(targets, n_folds=N_FOLDS, seed=draw, groups=groups)
-        splits = [np.flatnonzero(folds != fold) for fold in range(N_FOLDS)]
+        folds = make_folds(targets, n_folds=n_folds, seed=draw, groups=groups)
+        splits = [np.flatnonzero(folds != fold) for fold in range(n_folds)]
         data, truth = [], []
         for head in (LogReg(), LogReg(C=0.1)):
             oof = np.zeros(targets.shape, dtype=np.float32)
@@ -241,6 +242,16 @@ def measure_heads(cases: list[Case], *, quick: bool) -> list[str]:
     ]
 
 
+def measure_folds(cases: list[Case], *, quick: bool) -> list[str]:
+    """The smallest tables on which heads learn, with few labels, by several numbers of folds."""
+    small = [case for case in cases if (case.n_rows, case.n_labels) == (min(DRAWS), FEW_LABELS)]
+    draws, told = 5 if quick else FOLD_DRAWS, []
+    for n_folds in NUMBERS_OF_FOLDS:
+        found = {case: list(trials_of_heads(case, draws, n_folds)) for case in small}
+        told += [f"{draws} tables of each kind, by {n_folds} folds:", coverage_table(found)]
+    return told
+
+
 def measure_boards(cases: list[Case], *, quick: bool) -> list[str]:
     """Boards of equal cells."""
     sizes = [
@@ -254,7 +265,10 @@ def measure_boards(cases: list[Case], *, quick: bool) -> list[str]:
     ]
 
 
-PARTS = {"scores": measure_scores, "heads": measure_heads, "boards": measure_boards}
+PARTS = {
+    **{"scores": measure_scores, "heads": measure_heads},
+    **{"folds": measure_folds, "boards": measure_boards},
+}
 
 
 def main() -> None:
