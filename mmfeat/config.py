@@ -160,6 +160,10 @@ class FitSettings:
     )
 
     def __post_init__(self) -> None:
+        if self.folds is not None and self.folds < 2:
+            raise ConfigError(
+                "cross-validation needs at least 2 folds", f"it is {self.folds}", "use 5, say"
+            )
         if self.seed < 0:
             raise ConfigError("a seed is at least 0", f"it is {self.seed}", "choose another seed")
 

@@ -118,7 +118,7 @@ assert heads is mmfeat.heads and fit is mmfeat.fit and callable(fit)
 assert LogReg is heads.LogReg
 print("lightgbm" in sys.modules, dir(heads))
 """
-    names = "['GMLP', 'HEADS', 'KNN', 'LightGBM', 'LogReg', 'MLP', 'ZeroShot']"
+    names = "['GMLP', 'HEADS', 'KNN', 'LightGBM', 'LogReg', 'MLP', 'Ridge', 'ZeroShot']"
     assert in_a_fresh_process(code) == f"False {names}"
 
 
