@@ -60,14 +60,15 @@ def predicted(root: Path, run: Run) -> FloatArray:
     [(60, 60, 5), (150, 150, 10), (1_000, 1_000, 20), (1_001, 1_001, 5), (600, 90, 6), (600, 3, 5)],
 )
 def test_few_rows_have_more_folds(n_rows: int, n_groups: int, n_folds: int) -> None:
+    targets = np.zeros((n_rows, 1), np.uint8)
     features = Features(
         ids=tuple(map(str, range(n_rows))),
         embeddings={"image": (np.zeros((n_rows, 1), np.float16),)},
-        targets=np.zeros((n_rows, 1), np.uint8),
+        targets=targets,
         labels=("a",),
         groups=np.arange(n_rows) % n_groups,
     )
-    rows = Training(features=features, targets=features.targets, digest="", provenance=[])
+    rows = Training(features=features, targets=targets, digest="", provenance=[])
     assert with_folds(plan_run(FitSettings()), rows).folds == n_folds
     assert with_folds(plan_run(FitSettings(folds=3)), rows).folds == 3
     in_time = replace(rows, times=np.arange(float(n_rows)))
