@@ -26,7 +26,7 @@ PARAMETERS = {
 SOUND: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     "demo": (("file",), {"--train": "6", "--test": "3"}),
     "demo-data": (("drawn",), {"--train": "3", "--test": "2"}),
-    "init": ((".", "--force"), {}),
+    "init": (("fresh", "--force"), {}),
     "convert": (("coco.json", "converted"), {}),
     "check": (("train.csv",), {}),
     "extract": (("few.csv",), {"--workers": "0", "--split": "few"}),
@@ -158,7 +158,9 @@ def prepare(folder: Path) -> None:
     """Add what odd values name to a small demo project: pipes, folders, files of other kinds."""
     rng = np.random.default_rng(0)
     lines = (folder / "train.csv").read_text().splitlines()
-    (folder / "few.csv").write_text("\n".join(lines[:7]) + "\n")
+    (folder / "fresh").mkdir()
+    for name in ("few.csv", "fresh/few.csv"):
+        (folder / name).write_text("\n".join(lines[:7]) + "\n")
     np.save(folder / "few.npy", rng.normal(size=(6, 4)).astype("f4"))
     np.save(folder / "nan.npy", np.full((6, 4), np.nan, "f4"))
     np.save(folder / "scalar.npy", np.float32(1))
