@@ -23,6 +23,7 @@ AUDIO = FeatureFusion(summary="the audio alone", function=side_by_side, modaliti
 # of fusions, and the defaults and flags that a user sees.
 MAY_NAME = (
     "mmfeat/config.py",
+    "mmfeat/convert/",  # fields of the formats of others
     "mmfeat/demo/job.py",
     "mmfeat/export/onnx/towers.py",
     "mmfeat/extract/encoders/",
