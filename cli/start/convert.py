@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mmfeat.convert import FORMATS
+from mmfeat.errors import counted
 from mmfeat_cli.help.completion import one_of
 from mmfeat_cli.messages import note, show_messages
 from mmfeat_cli.options import DATA, OUTPUT, QuietOption
@@ -68,6 +69,6 @@ def convert(
     for line in found.notes:
         note(line)
     rows = ", ".join(f"{split} {n:,}" for split, n in found.splits.items())
-    note(f"{found.format}: rows of {rows}; {len(found.labels):,} labels")
+    note(f"{found.format}: rows of {rows}; {counted(len(found.labels), 'label')}")
     note(f"next: cd {found.path}, mmfeat check, and then mmfeat extract")
     print(found.path)

@@ -10,7 +10,7 @@ from pathlib import Path
 from mmfeat.config import FILE_NAME
 from mmfeat.convert.rows import Row, Source
 from mmfeat.convert.settings import Line, Splits, has_captions, settings_text
-from mmfeat.errors import TableError
+from mmfeat.errors import TableError, counted
 from mmfeat.extract.guard import refuse_name
 from mmfeat.tables.labels.separator import BAR, COMMA, SEMICOLON
 from mmfeat.tables.parts import join_parts
@@ -70,7 +70,8 @@ def write_folder(folder: Path, rows: Iterable[Row], source: Source) -> Splits:
     if n_inside and n_files:
         raise TableError(
             "the pictures of a data set are files, or all inside of it",
-            f"{source.path} names {n_files:,} files and holds {n_inside:,} pictures",
+            f"{source.path} names {counted(n_files, 'file')} and holds"
+            f" {counted(n_inside, 'picture')}",
             "convert the two kinds on their own",
         )
     splits = _with_names(found)

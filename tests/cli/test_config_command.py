@@ -65,7 +65,7 @@ def test_every_key_is_printed_with_its_origin(mmfeat: Mmfeat, here: Path) -> Non
         ("compare", "seeds"),
     }
     assert (
-        found["fit", "folds"] | {"value": 3, "default": 5, "type": "an integer"}
+        found["fit", "folds"] | {"value": 3, "default": None, "type": "an integer"}
         == (found["fit", "folds"])
     )
     assert all(key["help"] for key in keys)

@@ -23,7 +23,8 @@ def test_cells_minutes_and_what_is_reused(project: Path, mmfeat: Mmfeat) -> None
     found = forecast()
     assert files(project) == before
     assert (found.n_rows, found.n_cells, found.n_finished) == (240, 4, 0)
-    assert found.measured and found.seconds >= sum(found.measured.values()) > 0
+    measured = sum(found.measured.values())
+    assert found.seconds > 0.999 * measured > 0  # they are summed in another order
     assert found.n_bytes > 0
     line = ("--heads", "knn", "--fusions", "image,text", "--folds", "3")
     assert mmfeat("compare", *line, "--quiet").exit_code == 0
