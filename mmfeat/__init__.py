@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mmfeat.compare.board.difference import compare_runs
     from mmfeat.compare.compare import compare
-    from mmfeat.compare.search import search
+    from mmfeat.compare.search.search import search
     from mmfeat.convert.convert import convert
     from mmfeat.errors import MmfeatError
     from mmfeat.export.export import export
@@ -57,7 +57,7 @@ PUBLIC = {
     "duplicates": "mmfeat.near.duplicates",
     "fit": "mmfeat.fit.fit",
     "compare": "mmfeat.compare.compare",
-    "search": "mmfeat.compare.search",
+    "search": "mmfeat.compare.search.search",
     "sensitivity": "mmfeat.sensitivity.sensitivity",
     "learning_curve": "mmfeat.learning.learning_curve",
     "tune": "mmfeat.runs.tune",

@@ -65,7 +65,7 @@ def search(
     **options: Unpack[FitOptions],
 ) -> None:
     """Search the hyper-parameters of a head; repeating the command continues the search."""
-    from mmfeat.compare.search import search as verb
+    from mmfeat.compare.search.search import search as verb
     from mmfeat.core.workspace import open_project
     from mmfeat.tracking import Tracker
 

@@ -11,7 +11,7 @@ from mmfeat.fit.plan import plan_run
 from mmfeat.runs.config import RunConfig
 
 if TYPE_CHECKING:
-    from mmfeat.compare.trials import SearchPlan
+    from mmfeat.compare.search.trials import SearchPlan
 
 OPTIONS = FitSettings(folds=3)
 START = plan_run(FitSettings(head="knn", folds=3))
@@ -25,6 +25,6 @@ def cells_of(*heads: str, fusions: tuple[str, ...] = ("image",), **more: Any) ->
 
 def plan(**settings: str) -> SearchPlan:
     """The plan of a search that starts at the settings of `START` with these changes."""
-    from mmfeat.compare.trials import plan_search  # noqa: PLC0415 - needs optuna
+    from mmfeat.compare.search.trials import plan_search  # noqa: PLC0415 - needs optuna
 
     return plan_search(replace(START, settings=settings), objective="samples-f1")

@@ -20,8 +20,8 @@ from tests.support.cells import START, plan
 
 pytest.importorskip("optuna", reason="optuna is not installed; pip install 'mmfeat[search]'")
 
-from mmfeat.compare.study import Trial
-from mmfeat.compare.trials import fit_best, optimism, plan_search, ranked, run_trials
+from mmfeat.compare.search.study import Trial
+from mmfeat.compare.search.trials import fit_best, optimism, plan_search, ranked, run_trials
 
 
 def told(trials: list[Trial]) -> list[Any]:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack
 
-from mmfeat.compare.study import Trial
-from mmfeat.compare.trials import fit_best, optimism, plan_search, ranked, run_trials
+from mmfeat.compare.search.study import Trial
+from mmfeat.compare.search.trials import fit_best, optimism, plan_search, ranked, run_trials
 from mmfeat.core.checks import check_arguments
 from mmfeat.core.settings import override_all
 from mmfeat.core.workspace import open_project

@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from mmfeat.compare.study import Report, Trial, make_trial, n_possible, open_study, trials_of
+from mmfeat.compare.search.study import Report, Trial, make_trial, n_possible, open_study, trials_of
 from mmfeat.core.plugins import check_name
 from mmfeat.core.workspace import Workspace
 from mmfeat.decide.nested import nested

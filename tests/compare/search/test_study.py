@@ -16,8 +16,8 @@ from tests.support.cells import START, plan
 
 pytest.importorskip("optuna", reason="optuna is not installed; pip install 'mmfeat[search]'")
 
-from mmfeat.compare.study import open_study
-from mmfeat.compare.trials import plan_search, run_trials
+from mmfeat.compare.search.study import open_study
+from mmfeat.compare.search.trials import plan_search, run_trials
 
 
 def test_a_search_of_another_kind_does_not_take_the_name(
@@ -72,7 +72,8 @@ def test_a_missing_optuna_names_the_extra() -> None:
     code = (
         "import sys; sys.modules['optuna'] = None\n"
         "from mmfeat.errors import PluginError\n"
-        "try:\n    import mmfeat.compare.trials\nexcept PluginError as error:\n    print(error)"
+        "try:\n    import mmfeat.compare.search.trials\n"
+        "except PluginError as error:\n    print(error)"
     )
     answer = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
