@@ -10,7 +10,12 @@ import numpy as np
 
 from mmfeat.errors import TableError
 from mmfeat.tables.labels.lists import FLATTEN, are_lists, parse_list
-from mmfeat.tables.labels.separator import find_separator, split_labels, writable_separator
+from mmfeat.tables.labels.separator import (
+    find_separator,
+    note_unused,
+    split_labels,
+    writable_separator,
+)
 from mmfeat.tables.labels.variants import Rows
 from mmfeat.tables.readers.columns import as_text
 
@@ -20,11 +25,12 @@ NESTED = (dict, list, tuple, bytes, np.ndarray)
 
 @dataclass(frozen=True, kw_only=True)
 class LabelCells:
-    """The labels of each row, and what separates them where they are written as text."""
+    """The labels of each row, what separates them where they are text, and notes about it."""
 
     rows: Rows
     separator: str
     as_lists: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def read_cells(
@@ -54,7 +60,8 @@ def read_cells(
     found = separator or find_separator(counts, column, source)
     split = {text: split_labels(text, found) for text in counts}
     rows = [listed.get(row) or split.get(text, ()) for row, text in enumerate(texts)]
-    return LabelCells(rows=rows, separator=found)
+    notes = note_unused(counts, separator) if separator else ()
+    return LabelCells(rows=rows, separator=found, notes=notes)
 
 
 def shared_separator(

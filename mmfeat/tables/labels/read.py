@@ -75,7 +75,7 @@ def read_labels(
         targets=targets,
         labels=labels,
         format=format,
-        notes=(*numbers, *variants, *lists, *notes),
+        notes=(*cells.notes, *numbers, *variants, *lists, *notes),
     )
 
 

@@ -7,10 +7,10 @@ recombine, as in "cat dog", "dog bird", "bird"; in "potted plant", "traffic ligh
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from mmfeat.errors import TableError
+from mmfeat.errors import TableError, counted
 
 BAR, SEMICOLON, COMMA, BLANK = "|", ";", ",", " "
 SEPARATORS = (BAR, SEMICOLON, COMMA, BLANK)
@@ -56,9 +56,31 @@ def find_separator(cells: Mapping[str, int], column: str, source: str) -> str:
     if not best.is_clear:
         ways = [sign, BLANK] if sign == COMMA and BLANK in evidence else [sign]
         raise _doubtful(ways, best.example, cells, column, source)
-    if sign == COMMA and all(cell.count(",") == cell.count(", ") for cell in cells):
-        return ", "
-    return sign
+    return _with_blank(sign, cells)
+
+
+def note_unused(cells: Mapping[str, int], separator: str) -> tuple[str, ...]:
+    """Tell of a separator that cuts no cell, where another clearly would cut some."""
+    if any(len(split_labels(cell, separator)) > 1 for cell in cells):
+        return ()
+    found = (_evidence(cells, sign) for sign in SEPARATORS)
+    better = next((one.sign for one in found if one and one.is_clear and not one.lone), None)
+    if better is None:
+        return ()
+    split = {cell: set(split_labels(cell, better)) for cell in cells}
+    n_labels = len(set().union(*split.values()))
+    per_row = sum(n * len(split[cell]) for cell, n in cells.items()) / sum(cells.values())
+    return (
+        f"no cell of labels is cut by {spelt(separator)};"
+        f" {spelt(_with_blank(better, cells))} would give {counted(n_labels, 'label')},"
+        f" {per_row:.1f} per row",
+    )
+
+
+def _with_blank(sign: str, cells: Iterable[str]) -> str:
+    """The comma with the blank that always follows it; another sign as it is."""
+    followed = sign == COMMA and all(cell.count(",") == cell.count(", ") for cell in cells)
+    return ", " if followed else sign
 
 
 def writable_separator(labels: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ import pytest
 from mmfeat.config import DataSettings
 from mmfeat.errors import TableError
 from mmfeat.tables import read_table
-from mmfeat.tables.labels.separator import find_separator, spelt, writable_separator
+from mmfeat.tables.labels.separator import find_separator, note_unused, spelt, writable_separator
 
 
 def find(*cells: str) -> str:
@@ -78,3 +78,20 @@ def test_labels_are_written_with_a_separator_that_none_of_them_has() -> None:
 
 def test_a_message_writes_a_space_as_a_word() -> None:
     assert (spelt(" "), spelt("|")) == ("a space", "'|'")
+
+
+@pytest.mark.parametrize(
+    ("cells", "given", "better"),
+    [
+        (["Drama, Comedy", "Comedy, War", "War"], "|", "', ' would give 3 labels, 1.7 per row"),
+        (["cat dog", "dog bird", "bird"], ";", "a space would give 3 labels, 1.7 per row"),
+    ],
+)
+def test_a_separator_that_cuts_no_cell_is_told(cells: list[str], given: str, better: str) -> None:
+    (note,) = note_unused(Counter(cells), given)
+    assert note == f"no cell of labels is cut by {given!r}; {better}"
+
+
+@pytest.mark.parametrize("cells", [["cat", "dog"], ["Quercus robur", "Quercus alba"], ["a|b, c"]])
+def test_cells_of_one_label_need_no_separator(cells: list[str]) -> None:
+    assert note_unused(Counter(cells), "|") == ()
