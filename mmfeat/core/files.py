@@ -215,6 +215,14 @@ def why_no_file(path: Path) -> str:
     return "is a folder" if path.is_dir() else "is a pipe or a device"
 
 
+def names_beside(path: Path) -> list[str]:
+    """The names in the folder of `path`, for a remedy; none where it cannot be listed."""
+    try:
+        return sorted(other.name for other in path.parent.iterdir())
+    except OSError:
+        return []
+
+
 def files_sha256(paths: Sequence[Path]) -> str:
     """The sha256 of a file; of several, that of their digests and names."""
     if len(paths) == 1:

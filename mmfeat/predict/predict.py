@@ -17,6 +17,7 @@ from mmfeat.core.workspace import inputs_of, open_project
 from mmfeat.errors import ConfigError
 from mmfeat.extract.extract import ShowProgress
 from mmfeat.extract.images.folder import table_of_images
+from mmfeat.extract.images.sources import open_images
 from mmfeat.fit.related import warn_seen_by
 from mmfeat.predict.new_rows import ROWS, extract_for
 from mmfeat.predict.scores import predict_scores, read_pictures, read_statuses
@@ -124,6 +125,8 @@ def predict(
     """
     settings, space = open_project(workspace)
     path = None if table is None else Path(table)
+    if images is not None:  # a run on captions alone would not look for them
+        open_images(images).check()
     columns = {"id_col": id_col, "image_col": image_col, "text_col": text_col}
     named = {name: column for name, column in columns.items() if column is not None}
     if path is None and images is not None:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from mmfeat.config import DataSettings, choices_of
 from mmfeat.core.checks import check_choice
-from mmfeat.core.files import why_no_file
+from mmfeat.core.files import names_beside, why_no_file
 from mmfeat.core.plugins import Plugin, resolve
-from mmfeat.errors import TableError, counted
+from mmfeat.errors import TableError, counted, did_you_mean
 from mmfeat.tables.find_columns import find_columns
 from mmfeat.tables.labels.read import read_labels
 from mmfeat.tables.labels.rename import rename_labels
@@ -63,7 +63,9 @@ def read_table(
         )
     if not path.is_file():
         raise TableError(
-            "the table must be a file", f"{path} {why_no_file(path)}", "check the path of the table"
+            "the table must be a file",
+            f"{path} {why_no_file(path)}",
+            did_you_mean(path.name, _tables_beside(path), "check the path of the table"),
         )
     content = path.read_bytes()
     columns: Columns = resolve(suffix, READERS, "table reader")(
@@ -108,6 +110,10 @@ def read_table(
         folds=read_folds(columns, found.format.fold_col, path),
         times=read_times(columns, found.format.time_col, path),
     )
+
+
+def _tables_beside(path: Path) -> list[str]:
+    return [name for name in names_beside(path) if Path(name).suffix.lower() in READERS]
 
 
 def _ids(columns: Columns, format: TableFormat, path: Path) -> list[str]:

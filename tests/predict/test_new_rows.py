@@ -135,7 +135,9 @@ def test_what_a_run_does_not_look_at_is_not_encoded(fitted: Path, mmfeat: Mmfeat
     with pytest.raises(RunError, match="text looks at captions"):
         model.predict([picture, None], ["", None])
     assert model.predict_proba([]).shape == (0, len(model.labels))
-    found = predict(mmfeat, "nowhere", "text")
+    line = error_line(mmfeat, "predict", "text", "--table", "day.csv", "--images", "ones")
+    assert line.endswith("did you mean 'one'? Else name the folder with --images")
+    found = predict(mmfeat, "one", "text")
     assert "text_status" in found and "image_status" not in found
     pd.read_csv("day.csv")[["ImageID"]].to_csv("bare.csv", index=False)
     line = error_line(mmfeat, "predict", "text", "--table", "bare.csv")

@@ -51,6 +51,12 @@ def test_every_reader_gives_the_same_table(tmp_path: Path, suffix: str) -> None:
     assert len(table.sha256) == 64 and table.notes == ()
 
 
+def test_a_misspelt_table_is_told_the_one_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "catalogue.csv").touch()
+    with pytest.raises(TableError, match="not there; did you mean 'catalogue"):
+        read_table(tmp_path / "catalog.csv", data=DataSettings())
+
+
 def test_labels_are_sorted_as_numbers_only_if_all_are(tmp_path: Path) -> None:
     path = text_table(tmp_path, "ImageID,Labels\na,10|9\nb,x\n")
     table = read_table(path, data=replace(DATA, label_sep="|"))

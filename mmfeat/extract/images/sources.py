@@ -11,7 +11,8 @@ from typing import Any, NoReturn, Protocol
 from urllib.parse import unquote
 
 from mmfeat.core.address import Address, folder_or_address
-from mmfeat.errors import ExtractError
+from mmfeat.core.files import names_beside
+from mmfeat.errors import ExtractError, did_you_mean
 from mmfeat.extract.guard import (
     MAX_FILE_BYTES,
     Refusal,
@@ -68,7 +69,9 @@ class ImagesIn:
     def check(self, remedy: str = NAME_IT) -> None:
         """As in `Images`."""
         if not self.folder.is_dir():
-            raise _no_folder(self.folder, remedy)
+            around = self.folder.parent
+            folders = [name for name in names_beside(self.folder) if (around / name).is_dir()]
+            raise _no_folder(self.folder, did_you_mean(self.folder.name, folders, remedy))
 
     def names(self) -> Iterator[str]:
         """As in `Images`."""
