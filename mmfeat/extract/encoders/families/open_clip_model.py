@@ -25,7 +25,7 @@ from mmfeat.errors import EncoderError
 from mmfeat.extract.encoders.base import Preprocessing
 from mmfeat.extract.encoders.clip import ClipEncoder
 from mmfeat.extract.encoders.precision import choose_device, choose_precision
-from mmfeat.extract.encoders.weights.place import HUB, reachable, split_tag
+from mmfeat.extract.encoders.weights.place import HUB, WITHOUT, reachable, split_tag
 from mmfeat.extract.encoders.weights.tensors import random_weights, read_weights, state_sha256
 
 TAG = "openai"  # where none is asked for
@@ -189,7 +189,7 @@ def _tagged_weights(model: str, tag: str) -> Path:
     found = (
         f"those of {model} {tag!r} are not cached and {urlsplit(url).hostname} cannot be reached"
     )
-    remedy = "download them elsewhere and name them with --pretrained FILE"
+    remedy = f"download them elsewhere and name them with --pretrained FILE; {WITHOUT}"
     if not reachable(url):
         raise EncoderError("the weights must be a local file or downloadable", found, remedy)
     try:

@@ -25,7 +25,7 @@ from mmfeat.extract.encoders.base import Encoder, Preprocessing
 from mmfeat.extract.encoders.device import placed
 from mmfeat.extract.encoders.precision import PRECISIONS, choose_device, choose_precision
 from mmfeat.extract.encoders.towers import TowersEncoder
-from mmfeat.extract.encoders.weights.place import HUB, reachable, split_tag
+from mmfeat.extract.encoders.weights.place import HUB, WITHOUT, reachable, split_tag
 from mmfeat.extract.encoders.weights.tensors import random_weights, read_weights, state_sha256
 
 LIBRARIES = ("torch", "timm")
@@ -127,7 +127,7 @@ def _in_folder(folder: Path) -> Path:
 
 def _from_hub(name: str) -> Path:
     repository = _config(name).hf_hub_id
-    remedy = "download them elsewhere and name them with --pretrained FILE (or FOLDER)"
+    remedy = f"download them elsewhere and name them with --pretrained FILE (or FOLDER); {WITHOUT}"
     if not repository:
         raise EncoderError(
             "the weights must be a local file or downloadable",

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 HUB = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
 PROBE_SECONDS = 5.0
+WITHOUT = "to try the commands without weights, use --model tiny-demo"  # a remedy
 
 
 def split_tag(pretrained: str) -> tuple[str, str]:

@@ -20,7 +20,7 @@ from huggingface_hub.errors import HFValidationError
 from mmfeat.config import AUTO
 from mmfeat.core.files import file_sha256
 from mmfeat.errors import EncoderError
-from mmfeat.extract.encoders.weights.place import HUB, reachable, split_tag
+from mmfeat.extract.encoders.weights.place import HUB, WITHOUT, reachable, split_tag
 
 SETTINGS = ("*.json", "*.txt", "*.model", "*.jinja", "README.md")
 WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")  # of the first kind that there is
@@ -190,7 +190,7 @@ def _from_hub(name: str, *, family: str) -> Path:
     cached = _cached(name)
     if cached is not None and _is_whole(cached):
         return cached
-    remedy = f"download it elsewhere and name its folder: --model {family}:FOLDER"
+    remedy = f"download it elsewhere and name its folder: --model {family}:FOLDER; {WITHOUT}"
     if not reachable(HUB):
         raise EncoderError(
             SAYS, f"{name} is no folder, not cached, and the hub ({HUB}) cannot be reached", remedy
