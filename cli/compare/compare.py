@@ -105,7 +105,7 @@ def compare(
     show_messages(quiet=quiet)
     without_folds()
     without_repeats()
-    space = open_project(workspace)[1]
+    settings, space = open_project(workspace)
     if dry_run and quick:
         raise ConfigError(
             "--dry-run tells of a whole comparison",
@@ -162,8 +162,10 @@ def compare(
     print_forecast(for_rows, expected)
     if board.sketch:
         print(f"next: mmfeat compare --heads {best.config.head}, say, without --quick")
-    else:
+    elif settings.submit.sample:
         print(f"next: mmfeat submit {best.name} (or predict, or report)")
+    else:
+        print("next: mmfeat report, or mmfeat predict")
 
 
 COLUMNS = (

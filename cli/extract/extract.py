@@ -10,7 +10,7 @@ import typer
 
 from mmfeat.extract.options import ExtractOptions
 from mmfeat_cli.extract.progress import show_progress
-from mmfeat_cli.messages import show_messages
+from mmfeat_cli.messages import note, show_messages
 from mmfeat_cli.options import (
     IMAGES,
     SPEED,
@@ -89,3 +89,4 @@ def extract(
         on_summary=print_lines,
         **options,
     )
+    note("next: mmfeat compare")

@@ -101,7 +101,7 @@ def _print_list(objective: str | None, *, wide: bool, as_json: bool, workspace: 
         print_json({"runs": rows})
         return
     if not rows:
-        note(f"no runs in {open_project(workspace)[1].runs}; `mmfeat fit` makes one")
+        note(f"no runs in {open_project(workspace)[1].runs}; `mmfeat compare` makes some")
         return
     texts = [{**row, "decisions": ",".join(row["decisions"])} for row in rows]
     print_table(

@@ -50,7 +50,9 @@ def select_runs(
             left_out.append(f"{run.name}: {error}")
     if not sound:
         raise RunError(
-            "a report needs a finished run", f"{workspace.runs} has none", "run `mmfeat fit` first"
+            "a report needs a finished run",
+            f"{workspace.runs} has none",
+            "run `mmfeat compare` first",
         )
     last = last_comparison(workspace, sound, objective=objective)
     first = next(name for name in (last.runs if last else sound) if name in sound)

@@ -43,7 +43,7 @@ def find_run(
     `objective` is one that was asked for. Raises `RunError` where there is none, or where the
     wanted one is unfinished.
     """
-    remedy = "run `mmfeat tune-thresholds` first" if tuned else "run `mmfeat fit` first"
+    remedy = "run `mmfeat tune-thresholds` first" if tuned else "run `mmfeat compare` first"
     if wanted is None:
         finished = [run for run in list_runs(workspace) if run.is_done]
         fitting = [run for run in finished if not tuned or _is_tuned(run)]

@@ -46,7 +46,7 @@ def missing_store(path: Path) -> StoreError:
     if sets and folder.name not in sets:
         found = f"{path} is not, only {_listed('feature set', sets)}"
         return StoreError(rule, found, did_you_mean(folder.name, sets, MAKE))
-    return StoreError(rule, f"{path} is not", MAKE)
+    return StoreError(rule, f"{path} is not", f"{MAKE}; `mmfeat init` begins a new folder")
 
 
 def _listed(kind: str, names: tuple[str, ...]) -> str:
