@@ -50,7 +50,7 @@ class Lines:
         if event.state == "finished":
             result = f"nested {self.objective} {event.nested:.4f}, {event.seconds:.1f} s"
         else:
-            result = f"{event.state}: {event.reason}"
+            result = "skipped"  # its reason is told at the end, once for all such cells
         note(f"{self.n_ended}/{self.n_cells} {title(event)}: {result}")
 
 
@@ -74,7 +74,7 @@ class Board:
         if event.state == "finished":
             self._finished.append(event)
         else:
-            note(f"{name} {event.state}: {event.reason}")
+            note(f"{name}: skipped")
 
     def render(self) -> Any:
         """The lines and the table as they stand."""

@@ -14,7 +14,7 @@ from mmfeat.compare.board.keep import keep_leaderboard
 from mmfeat.compare.board.leaderboard import Leaderboard
 from mmfeat.compare.cells import Event
 from mmfeat.compare.ensemble import fit_ensemble
-from mmfeat.compare.plan import describe, plan_asked
+from mmfeat.compare.plan import describe, plan_asked, report_skipped
 from mmfeat.compare.run import run_cells, seconds_of
 from mmfeat.compare.sketch import sketch
 from mmfeat.core.checks import check_arguments
@@ -119,8 +119,7 @@ def compare(
             budget=seconds_of(asked.budget) if asked.budget else math.inf,
             report=report or (lambda event: None),
         )
-    for config, reason in outcome.left_out:
-        log.info("skipped: %s: %s", describe(config), reason)
+    report_skipped((describe(config), reason) for config, reason in outcome.left_out)
     if not outcome.runs:
         raise FitError(
             "a comparison needs a finished cell", "all cells were skipped", "see the reasons above"

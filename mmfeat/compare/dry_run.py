@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Unpack
 
 from mmfeat.compare.order import Order
-from mmfeat.compare.plan import Comparison, describe, plan_asked
+from mmfeat.compare.plan import Comparison, describe, plan_asked, report_skipped
 from mmfeat.compare.trainings import load_trainings, on_all_rows
 from mmfeat.core.checks import check_arguments
 from mmfeat.core.memory import duration_of, size_of
@@ -23,8 +22,6 @@ from mmfeat.fit.options import FoldOptions
 from mmfeat.fit.run_fit import fit_run
 from mmfeat.fit.training_data import Stores
 from mmfeat.runs.run import Run
-
-log = logging.getLogger(__name__)
 
 ENOUGH = 1.0  # seconds of fits that are measured
 
@@ -95,6 +92,7 @@ def forecast_comparison(space: Workspace, plan: Comparison) -> CompareForecast:
     order = Order(cells)
     measured: dict[str, float] = {}
     sizes: list[int] = []
+    skipped: list[tuple[str, str]] = []
     with _beside(space) as aside:
         stores = tuple({cell.features: Stores.of(cell) for cell in cells}.values())
         trainings = load_trainings(aside, stores)
@@ -111,12 +109,13 @@ def forecast_comparison(space: Workspace, plan: Comparison) -> CompareForecast:
             try:
                 run = fit_run(aside, cell, trainings[cell.features])
             except MmfeatError as error:
-                log.info("skipped: %s: %s", describe(cell), error)
+                skipped.append((describe(cell), str(error)))
                 todo.remove(cell)
                 continue
             measured[describe(cell)] = _seconds_of(run)
             order.learn(cell, seconds=_seconds_of(run), score=0.0)
             sizes.append(run.metrics["bytes"])
+    report_skipped(skipped)
     features = next(iter(trainings.values())).features
     return CompareForecast(
         n_rows=features.n_rows,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -100,9 +100,17 @@ def plan_asked(
         seeds=asked.seeds,
         features=read_sets(features),
     )
-    for cell, reason in plan.skipped:
-        log.info("skipped: %s: %s", cell, reason)
+    report_skipped(plan.skipped)
     return plan, asked
+
+
+def report_skipped(skipped: Iterable[tuple[str, str]]) -> None:
+    """Report what is left out, given as (combination, reason); each reason once."""
+    combinations: dict[str, list[str]] = {}
+    for combination, reason in skipped:
+        combinations.setdefault(reason, []).append(combination)
+    for reason, names in combinations.items():
+        log.info("skipped: %s: %s", ", ".join(names), reason)
 
 
 def describe(cell: RunConfig) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import math
 import multiprocessing
 import os
@@ -15,6 +16,7 @@ import pytest
 
 from mmfeat.compare import Event, describe, plan_comparison, run_cells, seconds_of
 from mmfeat.compare.order import Order
+from mmfeat.compare.plan import report_skipped
 from mmfeat.core.workspace import Workspace
 from mmfeat.errors import ConfigError, FitError, PluginError
 from mmfeat.fit import training_data
@@ -53,6 +55,12 @@ def test_cells_without_sense_are_listed_with_the_reason() -> None:
     ((cell, reason),) = plan.skipped
     assert cell == "knn × gated × bce"
     assert "torch heads" in reason
+
+
+def test_a_reason_is_told_once_for_all_its_cells(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, logger="mmfeat"):
+        report_skipped([("a × b", "no prompts"), ("c × b", "no time"), ("a × d", "no prompts")])
+    assert caplog.messages == ["skipped: a × b, a × d: no prompts", "skipped: c × b: no time"]
 
 
 def test_all_stands_for_every_name() -> None:
