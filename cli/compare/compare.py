@@ -221,6 +221,8 @@ def _print_board(board: Leaderboard, *, wide: bool) -> None:
     print_text(board.verdict())
     if board.choice is not None:
         print_text(board.choice.describe(board.objective))
+    if board.same_labels is not None:
+        print_text(board.same_labels.describe(board.objective))
     best = board.entries[0]
     print(f"best: {best.runs[0]}" + (f", of {len(best.runs)} seeds" if best.runs[1:] else ""))
     print_nested(board.objective, best.nested, best.interval)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from mmfeat.compare.board.choice import Way
 from mmfeat.config import ThresholdSettings
 from mmfeat.decide.decision import Decision
 from mmfeat.decide.tune import tune
@@ -69,6 +70,12 @@ def judge_all(runs: Sequence[Run], aim: ThresholdSettings) -> list[Judged]:
             )
         )
     return judged
+
+
+def are_same(folds: Mapping[Way, IntArray]) -> bool:
+    """Whether all ways to divide the rows are equal: a table's own folds have no seed."""
+    first = next(iter(folds.values()))
+    return all(np.array_equal(each, first) for each in folds.values())
 
 
 def _check_same(run: Run, scores: OutOfFold, first: Run, known: OutOfFold) -> None:

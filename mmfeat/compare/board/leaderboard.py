@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmfeat.compare.board.choice import Choice, Way, choose_elsewhere, judge_choice, n_deviations
-from mmfeat.compare.board.judged import ROWS_ALONE, Judged, judge_all
+from mmfeat.compare.board.choice import Choice, choose_elsewhere, judge_choice, n_deviations
+from mmfeat.compare.board.judged import ROWS_ALONE, Judged, are_same, judge_all
+from mmfeat.compare.board.same_labels import SameLabels, judge_same_labels
 from mmfeat.compare.board.stage_one import StageOne, read_stage_one, set_name
 from mmfeat.compare.sketch import tell_sketch
 from mmfeat.config import USUAL_THRESHOLDS, ThresholdSettings
@@ -29,7 +30,7 @@ from mmfeat.decide.forecast import judging_data
 from mmfeat.decide.resampling import interval, resampled_values
 from mmfeat.runs.config import FeatureSets
 from mmfeat.runs.run import Run
-from mmfeat.types import Float64Array, IntArray
+from mmfeat.types import Float64Array
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,15 +86,16 @@ class Entry:
 class Leaderboard:
     """Entries, best first, by one objective; and what the best one is expected to reach.
 
-    `choice` is None for fewer than two entries. `stage_one` has the cost of each of the feature
-    sets that are compared; it is empty where all entries have the same. `same_folds` says whether
-    all entries are judged by the same folds; of different seeds, only rows are paired. A `sketch`
-    says so.
+    `choice` is None for fewer than two entries, `same_labels` for objectives with a floor.
+    `stage_one` has the cost of each of the feature sets that are compared; it is empty where all
+    entries have the same. `same_folds` says whether all entries are judged by the same folds; of
+    different seeds, only rows are paired. A `sketch` says so.
     """
 
     objective: str
     entries: tuple[Entry, ...]
     choice: Choice | None = None
+    same_labels: SameLabels | None = None
     stage_one: tuple[StageOne, ...] = ()
     same_folds: bool = True
     sketch: str = ""
@@ -187,23 +189,17 @@ def make_leaderboard(
         _compare(entry, entries[best], values[name], values[best], width=width)
         for name, entry in entries.items()
     ]
+    choice = judge_choice(
+        objective, data, chosen, of_choice, n_cells=len(cells), best=entries[best].nested
+    )
     return Leaderboard(
         objective=objective,
         entries=tuple(sorted(compared, key=lambda entry: -entry.nested)),
-        choice=judge_choice(
-            objective, data, chosen, of_choice, n_cells=len(cells), best=entries[best].nested
-        )
-        if len(cells) > 1
-        else None,
+        choice=choice if len(cells) > 1 else None,
+        same_labels=judge_same_labels(objective, data, folds.values(), low=choice.interval[0]),
         sketch=tell_sketch(runs[0].provenance["stores"]),
-        same_folds=_are_same(folds) or len({frozenset(cell) for cell in cells.values()}) == 1,
+        same_folds=are_same(folds) or len({frozenset(cell) for cell in cells.values()}) == 1,
     )
-
-
-def _are_same(folds: Mapping[Way, IntArray]) -> bool:
-    """Whether all ways to divide the rows are equal: a table's own folds have no seed."""
-    first = next(iter(folds.values()))
-    return all(np.array_equal(each, first) for each in folds.values())
 
 
 def add_stage_one(board: Leaderboard, workspace: Workspace, split: str) -> Leaderboard:
