@@ -103,9 +103,13 @@ def _print_list(objective: str | None, *, wide: bool, as_json: bool, workspace: 
     if not rows:
         note(f"no runs in {open_project(workspace)[1].runs}; `mmfeat compare` makes some")
         return
+    several = len({row["split"] for row in rows if row["split"] is not None}) > 1
     texts = [{**row, "decisions": ",".join(row["decisions"])} for row in rows]
     print_table(
-        COLUMNS, [[row[c] for c in COLUMNS] for row in texts], droppable=DROPPABLE, wide=wide
+        COLUMNS,
+        [[row[c] for c in COLUMNS] for row in texts],
+        droppable=[c for c in DROPPABLE if not (several and c == "split")],
+        wide=wide,
     )
     note("nested: tuned, measured on held-out folds; macro_f1 to map: at threshold 0.5")
     try:
