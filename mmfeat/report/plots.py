@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -22,6 +23,9 @@ FRAME = (0.14, 0.16, 0.84, 0.74)  # of axes in a figure; automatic layout takes 
 COLUMNS = 4
 PANEL, ROOM, MARGIN = 62.0, 25.0, 6.0  # height of a panel, the label above it, the foot; points
 MAX_NAMED = 20  # with more classes, a scatter plot names only the worst
+MAX_AT_ZERO = 3  # with more classes at 0, the plot tells their number, and no names
+NAME: Any = {"textcoords": "offset points", "xytext": (4, 3), "fontsize": 9, "color": SOFT}
+LETTER, LINE_HEIGHT = 5.0, 9.0  # how wide and high a letter of a name is; points
 SHORT, SHORTER = 15, 9  # characters of a label; beside a number
 DASHED = (0, (4, 3))
 MIDDLE_BLUE = "#4f7fe8"  # for images, whose pixels do not follow the page's colours
@@ -60,12 +64,12 @@ def f1_over_threshold(curves: RunCurves) -> Figure | None:
     """A panel per class: F1 over the threshold, the chosen one and the band of the best."""
     if not curves.classes:
         return None
-    figure, axes, corners = _panels(
-        [(curve.label, f"{curve.threshold:.2f}") for curve in curves.classes]
-    )
+    captions = [(curve.label, f"{curve.threshold:.2f}") for curve in curves.classes]
+    figure, axes, corners = _panels(captions)
     pairs = list(zip(corners, curves.classes, strict=True))
     bands = [corner + _box(*curve.band) for corner, curve in pairs]
-    cuts = [corner + _upright(curve.threshold) for corner, curve in pairs]
+    xs = [min(curve.threshold, 1.0) for curve in curves.classes]
+    cuts = [corner + np.array([[x, 0], [x, 1]]) for corner, x in zip(corners, xs, strict=True)]
     lines = [corner + np.column_stack([GRID, curve.f1]) for corner, curve in pairs]
     axes.add_collection(PolyCollection(bands, facecolors=ACCENT, alpha=0.18, linewidths=0))
     axes.add_collection(LineCollection(cuts, colors=INK, linewidths=1.0))
@@ -90,8 +94,9 @@ def support_f1(curves: RunCurves) -> Figure | None:
     if not curves.classes:
         return None
     figure, axes = make_axes("positives (logarithmic)", "F1")
-    _over_support(axes, curves.classes, [_honest(curve) for curve in curves.classes])
     axes.set_ylim(-0.03, 1.03)
+    honest = [c.f1_there if c.f1_nested is None else c.f1_nested for c in curves.classes]
+    _over_support(axes, curves.classes, honest)
     return figure
 
 
@@ -154,9 +159,8 @@ def training(curves: RunCurves) -> Figure | None:
         return None
     figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72))
     figure.subplots_adjust(left=FRAME[0], bottom=FRAME[1], right=0.98, top=0.9, wspace=0.35)
-    for axes, (part, folds) in zip(
-        figure.subplots(1, len(parts), squeeze=False)[0], parts.items(), strict=True
-    ):
+    panels = figure.subplots(1, len(parts), squeeze=False)[0]
+    for axes, (part, folds) in zip(panels, parts.items(), strict=True):
         for number, fold in enumerate(folds):
             for rows, colour, label in (
                 ("train", SOFT, "training rows"),
@@ -164,7 +168,8 @@ def training(curves: RunCurves) -> Figure | None:
             ):
                 losses = fold.get(rows, np.empty(0))
                 epochs = np.arange(1, len(losses) + 1)
-                axes.plot(epochs, losses, color=colour, linewidth=1, label="" if number else label)
+                named = label if not number and len(losses) else ""
+                axes.plot(epochs, losses, color=colour, linewidth=1, label=named)
         axes.set_xlabel("epoch")
         axes.set_title(f"loss of {part}", loc="left", fontsize=10, color=SOFT)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -250,20 +255,13 @@ def _panels(captions: Sequence[tuple[str, str]]) -> tuple[Figure, Axes, Float64A
     corners = np.column_stack([places % COLUMNS, -(places // COLUMNS)]) * pitch
     frame = np.array([[0.0, 1.0], [0.0, 0.0], [1.0, 0.0]])
     middle = np.array([[0.0, 0.5], [1.0, 0.5]])
-    axes.add_collection(
-        LineCollection([corner + frame for corner in corners], colors=SOFT, linewidths=0.6)
-    )
-    axes.add_collection(
-        LineCollection([corner + middle for corner in corners], colors=LINE, linewidths=0.6)
-    )
+    for shape, colour in ((frame, SOFT), (middle, LINE)):
+        lines = [corner + shape for corner in corners]
+        axes.add_collection(LineCollection(lines, colors=colour, linewidths=0.6))
     for (x, y), (label, number) in zip(corners, captions, strict=True):
         axes.text(x, y + 1.1, _short(label, SHORTER), fontsize=10)
         axes.text(x + 1, y + 1.1, number, fontsize=10, ha="right", color=SOFT)
     return figure, axes, corners
-
-
-def _upright(x: float) -> Float64Array:
-    return np.array([[min(x, 1.0), 0.0], [min(x, 1.0), 1.0]])
 
 
 def _box(left: float, right: float) -> Float64Array:
@@ -272,26 +270,28 @@ def _box(left: float, right: float) -> Float64Array:
 
 
 def _over_support(axes: Axes, classes: Sequence[ClassCurve], values: Sequence[float]) -> None:
-    """A named dot per class; with many classes only the lowest are named."""
+    """A dot per class, named where there is room; with many classes only the lowest are named."""
     support = [curve.support for curve in classes]
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.plot(support, values, "o", color=ACCENT, markersize=5, alpha=0.8)
-    named = np.argsort(values)[: len(classes) if len(classes) <= MAX_NAMED else MAX_NAMED // 2]
-    for j in named:
-        axes.annotate(
-            _short(classes[j].label),
-            (support[j], values[j]),
-            xytext=(4, 3),
-            textcoords="offset points",
-            fontsize=9,
-            color=SOFT,
-        )
-
-
-def _honest(curve: ClassCurve) -> float:
-    return curve.f1_there if curve.f1_nested is None else curve.f1_nested
+    lowest = list(np.argsort(values))
+    at_zero = sum(value == 0 for value in values)
+    if at_zero > MAX_AT_ZERO:
+        lowest = [j for j in lowest if values[j] != 0]
+        told = f"{axes.get_title('left')}; {at_zero} classes at 0"
+        axes.set_title(told, loc="left", fontsize=10, color=SOFT)
+    axes.autoscale_view()
+    places = axes.transData.transform(np.column_stack([support, values])) * 72 / axes.figure.dpi
+    taken: list[tuple[float, float, float]] = []  # left, right and height of each name, in points
+    for j in lowest[: MAX_NAMED if len(classes) <= MAX_NAMED else MAX_NAMED // 2]:
+        name, (x, y) = _short(classes[j].label), places[j]
+        end = x + LETTER * len(name)
+        if any(x < right and left < end and abs(y - at) < LINE_HEIGHT for left, right, at in taken):
+            continue
+        taken.append((x, end, y))
+        axes.annotate(name, (support[j], values[j]), **NAME)
 
 
 def _short(label: str, length: int = SHORT) -> str:

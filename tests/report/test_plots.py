@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -40,6 +41,15 @@ def test_labels_are_text_on_the_plot(workspace: Workspace) -> None:
     root = ElementTree.fromstring(inline(draw_all(curves)["precision-recall"], title="", name="x"))
     texts = [element.text for element in root.iter("text")]
     assert {"<script>…", "$\\frac$ …", "שלום", "🙂" * 8 + "…"} <= set(texts)
+
+
+def test_classes_at_zero_are_counted_and_not_named(workspace: Workspace) -> None:
+    curves = read_curves(make_run(workspace, "r", labels=tuple("abcdefgh"), rates=(0.3,) * 8))
+    failed = [replace(c, f1_there=0.0, f1_nested=0.0) for c in curves.classes[:6]]
+    figure = draw_all(replace(curves, classes=(*failed, *curves.classes[6:])))["support-f1"]
+    (axes,) = figure.axes
+    assert axes.get_title("left") == "F1; 6 classes at 0"
+    assert {text.get_text() for text in axes.texts} <= {"g", "h"}
 
 
 def test_the_same_run_gives_the_same_bytes(workspace: Workspace, tmp_path: Path) -> None:
