@@ -139,7 +139,7 @@ def test_broken_files_end_in_one_clear_error(workspace: Workspace, file: str, ed
 
 def test_without_runs_there_is_no_report(tmp_path: Path) -> None:
     empty = Workspace(tmp_path / "empty")
-    with pytest.raises(RunError, match="mmfeat fit"):
+    with pytest.raises(RunError, match="mmfeat compare"):
         write_report(empty.report, empty, options=OPTIONS)
     assert not empty.report.exists()
 
