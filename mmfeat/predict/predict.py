@@ -14,11 +14,14 @@ from mmfeat.core.checks import check_arguments
 from mmfeat.core.files import check_output
 from mmfeat.core.settings import override, override_all
 from mmfeat.core.workspace import inputs_of, open_project
+from mmfeat.decide.decision import Decision
+from mmfeat.decide.notes import MANY_TIMES
 from mmfeat.errors import ConfigError
 from mmfeat.extract.extract import ShowProgress
 from mmfeat.extract.images.folder import table_of_images
 from mmfeat.extract.images.sources import open_images
 from mmfeat.fit.related import warn_seen_by
+from mmfeat.metrics.sets import labels_per_row
 from mmfeat.predict.new_rows import ROWS, extract_for
 from mmfeat.predict.scores import predict_scores, read_pictures, read_statuses
 from mmfeat.predict.write import check_options, write_predictions
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 log = logging.getLogger(__name__)
+
+LEAST_ROWS = 10  # whose mean number of labels is worth a warning
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,6 +181,7 @@ def predict(
     log.info("predicting %s with %s, decided by %s", options.split, found.name, how)
     scores = predict_scores(found, place, rows)
     label_sets = decision.decide(scores.probabilities, empty=options.empty, decode=options.decode)
+    _tell_labels_per_row(found, decision, label_sets)
     if format is None:
         write_predictions(
             written,
@@ -197,6 +203,25 @@ def predict(
             model=found.name,
         )
     return PredictResult(path=written, predictions=scores, label_sets=label_sets)
+
+
+def _tell_labels_per_row(found: Run, decision: Decision, label_sets: Targets) -> None:
+    """Log how many labels a row gets, and warn where that is far from what rows have."""
+    mean = float(label_sets.sum() / max(len(label_sets), 1))
+    if isinstance(found, Bundle):  # has no rows to compare with
+        log.info("%.1f labels per row", mean)
+        return
+    targets, where = found.oof.targets, found.config.validation or found.config.split
+    true = labels_per_row(targets, targets) or 0.0
+    is_many, is_few = mean > MANY_TIMES * true, mean * MANY_TIMES < true
+    if len(label_sets) < LEAST_ROWS or not (is_many or is_few):
+        log.info("%.1f labels per row, %.1f in %s", mean, true, where)
+        return
+    why = ""
+    if is_many and decision.objective != "samples-f1":
+        generous = "macro-f1 is generous with rare labels; " * (decision.objective == "macro-f1")
+        why = f": {generous}for tags that people read, see `mmfeat compare --objective samples-f1`"
+    log.warning("%.1f labels per row, but %.1f in %s%s", mean, true, where, why)
 
 
 def _check_written(path: Path, format: str | None, *, top: int | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,18 @@ def test_the_decision_that_is_asked_for_is_used_and_named(
         mmfeat.predict(split="test", objective="samples-f1")
     with pytest.raises(PluginError, match="an objective is one of"):
         mmfeat.predict(split="test", objective="best")
+
+
+def test_the_number_of_labels_per_row_is_told_and_warned_of_where_it_is_far_from_that_of_train(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "mmfeat")
+    mmfeat.predict(split="test", objective="none")
+    assert any("labels per row, " in message for message in caplog.messages)
+    decision = run.tune("macro-f1", method="exact")
+    run.write_decision(replace(decision, thresholds=(0.0, 0.0, 0.0)))
+    mmfeat.predict(split="test")
+    (told,) = (record for record in caplog.records if "but" in record.getMessage())
+    assert told.levelname == "WARNING"
+    assert told.getMessage().startswith("3.0 labels per row, but 1.")
+    assert "macro-f1 is generous with rare labels; for tags" in told.getMessage()
