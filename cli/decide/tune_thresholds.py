@@ -52,8 +52,10 @@ def tune_thresholds(
     quiet: QuietOption = False,
 ) -> None:
     """Choose a threshold per class on out-of-fold scores, with a nested estimate."""
+    from mmfeat.core.workspace import open_project
     from mmfeat.runs.open import open_run
     from mmfeat.runs.tune import forecast, tune
+    from mmfeat.runs.winner.choose import last_comparison
 
     show_messages(quiet=quiet)
     found = open_run(run, objective=objective, workspace=workspace)
@@ -94,6 +96,13 @@ def tune_thresholds(
     )
     print_forecast(for_rows, expected)
     print(f"run: {found.name}")
+    _, space = open_project(workspace)
+    chosen = last_comparison(space, {found.name}, objective=decision.objective)
+    if chosen is not None and chosen.question.objective != decision.objective:
+        print_text(
+            f"next: mmfeat compare --objective {decision.objective}, with the options of that by"
+            f" {chosen.question.objective} (fits nothing again): another run may be best"
+        )
     print(f"next: mmfeat submit {found.name} (or predict, or report)")
 
 

@@ -52,6 +52,17 @@ def test_the_last_lines_are_the_answer_the_run_and_the_next_command(
     assert shown[-3:] == [lines[-4], *lines[-2:]]
 
 
+def test_another_objective_than_that_of_the_comparison_names_the_comparison_by_it(
+    mmfeat: Mmfeat, run: str
+) -> None:
+    compared = mmfeat("compare", "--heads", "logreg", "--fusions", "text", "--json")
+    best = json.loads(compared.stdout)["best"]
+    other = mmfeat("tune-thresholds", best, "--objective", "micro-f1", "--method", "global").stdout
+    assert "next: mmfeat compare --objective micro-f1, with" in " ".join(other.split())
+    same = mmfeat("tune-thresholds", best, "--objective", "macro-f1", "--method", "exact").stdout
+    assert "next: mmfeat compare" not in same
+
+
 def test_classes_are_listed_on_request_worst_first(mmfeat: Mmfeat, run: str) -> None:
     named = mmfeat("tune-thresholds", run, "--method", "exact")
     assert "--per-class shows every label" in named.stdout
