@@ -91,7 +91,7 @@ def test_the_newest_finished_run_is_found(workspace: Workspace) -> None:
 
 
 def test_what_is_missing_is_named(workspace: Workspace) -> None:
-    with pytest.raises(RunError, match="mmfeat fit"):
+    with pytest.raises(RunError, match="mmfeat compare"):
         find_run(workspace, None)
     make_run(workspace, "whole")
     make_run(workspace, "half", done=False)
