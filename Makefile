@@ -46,6 +46,6 @@ clean:
 
 # What a developer needs besides.
 .venv/ready: .venv/user
-	@echo "adding to .venv what tests need: 248 packages in all, 7.1 GB"
+	@echo "adding to .venv what tests need: 254 packages in all, 7.1 GB"
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
