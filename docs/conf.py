@@ -34,4 +34,4 @@ def setup(app: Sphinx) -> None:
 
 
 def _lead_to_the_page(app: Sphinx, path: object, page: str, text: list[str]) -> None:
-    text[0] = re.sub(r"\]\(benchmarks/RESULTS\.md", "](docs/inside/results.md", text[0])
+    text[0] = re.sub(r"\]\(benchmarks/RESULTS\.md", "](docs/results.md", text[0])

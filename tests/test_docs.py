@@ -1,4 +1,4 @@
-"""Tables of docs/ and the tree of docs/inside/architecture.md are made from the code.
+"""Tables of docs/ and the tree of docs/architecture.md are made from the code.
 
 `make docs` writes them anew.
 """
@@ -25,9 +25,9 @@ from tests.support.named import unknown_names
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
-ARCHITECTURE = ROOT / "docs" / "inside" / "architecture.md"
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
 SETTINGS = ROOT / "docs" / "reference" / "settings.md"
-INDEX, RESULTS = ROOT / "docs" / "index.md", ROOT / "docs" / "inside" / "results.md"
+INDEX, RESULTS = ROOT / "docs" / "index.md", ROOT / "docs" / "results.md"
 PYTHON = ROOT / "docs" / "reference" / "python.md"
 COMMAND_LINE = ROOT / "docs" / "reference" / "commands.md"
 CHOICES = ROOT / "docs" / "reference" / "choices.md"

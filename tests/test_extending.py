@@ -1,4 +1,4 @@
-"""What docs/inside/extending.md says a change touches: each patch is applied, counted, and used."""
+"""What docs/extending.md says a change touches: each patch is applied, counted, and used."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_a_change_touches_what_the_page_says(name: str) -> None:
     others = {f: n for f, (n, _) in touched.items() if f not in NEW_FILES[name] and f != function}
     assert others == REGISTRIES[name]
     assert (function in touched) == (function is not None)
-    assert f"patches/{name}.patch" in (ROOT / "docs" / "inside" / "extending.md").read_text()
+    assert f"patches/{name}.patch" in (ROOT / "docs" / "extending.md").read_text()
 
 
 @pytest.mark.parametrize("name", USES)
