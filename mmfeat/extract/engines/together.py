@@ -8,18 +8,20 @@ have without the others.
 
 from __future__ import annotations
 
-import pickle
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Self
+from typing import NamedTuple, Self
+
+import numpy as np
 
 from mmfeat.extract.encoders.base import Preprocessing
 from mmfeat.extract.engines.base import Work
 from mmfeat.extract.engines.shard import make_shard
+from mmfeat.extract.guard import Refusal
 from mmfeat.extract.images.decoding import DecodeForAll, Decoder
 from mmfeat.extract.images.read import Decoded
 from mmfeat.extract.plan import Shard
@@ -78,6 +80,14 @@ def _names(works: Sequence[Work], turn: Sequence[tuple[int, Shard]]) -> list[str
     return list(dict.fromkeys(chain.from_iterable(names)))
 
 
+class _Place(NamedTuple):
+    """Where pixels lie in a file, their shape (height, width, 3), and the digest of the picture."""
+
+    start: int
+    shape: tuple[int, ...]
+    digest: bytes
+
+
 class SharedPictures:
     """Decoded pictures that several readers take, each in its own order.
 
@@ -100,7 +110,7 @@ class SharedPictures:
         self, names: Sequence[str], decoded: Iterator[list[Decoded]], *, folder: Path
     ) -> None:
         self._names, self._decoded, self._folder = names, decoded, folder
-        self._places: dict[str, list[int]] = {}  # in the file, by kind
+        self._places: dict[str, list[_Place | Refusal]] = {}  # by kind
         self.waited = 0.0
         with room_errors(folder):
             self._file = TemporaryFile(dir=folder)  # noqa: SIM115 closed by `__exit__`
@@ -116,9 +126,14 @@ class SharedPictures:
         for name in names:
             while name not in self._places:
                 self._take_next()
-            self._file.seek(self._places[name][kind])
-            found: Decoded = pickle.load(self._file)
-            yield found
+            place = self._places[name][kind]
+            if isinstance(place, Refusal):
+                yield place
+                continue
+            pixels = np.empty(place.shape, dtype=np.uint8)
+            self._file.seek(place.start)
+            self._file.readinto(pixels.data)
+            yield pixels, place.digest
 
     def _take_next(self) -> None:
         started = time.perf_counter()
@@ -128,6 +143,10 @@ class SharedPictures:
         with room_errors(self._folder):
             self._file.seek(0, 2)
             for found in decoded:
-                places.append(self._file.tell())
-                pickle.dump(found, self._file)
+                if isinstance(found, Refusal):
+                    places.append(found)
+                    continue
+                pixels, digest = found
+                places.append(_Place(self._file.tell(), pixels.shape, digest))
+                self._file.write(np.ascontiguousarray(pixels).data)
             self._file.flush()
