@@ -127,6 +127,10 @@ PredictorArgument = Annotated[
         " last comparison.",
     ),
 ]
+StoreArgument = Annotated[
+    str,
+    typer.Argument(metavar="SPLIT|PATH", help="Split of a feature store, or its file or folder."),
+]
 Split = Annotated[str | None, of(FitSettings, "split")]
 Features = Annotated[
     str | None,

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from mmfeat.errors import counted
 from mmfeat_cli.messages import show_messages
-from mmfeat_cli.options import JsonOption
+from mmfeat_cli.options import FeatureSet, JsonOption, StoreArgument, WorkspaceOption
 from mmfeat_cli.tables import print_json, print_table, print_text
 
 
 def inspect(
-    store: Annotated[Path, typer.Argument(help="Feature store: a .h5 file or a folder.")],
+    store: StoreArgument,
+    features: FeatureSet = None,
+    workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Print the rows, widths, statuses, problems and provenance of a feature store."""
+    from mmfeat.runs.open import path_of_store
     from mmfeat.store.inspect import inspect_store
 
     show_messages(quiet=False)
-    document = inspect_store(store)
+    document = inspect_store(path_of_store(store, features=features, workspace=workspace))
     if as_json:
         print_json(document)
         return

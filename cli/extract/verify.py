@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +11,7 @@ import typer
 from mmfeat.config import DataSettings, ExtractSettings
 from mmfeat.errors import counted
 from mmfeat_cli.messages import fail, show_messages
-from mmfeat_cli.options import JsonOption, of
+from mmfeat_cli.options import FeatureSet, JsonOption, StoreArgument, WorkspaceOption, of
 from mmfeat_cli.tables import print_json, print_lines, print_text
 
 if TYPE_CHECKING:
@@ -22,7 +21,8 @@ again = partial(of, rich_help_panel="Encoding again")
 
 
 def verify(
-    store: Annotated[Path, typer.Argument(help="Feature store: a .h5 file or a folder.")],
+    store: StoreArgument,
+    features: FeatureSet = None,
     reencode: Annotated[
         int | None,
         typer.Option(
@@ -39,47 +39,50 @@ def verify(
         again(ExtractSettings, "pretrained", "Weights, if not where they were for the store"),
     ] = None,
     device: Annotated[str | None, again(ExtractSettings, "device")] = None,
+    workspace: WorkspaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Check that a feature store is intact; exit with status 1 if it is not."""
     from mmfeat.core.workspace import open_project
+    from mmfeat.runs.open import path_of_store
     from mmfeat.store.verify import verify_store
 
     show_messages(quiet=False)
-    findings = verify_store(store)
+    path = path_of_store(store, features=features, workspace=workspace)
+    findings = verify_store(path)
     found: dict[str, Reencoded] = {}
     if reencode is not None and not findings:
         from mmfeat.extract.engines.reencode import reencode as encode_again
 
         settings = open_project()[0]
         found = encode_again(
-            store,
+            path,
             n_rows=reencode,
             images=images or settings.data.images,
             pretrained=pretrained,
             device=device or settings.extract.device,
         )
     if as_json:
-        told: dict[str, Any] = {"store": str(store), "whole": not findings, "findings": findings}
+        told: dict[str, Any] = {"store": str(path), "whole": not findings, "findings": findings}
         if found:
             told["reencoded"] = {name: asdict(each) for name, each in found.items()}
         print_json(told)
     else:
         for finding in findings:
             print_lines(finding)
-        print(f"{store}: {'NOT whole' if findings else 'whole'}")
+        print(f"{path}: {'NOT whole' if findings else 'whole'}")
         for name, each in found.items():
             print_text(_told(name, each))
     if findings:
         fail(
-            f"a feature store must match its own checksums and shapes; {store} has"
+            f"a feature store must match its own checksums and shapes; {path} has"
             f" {counted(len(findings), 'fault')}: {findings[0]}{' …' * (len(findings) > 1)};"
             " make it again with `mmfeat extract` or `mmfeat import`"
         )
     if differing := [name for name, each in found.items() if not each.is_same]:
         fail(
             f"rows that are encoded again must give what is stored; the {differing[0]} embeddings"
-            f" of {store} differ; check --images and --pretrained, or make it again with"
+            f" of {path} differ; check --images and --pretrained, or make it again with"
             " `mmfeat extract`"
         )
 

@@ -71,7 +71,7 @@ def _begun(names: Iterable[str], incomplete: str) -> list[str]:
 # By the name of a command's parameter.
 COMPLETED: dict[str, Complete] = {
     **dict.fromkeys(("run", "runs", "old", "new"), _of_workspace(_runs)),
-    **dict.fromkeys(("split", "validation", "against"), _of_workspace(_splits)),
+    **dict.fromkeys(("split", "store", "validation", "against"), _of_workspace(_splits)),
     "features": _of_workspace(_feature_sets),
     **dict.fromkeys(("head", "heads"), _registered("heads")),
     **dict.fromkeys(("fusion", "fusions"), _registered("fusions")),

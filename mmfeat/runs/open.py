@@ -9,6 +9,7 @@ from mmfeat.core.workspace import open_project
 from mmfeat.runs.listing import find_run
 from mmfeat.runs.run import Run
 from mmfeat.store import FeatureStore
+from mmfeat.store.parts import SUFFIX, find_store
 
 
 @check_arguments
@@ -19,9 +20,22 @@ def open_store(
 
     Raises `StoreError` where it is missing or damaged.
     """
-    is_path = isinstance(split, Path) or "/" in split or split.endswith(".h5")
-    path = Path(split) if is_path else open_project(workspace)[1].store(str(split), features)
-    return FeatureStore.open(path)
+    return FeatureStore.open(path_of_store(split, features=features, workspace=workspace))
+
+
+def path_of_store(
+    split: Path | str, *, features: str | None = None, workspace: Path | str | None = None
+) -> Path:
+    """Path of a feature store that is named by its split, or by a path, which is given back.
+
+    A plain word is a split, unless the workspace has none of that name and it is a path that
+    exists.
+    """
+    if isinstance(split, Path) or "/" in split or split.endswith(SUFFIX):
+        return Path(split)
+    path = open_project(workspace)[1].store(split, features)
+    is_path = find_store(path) is None and features is None and Path(split).exists()
+    return Path(split) if is_path else path
 
 
 @check_arguments

@@ -42,9 +42,11 @@ def test_extract_inspect_verify_and_retry(mmfeat: Mmfeat, folder: Path) -> None:
     document = json.loads(mmfeat("inspect", store, "--json").stdout)
     assert document["status"]["image"] == {"ok": 11, "missing": 1}
     assert document["provenance"]["encoder"]["name"] == "tiny-demo"
-    shown = mmfeat("inspect", store).stdout
+    shown = mmfeat("inspect", "table").stdout
     assert "cosine of image and text of one row" in shown and "there is no such file" in shown
-    assert mmfeat("verify", store).exit_code == 0
+    assert mmfeat("verify", "table").exit_code == 0
+    misspelt = mmfeat("inspect", "tabel")
+    assert misspelt.exit_code == 1 and "did you mean 'table'" in misspelt.stderr
     make_picture(Path("images/3.jpg"), seed=3)
     result = mmfeat("extract", "table.csv", *TINY, "--retry-failed")
     assert result.exit_code == 0 and "12 ok" in result.stdout
