@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from mmfeat import __version__
+from mmfeat_cli.help.command_page import CommandPage
 from mmfeat_cli.help.next_step import FirstPage
 from mmfeat_cli.messages import ending_well
 from mmfeat_cli.terminal import never_fail_to_encode
@@ -90,7 +91,7 @@ COMMANDS = {name: panel for panel, commands in PANELS.items() for name in comman
 for name, panel in COMMANDS.items():
     module, function = PANELS[panel][name].split(":")
     command = ending_well(name, getattr(import_module(module), function))
-    app.command(name, rich_help_panel=panel)(command)
+    app.command(name, cls=CommandPage, rich_help_panel=panel)(command)
 
 
 def main() -> None:

@@ -41,7 +41,7 @@ def of(
     `help` is by default that of the key.
     """
     field = next(f for f in fields(section) if f.name == key)
-    default = field.default
+    default = None if isinstance(field.default, bool) else field.default
     shown = ",".join(default) if isinstance(default, tuple) else default
     text = (help or str(field.metadata["help"])).rstrip(".")
     sentences = [f"{text[0].upper()}{text[1:]}."]

@@ -81,8 +81,7 @@ def promote(
 ) -> None:
     """Judge two models on the same labelled rows; exit with status 1 unless NEW is good enough.
 
-    NEW is good enough where the lower end of the 95 % interval of its difference, NEW minus OLD,
-    is at least minus --margin.
+    NEW minus OLD must be at least minus --margin, by the lower end of its 95 % interval.
     """
     from mmfeat.promote.promote import promote as verb
 

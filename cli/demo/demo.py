@@ -27,7 +27,7 @@ NEXT = ("init", "extract", "compare")
 
 
 def demo(
-    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Folder to work in.")] = Path(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to work in.")] = Path(
         "demo"
     ),
     train: TrainScenes = DEMO_TRAIN,

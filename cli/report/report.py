@@ -16,7 +16,7 @@ from mmfeat_cli.options import QuietOption, WorkspaceOption, of
 def report(
     runs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[RUN]...", help="Runs to report on; by default all finished runs."),
+        typer.Argument(metavar="RUN", help="Runs to report on; by default all finished runs."),
     ] = None,
     out: Annotated[
         Path | None,

@@ -39,7 +39,7 @@ def runs(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[RUN] [RUN]",
+            metavar="RUN",
             help="Runs to show: one, with all its metrics, or two, with their differences.",
         ),
     ] = None,

@@ -12,7 +12,7 @@ from mmfeat_cli.messages import note, show_messages
 
 def init(
     folder: Annotated[
-        Path, typer.Argument(metavar="[DIR]", help="Folder of the tables and pictures.")
+        Path, typer.Argument(metavar="DIR", help="Folder of the tables and pictures.")
     ] = Path(),
     force: Annotated[
         bool, typer.Option("--force", help="Replace an mmfeat.toml that is there.")

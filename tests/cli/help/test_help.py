@@ -40,6 +40,15 @@ def test_the_first_page_has_panels_and_what_is_next(mmfeat: Mmfeat, tmp_path: Pa
     assert mmfeat().stdout.startswith(shown[:80])
 
 
+def test_a_page_says_how_values_are_written(mmfeat: Mmfeat, monkeypatch: Any) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    shown = " ".join(mmfeat("compare", "--help").stdout.split())
+    assert "--seed NUMBER Random seed of the folds and the head. Default: 0 " in shown
+    assert "--quick Compare a sketch" in shown and "--heads TEXT Heads to compare" in shown
+    assert not any(text in shown for text in ("<", "[default", "x>="))
+    assert "Usage: mmfeat runs [OPTIONS] [RUN]..." in mmfeat("runs", "-h").stdout
+
+
 def test_what_is_next(at_run: Path) -> None:
     assert "report" in next_step()
     shutil.rmtree("artifacts/runs")
