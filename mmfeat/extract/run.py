@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -257,9 +258,14 @@ def _extract(
         fill = CheckedRows(plan=plan, fill=fill)
     parts = parts_folder(out)
     parts.mkdir(exist_ok=True)
-    fetch_shards(plan, parts)
-    work = find_missing(plan, encoder, parts, progress)
-    seconds = yield work
+    try:
+        fetch_shards(plan, parts)
+        work = find_missing(plan, encoder, parts, progress)
+        seconds = yield work
+    except BaseException:
+        with suppress(OSError):  # shards are kept
+            parts.rmdir()
+        raise
     merge_shards(
         [shard.path(parts) for shard in plan.shards],
         out,

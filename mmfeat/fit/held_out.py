@@ -97,11 +97,12 @@ def _random_folds(workspace: Workspace, config: RunConfig, training: Training) -
     groups = training.features.groups
     if groups is not None:
         table.update(np.ascontiguousarray(groups).tobytes())
-        _tell_groups(groups, training, config.folds)
     name = f"{table.hexdigest()[:16]}-k{config.folds}-s{config.seed}.json"
     path = workspace.folds / name
     if path.exists():
         return load_folds(path)
+    if groups is not None:  # once: every run of this table has these folds
+        _tell_groups(groups, training, config.folds)
     folds = make_folds(training.targets, n_folds=config.folds, seed=config.seed, groups=groups)
     save_folds(path, folds)
     return folds

@@ -112,8 +112,9 @@ class TableSummary:
             shared = ["shared pictures"] if format.image_sep else []
             where = [*format.group_cols, *pattern, *shared]
             sizes = self.group_sizes
-            many = f"{len(sizes)} of {sizes[-1]} to {sizes[0]} rows" if sizes else "none of several"
-            told.append(f"groups of {', '.join(where)}: {many}, {self.n_rows - sum(sizes)} alone")
+            told.append(
+                f"groups of {', '.join(where)}: {_sizes(sizes)}, {self.n_rows - sum(sizes)} alone"
+            )
         if self.fold_rows is not None:
             rows = ", ".join(f"{_cut(name)} {n}" for name, n in self.fold_rows.items())
             told.append(f"folds of {format.fold_col}: {rows}")
@@ -216,6 +217,15 @@ def _oddities(table: Table, label_rows: dict[str, int]) -> list[str]:
     if n_repeated := sum(n for n in repeated.values() if n > 1):
         told.append(f"{n_repeated:,} rows have the caption of another row")
     return told
+
+
+def _sizes(sizes: tuple[int, ...]) -> str:
+    """The number of groups of such `sizes`, largest first."""
+    if not sizes:
+        return "none of several"
+    if sizes[0] == sizes[-1]:
+        return f"{len(sizes)} of {sizes[0]} rows" + " each" * (len(sizes) > 1)
+    return f"{len(sizes)} of {sizes[-1]} to {sizes[0]} rows"
 
 
 def _group_sizes(names: Sequence[str]) -> tuple[int, ...]:

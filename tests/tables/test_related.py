@@ -60,7 +60,7 @@ def test_folds_and_times(tmp_path: Path) -> None:
 def test_what_relates_rows_is_told(tmp_path: Path) -> None:
     found = table(tmp_path, group_cols=("product",), fold_col="fold", time_col="date")
     assert (
-        "  groups of product: 1 of 2 to 2 rows, 2 alone; folds of fold: 0 2, 1 2; times: date"
+        "  groups of product: 1 of 2 rows, 2 alone; folds of fold: 0 2, 1 2; times: date"
     ) in str(summarise_table(found)).replace("\n    ", " ")
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from mmfeat.config import ExtractSettings
+from mmfeat.errors import StoreError
 from mmfeat.extract.encoders.base import Preprocessing
 from mmfeat.extract.engines.carry_out import carry_out
 from mmfeat.extract.images import decoding
@@ -137,3 +138,11 @@ def test_a_store_that_is_there_leaves_the_others_alone(tmp_path: Path) -> None:
     encoder = ToyEncoder()
     make(table, tmp_path, SETTINGS, toy=encoder, wide=Wide())
     assert encoder.n_images == 0
+
+
+def test_one_that_is_refused_leaves_nothing_of_the_others(tmp_path: Path) -> None:
+    table = table_of(tmp_path)
+    extract(table, tmp_path, tmp_path / "wide.h5", encoder=Wide())
+    with pytest.raises(StoreError, match="settings"):
+        make(table, tmp_path, SETTINGS, toy=ToyEncoder(), wide=Wide(name="2"))
+    assert not list(tmp_path.glob("*.parts"))

@@ -148,7 +148,10 @@ def test_rows_of_one_picture_are_fitted_in_one_fold(
     arrays = {"text": workspace.root / "e.npy"}
     store_embeddings(table, arrays, out=workspace.store("five"), encoder_name="x")
     config = plan_run(FitSettings(split="five", head="knn", fusion="text", folds=3))
-    run = fit_run(workspace, config, load_training(workspace, "five"))
+    training = load_training(workspace, "five")
+    run = fit_run(workspace, config, training)
+    fit_run(workspace, replace(config, head="ridge"), training)
+    assert caplog.text.count("are related") == 1
     assert (
         "60 of 60 rows are related: 12 groups with several rows, each kept in one fold"
         in caplog.messages
