@@ -222,7 +222,8 @@ def _print_board(board: Leaderboard, *, wide: bool) -> None:
     if board.choice is not None:
         print_text(board.choice.describe(board.objective))
     if board.same_labels is not None:
-        print_text(board.same_labels.describe(board.objective))
+        warning = "" if board.same_labels.is_beaten else "warning: "
+        print_text(warning + board.same_labels.describe(board.objective))
     best = board.entries[0]
     print(f"best: {best.runs[0]}" + (f", of {len(best.runs)} seeds" if best.runs[1:] else ""))
     print_nested(board.objective, best.nested, best.interval)

@@ -20,6 +20,7 @@ from markupsafe import Markup
 from mmfeat.compare.board.leaderboard import Leaderboard, name_of
 from mmfeat.compare.board.stage_one import set_name
 from mmfeat.core.memory import size_of
+from mmfeat.extract.encoders.load import DEMO
 from mmfeat.report.facts import EntryFacts, as_data
 from mmfeat.report.gallery import KINDS, Gallery
 from mmfeat.report.learning.section import MOST_CLASSES, MoreRows
@@ -49,6 +50,11 @@ class Page:
     versions: tuple[dict[str, str], ...]
     left_out: tuple[str, ...]
 
+    @property
+    def has_toy(self) -> bool:
+        """Whether some of the features are of the encoder of the demo."""
+        return any((store.get("encoder") or {}).get("name") == DEMO for store in self.stores)
+
 
 def render(page: Page) -> str:
     """The page as HTML."""
@@ -71,6 +77,7 @@ def render(page: Page) -> str:
         short_name=name_of,
         sets=partial(_sets, page.board),
         brief=_brief,
+        sentence=_sentence,
     )
     return environment.get_template("page.html").render(
         page=page,
@@ -94,6 +101,11 @@ def _brief(value: str, key: str) -> str:
     if key == "runs":
         return f"{value.count(',') + 1} runs"
     return value if len(value) <= LONGEST_VALUE else f"{value[: LONGEST_VALUE - 1]}…"
+
+
+def _sentence(text: str) -> str:
+    """A text with a capital and a full stop."""
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
 
 from benchmarks.browser import Browser
 from mmfeat.config import DataSettings
@@ -187,7 +188,8 @@ def test_a_link_opens_its_run(browser: Browser, page: Path) -> None:
     browser.open(page)
     assert shown(browser, "#entry-2 svg") == 0
     browser.driver.find_element(By.CSS_SELECTOR, "#board a[href='#entry-2']").click()
-    assert shown(browser, "#entry-2 svg") == len(PLOTS)
+    # `hashchange`, which opens it, comes after the click, and on a busy machine after the next line
+    WebDriverWait(browser.driver, 20).until(lambda _: shown(browser, "#entry-2 svg") == len(PLOTS))
 
 
 def test_plots_pictures_and_headings_serve_a_screen_reader(browser: Browser, page: Path) -> None:

@@ -76,7 +76,11 @@ def test_the_leaderboard_is_that_of_the_library(workspace: Workspace) -> None:
     for entry in page.board.entries:
         for number in (entry.nested, *entry.interval, entry.at_half, entry.tuned, entry.difference):
             assert f'value="{number!r}"' in text
-    assert page.board.verdict() in text
+    assert page.board.verdict()[1:] in text
+    choice, same = page.board.choice, page.board.same_labels
+    assert choice is not None and same is not None
+    assert f'reach macro-f1 <strong><data value="{choice.expected!r}"' in text
+    assert f"{same.value:.4f}" in text and "tiny-demo is a toy" not in text
 
 
 def test_nothing_on_the_page_has_an_address(workspace: Workspace) -> None:
@@ -165,6 +169,7 @@ def test_the_command_writes_page_and_figures(project: Path, mmfeat: Mmfeat) -> N
     assert mmfeat("fit", "--head", "knn", "--folds", "3").exit_code == 0
     result = mmfeat("report", "--out", "page.html", "--figures", "figures", "--plots", "1")
     assert (result.exit_code, result.stdout) == (0, "page.html\n")
-    assert "</html>" in Path("page.html").read_text()
+    text = Path("page.html").read_text()
+    assert "</html>" in text and "tiny-demo is a toy" in text
     assert len(list(Path("figures").rglob("*.svg"))) == len(PLOTS) - 2  # not tuned, no epochs
     assert mmfeat("report", "nosuch").stderr.startswith("error: the run 'nosuch' must exist")

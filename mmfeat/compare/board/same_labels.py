@@ -37,7 +37,7 @@ class SameLabels:
         if self.is_beaten:
             return f"the same labels for every row would reach {objective} {self.value:.4f}"
         return (
-            "warning: no entry is measurably better than the same labels for every row"
+            "no entry is measurably better than the same labels for every row"
             f" ({objective} {self.value:.4f})"
         )
 

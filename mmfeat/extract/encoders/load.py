@@ -29,8 +29,9 @@ class Family(Plugin):
     joint: bool = False
 
 
+DEMO = "tiny-demo"  # a toy: it knows made-up scenes only
 ENCODERS: dict[str, Family] = {
-    "tiny-demo": Family(
+    DEMO: Family(
         "mmfeat.extract.encoders.families.tiny_demo:load",
         "small CLIP trained on synthetic scenes, bundled with the package",
         prefix=False,

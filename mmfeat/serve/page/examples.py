@@ -9,9 +9,9 @@ import numpy as np
 
 from mmfeat.demo.captions import describe
 from mmfeat.demo.scenes import draw_scene, make_scene
+from mmfeat.extract.encoders.load import DEMO
 from mmfeat.serve.answers.answering import Answering
 
-DEMO = "tiny-demo"  # the encoder that knows scenes
 N_EXAMPLES = 3
 QUALITY = 80
 
