@@ -32,8 +32,9 @@ def near_bound(sample: FloatArray, n_pairs: float) -> float:
     """
     if len(sample) < 2:
         return 1 - ROUNDING
-    above = np.triu_indices(len(sample), 1)
-    distances = np.maximum(1 - (sample @ sample.T)[above], ROUNDING)
+    cosines = sample @ sample.T
+    above = [row[place:] for place, row in enumerate(cosines, start=1)]  # the diagonal
+    distances = np.maximum(1 - np.concatenate(above), ROUNDING)
     median = float(np.median(distances))
     nearest = NEAREST * median
     if len(sample) < FEWEST_ROWS:

@@ -16,7 +16,7 @@ from mmfeat.types import FloatArray
 
 WIDTHS = (32, 64, 128, 256, 512)
 SQUARED_ROUNDING = 1e-6  # of a squared length: r is never too small
-SAMPLE_ROWS = 1024
+HELD_OUT = 4  # of so many rows of the sample one tells how well directions of the others serve
 # seconds: of a product and a sum, of a comparison, of reading one number of a pair for the check
 PRODUCT, COMPARISON, CHECK = 2e-11, 1.5e-9, 2e-9
 
@@ -42,11 +42,15 @@ class Projection:
 
 
 def choose_projection(sample: FloatArray, bound: float) -> Projection:
-    """Choose the number of directions that makes the search cheapest, given vectors (s, d)."""
-    _, directions = np.linalg.eigh(sample.T @ sample)  # by ascending length
+    """Choose the number of directions that makes the search cheapest, given vectors (s, d).
+
+    Directions hold more of the rows that they are found on than of others, which judge them.
+    """
+    is_held_out = np.arange(len(sample)) % HELD_OUT == 0
+    few, others = sample[is_held_out], sample[~is_held_out]
+    _, directions = np.linalg.eigh(others.T @ others)  # by ascending length
     directions = np.ascontiguousarray(directions[:, ::-1])
     width = sample.shape[1]
-    few = sample[:SAMPLE_ROWS]
     costs = {}
     for m in sorted({min(m, width) for m in WIDTHS}):
         projection = Projection(np.ascontiguousarray(directions[:, :m]))
