@@ -37,6 +37,7 @@ from mmfeat.decide.thresholds.choose import choose_thresholds
 from mmfeat.decide.thresholds.evaluate import value_of
 from mmfeat.decide.tune import intervals
 from mmfeat.fit.heads.logreg import LogReg
+from mmfeat.fit.held_out import folds_of_few
 from mmfeat.runs.folds.stratify import make_folds
 from mmfeat.types import Fused, IntArray, Targets
 
@@ -107,7 +108,7 @@ def trials_of_scores(case: Case, draws: int) -> Iterator[Trial]:
         yield judge((one, other), folds, (at_half, tuned[0], tuned[1]))
 
 
-def trials_of_heads(case: Case, draws: int, n_folds: int = N_FOLDS) -> Iterator[Trial]:
+def trials_of_heads(case: Case, draws: int, n_folds: int) -> Iterator[Trial]:
     """Tables on which heads learn; the refit is judged on `N_JUDGED` new rows."""
     world = Features(case)
     for draw in range(draws):
@@ -229,13 +230,14 @@ def measure_scores(cases: list[Case], *, quick: bool) -> list[str]:
 def measure_heads(cases: list[Case], *, quick: bool) -> list[str]:
     """Tables on which heads learn."""
     found = {
-        case: list(trials_of_heads(case, 5 if quick else HEAD_DRAWS))
+        case: list(trials_of_heads(case, 5 if quick else HEAD_DRAWS, folds_of_few(case.n_units)))
         for case in cases
         if case.n_rows <= MOST_LEARNT
     }
     return [
         "Logistic regressions of 64 features, judged as they were refitted on all rows;"
-        f" {len(next(iter(found.values())))} tables of each kind:",
+        f" {len(next(iter(found.values())))} tables of each kind, by the default number of folds,"
+        " 5 to 20:",
         coverage_table(found),
         "What a rule to leave 0.5 loses against the better of always and never:",
         regret_table(found),

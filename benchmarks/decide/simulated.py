@@ -36,6 +36,11 @@ class Case:
         return np.geomspace(0.02 if self.rare else 0.15, 0.5, self.n_labels)
 
     @property
+    def n_units(self) -> int:
+        """Rows or groups of rows."""
+        return self.n_rows // GROUP if self.grouped else self.n_rows
+
+    @property
     def row(self) -> str:
         """The first columns of its line."""
         of = ["yes" if each else "no" for each in (self.rare, self.grouped)]

@@ -60,8 +60,12 @@ def with_folds(config: RunConfig, training: Training) -> RunConfig:
     n_rows, groups = training.features.n_rows, training.features.groups
     n_units = n_rows if groups is None else len(np.unique(groups))
     is_small = n_rows <= FEW_ROWS and way_of_folds(config, training) == "random"
-    n_most = MOST_FOLDS if is_small else FOLDS
-    return replace(config, folds=min(max(n_units // UNITS_OF_FOLD, FOLDS), n_most))
+    return replace(config, folds=folds_of_few(n_units) if is_small else FOLDS)
+
+
+def folds_of_few(n_units: int) -> int:
+    """How many folds a table of up to `FEW_ROWS` rows has; its units are rows, or their groups."""
+    return min(max(n_units // UNITS_OF_FOLD, FOLDS), MOST_FOLDS)
 
 
 def shared_folds(workspace: Workspace, config: RunConfig, training: Training) -> Folds:
