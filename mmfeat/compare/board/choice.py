@@ -29,7 +29,7 @@ LEAST = 1.96  # standard deviations: the interval of two cells, of which none wa
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """The best of several cells: what it is expected to reach on new rows.
+    """The best of several cells: what it is expected to reach on many new rows.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class Choice:
         worth = f"about {self.optimism:.4f}" if self.optimism > 0 else "nothing measurable"
         return (
             f"best of {self.n_cells}: {objective} {self.best:.4f}, of which {worth} is the choice;"
-            f" expect {self.expected:.4f} ({low:.4f} to {high:.4f})"
+            f" expect {self.expected:.4f} on many new rows ({low:.4f} to {high:.4f})"
         )
 
 
