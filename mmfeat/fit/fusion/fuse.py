@@ -28,14 +28,16 @@ def fuse(
     """Fuse the modalities of `features` into one float32 matrix (n, d) without NaN.
 
     Learned fusions get one block per modality, as `concat` does. With `normalise` off, the
-    embeddings are used as stored. With `prompts`, the result has the prompts of the labels, once
-    per block.
+    embeddings are used as stored. The result has the prompts of the labels, once per block, where
+    they can be compared with its rows; with `prompts`, they must.
 
-    Raises `FitError` if a modality or the prompts are missing, or if widths differ that must be
-    equal, and `PluginError` for an unknown fusion.
+    Raises `FitError` if a modality or required prompts are missing, or if widths differ that must
+    be equal, and `PluginError` for an unknown fusion.
     """
     fused = _fuse(features, fusion, normalise=normalise)
-    return replace(fused, prompts=_fused_prompts(features, fused, fusion)) if prompts else fused
+    if prompts:
+        _check_prompts(features, fused, fusion)
+    return replace(fused, prompts=_fused_prompts(features, fused, fusion))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +126,17 @@ def _all_modalities(features: Features, fusion: str, *, most: int | None) -> tup
     return found
 
 
-def _fused_prompts(features: Features, fused: Fused[FloatArray], fusion: str) -> FloatArray:
+def _fused_prompts(features: Features, fused: Fused[FloatArray], fusion: str) -> FloatArray | None:
+    if not get_matrix_fusion(fusion).prompts or not features.prompts:
+        return None
+    joined = np.hstack(features.prompts)
+    if any(block != joined.shape[1] for block in fused.blocks):
+        return None
+    return np.hstack([joined] * len(fused.blocks))
+
+
+def _check_prompts(features: Features, fused: Fused[FloatArray], fusion: str) -> None:
+    """Raise `FitError` where prompts of the labels cannot be compared with the rows."""
     if not get_matrix_fusion(fusion).prompts:
         raise FitError(
             "prompts of the labels are compared with rows in the space of the encoder",
@@ -137,12 +149,10 @@ def _fused_prompts(features: Features, fused: Fused[FloatArray], fusion: str) ->
             "the store has none",
             "add them with `mmfeat extract --label-prompts FILE`, or `mmfeat import --prompts`",
         )
-    joined = np.hstack(features.prompts)
-    if any(block != joined.shape[1] for block in fused.blocks):
+    width = sum(array.shape[1] for array in features.prompts)
+    if any(block != width for block in fused.blocks):
         raise FitError(
             "rows and prompts of the labels are compared number by number",
-            f"{fusion} has {' + '.join(map(str, fused.blocks))} numbers, the prompts have"
-            f" {joined.shape[1]}",
+            f"{fusion} has {' + '.join(map(str, fused.blocks))} numbers, the prompts have {width}",
             "use an encoder with both towers in one space, or another fusion",
         )
-    return np.hstack([joined] * len(fused.blocks))

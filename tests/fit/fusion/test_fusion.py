@@ -219,8 +219,10 @@ def test_a_new_fusion_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_only_rows_in_the_space_of_the_encoder_are_compared_with_prompts() -> None:
     features = replace(make_features(), prompts=(np.eye(3, WIDTH, dtype=np.float32),))
     for fusion in prompted_fusions():
-        fused = fuse(features, fusion, prompts=True)
-        assert fused.prompts is not None and fused.prompts.shape == (3, sum(fused.blocks))
+        for required in (True, False):
+            fused = fuse(features, fusion, prompts=required)
+            assert fused.prompts is not None and fused.prompts.shape == (3, sum(fused.blocks))
+    assert fuse(features, "product").prompts is None
     with pytest.raises(FitError, match="product are not in it"):
         fuse(features, "product", prompts=True)
 

@@ -10,6 +10,8 @@ from sklearn.linear_model import LogisticRegression
 from mmfeat.errors import ConfigError
 from mmfeat.fit.heads.logreg import LogReg
 from mmfeat.fit.heads.solvers.lbfgs import average_precision
+from mmfeat.fit.heads.solvers.logistic import PATH, Solver
+from mmfeat.fit.heads.solvers.prompted import prompted_weights
 from mmfeat.types import Fused
 from tests.support.fits.streaming import Noted
 
@@ -136,3 +138,58 @@ def test_rows_outside_a_split_do_not_choose_c_of_a_stream() -> None:
     np.testing.assert_array_equal(first, second)
     in_memory = LogReg().fit(x[rows], y[rows]).predict_proba(x)
     np.testing.assert_allclose(first, in_memory, atol=1e-4)
+
+
+def drawn_with_prompts() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows of two blocks; the first is near the prompts of its labels, the second is noise."""
+    rng = np.random.default_rng(0)
+    prompts = rng.normal(size=(N_LABELS, 60)).astype(np.float32)
+    y = (rng.random((N_ROWS, N_LABELS)) < 0.3).astype(np.uint8)
+    told = y @ prompts + 2 * rng.normal(size=(N_ROWS, 60))
+    x = np.hstack([told, 10 * rng.normal(size=told.shape)]).astype(np.float32)
+    return x / np.linalg.norm(x, axis=1, keepdims=True), y, np.hstack([prompts, prompts])
+
+
+def test_prompts_help_few_rows_and_wrong_prompts_do_no_harm() -> None:
+    x, y, prompts = drawn_with_prompts()
+    few, others = slice(0, 40), slice(40, None)
+
+    def loss(given: np.ndarray, **options: bool) -> float:
+        head = LogReg(**options).fit(x[few], y[few], blocks=(60, 60), prompts=given)
+        p = head.predict_proba(x[others]).clip(1e-6, 1 - 1e-6)
+        return float(-np.log(np.where(y[others], p, 1 - p)).mean())
+
+    without = loss(prompts, prompts=False)
+    assert loss(prompts) < without - 0.1
+    assert loss(np.roll(prompts, 7, axis=1)) < without + 0.02
+
+
+def test_weights_around_prompts_are_those_of_the_least_objective() -> None:
+    x, y, prompts = drawn_with_prompts()
+    rows, strength = np.arange(N_ROWS), 10.0
+    centre = prompted_weights(x, y, rows, prompts=prompts, blocks=(60, 60), seed=0)
+    inside, classes = np.ones((N_ROWS, 1), dtype=bool), np.arange(N_LABELS)
+    for values in (x, Noted(x, 50)):
+        solver = Solver(
+            values, y, inside, fold_of=0 * classes, class_of=classes, device="cpu", max_steps=100
+        )
+        solver.start(centre)
+        solver.solve(np.full(N_LABELS, strength), 1e-9)
+        w = solver.w.numpy()
+        p = 1 / (1 + np.exp(-x @ w[:-1] - w[-1]))
+        np.testing.assert_allclose(strength * x.T @ (p - y), centre - w[:-1], atol=2e-2)
+
+
+def test_prompts_of_classes_that_a_fold_cannot_learn_are_left_out() -> None:
+    x, y, prompts = drawn_with_prompts()
+    y[:40, 0] = 255
+    splits = [np.arange(0, 60), np.arange(40, 100)]
+    y[splits[0], 2] = 0
+    for values in (x, Noted(x, 50)):
+        fused = Fused(values=values, blocks=(60, 60), prompts=prompts)
+        heads = list(LogReg().fit_folds(fused, y, splits))
+        costs = np.sum([head._costs for head in heads], axis=(0, 1))
+        assert costs.argmin() >= len(PATH)  # weights around the prompts
+        final = heads[0].for_refit(heads).fit(x, y, blocks=(60, 60), prompts=prompts)
+        assert (heads[0].predict_proba(x)[:, 2] == 0).all()
+        assert final.predict_proba(x)[:, 2].std() > 0.1

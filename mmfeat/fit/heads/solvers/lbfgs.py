@@ -2,7 +2,9 @@
 
 Every column of the targets is a problem of its own: minimise over w and b
 
-    sum over rows i of m_i log(1 + exp(-s_i (x_i·w + b)))  +  |w|² / 2C,   s = ±1, m = 0 or 1.
+    sum over rows i of m_i log(1 + exp(-s_i (x_i·w + b)))  +  |w - c|² / 2C,   s = ±1, m = 0 or 1,
+
+where c are given weights: 0, or what is known of the class before its rows.
 
 The Hessian of each is about c XᵀX + I/C, where c is its mean of p(1 - p). One eigendecomposition of
 XᵀX gives the inverse of all of them, which is the initial metric of L-BFGS.
@@ -51,9 +53,13 @@ class Line(ABC):
 
 
 class Problems(ABC):
-    """Columns of targets to fit, with the scatter of the rows."""
+    """Columns of targets to fit, with the scatter of the rows.
+
+    The ridge holds the weights of each problem at its column of `centre`, (d, p).
+    """
 
     scatter: Scatter
+    centre: Tensor
 
     @abstractmethod
     def at(self, w: Tensor, ridge: Tensor) -> Point:
@@ -79,8 +85,8 @@ class ProblemsInMemory(Problems):
     held: at a point and at the end of a step.
     """
 
-    def __init__(self, x: Tensor, scatter: Scatter, y: Tensor, m: Tensor) -> None:
-        self.x, self.scatter, self.y, self.m = x, scatter, y, m
+    def __init__(self, x: Tensor, scatter: Scatter, y: Tensor, m: Tensor, centre: Tensor) -> None:
+        self.x, self.scatter, self.y, self.m, self.centre = x, scatter, y, m, centre
 
     @property
     def left(self) -> Tensor:
@@ -89,7 +95,8 @@ class ProblemsInMemory(Problems):
 
     def part(self, columns: Tensor) -> ProblemsInMemory:
         """The chosen problems alone."""
-        return ProblemsInMemory(self.x, self.scatter, self.y[:, columns], self.m[:, columns])
+        y, m, centre = self.y[:, columns], self.m[:, columns], self.centre[:, columns]
+        return ProblemsInMemory(self.x, self.scatter, y, m, centre)
 
     def at(self, w: Tensor, ridge: Tensor) -> Point:
         """Value and slope at `w`."""
@@ -110,14 +117,14 @@ class ProblemsInMemory(Problems):
 
     def value(self, z: Tensor, w: Tensor, ridge: Tensor) -> Tensor:
         """The objective of every problem, (p,)."""
-        total = ridge / 2 * w[:-1].square().sum(dim=0)
+        total = ridge / 2 * (w[:-1] - self.centre).square().sum(dim=0)
         for rows in self._blocks():
             total += log_loss(z[rows], self.y[rows]).mul_(self.m[rows]).sum(dim=0)
         return total
 
     def slope(self, z: Tensor, w: Tensor, ridge: Tensor) -> tuple[Tensor, Tensor]:
         """The gradient of every problem, (d + 1, p), and its sum of p(1 - p), (p,)."""
-        slope = torch.cat([ridge * w[:-1], torch.zeros_like(w[:1])])
+        slope = torch.cat([ridge * (w[:-1] - self.centre), torch.zeros_like(w[:1])])
         curvature = torch.zeros_like(w[0])
         for rows in self._blocks():
             p, m = z[rows].sigmoid(), self.m[rows]

@@ -34,9 +34,10 @@ class StreamedProblems(Problems):
         *,
         fold_of: Tensor,
         class_of: Tensor,
+        centre: Tensor,
     ) -> None:
         self.x, self.scatter, self.y, self.inside = x, scatter, y, inside
-        self.fold_of, self.class_of = fold_of, class_of
+        self.fold_of, self.class_of, self.centre = fold_of, class_of, centre
 
     def part(self, columns: Tensor) -> StreamedProblems:
         """The chosen problems alone."""
@@ -47,6 +48,7 @@ class StreamedProblems(Problems):
             self.inside,
             fold_of=self.fold_of[columns],
             class_of=self.class_of[columns],
+            centre=self.centre[:, columns],
         )
 
     def at(self, w: Tensor, ridge: Tensor) -> Point:
@@ -61,8 +63,9 @@ class StreamedProblems(Problems):
             rest = p.sub_(y).mul_(m)
             slope[:-1].addmm_(x.T, rest)
             slope[-1] += rest.sum(dim=0)
-        slope[:-1] += ridge * w[:-1]
-        value += (ridge / 2 * w[:-1].square().sum(dim=0)).double().cpu()
+        away = w[:-1] - self.centre
+        slope[:-1] += ridge * away
+        value += (ridge / 2 * away.square().sum(dim=0)).double().cpu()
         return Point(w, value.to(w), slope, curvature)
 
     def along(self, point: Point, step: Tensor, ridge: Tensor) -> Line:

@@ -22,7 +22,7 @@ from mmfeat.fit.heads.solvers.lbfgs_streamed import StreamedProblems, streamed_g
 from mmfeat.fit.heads.solvers.scatter import Scatter, gram_matrix
 from mmfeat.fit.heads.torch.device import choose_device
 from mmfeat.metrics.known import rates
-from mmfeat.types import IntArray, Matrix, Stream, Targets
+from mmfeat.types import FloatArray, IntArray, Matrix, Stream, Targets
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +60,12 @@ class Solver:
         known = rates(y).clip(1e-6, 1 - 1e-6)
         self.w = torch.zeros(x.shape[1] + 1, len(fold_of), device=place)
         self.w[-1] = torch.from_numpy(np.log(known / (1 - known))[class_of])
+        self.centre = torch.zeros_like(self.w[:-1])  # at which the ridge holds the weights
+
+    def start(self, centre: FloatArray) -> None:
+        """Hold the weights at `centre`, (d, p), and start there."""
+        self.centre = torch.from_numpy(centre).to(self.w)
+        self.w[:-1] = self.centre
 
     def path(self) -> NDArray[np.float64]:
         """The values of C to try, adapted to the scale of the rows."""
@@ -111,7 +117,13 @@ class Solver:
         if not isinstance(self.x, Tensor):
             fold_of, class_of = self.fold_of[part], self.class_of[part]
             return StreamedProblems(
-                self.x, self.scatter, self.y, self.inside, fold_of=fold_of, class_of=class_of
+                self.x,
+                self.scatter,
+                self.y,
+                self.inside,
+                fold_of=fold_of,
+                class_of=class_of,
+                centre=self.centre[:, part],
             )
         y, inside = self.y[:, self.class_of[part]], self.inside[:, self.fold_of[part]]
-        return ProblemsInMemory(self.x, self.scatter, y, inside & (y <= 1))
+        return ProblemsInMemory(self.x, self.scatter, y, inside & (y <= 1), self.centre[:, part])
