@@ -229,8 +229,8 @@ _HOW: dict[str, dict[str, Any]] = {
     "models": {"metavar": "FILE|NAMES"},
     "label_prompts": {
         "metavar": "PATH",
-        "help": "Prompts of the labels, for the head zeroshot: a table with the columns label and"
-        " prompt, or a .txt file of templates, e.g. `a photo of a {}`",
+        "help": "Prompts of the labels, for the heads zeroshot and logreg: a table with the columns"
+        " label and prompt, or a .txt file of templates, e.g. `a photo of a {}`",
     },
     "label_cols": {"help": "Yes/no or categorical label columns, instead of --label-col"},
     "rename_labels": {"flag": "--rename-label", "metavar": "OLD=NEW"},

@@ -78,7 +78,7 @@ def _extract(project: Project) -> list[Line]:
     if project.roles.place is None and project.roles.text_col:
         lines.append(_key("modalities", ["text"], "no column names pictures"))
     if project.prompts:
-        lines.append(_key("label_prompts", project.prompts, "for the head zeroshot"))
+        lines.append(_key("label_prompts", project.prompts, "for the heads zeroshot and logreg"))
     return lines
 
 
