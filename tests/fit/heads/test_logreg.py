@@ -154,12 +154,12 @@ def test_prompts_help_few_rows_and_wrong_prompts_do_no_harm() -> None:
     x, y, prompts = drawn_with_prompts()
     few, others = slice(0, 40), slice(40, None)
 
-    def loss(given: np.ndarray, **options: bool) -> float:
-        head = LogReg(**options).fit(x[few], y[few], blocks=(60, 60), prompts=given)
+    def loss(given: np.ndarray, *, use: bool = True) -> float:
+        head = LogReg(prompts=use).fit(x[few], y[few], blocks=(60, 60), prompts=given)
         p = head.predict_proba(x[others]).clip(1e-6, 1 - 1e-6)
         return float(-np.log(np.where(y[others], p, 1 - p)).mean())
 
-    without = loss(prompts, prompts=False)
+    without = loss(prompts, use=False)
     assert loss(prompts) < without - 0.1
     assert loss(np.roll(prompts, 7, axis=1)) < without + 0.02
 
