@@ -27,7 +27,7 @@ from mmfeat.runs.config import FeatureSets, RunConfig, name_sets
 
 COMBINING = 0.1  # work of a stacker on existing scores, in modalities
 ALL_MODALITIES = 2  # assumed number of modalities for a fusion of all of them
-COST_CLASS = 4.0  # cells whose costs differ by less than this factor count as equally cheap
+EQUALLY_CHEAP = 1.25  # times what the cheapest cell costs
 
 
 class Order:
@@ -35,7 +35,6 @@ class Order:
 
     def __init__(self, cells: Sequence[RunConfig]) -> None:
         self.waiting = list(cells)
-        self._first_seed = min((cell.seed for cell in cells), default=0)
         self._rates: dict[str, list[float]] = defaultdict(list)  # head -> seconds per unit of work
         self._scores: dict[tuple[str, str], list[float]] = defaultdict(list)
         self._finished: set[tuple[FeatureSets, str, str, str | None, int]] = set()
@@ -65,7 +64,7 @@ class Order:
         fitting = [cell for cell in self.waiting if (self.seconds(cell) or 0.0) <= seconds_left]
         if not fitting:
             return None
-        chosen = min(fitting, key=self._rank)
+        chosen = self._best_of(fitting)
         self.waiting.remove(chosen)
         return chosen
 
@@ -92,13 +91,20 @@ class Order:
             for other in self.waiting
         )
 
-    def _rank(self, cell: RunConfig) -> tuple[float, bool, int, float]:
-        seconds = self.seconds(cell) or relative_cost(cell.head) * self._work(cell)
-        cost_class = math.floor(math.log(max(seconds, 1e-3), COST_CLASS))
+    def _best_of(self, cells: Sequence[RunConfig]) -> RunConfig:
+        """The most promising of the cheapest cells, with no seed before the first of every cell."""
+        turns = [(cell.seed, self._comes_later(cell)) for cell in cells]
+        cells = [cell for cell, turn in zip(cells, turns, strict=True) if turn == min(turns)]
+        costs = [self.seconds(cell) or relative_cost(cell.head) * self._work(cell) for cell in cells]
+        promises = [
+            (self._promise(cell) if cost <= EQUALLY_CHEAP * min(costs) else -math.inf, -cost)
+            for cell, cost in zip(cells, costs, strict=True)
+        ]
+        return cells[promises.index(max(promises))]
+
+    def _promise(self, cell: RunConfig) -> float:
         found = [mean(scores) for part in _parts(cell) if (scores := self._scores[part])]
-        # more seeds of a cell come after the first seed of every other one
-        promise = mean(found) if found else 0.0
-        return cell.seed - self._first_seed, self._comes_later(cell), cost_class, -promise
+        return mean(found) if found else 0.0
 
 
 def work_of(cell: RunConfig) -> int:

@@ -28,7 +28,7 @@ class GMLP(TorchHead):
     """Gated layers over a sequence of slices; options as declared below."""
 
     name: ClassVar[str] = "gmlp"
-    relative_cost: ClassVar[float] = 2.0
+    relative_cost: ClassVar[float] = 1.2
     least_epochs: ClassVar[int] = 8
     least_steps: ClassVar[int] = 300
 

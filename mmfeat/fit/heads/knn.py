@@ -39,7 +39,7 @@ class KNN(Head):
     """Weighted vote of the nearest training rows; options as declared below."""
 
     name: ClassVar[str] = "knn"
-    relative_cost: ClassVar[float] = 0.3
+    relative_cost: ClassVar[float] = 0.5
     reads_parts: ClassVar[bool] = True
 
     neighbours: int = option(50, "number of neighbours that vote", low=1, high=1e9)
