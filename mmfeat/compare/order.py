@@ -95,7 +95,7 @@ class Order:
         """The most promising of the cheapest cells, with no seed before the first of every cell."""
         turns = [(cell.seed, self._comes_later(cell)) for cell in cells]
         cells = [cell for cell, turn in zip(cells, turns, strict=True) if turn == min(turns)]
-        costs = [self.seconds(cell) or relative_cost(cell.head) * self._work(cell) for cell in cells]
+        costs = [self.seconds(c) or relative_cost(c.head) * self._work(c) for c in cells]
         promises = [
             (self._promise(cell) if cost <= EQUALLY_CHEAP * min(costs) else -math.inf, -cost)
             for cell, cost in zip(cells, costs, strict=True)
