@@ -73,6 +73,14 @@ def predict(
             autocompletion=one_of(tuple(WRITERS)),
         ),
     ] = None,
+    keep_columns: Annotated[
+        bool,
+        typer.Option(
+            "--keep-columns",
+            help="Write the columns of --table before the predictions.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False,
     objective: DecisionOption = None,
     decode: Annotated[
         str | None,
@@ -120,6 +128,7 @@ def predict(
             "--ray-address": ray_address,
             "--out": out,
             "--format": format,
+            "--keep-columns": keep_columns or None,
         }
         given = [flag for flag, value in of_many.items() if value is not None]
         if given:
@@ -159,6 +168,7 @@ def predict(
         out=out,
         format=format,
         top=top,
+        keep_columns=keep_columns,
         objective=objective,
         decode=decode,
         empty=empty,

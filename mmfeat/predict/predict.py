@@ -24,7 +24,7 @@ from mmfeat.fit.related import warn_seen_by
 from mmfeat.metrics.sets import labels_per_row
 from mmfeat.predict.new_rows import ROWS, extract_for
 from mmfeat.predict.scores import predict_scores, read_pictures, read_statuses
-from mmfeat.predict.write import check_options, write_predictions
+from mmfeat.predict.write import check_options, own_columns, write_predictions
 from mmfeat.runs.bundle import Bundle, find_predictor
 from mmfeat.runs.run import Run
 from mmfeat.tables import read_table
@@ -83,6 +83,7 @@ def predict(
     out: Path | str | None = None,
     format: str | None = None,
     top: int | None = None,
+    keep_columns: bool = False,
     objective: str | None = None,
     decode: str | None = None,
     empty: str | None = None,
@@ -115,6 +116,9 @@ def predict(
     top
         Instead of a column per label, write the `top` most probable labels of each row and their
         probabilities.
+    keep_columns
+        Whether the columns of `table` stand before the predictions, whose labels are then called
+        ``predicted_labels``.
     objective
         Which decision of the run is used; ``none``: 0.5 for every label. None: the one in use.
     decode, empty
@@ -155,6 +159,7 @@ def predict(
         new = table_of_images(images)
         for note in new.notes:
             log.info("%s: %s", new.source, note)
+    own = own_columns(new if path else None, format) if keep_columns else None
     if new is not None:
         with progress() as hear:
             place, summary = extract_for(
@@ -192,6 +197,7 @@ def predict(
             label_sep=settings.data.label_sep or found.label_sep,
             statuses=read_statuses(found, place, rows),
             top=top,
+            own=own,
         )
     else:
         write_annotations(

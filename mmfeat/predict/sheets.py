@@ -13,6 +13,7 @@ from mmfeat.tables.sheet import Sheet, SheetColumns
 
 MAX_NAMED = 5  # ids or labels in a message
 IDS, LABELS = "id", "labels"  # the columns that `predict` writes
+PREDICTED = "predicted_labels"  # in place of the latter, beside the table's own columns
 
 
 @contextmanager
@@ -44,7 +45,13 @@ def name_some(names: Iterable[str]) -> str:
 
 
 def columns_of(submission: Sheet, wanted: SheetColumns) -> SheetColumns:
-    """The columns of a submission: those that are wanted, or those that `predict` writes."""
+    """The columns of a submission: those that are wanted, or those that `predict` writes.
+
+    Labels that were predicted beside the columns of a table are its labels: the table may have the
+    true ones in the column that is wanted.
+    """
+    if PREDICTED in submission.header:
+        wanted = replace(wanted, label_col=PREDICTED)
     names = {"id_col": (wanted.id_col, IDS), "label_col": (wanted.label_col, LABELS)}
     found = {
         field: written

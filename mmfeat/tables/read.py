@@ -53,28 +53,7 @@ def read_table(
     that can be read in several ways, and text that no store can hold (NUL, lone surrogates).
     """
     path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in READERS and (path.is_file() or not path.exists()):
-        raise TableError(
-            f"a table is one of {', '.join(READERS)}",
-            f"{path} ends in {path.suffix!r}",
-            "convert it, or rename it if only the suffix is wrong; pictures are named in a table,"
-            " a row each",
-        )
-    if not path.is_file():
-        raise TableError(
-            "the table must be a file",
-            f"{path} {why_no_file(path)}",
-            did_you_mean(path.name, _tables_beside(path), "check the path of the table"),
-        )
-    content = path.read_bytes()
-    columns: Columns = resolve(suffix, READERS, "table reader")(
-        content, str(path), data.text_col or ""
-    ).with_plain_names()
-    if columns.n_rows == 0:
-        raise TableError(
-            "a table needs at least one row", f"{path} has none", "check that it is the right file"
-        )
+    content, columns = read_columns(path, text_col=data.text_col or "")
     found = find_columns(columns, data, path, named=named)
     format = found.format
     ids = _ids(columns, format, path)
@@ -110,6 +89,36 @@ def read_table(
         folds=read_folds(columns, found.format.fold_col, path),
         times=read_times(columns, found.format.time_col, path),
     )
+
+
+def read_columns(path: Path, *, text_col: str = "") -> tuple[bytes, Columns]:
+    """The bytes of a table and its columns, as the reader of its suffix gives them.
+
+    Raises `TableError` for a missing, empty or broken file.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in READERS and (path.is_file() or not path.exists()):
+        raise TableError(
+            f"a table is one of {', '.join(READERS)}",
+            f"{path} ends in {path.suffix!r}",
+            "convert it, or rename it if only the suffix is wrong; pictures are named in a table,"
+            " a row each",
+        )
+    if not path.is_file():
+        raise TableError(
+            "the table must be a file",
+            f"{path} {why_no_file(path)}",
+            did_you_mean(path.name, _tables_beside(path), "check the path of the table"),
+        )
+    content = path.read_bytes()
+    columns: Columns = resolve(suffix, READERS, "table reader")(
+        content, str(path), text_col
+    ).with_plain_names()
+    if columns.n_rows == 0:
+        raise TableError(
+            "a table needs at least one row", f"{path} has none", "check that it is the right file"
+        )
+    return content, columns
 
 
 def _tables_beside(path: Path) -> list[str]:

@@ -55,9 +55,13 @@ def test_other_pictures_of_the_same_names_are_other_predictions(
 def test_columns_may_be_named(fitted: Path, mmfeat: Mmfeat) -> None:
     line = error_line(mmfeat, "predict", "--table", "named.csv", "--images", "one")
     assert "--id-col" in line
-    named = predict(mmfeat, "one", "--id-col", "file", "--text-col", "words", table="named.csv")
+    columns = ("--id-col", "file", "--text-col", "words", "--keep-columns")
+    named = predict(mmfeat, "one", *columns, table="named.csv")
+    assert list(named)[:3] == ["file", "words", "predicted_labels"]
+    assert "no --table" in error_line(mmfeat, "predict", "--images", "one", "--keep-columns")
     as_fitted = predict(mmfeat, "one")
-    assert named.drop(columns="told").equals(as_fitted.drop(columns="told"))
+    named = named.rename(columns={"file": "id", "predicted_labels": "labels"})
+    assert named.drop(columns=["told", "words"]).equals(as_fitted.drop(columns="told"))
 
 
 def test_pictures_that_are_not_there(fitted: Path, mmfeat: Mmfeat) -> None:
