@@ -217,7 +217,7 @@ def train_plainly(fused: InMemory, y: Targets, rows: IntArray, rest: IntArray, r
     x = torch.from_numpy(fused.values[rows])
     truth = torch.from_numpy(y[rows].astype(np.float32))
     batches = DataLoader(TensorDataset(x, truth), batch_size=head.batch, shuffle=True)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=head.lr)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=head.length.rate)
     loss = nn.BCEWithLogitsLoss()
     for _ in range(epochs_of(run)):
         network.train()

@@ -20,6 +20,7 @@ from mmfeat.fit.heads.options import option
 from mmfeat.fit.heads.space import Choice, Range, Space
 from mmfeat.fit.heads.torch.dropout import Dropout
 from mmfeat.fit.heads.torch.fusing import fuse_blocks
+from mmfeat.fit.heads.torch.length import Length
 from mmfeat.fit.heads.torch.training import TorchHead
 
 
@@ -29,8 +30,7 @@ class GMLP(TorchHead):
 
     name: ClassVar[str] = "gmlp"
     relative_cost: ClassVar[float] = 1.2
-    least_epochs: ClassVar[int] = 8
-    least_steps: ClassVar[int] = 300
+    length: ClassVar[Length] = Length(epochs=8, steps=300, rate=3e-3)
 
     tokens: int = option(2, "number of slices (tokens) of each modality", low=1, high=1024)
     width: int = option(64, "width of a token", low=1, high=65536)
@@ -40,7 +40,6 @@ class GMLP(TorchHead):
         "token mixes across the sequence; channel (needs tokens=1) gates the elements of a vector",
         choices=("token", "channel"),
     )
-    lr: float = option(3e-3, "learning rate", low=0, high=math.inf)
     dropout: float = option(
         0.4, "dropout rate before the readout, or in the channel gates", low=0, high=0.99
     )

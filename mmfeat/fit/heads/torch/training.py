@@ -40,6 +40,7 @@ from mmfeat.fit.heads.torch.batches import BLOCK_ROWS, Batches, Source
 from mmfeat.fit.heads.torch.device import DEVICES, choose_device
 from mmfeat.fit.heads.torch.dropout import Dropout
 from mmfeat.fit.heads.torch.fusing import MODULES
+from mmfeat.fit.heads.torch.length import Length
 from mmfeat.fit.heads.torch.optimiser import Optimizer, constant, cosine
 from mmfeat.fit.heads.torch.standardise import Standardise
 from mmfeat.fit.heads.torch.threads import fits_at_once, side_by_side, threads_for
@@ -48,8 +49,6 @@ from mmfeat.runs.folds.inside import hold_out
 from mmfeat.types import FloatArray, Fused, IntArray, Matrix, Targets
 
 log = logging.getLogger(__name__)
-
-MOST_EPOCHS = 100  # without `epochs`
 
 SEEDED = Lock()  # held while torch's global random state is in use
 
@@ -60,17 +59,15 @@ class TorchHead(Head):
 
     Attributes
     ----------
-    epochs_
-        After `fit`: the length of the schedule.
+    epochs_, lr_
+        After `fit`: the length of the schedule, and its rate.
     """
 
     uses_loss: ClassVar[bool] = True
     learns_fusion: ClassVar[bool] = True
     streams: ClassVar[bool] = True
     reads_parts: ClassVar[bool] = True
-    # Without `epochs`: so many, or the number that gives so many steps if that is more.
-    least_epochs: ClassVar[int] = 12
-    least_steps: ClassVar[int] = 400
+    length: ClassVar[Length] = Length(epochs=12, steps=400, rate=2e-3)
     ignored: ClassVar[dict[str, set[str]]] = {"rounds": {"patience"}}
 
     loss: str = option("bce", "training loss; see `mmfeat list losses`")
@@ -86,7 +83,12 @@ class TorchHead(Head):
     )
     rounds: int | None = option(None, "exact number of epochs", low=1, high=1e9)
     batch: int = option(256, "number of rows per step; 0 uses all rows", low=0, high=math.inf)
-    lr: float = option(2e-3, "learning rate", low=0, high=math.inf)
+    lr: float | None = option(
+        None,
+        "learning rate; None is 0.002 (gmlp: 0.003), up to twice that for few steps",
+        low=0,
+        high=math.inf,
+    )
     decay: float = option(0.01, "weight decay of matrices alone", low=0, high=math.inf)
     schedule: str = option("cosine", "that of the learning rate", choices=("cosine", "constant"))
     patience: int = option(
@@ -101,6 +103,7 @@ class TorchHead(Head):
     device: str = option("auto", "device that fits the head", choices=DEVICES)
 
     epochs_ = 0
+    lr_ = 0.0
     _stop = cast("Event | None", None)  # set when the result is no longer needed
 
     def fit_folds(
@@ -123,7 +126,7 @@ class TorchHead(Head):
     def search_space(self) -> Space:
         """Options of training that all torch heads share."""
         return {
-            "lr": Range(self.lr, 2e-4, 2e-2, log=True),
+            "lr": Range(self.length.rate if self.lr is None else self.lr, 2e-4, 2e-2, log=True),
             "decay": Range(self.decay, 1e-4, 1.0, log=True),
             "batch": Choice(self.batch, (128, 256, 512, 1024)),
             "smoothing": Range(self.smoothing, 0.0, 0.1),
@@ -170,10 +173,11 @@ class TorchHead(Head):
         for dropout in (part for part in network.modules() if isinstance(part, Dropout)):
             dropout.generator = draws
         steps = math.ceil(len(train) / (self.batch or len(train)))
-        enough = max(self.least_epochs, math.ceil(self.least_steps / steps))
-        self.epochs_ = self.epochs or min(enough, MOST_EPOCHS)
+        self.epochs_ = self.epochs or self.length.epochs_for(steps)
+        usual = self.length.rate_for(steps, self.epochs_)
+        self.lr_ = usual if self.lr is None else self.lr
         pace = constant if self.schedule == "constant" else cosine(steps * self.epochs_)
-        optimizer = Optimizer(network, lr=self.lr, decay=self.decay, pace=pace)
+        optimizer = Optimizer(network, lr=self.lr_, decay=self.decay, pace=pace)
         best, kept = math.inf, snapshot(judged)
         self.rounds_, self.history_ = 0, {}
         for epoch in range(1, (self.rounds or self.epochs_) + 1):
@@ -214,7 +218,7 @@ class TorchHead(Head):
         self.history_.setdefault(rows, []).append(round(loss, 6) if math.isfinite(loss) else None)
 
     def _report_divergence(self, epoch: int) -> None:
-        setting = f"loss={self.loss} lr={self.lr} batch={self.batch} precision={self.precision}"
+        setting = f"loss={self.loss} lr={self.lr_:g} batch={self.batch} precision={self.precision}"
         if not self.rounds_:
             raise FitError(
                 "the loss of a head must stay finite",
