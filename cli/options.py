@@ -260,8 +260,8 @@ def option_of(key: str, kind: Any) -> Any:
         return Annotated[kinds[-1] | None, of(section, key, **how)]
     if key in _REPEATED:
         return Annotated[list[str] | None, of(section, key, **how)]
-    how = {"parser": _given_names, "metavar": "NAMES", **how}
-    return Annotated[Sequence[str] | None, of(section, key, **how)]
+    how = {"callback": _given_names, "metavar": "NAMES", **how}
+    return Annotated[list[str] | None, of(section, key, **how)]
 
 
 def settings_pairs(pairs: Sequence[str] | None) -> dict[str, str]:
@@ -282,6 +282,6 @@ def names(text: str | None) -> tuple[str, ...]:
     return tuple(part.strip() for part in (text or "").split(",") if part.strip())
 
 
-def _given_names(text: str) -> tuple[str, ...] | None:
-    """The names of a comma-separated option; none: it was not given."""
-    return names(text) or None
+def _given_names(texts: Sequence[str] | None) -> tuple[str, ...]:
+    """The names of a comma-separated option that may be repeated; none: it was not given."""
+    return tuple(name for text in texts or () for name in names(text))
