@@ -37,7 +37,6 @@ from mmfeat.decide.thresholds.choose import choose_thresholds
 from mmfeat.decide.thresholds.evaluate import value_of
 from mmfeat.decide.tune import intervals
 from mmfeat.fit.heads.logreg import LogReg
-from mmfeat.fit.held_out import folds_of_few
 from mmfeat.runs.folds.stratify import make_folds
 from mmfeat.types import Fused, IntArray, Targets
 
@@ -230,7 +229,7 @@ def measure_scores(cases: list[Case], *, quick: bool) -> list[str]:
 def measure_heads(cases: list[Case], *, quick: bool) -> list[str]:
     """Tables on which heads learn."""
     found = {
-        case: list(trials_of_heads(case, 5 if quick else HEAD_DRAWS, folds_of_few(case.n_units)))
+        case: list(trials_of_heads(case, 5 if quick else HEAD_DRAWS, case.n_folds))
         for case in cases
         if case.n_rows <= MOST_LEARNT
     }

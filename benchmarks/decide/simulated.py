@@ -13,6 +13,7 @@ import numpy as np
 from scipy.stats import norm
 
 from mmfeat.decide.thresholds import Thresholds
+from mmfeat.fit.held_out import folds_of_few
 from mmfeat.types import Float64Array, FloatArray, IntArray, Targets
 
 N_FOLDS = 5
@@ -36,9 +37,9 @@ class Case:
         return np.geomspace(0.02 if self.rare else 0.15, 0.5, self.n_labels)
 
     @property
-    def n_units(self) -> int:
-        """Rows or groups of rows."""
-        return self.n_rows // GROUP if self.grouped else self.n_rows
+    def n_folds(self) -> int:
+        """How many a fit has by default, up to 1,000 rows."""
+        return folds_of_few(self.n_rows, self.n_rows // GROUP if self.grouped else self.n_rows)
 
     @property
     def row(self) -> str:

@@ -22,7 +22,7 @@ from mmfeat.store.texts import join_texts
 from mmfeat.types import IntArray
 
 N_TOLD = 3  # labels in a message
-UNITS_OF_FOLD = 15  # rows, or groups of rows, of a fold where there are more folds than usual
+ROWS_OF_FOLD, GROUPS_OF_FOLD = 15, 3  # at least, where there are more folds than usual
 
 log = logging.getLogger(__name__)
 
@@ -53,19 +53,20 @@ def with_folds(config: RunConfig, training: Training) -> RunConfig:
 
     A head of K folds learns from (K - 1)/K of the rows, and the final head from all. What that is
     worth is much where rows are few, and small beyond (`benchmarks/decide/coverage.py`). So up to
-    `FEW_ROWS` there are as many random folds as have `UNITS_OF_FOLD` rows each, or groups of rows.
+    `FEW_ROWS` there are as many random folds as have `ROWS_OF_FOLD` and `GROUPS_OF_FOLD` each.
     """
     if config.folds != BY_ROWS:
         return config
     n_rows, groups = training.features.n_rows, training.features.groups
-    n_units = n_rows if groups is None else len(np.unique(groups))
+    n_groups = n_rows if groups is None else len(np.unique(groups))
     is_small = n_rows <= FEW_ROWS and way_of_folds(config, training) == "random"
-    return replace(config, folds=folds_of_few(n_units) if is_small else FOLDS)
+    return replace(config, folds=folds_of_few(n_rows, n_groups) if is_small else FOLDS)
 
 
-def folds_of_few(n_units: int) -> int:
-    """How many folds a table of up to `FEW_ROWS` rows has; its units are rows, or their groups."""
-    return min(max(n_units // UNITS_OF_FOLD, FOLDS), MOST_FOLDS)
+def folds_of_few(n_rows: int, n_groups: int) -> int:
+    """How many folds a table of up to `FEW_ROWS` rows has; a row without relatives is a group."""
+    most = min(n_rows // ROWS_OF_FOLD, n_groups // GROUPS_OF_FOLD, MOST_FOLDS)
+    return max(most, FOLDS)
 
 
 def shared_folds(workspace: Workspace, config: RunConfig, training: Training) -> Folds:

@@ -57,7 +57,14 @@ def predicted(root: Path, run: Run) -> FloatArray:
 
 @pytest.mark.parametrize(
     ("n_rows", "n_groups", "n_folds"),
-    [(60, 60, 5), (150, 150, 10), (1_000, 1_000, 20), (1_001, 1_001, 5), (600, 90, 6), (600, 3, 5)],
+    [
+        (60, 60, 5),
+        (150, 150, 10),
+        (1_000, 1_000, 20),
+        (1_001, 1_001, 5),
+        (600, 45, 15),
+        (600, 3, 5),
+    ],
 )
 def test_few_rows_have_more_folds(n_rows: int, n_groups: int, n_folds: int) -> None:
     targets = np.zeros((n_rows, 1), np.uint8)
