@@ -75,7 +75,7 @@ def shared_folds(workspace: Workspace, config: RunConfig, training: Training) ->
     if way == "column":
         assert training.fold_names is not None
         folds = folds_of_names(training.fold_names)
-        if groups is not None and (n_cut := _n_cut(groups, folds.held_out)):
+        if groups is not None and (n_cut := len(cut_groups(groups, folds))):
             told = counted(n_cut, "group of related rows lies", "groups of related rows lie")
             log.warning("%s in several of the table's folds", told)
         return folds
@@ -113,10 +113,11 @@ def _random_folds(workspace: Workspace, config: RunConfig, training: Training) -
     return folds
 
 
-def _n_cut(groups: IntArray, folds: IntArray) -> int:
-    """The number of groups whose rows are in several folds; both (n,)."""
-    pairs = np.unique(np.stack([groups, folds], axis=1), axis=0)
-    return int((np.unique(pairs[:, 0], return_counts=True)[1] > 1).sum())
+def cut_groups(groups: IntArray, folds: Folds) -> IntArray:
+    """Those of the `groups`, (n,), whose rows are held out in several folds, or only in part."""
+    pairs = np.unique(np.stack([groups, folds.held_out], axis=1), axis=0)
+    found, n_folds = np.unique(pairs[:, 0], return_counts=True)
+    return found[n_folds > 1]
 
 
 def _tell_groups(groups: IntArray, training: Training, n_folds: int) -> None:

@@ -29,7 +29,7 @@ from mmfeat.core.workspace import Workspace
 from mmfeat.errors import FitError, MmfeatError, RunError, counted
 from mmfeat.fit.fusion.rows import count_missing
 from mmfeat.fit.heads.base import Head
-from mmfeat.fit.held_out import shared_folds, way_of_folds, with_folds
+from mmfeat.fit.held_out import cut_groups, shared_folds, way_of_folds, with_folds
 from mmfeat.fit.models.head_model import HeadModel
 from mmfeat.fit.models.model import Model, ReusedSource, build_model, load_model
 from mmfeat.fit.training_data import Training, warn_missing
@@ -74,7 +74,7 @@ def fit_run(
             log.info("run %s continues where it stopped", run.name)
         folds = shared_folds(workspace, config, training)
         way = way_of_folds(config, training)
-        write_json(run.folder / "provenance.json", _provenance(training, way))
+        write_json(run.folder / "provenance.json", _provenance(training, way, folds))
         write_json(run.folder / "config.json", asdict(config))  # last: it marks the run as begun
         model.reuse(partial(_finished_source, workspace, config, training))
         try:
@@ -178,25 +178,26 @@ def _stored_digest(run: Run) -> str | None:
     return digest
 
 
-def _provenance(training: Training, way: str) -> dict[str, Any]:
+def _provenance(training: Training, way: str, folds: Folds) -> dict[str, Any]:
     packages = ("mmfeat", "torch", "numpy", "scikit-learn", "lightgbm")
     return {
         "digest": training.digest,
         "stores": training.provenance,
         "folds": way,
-        **({"related_rows": n_related} if (n_related := _n_related(training)) else {}),
+        **({"related_rows": n_related} if (n_related := _n_together(training, folds)) else {}),
         **({"validation": training.judging_provenance} if training.judging_provenance else {}),
         "versions": {"python": platform.python_version(), **{p: version(p) for p in packages}},
     }
 
 
-def _n_related(training: Training) -> int:
-    """The rows that share a group with another."""
+def _n_together(training: Training, folds: Folds) -> int:
+    """The rows that share a group with another, and all of them a fold."""
     groups = training.features.groups
     if groups is None:
         return 0
-    sizes = np.unique(groups, return_counts=True)[1]
-    return int(sizes[sizes > 1].sum())
+    found, sizes = np.unique(groups, return_counts=True)
+    is_together = (sizes > 1) & ~np.isin(found, cut_groups(groups, folds))
+    return int(sizes[is_together].sum())
 
 
 def out_of_fold(

@@ -83,11 +83,12 @@ def test_few_rows_have_more_folds(n_rows: int, n_groups: int, n_folds: int) -> N
 
 
 def test_the_table_names_the_folds(tmp_path: Path) -> None:
-    make_split(tmp_path, fold_col="fold")
+    make_split(tmp_path, fold_col="fold", group_cols=["kin"])
     run = fit(tmp_path, head="logreg")
     assert run.oof.folds.tolist() == [row % 3 for row in range(N_ROWS)]
-    assert run.judged_by == "the table's own folds"
-    assert fit(tmp_path, head="logreg", fold_by="random").judged_by == "3 random folds"
+    assert run.judged_by == "the table's own folds"  # which cut all the groups
+    random = fit(tmp_path, head="logreg", fold_by="random")
+    assert random.judged_by == f"3 random folds; {N_ROWS} related rows stay together"
 
 
 @pytest.mark.parametrize("head", ["logreg", "mlp", "knn", "lightgbm"])
