@@ -108,7 +108,7 @@ DryRunOption = Annotated[
     bool,
     typer.Option(
         "--dry-run",
-        help="Say how long it takes, by a second of the work, and what is reused; write nothing.",
+        help="Say how long it takes, by trying some of it, and what is reused; write nothing.",
     ),
 ]
 WideOption = Annotated[

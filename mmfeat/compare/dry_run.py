@@ -1,12 +1,18 @@
-"""What a comparison would take: cells, what is reused, minutes and bytes. Nothing is written."""
+"""What a comparison would take: cells, what is reused, minutes and bytes. Nothing is written.
+
+Heads differ in cost by a factor that depends on rows and labels, so each is tried: a few heads of
+folds are fitted in a folder that is removed. A run takes as many times that as it has folds, and
+once more for the refit, and grows with the modalities that are read (`mmfeat.compare.order`).
+"""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Unpack
 
@@ -17,13 +23,15 @@ from mmfeat.core.checks import check_arguments
 from mmfeat.core.memory import duration_of, size_of
 from mmfeat.core.workspace import Workspace, open_project
 from mmfeat.errors import FitError, MmfeatError, counted
+from mmfeat.fit.fusion import sources_of
 from mmfeat.fit.models.model import build_model
 from mmfeat.fit.options import FoldOptions
 from mmfeat.fit.run_fit import fit_run
-from mmfeat.fit.training_data import Stores
+from mmfeat.fit.training_data import Stores, Training
+from mmfeat.runs.config import FeatureSets, RunConfig
 from mmfeat.runs.run import Run
 
-ENOUGH = 1.0  # seconds of fits that are measured
+ENOUGH = 30.0  # seconds of fits, after which no other head is tried
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +45,8 @@ class CompareForecast:
     n_cells, n_finished
         All cells, and those whose runs are finished and would be reused.
     measured
-        The cells that were fitted to find out, the cheapest ones, each with its seconds.
+        The cells that were tried, so that every head and fusion is known, each with the seconds
+        that it is expected to take.
     seconds, n_bytes
         Expected of all cells that are not finished, one after another, and of their runs.
     """
@@ -82,7 +91,7 @@ def forecast_compare(
 
 
 def forecast_comparison(space: Workspace, plan: Comparison) -> CompareForecast:
-    """Fit the cheapest cells that are not finished, in a folder that is removed, and reckon.
+    """Try each head and fusion that is not known, in a folder that is removed, and reckon.
 
     Errors as in `run_cells`, and `FitError` where there is no cell.
     """
@@ -91,7 +100,9 @@ def forecast_comparison(space: Workspace, plan: Comparison) -> CompareForecast:
     cells = on_all_rows(space, plan.cells)
     order = Order(cells)
     measured: dict[str, float] = {}
-    sizes: list[int] = []
+    sizes: dict[str, int] = {}  # of a head, in bytes, once its cost is known
+    tried: set[tuple[FeatureSets, str]] = set()
+    failed: list[RunConfig] = []
     skipped: list[tuple[str, str]] = []
     with _beside(space) as aside:
         stores = tuple({cell.features: Stores.of(cell) for cell in cells}.values())
@@ -101,31 +112,76 @@ def forecast_comparison(space: Workspace, plan: Comparison) -> CompareForecast:
             digest = build_model(config, space).digest(trainings[config.features].digest)
             run = Run(space.run(config.name(digest)))
             if run.is_done:
-                order.learn(config, seconds=_seconds_of(run), score=0.0)
+                order.learn(config, seconds=sum(run.metrics["seconds"].values()), score=0.0)
+                sizes[config.head] = run.metrics["bytes"]
+                tried.add((config.features, config.fusion))
             else:
                 todo.append(config)
-        waiting, n_finished = Order(todo), len(cells) - len(todo)
-        while sum(measured.values()) < ENOUGH and (cell := waiting.take()) is not None:
-            try:
-                run = fit_run(aside, cell, trainings[cell.features])
-            except MmfeatError as error:
-                skipped.append((describe(cell), str(error)))
-                todo.remove(cell)
+        n_finished, waiting = len(cells) - len(todo), Order(todo)
+        until = time.monotonic() + ENOUGH
+        while time.monotonic() < until and (cell := waiting.take()) is not None:
+            source = replace(cell, fusion=sources_of(cell.fusion)[0])
+            if cell.head in sizes and (source.features, source.fusion) in tried:
                 continue
-            measured[describe(cell)] = _seconds_of(run)
-            order.learn(cell, seconds=_seconds_of(run), score=0.0)
-            sizes.append(run.metrics["bytes"])
+            tried.add((source.features, source.fusion))
+            try:
+                seconds, sizes[cell.head] = _try(aside, source, trainings[cell.features])
+            except MmfeatError as error:
+                skipped.append((describe(source), str(error)))
+                failed.append(source)
+                continue
+            measured[describe(source)] = seconds
+            order.learn(source, seconds=seconds, score=0.0)
     report_skipped(skipped)
+    fusions = {(cell.features, cell.fusion) for cell in failed if cell.head in sizes}
+    heads = {cell.head for cell in failed} - set(sizes)
+    todo = [
+        cell
+        for cell in todo
+        if cell.head not in heads and (cell.features, cell.fusion) not in fusions
+    ]
     features = next(iter(trainings.values())).features
     return CompareForecast(
         n_rows=features.n_rows,
         n_labels=len(features.labels),
-        n_cells=len(cells),
+        n_cells=len(todo) + n_finished,
         n_finished=n_finished,
         measured=measured,
         seconds=sum(order.seconds(cell) or 0.0 for cell in todo),
-        n_bytes=len(todo) * max(sizes, default=0),
+        n_bytes=sum(sizes.get(cell.head, max(sizes.values(), default=0)) for cell in todo),
     )
+
+
+class _EnoughError(Exception):
+    """The cost of a cell is known."""
+
+
+def _try(aside: Workspace, cell: RunConfig, training: Training) -> tuple[float, int]:
+    """The seconds that a cell takes and the bytes of its head, by the first heads of folds.
+
+    Heads may be fitted side by side, and then become ready one right after another. So the first
+    after a pause ends the trial, and those before it are counted.
+    """
+    started, ready, n_heads = time.perf_counter(), [0.0], 0
+
+    def on_fit(done: int, total: int) -> None:
+        nonlocal n_heads
+        n_heads = total + 1  # the refit
+        ready.append(time.perf_counter() - started)
+        if done > 1 and ready[-1] - ready[-2] > ready[-2] / (2 * (done - 1)):
+            ready.pop()
+            raise _EnoughError
+        if done == total:
+            raise _EnoughError
+
+    try:
+        fit_run(aside, cell, training, on_fit=on_fit)
+    except _EnoughError:
+        n_bytes = sum(path.stat().st_size for path in aside.runs.rglob("*") if path.is_file())
+    finally:
+        shutil.rmtree(aside.runs, ignore_errors=True)
+    n_fitted = len(ready) - 1
+    return n_heads * ready[-1] / n_fitted, n_bytes // n_fitted
 
 
 @contextmanager
@@ -137,7 +193,3 @@ def _beside(space: Workspace) -> Iterator[Workspace]:
         if space.folds.is_dir():
             shutil.copytree(space.folds, aside.folds)
         yield aside
-
-
-def _seconds_of(run: Run) -> float:
-    return float(sum(run.metrics["seconds"].values()))
