@@ -77,7 +77,12 @@ def look_at(folder: Path, *, without: Sequence[str]) -> Project:
     """
     files = list(walk(folder, without=without))
     pictures = Pictures(frozenset(name for name in files if Path(name).suffix.lower() in READ))
-    notes: list[str] = []
+    links = (path.name for path in sorted(folder.iterdir()) if path.is_symlink() and path.is_dir())
+    notes = [
+        f"{name} is a link to another folder, and not looked into: if the pictures are there, set"
+        f' images = "{name}", and leave out modalities'
+        for name in links
+    ]
     tables: list[_Found] = []
     sample = prompts = None
     for name in files:

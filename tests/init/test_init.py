@@ -109,7 +109,9 @@ def test_captions_alone_in_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         {"url": f"http://x/{row}", "headline": caption(row), "topics": labels(row)} for row in ROWS
     ]
     Path("articles.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
-    mmfeat.init()
+    Path("linked").symlink_to("..")
+    (note,) = mmfeat.init().project.notes
+    assert 'set images = "linked"' in note
     settings = read_settings()
     assert settings.extract.modalities == ("text",)
     assert (settings.data.label_col, settings.data.label_sep) == ("topics", None)
