@@ -114,4 +114,6 @@ def verdict(objective: str, worth: dict[str, float], gain: list[float]) -> str:
         return f"tuning pays: {found}"
     if difference > 0:
         return f"tuning probably pays, though the gain may be chance: {found}"
+    if gain[1] >= 0:
+        return f"tuning probably does not pay, though the loss may be chance: {found}"
     return f"tuning does not pay: {found}"

@@ -6,8 +6,9 @@
 3. `nested`: for each fold, the same is done on the other folds, and the fold is decided with the
    result. Tuned scores are optimistic on the rows they were tuned on; `nested` is not.
 4. For samples-F1, expected F1 decodes if it is not worse than thresholds on the held-out folds.
-5. If the user named no method, thresholds leave 0.5 only if `nested` is above `at_0.5`. Of the
-   rules that were measured this one loses least (`benchmarks/decide/coverage.py`).
+5. If the user named no method, thresholds leave 0.5 only if `nested` is above `at_0.5`. For a mean
+   over classes they do unless the interval of the gain lies below 0, which loses least
+   (`benchmarks/decide/coverage.py`).
 """
 
 from __future__ import annotations
@@ -114,15 +115,17 @@ def tune(
     worth = {key: value_of(objective, data, found) for key, found in predicted.items()}
     ranges = intervals(objective, data, folds, half=half, held_out=found.sets)
     told = [verdict(objective, worth, ranges["gain"])]
-    is_mean = not objective.endswith("at-least")  # a floor must be met, whatever 0.5 gives
     is_free, stays = method is None and decode is None, ""
-    if is_free and is_mean and worth["nested"] <= worth["at_0.5"]:
+    gain = worth["nested"] - worth["at_0.5"]
+    if is_free and _stays(objective, gain, ranges["gain"]):
         asked = decision.decode if decision.decode != "thresholds" else decision.method
         stays = f"thresholds stay at 0.5; --method {asked} uses the tuned ones anyway"
         decision = replace(decision, thresholds=(HALF,) * data.n_labels, decode="thresholds")
         predicted = dict.fromkeys(predicted, half)
         worth = dict.fromkeys(worth, worth["at_0.5"])
         ranges = {**ranges, "nested": ranges["at_0.5"], "gain": [0.0, 0.0]}
+    elif is_free and gain <= 0 and not objective.endswith("at-least"):
+        told += ["thresholds are tuned all the same; --method fixed keeps 0.5"]
     of_sets = {
         key: metrics.summarise(None, found, targets, names=OF_SETS)
         for key, found in predicted.items()
@@ -204,6 +207,13 @@ def intervals(
 
 def _chosen(data: TuningData, objective: str, method: str) -> tuple[float, ...]:
     return tuple(choose_thresholds(data, objective=objective, method=method).tolist())
+
+
+def _stays(objective: str, gain: float, interval: list[float]) -> bool:
+    """Whether thresholds stay at 0.5, by the gain on held-out folds and its 95 % interval."""
+    if objective.endswith("at-least"):  # a floor must be met, whatever 0.5 gives
+        return False
+    return interval[1] < 0 if OBJECTIVES[objective].unless_loss else gain <= 0
 
 
 def _against_decoding(

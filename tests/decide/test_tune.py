@@ -103,6 +103,19 @@ def test_default_stays_at_half_where_tuning_loses() -> None:
     assert kept.oof["nested"] == kept.oof["at_0.5"] == kept.oof["tuned"]
 
 
+def test_macro_f1_is_tuned_where_the_loss_may_be_chance() -> None:
+    given = scores(seed=0, n=120, bias=0.5)
+    common = replace(
+        given,
+        labels=LABELS[:2],
+        probabilities=given.probabilities[:, :2],
+        targets=given.targets[:, :2],
+    )
+    decision = tune(common, objective="macro-f1")
+    assert any("loss may be chance" in note for note in decision.notes)
+    assert decision.intervals["gain"][1] >= 0 and decision.thresholds != (0.5,) * 2
+
+
 def test_default_leaves_half_where_nested_is_above_it_even_by_chance() -> None:
     decisions = [tune(scores(seed=seed, n=120), objective="micro-f1") for seed in (0, 3, 5, 7)]
     by_chance = [

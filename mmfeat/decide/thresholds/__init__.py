@@ -41,12 +41,15 @@ class Objective:
         no method.
     decodes
         The ways to decide label sets, the preferred one first.
+    unless_loss
+        Whether thresholds leave 0.5 unless held-out folds show a loss, not only for a gain.
     """
 
     value: Plugin
     methods: tuple[str, ...]
     instead: tuple[str, ...] = ()
     decodes: tuple[str, ...] = ("thresholds",)
+    unless_loss: bool = False
 
     @property
     def summary(self) -> str:
@@ -62,6 +65,7 @@ OBJECTIVES: dict[str, Objective] = {
     "macro-f1": Objective(
         Plugin(f"{_VALUES}:macro_f_beta", "F1 averaged over classes"),
         ("bootstrap", "exact", "smoothed", "micromacro", "fixed"),
+        unless_loss=True,  # honest scores of rare classes hardly reach 0.5, and few rows judge them
     ),
     "micro-f1": Objective(
         Plugin(f"{_VALUES}:micro_f1", "F1 of all rows and classes pooled"),
@@ -76,6 +80,7 @@ OBJECTIVES: dict[str, Objective] = {
     "f-beta": Objective(
         Plugin(f"{_VALUES}:macro_f_beta", "F-beta averaged over classes; see --beta"),
         ("bootstrap", "exact", "smoothed", "fixed"),
+        unless_loss=True,
     ),
     "precision-at-least": Objective(
         Plugin(f"{_VALUES}:precision_met", "precision of at least --floor for each class"),
