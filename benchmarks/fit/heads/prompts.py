@@ -1,6 +1,7 @@
 """What logreg and mlp make of label prompts, of captions as rows, and of rare classes.
 
     python -m benchmarks.fit.heads.prompts --data FOLDER [--folder DIR] [--seeds 3]
+        [--cases KEYS] [--heads logreg,zeroshot,mlp]
 
 FOLDER holds coco18, coco_mini and pokemon_clip, see `benchmarks.fit.heads.prompt_cases`. Each seed
 draws other rows and folds, or other parts. Thresholds are tuned for macro-F1 out of fold.
@@ -11,15 +12,15 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
-from benchmarks.fit.heads.prompt_cases import Case, cases
+from benchmarks.coco18 import N_TRAIN
+from benchmarks.fit.heads.prompt_cases import SAMPLES, Case, cases
+from benchmarks.fit.heads.tried import NearMean, PromptedMLP
 from benchmarks.paths import existing
 from benchmarks.results import machine, write_section
 from mmfeat import metrics
@@ -31,74 +32,19 @@ from mmfeat.decide.tune import tune
 from mmfeat.fit.heads.base import Head
 from mmfeat.fit.heads.logreg import LogReg
 from mmfeat.fit.heads.mlp import MLP
-from mmfeat.fit.heads.solvers.prompted import prompted_weights
-from mmfeat.fit.heads.torch.batches import Batches
 from mmfeat.fit.heads.zeroshot import ZeroShot
 from mmfeat.runs.folds.stratify import make_folds
 from mmfeat.types import (
-    BoolArray,
     Float64Array,
     FloatArray,
     Fused,
     IntArray,
-    Matrix,
     OutOfFold,
     Targets,
 )
 
 N_FOLDS, N_RESAMPLES = 5, 60
-MOST_ROWS = 300  # of mlp, which takes minutes
 COLUMN = 0.3  # the deviation of a column of cosines; rows have length 1
-
-
-class NearMean(LogReg):
-    """Weights near 0, or near the mean of those of the other classes; the better are taken."""
-
-    def _centres(
-        self, fused: Fused[Matrix], y: Targets, splits: Sequence[IntArray], learnable: BoolArray
-    ) -> list[FloatArray]:
-        found = []
-        for rows, known in zip(splits, learnable, strict=True):
-            x = np.asarray(fused.values)[rows]
-            weights = LogReg(C=10.0).fit(x, y[rows][:, known])._weights
-            n_others = max(1, weights.shape[1] - 1)
-            found.append((weights.sum(axis=1, keepdims=True) - weights) / n_others)
-        near = np.hstack(found)
-        return [np.zeros_like(near), near]
-
-
-class Beside(nn.Module):
-    """A network's logits, and those of a linear map that is not trained."""
-
-    def __init__(self, network: nn.Module, width: int, n_classes: int) -> None:
-        super().__init__()
-        self.network, self.weights = network, nn.Buffer(torch.zeros(width, n_classes))
-
-    def forward(self, rows: Tensor) -> Tensor:
-        """(b, d) -> (b, k)."""
-        logits: Tensor = self.network(rows) + rows @ self.weights
-        return logits
-
-
-class PromptedMLP(MLP):
-    """A network that learns what the prompts' weights leave."""
-
-    def _module(self, blocks: tuple[int, ...], n_classes: int) -> nn.Module:
-        return Beside(super()._module(blocks, n_classes), sum(blocks), n_classes)
-
-    def _fit(self, fused: Fused[Matrix], y: Targets, rows: IntArray) -> None:
-        assert fused.prompts is not None
-        own = fused.prompts[self.learnable_]
-        self._given = prompted_weights(
-            fused.values, y, rows, prompts=own, blocks=fused.blocks, seed=self.seed
-        )
-        super()._fit(fused, y, rows)
-
-    def _train(self, train: Batches, validation: Batches, draws: torch.Generator) -> None:
-        standardise, beside = self._network
-        deviation = 1 / standardise.scale[:, None]  # type: ignore[index]
-        beside.weights.copy_(torch.from_numpy(self._given) * deviation.nan_to_num(posinf=0.0))  # type: ignore[operator]
-        super()._train(train, validation, draws)
 
 
 @dataclass(frozen=True)
@@ -110,15 +56,20 @@ class Way:
     columns: bool = False  # cosines to the prompts are columns of a row
     captions: bool = False  # the captions of the rows are rows, too
     beside: str = "logreg"
+    most: int = max(SAMPLES)  # rows to learn from
 
 
 WAYS = {
-    "logreg": Way(lambda seed: LogReg(seed=seed)),
-    "logreg near prompts (default)": Way(lambda seed: LogReg(seed=seed), prompts="own"),
+    "logreg": Way(lambda seed: LogReg(seed=seed), most=N_TRAIN),
+    "logreg near prompts (default)": Way(
+        lambda seed: LogReg(seed=seed), prompts="own", most=N_TRAIN
+    ),
     "logreg near prompts of other labels": Way(lambda seed: LogReg(seed=seed), prompts="wrong"),
     "logreg, cosines to prompts as columns": Way(lambda seed: LogReg(seed=seed), columns=True),
     "logreg, captions as rows": Way(lambda seed: LogReg(seed=seed), captions=True),
-    "logreg, choose=per-class": Way(lambda seed: LogReg(seed=seed, choose="per-class")),
+    "logreg, choose=per-class": Way(
+        lambda seed: LogReg(seed=seed, choose="per-class"), most=N_TRAIN
+    ),
     "logreg near the mean of other classes": Way(lambda seed: NearMean(seed=seed)),
     "zeroshot": Way(lambda seed: ZeroShot(seed=seed), prompts="own"),
     "mlp": Way(lambda seed: MLP(seed=seed), beside=""),
@@ -141,11 +92,13 @@ def main() -> None:
     parser.add_argument("--data", type=existing, required=True)
     parser.add_argument("--folder", type=Path, help="where the demo's scenes are kept")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--cases", help="those whose keys contain this text")
+    parser.add_argument("--cases", help="keys, joined by commas; all unless given")
+    parser.add_argument("--heads", default="logreg,zeroshot", help="mlp takes minutes")
     options = parser.parse_args()
+    heads = tuple(options.heads.split(","))
     folder = options.folder or Path(tempfile.mkdtemp(prefix="mmfeat-prompts-"))
     for key, case in cases(options.data, folder).items():
-        if (options.cases or "") in key:
+        if not options.cases or key in options.cases.split(","):
             lines = [f"## Label prompts, captions as rows, and rare classes: {case.title}", ""]
             lines += [
                 f"`python -m benchmarks.fit.heads.prompts --data FOLDER`: mean over {options.seeds}"
@@ -153,7 +106,7 @@ def main() -> None:
                 " half its paired 95 % interval over the rows that judge. Thresholds are tuned for"
                 " macro-F1 out of fold. Seconds are of processor time, for cross-validation and"
                 f" refit. {machine()}",
-                *tables(case, options.seeds),
+                *tables(case, options.seeds, heads),
             ]
             write_section(f"prompts-{key}", "\n".join(lines))
 
@@ -209,12 +162,12 @@ def similarities(x: FloatArray, prompts: FloatArray, blocks: tuple[int, ...]) ->
     return total
 
 
-def tables(case: Case, n_seeds: int) -> list[str]:
+def tables(case: Case, n_seeds: int, heads: tuple[str, ...]) -> list[str]:
     """Tables of a case: macro-F1 tuned, mAP, and seconds; a column for each number of rows."""
     truth = case.y if case.judges is None else case.judges[1]
     cells: dict[str, list[list[str]]] = {}
     for number, size in enumerate(case.sizes()):
-        found: dict[str, Judged] = {way: Judged() for way in ways_of(case, size)}
+        found: dict[str, Judged] = {way: Judged() for way in ways_of(case, size, heads)}
         for seed in range(n_seeds):
             judge_all(found, case, size, seed)
         print(f"{case.title}: {size} rows", flush=True)
@@ -241,14 +194,15 @@ def tables(case: Case, n_seeds: int) -> list[str]:
     return lines
 
 
-def ways_of(case: Case, size: int) -> list[str]:
+def ways_of(case: Case, size: int, heads: tuple[str, ...]) -> list[str]:
     """The ways that make sense with so many rows of a case."""
     return [
         name
         for name, way in WAYS.items()
         if (case.prompts is not None or not (way.prompts or way.columns))
         and (case.captions is not None or not way.captions)
-        and (not name.startswith("mlp") or (size <= MOST_ROWS and case.judges is not None))
+        and name.startswith(heads)
+        and size <= way.most
     ]
 
 
