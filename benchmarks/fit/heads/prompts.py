@@ -101,7 +101,8 @@ def main() -> None:
         if not options.cases or key in options.cases.split(","):
             lines = [f"## Label prompts, captions as rows, and rare classes: {case.title}", ""]
             lines += [
-                f"`python -m benchmarks.fit.heads.prompts --data FOLDER`: mean over {options.seeds}"
+                f"`python -m benchmarks.fit.heads.prompts --data FOLDER --cases {key}"
+                f" --heads {options.heads}`: mean over {options.seeds}"
                 " seeds, each with other rows and folds, and the difference to the plain head, with"
                 " half its paired 95 % interval over the rows that judge. Thresholds are tuned for"
                 " macro-F1 out of fold. Seconds are of processor time, for cross-validation and"
