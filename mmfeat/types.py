@@ -153,7 +153,7 @@ class Fused(Generic[Values_co]):
         The width of each part from left to right; they sum to d. `concat` of 768 + 768 has
         blocks (768, 768), every other feature-level fusion of them has one block of 768.
     prompts
-        Of shape (k, d): what a row of each label would look like; None where nobody asked.
+        Of shape (k, d): what a row of each label would look like; None where that is not known.
     groups
         Of shape (n,): related rows have the same number; None: no row is related to another.
     """
