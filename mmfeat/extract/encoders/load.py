@@ -14,6 +14,8 @@ from mmfeat.errors import EncoderError
 from mmfeat.extract.encoders.base import Encoder
 from mmfeat.extract.encoders.weights.place import split_tag
 
+DEMO = "tiny-demo"  # a toy: it knows made-up scenes only
+
 
 @dataclass(frozen=True)
 class Family(Plugin):
@@ -29,7 +31,6 @@ class Family(Plugin):
     joint: bool = False
 
 
-DEMO = "tiny-demo"  # a toy: it knows made-up scenes only
 ENCODERS: dict[str, Family] = {
     DEMO: Family(
         "mmfeat.extract.encoders.families.tiny_demo:load",
