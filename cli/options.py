@@ -260,7 +260,7 @@ def option_of(key: str, kind: Any) -> Any:
         return Annotated[kinds[-1] | None, of(section, key, **how)]
     if key in _REPEATED:
         return Annotated[list[str] | None, of(section, key, **how)]
-    how = {"callback": _given_names, "metavar": "NAMES", **how}
+    how = {"callback": names, "metavar": "NAMES", **how}
     return Annotated[list[str] | None, of(section, key, **how)]
 
 
@@ -277,11 +277,7 @@ def settings_pairs(pairs: Sequence[str] | None) -> dict[str, str]:
     return found
 
 
-def names(text: str | None) -> tuple[str, ...]:
-    """Split a comma-separated option."""
-    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
-
-
-def _given_names(texts: Sequence[str] | None) -> tuple[str, ...]:
-    """The names of a comma-separated option that may be repeated; none: it was not given."""
-    return tuple(name for text in texts or () for name in names(text))
+def names(given: str | Sequence[str] | None) -> tuple[str, ...]:
+    """The names of a comma-separated option, which may be repeated; none: it was not given."""
+    texts = [given] if isinstance(given, str) else given or ()
+    return tuple(name for text in texts for part in text.split(",") if (name := part.strip()))

@@ -47,9 +47,9 @@ CompareFeatures = Annotated[
 
 
 def compare(
-    heads: Annotated[str | None, cells("heads")] = None,
-    fusions: Annotated[str | None, cells("fusions")] = None,
-    losses: Annotated[str | None, cells("losses")] = None,
+    heads: Annotated[list[str] | None, cells("heads")] = None,
+    fusions: Annotated[list[str] | None, cells("fusions")] = None,
+    losses: Annotated[list[str] | None, cells("losses")] = None,
     seeds: Annotated[int | None, cells("seeds", min=1)] = None,
     split: Split = None,
     features: CompareFeatures = None,
