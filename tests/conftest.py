@@ -114,6 +114,7 @@ SLOW = {
     "store/test_damage.py": "200 damaged files",
     "store/test_verify.py::test_a_row_takes_some_bytes_whatever_it_holds": "a million rows",
     "test_extending.py": "a copy of the tree for every patch",
+    "test_own_table.py": "whole pipelines",
     "test_first_job.py": "a page of commands, each in a process",
     "test_newcomer.py": "a whole pipeline",
     "test_notebook.py": "a kernel of Jupyter and a whole pipeline",
