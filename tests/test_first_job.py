@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import re
 import shlex
 import shutil
 import subprocess
-from collections.abc import Sequence
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +16,7 @@ from sklearn.metrics import f1_score
 
 from mmfeat.runs.run import Run
 from mmfeat.store import FeatureStore
-from mmfeat_cli.main import app
-from tests.support.pages import BLOCK, Step, follow, plain
+from tests.support.pages import BLOCK, Step, follow, plain, run_here
 
 PAGE = Path(__file__).parent.parent / "docs" / "start" / "first_job.md"
 
@@ -84,16 +80,6 @@ class FirstJob:
         at_half = f1_score(oof.targets, oof.probabilities >= 0.5, average="macro", zero_division=0)
         assert abs(at_half - best["at_0.5"]) < 1e-6
         return board
-
-
-def run_here(arguments: Sequence[str]) -> tuple[str, int]:
-    """Run mmfeat in this process; give what a terminal would show, and its status."""
-    with redirect_stdout(io.StringIO()) as printed, redirect_stderr(printed):
-        try:
-            app(list(arguments))
-        except SystemExit as end:
-            return printed.getvalue(), int(end.code or 0)
-    raise AssertionError("commands end with a status")
 
 
 def probabilities(answers: pd.DataFrame) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from mmfeat.demo.data import write_demo_data
-from tests.test_first_job import run_here
+from tests.support.pages import run_here
 
 PAGE = (Path(__file__).parent.parent / "docs" / "start" / "own_table.md").read_text()
 BLOCKS = re.findall(r"(?:^    .*\n)+", PAGE, re.MULTILINE)

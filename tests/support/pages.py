@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
+
+from mmfeat_cli.main import app
 
 BLOCK = re.compile(r"^```(console|python|toml)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 COMMAND = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
@@ -55,3 +59,13 @@ def plain(text: str) -> str:
     for what, instead in VARIES:
         text = what.sub(instead, text)
     return " ".join(text.split())
+
+
+def run_here(arguments: Sequence[str]) -> tuple[str, int]:
+    """Run mmfeat in this process; give what a terminal would show, and its status."""
+    with redirect_stdout(io.StringIO()) as printed, redirect_stderr(printed):
+        try:
+            app(list(arguments))
+        except SystemExit as end:
+            return printed.getvalue(), int(end.code or 0)
+    raise AssertionError("commands end with a status")
