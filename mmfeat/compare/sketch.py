@@ -3,7 +3,8 @@
 It lies in a workspace of its own, below that of the features, so that no run of a sketch is taken
 for one of all rows. Rows are drawn by their ids, related ones together, so that all feature sets
 keep the same ones. Numbers are reduced to the principal directions of the sketched rows; modalities
-of one width share theirs, for fusions add them up. The same features give the same sketch.
+of one width share theirs, for fusions add them up. The same features give the same sketch. Heads
+whose training does not shorten with the rows take fewer and larger steps, and none is refitted.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from mmfeat.core.plugins import resolve
 from mmfeat.core.workspace import Workspace
+from mmfeat.fit.heads import HEADS
 from mmfeat.fit.training_data import Stores
 from mmfeat.runs.config import RunConfig
 from mmfeat.store import FeatureStore
@@ -50,9 +53,16 @@ def sketch(
             exclude_labels=(),
             min_positives=0,
             near_copies="off",  # they are groups of the sketch
+            settings={"final": "average", **sketched_settings(cell.head), **cell.settings},
         )
         for cell in cells
     )
+
+
+def sketched_settings(head: str) -> dict[str, str]:
+    """The settings that shorten the training of a head in a sketch."""
+    found: dict[str, str] = resolve(head, HEADS, "head").sketched
+    return found
 
 
 def workspace_of_sketch(workspace: Workspace) -> Workspace:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from mmfeat import compare
 from mmfeat.compare import sketch as module
 from mmfeat.compare.sketch import sketch, workspace_of_sketch
 from mmfeat.core.workspace import Workspace
+from mmfeat.fit.heads.mlp import MLP
+from mmfeat.fit.models.head_model import HeadModel
 from mmfeat.store import FeatureStore
 from mmfeat.store.verify import verify_store
 from tests.support.cells import cells_of
@@ -44,6 +47,14 @@ def test_sets_keep_the_same_rows_with_fewer_numbers(workspace: Workspace) -> Non
             np.testing.assert_array_equal(store.targets, np.array(whole.targets)[rows])
             ids.append(list(store.ids))
     assert ids[0] == ids[1]
+
+
+def test_training_is_short_unless_the_user_says_how_long(workspace: Workspace) -> None:
+    (cell,) = cells_of("mlp")
+    for own, epochs in (({}, MLP.sketched["epochs"]), ({"epochs": "3"}, "3")):
+        _, (sketched,) = sketch(workspace, [replace(cell, settings=own)])
+        assert sketched.settings["epochs"] == epochs
+        assert HeadModel.build(sketched).final == "average"
 
 
 def test_related_rows_are_drawn_together(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,6 +68,7 @@ class LightGBM(Head):
     relative_cost: ClassVar[float] = 20.0
     streams: ClassVar[bool] = True
     reads_parts: ClassVar[bool] = True
+    sketched: ClassVar[dict[str, str]] = {"lr": "0.3", "trees": "40"}
     ignored: ClassVar[dict[str, set[str]]] = {"rounds": {"patience", "trees"}}
 
     trees: int = option(150, "maximum number of trees per class", low=1, high=1e9)

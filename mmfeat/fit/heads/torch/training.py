@@ -68,6 +68,7 @@ class TorchHead(Head):
     streams: ClassVar[bool] = True
     reads_parts: ClassVar[bool] = True
     length: ClassVar[Length] = Length(epochs=12, steps=400, rate=2e-3)
+    sketched: ClassVar[dict[str, str]] = {"epochs": "12", "lr": "0.006"}
     ignored: ClassVar[dict[str, set[str]]] = {"rounds": {"patience"}}
 
     loss: str = option("bce", "training loss; see `mmfeat list losses`")
