@@ -77,6 +77,6 @@ def test_a_sketch_says_so_and_leaves_no_run_behind(project: Path, mmfeat: Mmfeat
     assert found["sketch"].startswith("a sketch:") and len(found["entries"]) == 4
     assert len(list(aside.runs.glob("*/DONE"))) == 4  # nothing was fitted again
     assert mmfeat("report", "-w", str(aside.root)).exit_code == 0
-    assert "a sketch:" in aside.report.read_text(encoding="utf-8")
+    assert "A sketch:" in aside.report.read_text(encoding="utf-8")
     assert "leave out one" in error_line(mmfeat, *line, "--dry-run")
     assert not compare(heads=["knn"], fusions=["image"], folds=2).sketch
