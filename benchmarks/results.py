@@ -25,8 +25,15 @@ def machine() -> str:
     return f"{cpu}, {os.cpu_count()} cores, Python {platform.python_version()}, {versions}; {today}"
 
 
+def heading(name: str) -> str:
+    """The heading of a section that brings none."""
+    return f"## {name.replace('-', ' ').capitalize()}"
+
+
 def write_section(name: str, markdown: str) -> None:
-    """Print `markdown` and put it between the markers of `name` in RESULTS.md, atomically."""
+    """Print `markdown` and put it between the markers of `name`, with a heading, atomically."""
+    if not markdown.lstrip().startswith("## "):
+        markdown = f"{heading(name)}\n\n{markdown.lstrip()}"
     print(markdown)
     text = RESULTS.read_text() if RESULTS.exists() else "# Benchmark results\n"
     section = f"<!-- {name} -->\n{markdown.strip()}\n<!-- /{name} -->\n"
