@@ -1,6 +1,7 @@
 """Late fusions against concat and against the paper's way, on made-up scenes and on captions.
 
     python -m benchmarks.fit.late --data FOLDER [--folder DIR] [--seeds 5] [--heads logreg,mlp]
+        [--tables demo coco18]
 
 The scenes are those of the demo. Of the captions of COCO, 384 numbers each, the first half stands
 for one modality and the second for another; 3,000 rows train and 5,000 others judge. Scores of the
@@ -37,6 +38,7 @@ from mmfeat.types import Features, FloatArray, IntArray, OutOfFold, Predictions,
 from mmfeat_cli.demo.demo import run_command
 
 N_ROWS, N_FOLDS = 3000, 3
+TABLES = ("demo", "coco18")
 SOURCES = ("image", "text", "concat")
 # What is judged: a late fusion, what decides in it, and whether that learns in sample.
 WAYS = {
@@ -105,6 +107,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where scenes and scores are kept")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--heads", default="logreg,mlp")
+    parser.add_argument("--tables", nargs="+", choices=TABLES, default=TABLES)
     options = parser.parse_args()
     folder = options.folder or Path(tempfile.mkdtemp(prefix="mmfeat-late-"))
     lines = [
@@ -115,7 +118,9 @@ def main() -> None:
         " choice has seen. Thresholds are tuned for macro-F1 out of fold; `nested` is what the run"
         f" says of itself. {machine()}",
     ]
-    for name, (train, test) in {"demo": scenes(folder), "coco18": halves(options.data)}.items():
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in options.tables:
+        train, test = scenes(folder) if name == "demo" else halves(options.data)
         for head in options.heads.split(","):
             found: dict[str, dict[int, Judged]] = {}
             for seed in range(options.seeds):
