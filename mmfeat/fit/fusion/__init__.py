@@ -46,10 +46,8 @@ __all__ = [
     "sources_of",
 ]
 
-# A head on a few scores per row overfits quickly: few epochs, no more and no faster on few rows.
-MLP_OF_SCORES = MetaLearner(
-    head="mlp", settings={"preset": "guo-decision", "epochs": "8", "lr": "0.002"}
-)
+# A head on a few scores per row overfits quickly: few epochs, and no more where rows are few.
+MLP_OF_SCORES = MetaLearner(head="mlp", settings={"preset": "guo-decision", "epochs": "8"})
 LOGREG_OF_SCORES = MetaLearner(head="logreg", settings={"C": "1.0"})
 
 FUSIONS: dict[str, Fusion] = {

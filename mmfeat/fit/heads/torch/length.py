@@ -13,7 +13,7 @@ class Length:
     """The least `epochs`, or the number that gives so many `steps` if that is more, and a `rate`.
 
     On few rows this would be more than 50 epochs: the head walks 50, at up to twice the rate. It
-    moves as far as in twice as many steps, and is as good (LOG.md, 2026-11-28).
+    moves as far as in twice as many steps, and is as good (benchmarks/fit/heads/few_rows.py).
     """
 
     epochs: int

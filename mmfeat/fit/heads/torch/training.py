@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from statistics import median
 from threading import Event, Lock
 from typing import ClassVar, Self, cast
 
@@ -86,7 +87,7 @@ class TorchHead(Head):
     batch: int = option(256, "number of rows per step; 0 uses all rows", low=0, high=math.inf)
     lr: float | None = option(
         None,
-        "learning rate; None is 0.002 (gmlp: 0.003), up to twice that for few steps",
+        "learning rate; None is 0.002 (gmlp: 0.003), up to twice that for few rows without epochs",
         low=0,
         high=math.inf,
     )
@@ -175,7 +176,7 @@ class TorchHead(Head):
             dropout.generator = draws
         steps = math.ceil(len(train) / (self.batch or len(train)))
         self.epochs_ = self.epochs or self.length.epochs_for(steps)
-        usual = self.length.rate_for(steps, self.epochs_)
+        usual = self.length.rate if self.epochs else self.length.rate_for(steps, self.epochs_)
         self.lr_ = usual if self.lr is None else self.lr
         pace = constant if self.schedule == "constant" else cosine(steps * self.epochs_)
         optimizer = Optimizer(network, lr=self.lr_, decay=self.decay, pace=pace)
@@ -236,11 +237,12 @@ class TorchHead(Head):
     def for_refit(self, folds: Sequence[Self]) -> Self:
         """Return this head with the folds' mean number of epochs, on their schedule."""
         found = [fold.rounds_ for fold in folds if fold.rounds_ is not None]
-        walked = [fold.epochs_ for fold in folds if fold.epochs_]
+        walked = [fold for fold in folds if fold.epochs_]
         return replace(
             self,
             rounds=max(1, round(np.mean(found))) if found else self.rounds,
-            epochs=round(np.mean(walked)) if walked else self.epochs,
+            epochs=round(np.mean([fold.epochs_ for fold in walked])) if walked else self.epochs,
+            lr=median(fold.lr_ for fold in walked) if walked else self.lr,
         )
 
     def _precision(self, device: torch.device) -> torch.autocast:

@@ -66,6 +66,17 @@ def test_settled_takes_the_mean_of_the_folds() -> None:
     assert make().for_refit(folds).rounds == 6  # 5.5, rounded to even
 
 
+def test_only_a_length_that_follows_from_few_rows_raises_the_rate() -> None:
+    x, y = draw()
+    usual = MLP.length.rate
+    given = MLP(hidden=(8,), batch=130, epochs=2, device="cpu").fit(x, y, blocks=(WIDTH,))
+    assert (given.epochs_, given.lr_) == (2, usual)
+    free = MLP(hidden=(8,), batch=130, device="cpu").fit(x, y, blocks=(WIDTH,))
+    assert (free.epochs_, free.lr_) == (50, 2 * usual)
+    final = MLP(hidden=(8,), batch=130, device="cpu").for_refit([free, free])
+    assert (final.epochs, final.lr) == (50, 2 * usual)
+
+
 def test_fitting_leaves_the_random_state_alone() -> None:
     x, y = draw()
     torch.manual_seed(1)
