@@ -10,9 +10,9 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: .venv/user
 	$(BIN)/mmfeat demo demo
 
-# Three workers for two cores, because tests that kill and restart processes wait a lot.
+# Four workers for two cores, because tests that kill and restart processes wait a lot.
 test: lint
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 # For the person who changes a line: under a minute on two cores.
 check: lint
