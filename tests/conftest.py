@@ -116,6 +116,7 @@ SLOW = {
     "test_extending.py": "a copy of the tree for every patch",
     "test_own_table.py": "whole pipelines",
     "test_first_job.py": "a page of commands, each in a process",
+    "test_guides.py": "many commands",
     "test_newcomer.py": "a whole pipeline",
     "test_notebook.py": "a kernel of Jupyter and a whole pipeline",
     "test_packaging.py": "builds and installs the wheel",
