@@ -1,7 +1,7 @@
 """Stage two beside what people use today: AutoGluon, and scikit-learn on stored embeddings.
 
     python -m venv AG && AG/bin/pip install 'autogluon.tabular[lightgbm]==1.6.3'
-    python -m benchmarks.others --data COCO18 --autogluon AG/bin/python [--every 3]
+    OMP_NUM_THREADS=1 python -m benchmarks.others --data COCO18 --autogluon AG/bin/python --every 3
 
 Captions of COCO as 384 numbers with 18 labels: the first rows train, 5,000 others judge. Each tool
 gives probabilities and label sets by its own rule. clip-retrieval writes the embeddings and leaves
