@@ -20,6 +20,13 @@ class Length:
     steps: int
     rate: float
 
+    def schedule(
+        self, n_batches: int, *, epochs: int | None, rate: float | None
+    ) -> tuple[int, float]:
+        """The number of epochs of so many batches, and their learning rate; given ones stay."""
+        usual = self.rate if epochs else self.rate_for(n_batches, self.epochs_for(n_batches))
+        return epochs or self.epochs_for(n_batches), usual if rate is None else rate
+
     def epochs_for(self, n_batches: int) -> int:
         """The number of epochs of so many batches; 100 of a single one, which 50 do not fit."""
         most = FAR if n_batches == 1 else FAR // 2

@@ -175,9 +175,7 @@ class TorchHead(Head):
         for dropout in (part for part in network.modules() if isinstance(part, Dropout)):
             dropout.generator = draws
         steps = math.ceil(len(train) / (self.batch or len(train)))
-        self.epochs_ = self.epochs or self.length.epochs_for(steps)
-        usual = self.length.rate if self.epochs else self.length.rate_for(steps, self.epochs_)
-        self.lr_ = usual if self.lr is None else self.lr
+        self.epochs_, self.lr_ = self.length.schedule(steps, epochs=self.epochs, rate=self.lr)
         pace = constant if self.schedule == "constant" else cosine(steps * self.epochs_)
         optimizer = Optimizer(network, lr=self.lr_, decay=self.decay, pace=pace)
         best, kept = math.inf, snapshot(judged)
