@@ -13,7 +13,7 @@ import typer
 from typer.main import get_command
 
 from mmfeat_cli.main import app
-from tests.support.pages import run_here
+from tests.support.pages import replaced, run_here
 
 GUIDES = Path(__file__).parent.parent / "docs" / "guides"
 CHEAP = {  # what a test can afford
@@ -45,12 +45,6 @@ def lines_of(page: Path) -> list[Line]:
     return [Line(page.stem, tuple(shlex.split(line, comments=True))) for line in found]
 
 
-def cheap(command: str) -> str:
-    for old, new in CHEAP.items():
-        command = re.sub(old, new, command)
-    return command
-
-
 LINES = [line for page in sorted(GUIDES.glob("*.md")) for line in lines_of(page)]
 
 
@@ -73,5 +67,5 @@ def test_it_runs_in_a_project(page: str, fitted_project: Path, demo_project: Pat
     run = [text for text in texts if not any(word in text for word in RUN[page])]
     assert run
     for text in run:
-        printed, status = run_here(shlex.split(cheap(text)))
+        printed, status = run_here(shlex.split(replaced(text, CHEAP)))
         assert status == 0, (text, printed)

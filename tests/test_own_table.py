@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from mmfeat.demo.data import write_demo_data
-from tests.support.pages import run_here
+from tests.support.pages import replaced, run_here
 
 PAGE = (Path(__file__).parent.parent / "docs" / "start" / "own_table.md").read_text()
 BLOCKS = re.findall(r"(?:^    .*\n)+", PAGE, re.MULTILINE)
@@ -40,17 +40,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def follow(block: str, settings: Path) -> None:
     """Run every command; the settings that `init` wrote name what is cheap."""
-    for line in cheap(block).splitlines():
+    for line in replaced(block, CHEAP).splitlines():
         printed, status = run_here(shlex.split(line, comments=True)[1:])
         assert status == 0, printed
         if line.split()[1] == "init":
-            settings.write_text(cheap(settings.read_text()) + FEW_CELLS)
-
-
-def cheap(settings: str) -> str:
-    for old, new in CHEAP.items():
-        settings = re.sub(old, new, settings, flags=re.MULTILINE)
-    return settings
+            settings.write_text(replaced(settings.read_text(), CHEAP) + FEW_CELLS)
 
 
 def test_a_table_that_init_looks_at(folder: Path) -> None:
@@ -65,7 +59,7 @@ def test_a_table_that_init_looks_at(folder: Path) -> None:
 
 def test_settings_that_make_every_flag_needless(folder: Path) -> None:
     (settings,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
-    (folder / "mmfeat.toml").write_text(cheap(settings))
+    (folder / "mmfeat.toml").write_text(replaced(settings, CHEAP))
     follow(BLOCKS[-1], folder / "mmfeat.toml")
     sample = pd.read_csv(folder / "sample_submission.csv")
     (written,) = (folder / "artifacts" / "submissions").glob("*.csv")

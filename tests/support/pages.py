@@ -6,7 +6,7 @@ import io
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
@@ -44,6 +44,13 @@ def follow(page: str, folder: Path, run: Callable[[str], Step]) -> Iterator[Step
                 step = run(command)
                 check_shown(shown, step)
                 yield step
+
+
+def replaced(text: str, instead: Mapping[str, str]) -> str:
+    """Text with other text in place of what patterns find, for example what a test can afford."""
+    for pattern, new in instead.items():
+        text = re.sub(pattern, new, text, flags=re.MULTILINE)
+    return text
 
 
 def check_shown(shown: str, step: Step) -> None:
