@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Unpack
+from typing import TYPE_CHECKING, Annotated, Unpack
 
 import typer
 
@@ -22,6 +22,9 @@ from mmfeat_cli.options import (
     WorkspaceOption,
 )
 from mmfeat_cli.tables import print_lines
+
+if TYPE_CHECKING:
+    from mmfeat.tables.summary import TableSummary
 
 
 def extract(
@@ -76,6 +79,12 @@ def extract(
         for forecast in forecasts.values():
             print_lines(forecast)
         return
+    has_labels: list[bool] = []
+
+    def tell(table: TableSummary) -> None:
+        has_labels.append(table.label_rows is not None)
+        print(table)
+
     verb(
         table,
         split=split,
@@ -85,8 +94,11 @@ def extract(
         reuse=reuse,
         workspace=workspace,
         progress=partial(show_progress, quiet=quiet),
-        on_table=print,
+        on_table=tell,
         on_summary=print_lines,
         **options,
     )
-    note("next: mmfeat compare")
+    if any(has_labels):
+        note("next: mmfeat compare")
+    elif has_labels:
+        note("next: mmfeat predict; a comparison needs labels, whose column --label-col names")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from mmfeat.errors import TableError, counted
 from mmfeat.init.pictures import Pictures, Place
 from mmfeat.tables.labels.cells import read_cells
 from mmfeat.tables.labels.columns import BITS, EMPTY, MARKS
-from mmfeat.tables.labels.separator import BAR, COMMA, SEMICOLON
+from mmfeat.tables.labels.separator import BAR, COMMA, SEMICOLON, UNUSUAL
 from mmfeat.tables.readers.columns import Columns, as_text
 
 # Names without case, blanks, `_` and `-`, and without the s of a plural.
@@ -60,6 +61,15 @@ class Roles:
     def is_labelled(self) -> bool:
         """Whether there are labels."""
         return bool(self.label_col or self.label_cols)
+
+
+class _Labels(NamedTuple):
+    """What a column would hold as labels: its separator, what is told, and labels per row."""
+
+    separator: str
+    told: str
+    per_row: float
+    is_guess: bool
 
 
 def find_roles(columns: Columns, pictures: Pictures) -> Roles:
@@ -135,36 +145,34 @@ class _Search:
         cells = {name: self._label_cells(name) for name in self.free if name not in bits}
         held = {name: found for name, found in cells.items() if found is not None}
         named = [name for name in held if is_named(name, LABELS)]
-        several = [name for name in held if held[name][2] > 1.05]
-        best = (named or ([] if bits else several))[:1]
+        several = [name for name in held if held[name].per_row > 1.05]
+        clear = [name for name in several if not held[name].is_guess]
+        best = (named or ([] if bits else clear))[:1]
+        self.others["label_col"] = tuple(one for one in several if one not in best)[:MOST_TOLD]
         if best:
             (name,) = best
-            sep, told, _ = held[name]
-            self.why["label_col"] = told
+            self.why["label_col"] = held[name].told
             self.others["label_cols"] = bits
-            self.others["label_col"] = tuple(one for one in several if one != name)[:MOST_TOLD]
-            return self._take(name), sep, ()
+            return self._take(name), held[name].separator, ()
         for name in bits:
             self._take(name)
         if bits:
             self.why["label_cols"] = f"{counted(len(bits), 'column')} of yes and no"
         return "", "", bits
 
-    def _label_cells(self, name: str) -> tuple[str, str, float] | None:
-        """A column's separator, what it holds in words, and labels per row; None: no labels."""
+    def _label_cells(self, name: str) -> _Labels | None:
+        """A column as labels, by a guess where its separator is doubtful; None: it has none."""
         if _words(self.cells[name]) > 30:
             return None
-        values, doubt = self.columns.values[name], ""
+        values, is_guess = self.columns.values[name], False
         try:
             found = read_cells(values, None, column=name, source="it")
         except TableError:
-            if not is_named(name, LABELS):
-                return None
-            signs = (BAR, SEMICOLON, COMMA)
+            is_guess = True
+            signs = (BAR, SEMICOLON, COMMA, *UNUSUAL)
             sign = next(
                 (one for one in signs if any(one in cell for cell in self.cells[name])), BAR
             )
-            doubt = ", which is a guess"
             try:
                 found = read_cells(values, sign, column=name, source="it")
             except TableError:
@@ -176,8 +184,9 @@ class _Search:
         if _words(labels) > LONGEST_LABEL or all(_is_decimal(label) for label in labels):
             return None
         mean = sum(map(len, filled)) / len(filled)
-        told = f"{counted(len(labels), 'label')}, {mean:.1f} a row{doubt}"
-        return "" if found.as_lists else found.separator, told, mean
+        told = f"{counted(len(labels), 'label')}, {mean:.1f} a row"
+        told += ", which is a guess" if is_guess else ""
+        return _Labels("" if found.as_lists else found.separator, told, mean, is_guess)
 
     def _caption(self) -> str:
         """The column of sentences; one named so first."""

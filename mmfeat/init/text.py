@@ -53,7 +53,8 @@ def _data(project: Project) -> list[Line]:
     if roles.label_cols:
         lines.append(_key("label_cols", list(roles.label_cols), roles.why["label_cols"]))
     else:
-        lines.append(_key("label_col", roles.label_col, roles.why.get("label_col", "no labels")))
+        none = "none that is clear" if others.get("label_col") else "no labels"
+        lines.append(_key("label_col", roles.label_col, roles.why.get("label_col", none)))
     if roles.label_sep:
         lines.append(_key("label_sep", roles.label_sep, "between the labels of a cell"))
     lines += [_maybe("label_col", name, "or these") for name in others.get("label_col", ())]

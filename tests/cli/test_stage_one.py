@@ -38,6 +38,9 @@ def test_extract_inspect_verify_and_retry(mmfeat: Mmfeat, folder: Path) -> None:
     assert result.exit_code == 0, result.stderr
     assert "11 ok, 1 missing" in result.stdout and "row 3 (3.jpg)" in result.stdout
     assert "for demonstrations" in result.stderr and "random" in result.stderr
+    assert result.stderr.rstrip().endswith("next: mmfeat compare")
+    bare = mmfeat("extract", "table.csv", *TINY, "--split", "bare", "--label-col", "")
+    assert "next: mmfeat predict; a comparison needs labels" in bare.stderr
     store = "artifacts/features/table.h5"
     document = json.loads(mmfeat("inspect", store, "--json").stdout)
     assert document["status"]["image"] == {"ok": 11, "missing": 1}

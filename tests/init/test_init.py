@@ -74,6 +74,22 @@ def test_own_names_of_columns_tables_and_folders(folder: Path) -> None:
     assert {name: summary.n_rows for name, summary in summaries.items()} == {"train": 16, "test": 4}
 
 
+@pytest.mark.parametrize("column", ["Tags", "Worte"])
+def test_an_unusual_separator_is_a_guess_and_no_column_is_dropped(
+    folder: Path, column: str
+) -> None:
+    rows = [(picture(row), caption(row), " / ".join(labels(row))) for row in ROWS]
+    table(folder / "items.csv", ("Datei", "Text", column), rows)
+    text = mmfeat.init().text
+    if column == "Tags":  # a name for labels
+        assert "a row, which is a guess" in text
+        data = read_settings().data
+        assert (data.label_col, data.label_sep) == ("Tags", "/")
+        assert next(iter(check_splits().values())).n_unlabelled == 0
+    else:
+        assert '# label_col = "Worte"' in text and "# none that is clear" in text
+
+
 def test_columns_of_yes_and_no_and_a_validation_split(folder: Path) -> None:
     rows = [
         (picture(row), caption(row), *(int(name in labels(row)) for name in NAMES)) for row in ROWS
