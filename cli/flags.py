@@ -19,6 +19,8 @@ FLAGS: dict[str, frozenset[str]] = {}  # of every command, in the order of the r
 QUOTED = re.compile("(`[^`]*`)")  # a whole command line, of mmfeat or another program
 FLAG = re.compile(r"(?<![\w-])(--[a-z][a-z-]*)(?: ([^\s,;)]+)(?=$|[,;)]))?")
 
+MOST_OWNERS = 3  # commands that a hint names; with more, it names the key of the settings
+
 _running: ContextVar[str | None] = ContextVar("_running", default=None)
 
 
@@ -60,13 +62,40 @@ def for_command(text: str, name: str | None = None) -> str:
     return "".join(parts)
 
 
+def hint_of(flag: str) -> str:
+    """Where a flag that a command lacks is set, as the end of a sentence; empty: nowhere.
+
+    Examples
+    --------
+    >>> hint_of("--label-col")
+    '; it is label_col in [data] of mmfeat.toml'
+    >>> FLAGS.update({"compare": frozenset({"--heads"})})
+    >>> hint_of("--heads"), hint_of("--nonsense")
+    ('; it is an option of `mmfeat compare`', '')
+    """
+    owners = [f"`mmfeat {name}`" for name, flags in FLAGS.items() if flag in flags]
+    if 0 < len(owners) <= MOST_OWNERS:
+        return f"; it is an option of {', '.join(owners)}"
+    place = _key_of(flag)
+    return f"; it is {place}" if place else ""
+
+
 def _elsewhere(flag: str, value: str | None) -> str:
-    key = flag.removeprefix("--").replace("-", "_")
-    for section, keys in SECTIONS.items():
-        if key in keys:
-            quoted = value if value is None or value[0] in "'\"" else f'"{value}"'
-            place = f"[{section}] of {FILE_NAME}" if section else FILE_NAME
-            return f"{key} in {place}" if quoted is None else f"{key} = {quoted} in {place}"
+    if place := _key_of(flag, value):
+        return place
     line = flag if value is None else f"{flag} {value}"
     owners = [name for name, flags in FLAGS.items() if flag in flags]
     return f"`mmfeat {owners[0]} {line}`" if owners else line
+
+
+def _key_of(flag: str, value: str | None = None) -> str:
+    """The key of the settings that a flag stands for; empty if there is none."""
+    key = flag.removeprefix("--").replace("-", "_")
+    section = next((name for name, keys in SECTIONS.items() if key in keys), None)
+    if section is None:
+        return ""
+    place = f"[{section}] of {FILE_NAME}" if section else FILE_NAME
+    if value is None:
+        return f"{key} in {place}"
+    quoted = value if value[0] in "'\"" else f'"{value}"'
+    return f"{key} = {quoted} in {place}"

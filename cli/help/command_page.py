@@ -6,11 +6,23 @@ from typing import Any
 
 from typer.core import TyperCommand
 
+from mmfeat_cli.flags import hint_of
+
 WORDS = {"bool": "", "int": "NUMBER", "float": "NUMBER", "Path": "PATH"}
 
 
 class CommandPage(TyperCommand):
     """A command; its help says how values are written, not of which type of Python they are."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse; the error about an option that the command lacks says where there is one."""
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            missing: Any = error
+            if type(missing).__name__ == "NoSuchOption":  # typer does not export it
+                missing.message += hint_of(missing.option_name)
+            raise
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the help."""

@@ -53,14 +53,14 @@ def _runs(space: Workspace) -> list[str]:
 def _splits(space: Workspace) -> set[str]:
     from mmfeat.store.missing import sets_of, splits_of
 
-    folder = space.root / "features"
+    folder = space.features
     return {split for name in ("", *sets_of(folder)) for split in splits_of(folder / name)}
 
 
 def _feature_sets(space: Workspace) -> tuple[str, ...]:
     from mmfeat.store.missing import sets_of
 
-    return sets_of(space.root / "features")
+    return sets_of(space.features)
 
 
 def _begun(names: Iterable[str], incomplete: str) -> list[str]:

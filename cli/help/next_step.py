@@ -11,7 +11,7 @@ from mmfeat.config import FILE_NAME
 from mmfeat.core.workspace import open_project
 from mmfeat.errors import MmfeatError
 from mmfeat.runs.listing import list_runs
-from mmfeat.store.missing import sets_of, splits_of
+from mmfeat.store.missing import has_stores
 
 
 def next_step() -> str:
@@ -22,8 +22,7 @@ def next_step() -> str:
         space = open_project()[1]
     except MmfeatError:
         return f"mmfeat config, which says what is wrong with {FILE_NAME}"
-    features = space.root / "features"
-    if not (splits_of(features) or sets_of(features)):
+    if not has_stores(space.features):
         return "mmfeat extract"
     if not any(run.is_done for run in list_runs(space)):
         return "mmfeat compare"

@@ -189,7 +189,7 @@ def _beside(space: Workspace) -> Iterator[Workspace]:
     """A workspace of the same features and folds, that is removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="mmfeat-dry-run-") as folder:
         aside = Workspace(Path(folder))
-        (aside.root / "features").symlink_to((space.root / "features").resolve())
+        aside.features.symlink_to(space.features.resolve())
         if space.folds.is_dir():
             shutil.copytree(space.folds, aside.folds)
         yield aside

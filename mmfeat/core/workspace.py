@@ -19,9 +19,14 @@ class Workspace:
 
     root: Path
 
+    @property
+    def features(self) -> Path:
+        """The folder of feature stores, and of folders of them by feature set."""
+        return self.root / "features"
+
     def store(self, split: str, features: str | None = None) -> Path:
         """Path of the feature store of `split`, in the feature set `features` if it is named."""
-        folder = self.root / "features"
+        folder = self.features
         if features is not None:
             folder /= _plain(features, "a feature set")
         return folder / f"{_plain(split, 'a split')}.h5"

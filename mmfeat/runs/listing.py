@@ -16,6 +16,7 @@ from mmfeat.errors import RunError, did_you_mean
 from mmfeat.metrics.known import note_unknown
 from mmfeat.runs.run import BUNDLE, Run
 from mmfeat.runs.winner.choose import choose_run
+from mmfeat.store.missing import has_stores
 from mmfeat.tables import READERS
 from mmfeat.types import OutOfFold, Targets
 
@@ -43,7 +44,12 @@ def find_run(
     `objective` is one that was asked for. Raises `RunError` where there is none, or where the
     wanted one is unfinished.
     """
-    remedy = "run `mmfeat tune-thresholds` first" if tuned else "run `mmfeat compare` first"
+    if tuned:
+        remedy = "run `mmfeat tune-thresholds` first"
+    elif has_stores(workspace.features):
+        remedy = "run `mmfeat compare` first"
+    else:
+        remedy = "run `mmfeat extract` and `mmfeat compare` first"
     if wanted is None:
         finished = [run for run in list_runs(workspace) if run.is_done]
         fitting = [run for run in finished if not tuned or _is_tuned(run)]

@@ -32,6 +32,11 @@ def sets_of(folder: Path) -> tuple[str, ...]:
     return tuple(sorted(path.name for path in below if splits_of(path)))
 
 
+def has_stores(folder: Path) -> bool:
+    """Whether there is a store in `folder`, the `features` of a workspace, or in a set below it."""
+    return bool(splits_of(folder) or sets_of(folder))
+
+
 def missing_store(path: Path) -> StoreError:
     """The error that says which stores there are instead of that at `path`."""
     rule = "the feature store must exist"

@@ -15,6 +15,7 @@ import mmfeat_cli
 from mmfeat_cli.flags import FLAG, for_command
 from mmfeat_cli.main import COMMANDS
 from tests.support.named import unknown_names
+from tests.support.workspaces import Mmfeat
 
 ERRORS = re.compile(r"[A-Z][A-Za-z]*Error$")
 ROOTS = [Path(str(package.__file__)).parent for package in (mmfeat, mmfeat_cli)]
@@ -82,3 +83,18 @@ def test_every_message_names_what_the_command_has(command: str) -> None:
 )
 def test_a_flag_becomes_what_the_command_has(text: str, command: str, told: str) -> None:
     assert for_command(text, command) == told
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("fit --heads ridge", "--heads; it is an option of `mmfeat compare`"),
+        ("init --label-col x", "--label-col; it is label_col in [data] of mmfeat.toml"),
+        ("report --nothing", "--nothing"),
+    ],
+)
+def test_an_option_of_another_command_is_pointed_to(line: str, hint: str, mmfeat: Mmfeat) -> None:
+    found = mmfeat(*line.split())
+    assert found.exit_code == 2
+    said = " ".join(found.stderr.replace("│", " ").split())
+    assert f"No such option: {hint} " in said

@@ -19,6 +19,7 @@ from mmfeat.fit.run_fit import fit_run
 from mmfeat.fit.training_data import load_training
 from mmfeat.predict.scores import predict_scores, read_statuses
 from mmfeat.predict.write import write_predictions
+from mmfeat.runs.listing import find_run
 from mmfeat.runs.run import Run
 from mmfeat.tables import read_table
 from mmfeat.types import Predictions
@@ -30,6 +31,20 @@ from tests.support.workspaces import import_split
 def run(workspace: Workspace) -> Run:
     config = plan_run(FitSettings(head="logreg", folds=3))
     return fit_run(workspace, config, load_training(workspace, "train"))
+
+
+@pytest.mark.parametrize(
+    ("splits", "remedy"),
+    [((), "`mmfeat extract` and `mmfeat compare`"), (("train",), "run `mmfeat compare`")],
+)
+def test_without_a_run_all_that_is_to_do_is_named(
+    splits: tuple[str, ...], remedy: str, tmp_path: Path
+) -> None:
+    space = Workspace(tmp_path)
+    for split in splits:
+        import_split(space, split, n_rows=20)
+    with pytest.raises(RunError, match=f"holds none; .*{remedy} first"):
+        find_run(space, None)
 
 
 def test_new_rows_are_scored_by_the_final_model(workspace: Workspace, run: Run) -> None:

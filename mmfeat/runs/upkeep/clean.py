@@ -100,7 +100,7 @@ def _unneeded(workspace: Workspace) -> Iterator[Path]:
 def _unfinished(workspace: Workspace) -> Iterator[Path]:
     """Folders of unfinished runs, and what interrupted extractions have made so far."""
     yield from (run.folder for run in _runs(workspace, done=False) if _is_folder(run.folder))
-    yield from unfinished_extractions(workspace.root / "features")
+    yield from unfinished_extractions(workspace.features)
 
 
 def _runs(workspace: Workspace, *, done: bool) -> Iterator[Run]:
