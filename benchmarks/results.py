@@ -13,16 +13,23 @@ RESULTS = Path(__file__).with_name("RESULTS.md")
 PACKAGES = ("torch", "open_clip_torch", "numpy", "scikit-learn", "lightgbm")
 
 
+def versions() -> str:
+    """Python's and those of `PACKAGES`."""
+    names = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
+    return f"Python {platform.python_version()}, {names}"
+
+
 def machine() -> str:
-    """One line: processor, cores, Python and package versions, date."""
+    """One line: processor, cores, date, and versions unless they stand at the head of the page."""
     cpu = platform.processor() or platform.machine()
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
             cpu = line.split(":", 1)[1].strip()
             break
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
+    found = versions()
+    others = "" if RESULTS.exists() and found in RESULTS.read_text() else f", {found}"
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    return f"{cpu}, {os.cpu_count()} cores, Python {platform.python_version()}, {versions}; {today}"
+    return f"{cpu}, {os.cpu_count()} cores{others}; {today}"
 
 
 def heading(name: str) -> str:

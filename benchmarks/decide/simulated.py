@@ -41,12 +41,6 @@ class Case:
         """How many a fit has by default, up to 1,000 rows."""
         return folds_of_few(self.n_rows, self.n_rows // GROUP if self.grouped else self.n_rows)
 
-    @property
-    def row(self) -> str:
-        """The first columns of its line."""
-        of = ["yes" if each else "no" for each in (self.rare, self.grouped)]
-        return f"{self.n_rows:,} | {self.n_labels} | {of[0]} | {of[1]}"
-
     def sources(self, rng: np.random.Generator) -> tuple[IntArray, IntArray | None]:
         """For each row the draw it shows, and its group."""
         if not self.grouped:

@@ -154,7 +154,8 @@ def main() -> None:
         lines = []
         for line in table(features, n_rows, arguments.draws, settings):
             print(line, flush=True)
-            lines.append(line)
+            if not line.startswith("|"):  # the draws are printed alone
+                lines.append(line)
         used = " ".join(f"`{pair}`" for pair in arguments.set) or "the usual settings"
         lines += ["", f"Logistic regression with {used}.", "", machine()]
         write_section(f"learning-curve-{n_rows}", "\n".join(lines))

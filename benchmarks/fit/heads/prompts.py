@@ -77,6 +77,9 @@ WAYS = {
 }
 
 
+SHOWN = ("logreg", "logreg near prompts (default)", "mlp", "mlp beside prompts")  # mAP and seconds
+
+
 @dataclass
 class Judged:
     """Scores, label sets, (m, k), and processor seconds of each seed."""
@@ -99,14 +102,12 @@ def main() -> None:
     folder = options.folder or Path(tempfile.mkdtemp(prefix="mmfeat-prompts-"))
     for key, case in cases(options.data, folder).items():
         if not options.cases or key in options.cases.split(","):
-            lines = [f"## Label prompts, captions as rows, and rare classes: {case.title}", ""]
+            lines = [f"## Label prompts: {case.title}", ""]
             lines += [
                 f"`python -m benchmarks.fit.heads.prompts --data FOLDER --cases {key}"
-                f" --heads {options.heads}`: mean over {options.seeds}"
-                " seeds, each with other rows and folds, and the difference to the plain head, with"
-                " half its paired 95 % interval over the rows that judge. Thresholds are tuned for"
-                " macro-F1 out of fold. Seconds are of processor time, for cross-validation and"
-                f" refit. {machine()}",
+                f" --heads {options.heads}`: mean over {options.seeds} seeds of rows and folds,"
+                " minus the plain head ± half the paired 95 % interval; thresholds tuned out of fold"
+                f"; processor seconds of all folds and the refit. {machine()}",
                 *tables(case, options.seeds, heads),
             ]
             write_section(f"prompts-{key}", "\n".join(lines))
@@ -190,6 +191,8 @@ def tables(case: Case, n_seeds: int, heads: tuple[str, ...]) -> list[str]:
         sizes = " | ".join(f"{size:,} rows" for size in case.sizes())
         lines += ["", f"| {what} | {sizes} |", "|---|" + "---:|" * len(case.sizes())]
         for way, row in cells.items():
+            if at and way not in SHOWN:
+                continue
             texts = [cell[at] for cell in row] + [""] * (len(case.sizes()) - len(row))
             lines.append(f"| {way} | {' | '.join(texts)} |")
     return lines
