@@ -106,7 +106,7 @@ def main() -> None:
             lines += [
                 f"`python -m benchmarks.fit.heads.prompts --data FOLDER --cases {key}"
                 f" --heads {options.heads}`: mean over {options.seeds} seeds of rows and folds,"
-                " minus the plain head ± half the paired 95 % interval; thresholds tuned out of fold"
+                " minus the plain head ± half the paired 95 % interval; thresholds out of fold"
                 f"; processor seconds of all folds and the refit. {machine()}",
                 *tables(case, options.seeds, heads),
             ]
