@@ -29,7 +29,7 @@ import torch
 from mmfeat.export.onnx import heads
 from mmfeat.export.onnx.graph import KEY, OPSET
 
-USE = Path(mmfeat.__file__).parent.parent / "docs" / "guides" / "use.md"
+USE = Path(mmfeat.__file__).parent.parent / "docs" / "guides" / "onnx.md"
 
 
 @pytest.fixture(scope="module")
