@@ -116,6 +116,23 @@ def test_macro_f1_is_tuned_where_the_loss_may_be_chance() -> None:
     assert decision.intervals["gain"][1] >= 0 and decision.thresholds != (0.5,) * 2
 
 
+@pytest.mark.parametrize("objective", ["macro-f1", "f-beta"])
+def test_macro_f1_stays_at_half_where_held_out_folds_show_a_loss(objective: str) -> None:
+    given = scores(n=1000)
+    folds = given.folds % 2
+    # the heads of the two folds score at different levels: 0.5 lies between them, and thresholds
+    # that suit the one are far off for the other
+    logits = 4.0 * given.targets - 2 + np.where(folds, -1.5, 1.5)[:, None]
+    logits += np.random.default_rng(1).normal(size=logits.shape) / 2
+    apart = replace(given, folds=folds, probabilities=1 / (1 + np.exp(-logits)))
+    asked = tune(apart, objective=objective, method="bootstrap")
+    assert asked.intervals["gain"][1] < 0 and asked.thresholds != (0.5,) * 4
+    kept = tune(apart, objective=objective)
+    assert kept.thresholds == (0.5,) * 4 and any("stay at 0.5" in note for note in kept.notes)
+    assert kept.oof["nested"] == kept.oof["at_0.5"] == kept.oof["tuned"]
+    assert kept.intervals["nested"] == kept.intervals["at_0.5"]
+
+
 def test_default_leaves_half_where_nested_is_above_it_even_by_chance() -> None:
     decisions = [tune(scores(seed=seed, n=120), objective="micro-f1") for seed in (0, 3, 5, 7)]
     by_chance = [
