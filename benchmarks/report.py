@@ -79,6 +79,7 @@ def make_store(workspace: Workspace, images: Path, *, n_rows: int) -> None:
         out=workspace.store("train"),
         encoder_name="made-up",
     )
+    images.mkdir()
     for row in range(n_rows):
         pixels = np.random.default_rng(row).integers(0, 255, (240, 320, 3), np.uint8)
         Image.fromarray(pixels).save(images / f"{row}.jpg", quality=90)
