@@ -75,7 +75,8 @@ class Stores:
 
 
 # Libraries take some 700 MiB of --max-memory. Rows that are read slice by slice take a quarter.
-# Features of at most a twentieth are read at once: a fit makes up to two float32 copies of them.
+# Features of at most a twentieth are read at once: a fit makes up to two float32 copies of them,
+# and logreg one in bfloat16.
 SHARE_OF_ROWS, SHARE_OF_STORES = 4, 20
 
 log = logging.getLogger(__name__)

@@ -8,9 +8,12 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from mmfeat.errors import ConfigError
+from mmfeat.fit.heads import logreg
 from mmfeat.fit.heads.logreg import LogReg
-from mmfeat.fit.heads.solvers.lbfgs import average_precision
+from mmfeat.fit.heads.solvers import logistic
+from mmfeat.fit.heads.solvers.lbfgs import average_precision, log_loss
 from mmfeat.fit.heads.solvers.logistic import PATH, Solver
+from mmfeat.fit.heads.solvers.products import CoarseProducts, Products
 from mmfeat.fit.heads.solvers.prompted import prompted_weights
 from mmfeat.types import Fused
 from tests.support.fits.streaming import Noted
@@ -93,6 +96,57 @@ def test_the_choice_for_a_fold_does_not_see_its_labels() -> None:
         np.testing.assert_allclose(
             first.predict_proba(x[out])[:, label], alone.predict_proba(x[out])[:, label], atol=5e-3
         )
+
+
+@pytest.mark.parametrize("steps", [1, logistic.COARSE_STEPS])
+@pytest.mark.parametrize("scale", ["unit", "columns of other scale and offset"])
+def test_costs_and_solutions_by_bfloat16_are_those_of_float32(
+    scale: str, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = draw()
+    if scale != "unit":
+        x = (x * np.logspace(-1, 1, WIDTH) + np.linspace(-100, 100, WIDTH)).astype(np.float32)
+    fused = Fused(values=x, blocks=(WIDTH,))
+    monkeypatch.setattr(logreg, "PATH_TOLERANCE", 1e-4)  # the usual one hides differences
+    monkeypatch.setattr(logistic, "COARSE_NUMBERS", 0)
+    monkeypatch.setattr(logistic, "COARSE_STEPS", steps)
+    noted = []
+
+    class NotedProducts(CoarseProducts):
+        def further(self, z: torch.Tensor, step: torch.Tensor) -> torch.Tensor:
+            noted.append(len(z))
+            return super().further(z, step)
+
+    monkeypatch.setattr(logistic, "CoarseProducts", NotedProducts)
+
+    def fitted(found: bool, **options: float) -> list[LogReg]:
+        monkeypatch.setattr(logistic, "has_bfloat16", lambda device: found)
+        return list(LogReg(**options).fit_folds(fused, y, splits_of(3)))  # type: ignore[arg-type]
+
+    paths = [np.stack([head._costs for head in fitted(found)]) for found in (False, True)]
+    walked = np.isfinite(paths[0]) & np.isfinite(paths[1])
+    assert noted and walked.any(axis=2).all()
+    np.testing.assert_allclose(paths[0][walked], paths[1][walked], rtol=0.01)
+    strength = 100 / float(np.square(x).sum(axis=1).mean())
+    for one, other in zip(fitted(False, C=strength), fitted(True, C=strength), strict=True):
+        np.testing.assert_allclose(one.predict_proba(x), other.predict_proba(x), atol=1e-3)
+
+
+def test_products_in_bfloat16_keep_rows_of_large_offset() -> None:
+    x = torch.randn(200, 8, generator=torch.manual_seed(0)) + 1000
+    w = torch.randn(9, 3, generator=torch.manual_seed(1))
+    exact, coarse = Products(x), CoarseProducts(x, x.mean(dim=0))
+    np.testing.assert_allclose(coarse.logits(w), exact.logits(w), atol=0.05)
+    rest = exact.logits(w) - exact.logits(w).mean(dim=0)
+    close = coarse.slope_of(rest, slice(None)), exact.slope_of(rest, slice(None))
+    np.testing.assert_allclose(*close, atol=0.01 * float(x.std(dim=0).max() * rest.abs().sum()))
+
+
+def test_small_losses_keep_their_digits() -> None:
+    z = torch.tensor([[20.0, -20.0, 3.0]], dtype=torch.float32)
+    y = torch.tensor([[1, 0, 1]], dtype=torch.uint8)
+    expected = np.log1p(np.exp([[-20.0, -20.0, -3.0]]))
+    np.testing.assert_allclose(log_loss(z, y).numpy(), expected, rtol=1e-5)
 
 
 def test_average_precision_of_a_known_ranking() -> None:

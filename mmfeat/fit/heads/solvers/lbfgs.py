@@ -20,6 +20,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from mmfeat.fit.heads.solvers.products import Products
 from mmfeat.fit.heads.solvers.scatter import Scatter
 
 HISTORY = 10
@@ -79,14 +80,17 @@ class Problems(ABC):
 
 
 class ProblemsInMemory(Problems):
-    """Rows `x`, (n, d), with targets `y`, uint8, and masks `m`, bool, (n, p), a column per problem.
+    """Rows of `products`, with targets `y`, uint8, and masks `m`, bool, (n, p): a column a problem.
 
     A row whose target is unknown is outside the mask. Two arrays of the size of the logits are
     held: at a point and at the end of a step.
     """
 
-    def __init__(self, x: Tensor, scatter: Scatter, y: Tensor, m: Tensor, centre: Tensor) -> None:
-        self.x, self.scatter, self.y, self.m, self.centre = x, scatter, y, m, centre
+    def __init__(
+        self, products: Products, scatter: Scatter, y: Tensor, m: Tensor, centre: Tensor
+    ) -> None:
+        self.products, self.scatter = products, scatter
+        self.y, self.m, self.centre = y, m, centre
 
     @property
     def left(self) -> Tensor:
@@ -96,11 +100,11 @@ class ProblemsInMemory(Problems):
     def part(self, columns: Tensor) -> ProblemsInMemory:
         """The chosen problems alone."""
         y, m, centre = self.y[:, columns], self.m[:, columns], self.centre[:, columns]
-        return ProblemsInMemory(self.x, self.scatter, y, m, centre)
+        return ProblemsInMemory(self.products, self.scatter, y, m, centre)
 
     def at(self, w: Tensor, ridge: Tensor) -> Point:
         """Value and slope at `w`."""
-        z = logits(self.x, w)
+        z = self.products.logits(w)
         return Point(w, self.value(z, w, ridge), *self.slope(z, w, ridge), z)
 
     def along(self, point: Point, step: Tensor, ridge: Tensor) -> Line:
@@ -109,10 +113,9 @@ class ProblemsInMemory(Problems):
 
     def left_out(self, w: Tensor) -> Tensor:
         """The log-loss of the rows that the masks leave out."""
-        total, left = torch.zeros_like(w[0]), self.left
+        total, left, z = torch.zeros_like(w[0]), self.left, self.products.logits(w)
         for rows in self._blocks():
-            losses = log_loss(logits(self.x[rows], w), self.y[rows])
-            total += losses.mul_(left[rows]).sum(dim=0)
+            total += log_loss(z[rows], self.y[rows]).mul_(left[rows]).sum(dim=0)
         return total
 
     def value(self, z: Tensor, w: Tensor, ridge: Tensor) -> Tensor:
@@ -124,15 +127,17 @@ class ProblemsInMemory(Problems):
 
     def slope(self, z: Tensor, w: Tensor, ridge: Tensor) -> tuple[Tensor, Tensor]:
         """The gradient of every problem, (d + 1, p), and its sum of p(1 - p), (p,)."""
-        slope = torch.cat([ridge * (w[:-1] - self.centre), torch.zeros_like(w[:1])])
-        curvature = torch.zeros_like(w[0])
+        across = torch.zeros_like(w[:-1].T, memory_format=torch.contiguous_format)
+        total, curvature = torch.zeros_like(w[0]), torch.zeros_like(w[0])
         for rows in self._blocks():
-            p, m = z[rows].sigmoid(), self.m[rows]
-            curvature += torch.addcmul(p, p, p, value=-1).mul_(m).sum(dim=0)
-            rest = p.sub_(self.y[rows]).mul_(m)
-            slope[:-1].addmm_(self.x[rows].T, rest)
-            slope[-1] += rest.sum(dim=0)
-        return slope, curvature
+            y = self.y[rows]
+            p = wrongness(z[rows], y).sigmoid_().mul_(self.m[rows])
+            curvature += torch.addcmul(p, p, p, value=-1).sum(dim=0)
+            rest = p.addcmul_(p, y.to(p), value=-2)
+            across += self.products.slope_of(rest, rows)
+            total += rest.sum(dim=0)
+        slope = ridge * (w[:-1] - self.centre) + across.T
+        return torch.cat([slope, total[None]]), curvature
 
     def _blocks(self) -> Iterator[slice]:
         n_rows, n_problems = self.y.shape
@@ -145,7 +150,7 @@ class _LineInMemory(Line):
         assert point.z is not None, "points in memory have logits"
         self._problems, self._ridge = problems, ridge
         self._start, self._w, self._step = point.z, point.w, step
-        self._z = (point.z + step[-1]).addmm_(problems.x, step[:-1])
+        self._z = problems.products.further(point.z, step)
         self._length = torch.ones_like(step[0])  # of the step to `_z`
 
     def value(self, length: Tensor) -> Tensor:
@@ -162,15 +167,17 @@ class _LineInMemory(Line):
         return torch.addcmul(self._w, self._length, self._step)
 
 
-def logits(x: Tensor, w: Tensor) -> Tensor:
-    """(n, d) and (d + 1, p) -> (n, p)."""
-    z: Tensor = torch.addmm(w[-1], x, w[:-1])
-    return z
+def wrongness(z: Tensor, y: Tensor) -> Tensor:
+    """The logit of the wrong answer, (n, p): z where the target is 0, -z where it is 1.
+
+    Small losses keep their digits so: softplus(z) - z has none left at 16.
+    """
+    return torch.addcmul(z, z, y.to(z), value=-2)
 
 
 def log_loss(z: Tensor, y: Tensor) -> Tensor:
     """Log-loss of each logit, (n, p), given its target."""
-    return torch.nn.functional.softplus(z).addcmul_(z, y.to(z), value=-1)
+    return torch.nn.functional.softplus(wrongness(z, y))
 
 
 def average_precision(scores: Tensor, targets: Tensor) -> Tensor:

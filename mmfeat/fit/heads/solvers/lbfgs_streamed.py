@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmfeat.fit.heads.solvers.lbfgs import Line, Point, Problems, log_loss, logits
+from mmfeat.fit.heads.solvers.lbfgs import Line, Point, Problems, log_loss, wrongness
+from mmfeat.fit.heads.solvers.products import Products
 from mmfeat.fit.heads.solvers.scatter import Scatter, gram_matrix
 from mmfeat.fit.heads.streaming import in_order
 from mmfeat.types import Stream
@@ -56,11 +57,11 @@ class StreamedProblems(Problems):
         value, slope = torch.zeros(w.shape[1], dtype=torch.float64), torch.zeros_like(w)
         curvature = torch.zeros_like(w[0])
         for x, y, m, _ in self._blocks():
-            z = logits(x, w)
+            z = Products(x).logits(w)
             value += (log_loss(z, y) * m).sum(dim=0).double().cpu()
-            p = z.sigmoid_()
-            curvature += torch.addcmul(p, p, p, value=-1).mul_(m).sum(dim=0)
-            rest = p.sub_(y).mul_(m)
+            p = wrongness(z, y).sigmoid_().mul_(m)
+            curvature += torch.addcmul(p, p, p, value=-1).sum(dim=0)
+            rest = p.addcmul_(p, y, value=-2)
             slope[:-1].addmm_(x.T, rest)
             slope[-1] += rest.sum(dim=0)
         away = w[:-1] - self.centre
@@ -76,7 +77,7 @@ class StreamedProblems(Problems):
         """The log-loss of the known rows that the masks leave out, by one pass."""
         total = torch.zeros(w.shape[1], dtype=torch.float64)
         for x, y, _, left in self._blocks():
-            total += (log_loss(logits(x, w), y) * left).sum(dim=0).double().cpu()
+            total += (log_loss(Products(x).logits(w), y) * left).sum(dim=0).double().cpu()
         return total
 
     def _blocks(self) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:

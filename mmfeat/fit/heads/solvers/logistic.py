@@ -9,16 +9,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mmfeat.core.bfloat16 import has_bfloat16
 from mmfeat.core.memory import give_back_freed
 from mmfeat.errors import FitError, counted
 from mmfeat.fit.heads.solvers.lbfgs import (
     Problems,
     ProblemsInMemory,
     average_precision,
-    logits,
     minimise,
 )
 from mmfeat.fit.heads.solvers.lbfgs_streamed import StreamedProblems, streamed_gram
+from mmfeat.fit.heads.solvers.products import CoarseProducts, Products
 from mmfeat.fit.heads.solvers.scatter import Scatter, gram_matrix
 from mmfeat.fit.heads.torch.device import choose_device
 from mmfeat.metrics.known import rates
@@ -29,6 +30,8 @@ log = logging.getLogger(__name__)
 # For rows of length 1; for other rows it is divided by their mean squared length.
 PATH = np.logspace(-1, 3, 9)
 BLOCK_PROBLEMS = 128  # that are solved together, which bounds the memory
+COARSE_TOLERANCE, COARSE_STEPS = 1e-4, 100  # in bfloat16, whose rounding stalls at 1e-6
+COARSE_NUMBERS = 1 << 21  # of rows × width, below which rounding them saves no time
 
 
 class Solver:
@@ -46,10 +49,13 @@ class Solver:
         max_steps: int,
     ) -> None:
         place = choose_device(device)
-        self.x: Tensor | Stream
+        self.x: Products | Stream
+        self.coarse: Products | None = None
         if isinstance(x, np.ndarray):
-            self.x = torch.from_numpy(np.ascontiguousarray(x)).to(place)
-            self.scatter = Scatter.of(gram_matrix(self.x))
+            self.x = Products(torch.from_numpy(np.ascontiguousarray(x)).to(place))
+            self.scatter = Scatter.of(gram_matrix(self.x.x))
+            if has_bfloat16(place) and x.size >= COARSE_NUMBERS:
+                self.coarse = CoarseProducts(self.x.x, self.scatter.mean)
         else:
             self.x, self.scatter = x, Scatter.of(streamed_gram(x, place))
         self.y = torch.from_numpy(y).to(place)
@@ -73,16 +79,18 @@ class Solver:
         return path
 
     def solve(self, strength: NDArray[np.float64], tolerance: float) -> None:
-        """Move `w` to the minimum for these C, (p,)."""
+        """Move `w` to the minimum for these C, (p,): coarsely first, where that is faster."""
         ridge = torch.from_numpy(1 / strength).float().to(self.w.device)
         for part in torch.split(torch.arange(len(strength)), BLOCK_PROBLEMS):
-            self.w[:, part], done = minimise(
-                self._problems(part),
-                self.w[:, part],
-                ridge[part],
-                tolerance=tolerance,
-                max_steps=self.max_steps,
-            )
+            done = torch.zeros(len(part), dtype=torch.bool)
+            if self.coarse is not None:
+                least = max(tolerance, COARSE_TOLERANCE)
+                steps = min(self.max_steps, COARSE_STEPS)
+                done = self._minimise(self.coarse, part, ridge, tolerance=least, max_steps=steps)
+            if tolerance < COARSE_TOLERANCE or not bool(done.all()):
+                done = self._minimise(
+                    self.x, part, ridge, tolerance=tolerance, max_steps=self.max_steps
+                )
             if not bool(done.all()):
                 n_left = int((~done).sum())
                 log.warning(
@@ -94,15 +102,34 @@ class Solver:
                 )
         give_back_freed()  # logits
 
+    def _minimise(
+        self,
+        x: Products | Stream,
+        part: Tensor,
+        ridge: Tensor,
+        *,
+        tolerance: float,
+        max_steps: int,
+    ) -> Tensor:
+        """Move this part of `w`; tell which problems are solved, see `minimise`."""
+        self.w[:, part], done = minimise(
+            self._problems(part, x),
+            self.w[:, part],
+            ridge[part],
+            tolerance=tolerance,
+            max_steps=max_steps,
+        )
+        return done
+
     def cost(self, criterion: str) -> NDArray[np.float64]:
         """Log-loss (a sum), or minus average precision, of each problem's known left-out rows."""
         costs = []
         for part in torch.split(torch.arange(self.w.shape[1]), BLOCK_PROBLEMS):
-            problems = self._problems(part)
+            problems = self._problems(part, self.x)
             if criterion == "log-loss":
                 costs.append(problems.left_out(self.w[:, part]))
             elif isinstance(problems, ProblemsInMemory):
-                z = logits(problems.x, self.w[:, part])
+                z = problems.products.logits(self.w[:, part])
                 judged = z.masked_fill_(~problems.left, -torch.inf)
                 costs.append(-average_precision(judged, (problems.y * problems.left).float()))
             else:
@@ -113,11 +140,11 @@ class Solver:
                 )
         return torch.cat(costs).double().cpu().numpy()
 
-    def _problems(self, part: Tensor) -> Problems:
-        if not isinstance(self.x, Tensor):
+    def _problems(self, part: Tensor, x: Products | Stream) -> Problems:
+        if not isinstance(x, Products):
             fold_of, class_of = self.fold_of[part], self.class_of[part]
             return StreamedProblems(
-                self.x,
+                x,
                 self.scatter,
                 self.y,
                 self.inside,
@@ -126,4 +153,4 @@ class Solver:
                 centre=self.centre[:, part],
             )
         y, inside = self.y[:, self.class_of[part]], self.inside[:, self.fold_of[part]]
-        return ProblemsInMemory(self.x, self.scatter, y, inside & (y <= 1), self.centre[:, part])
+        return ProblemsInMemory(x, self.scatter, y, inside & (y <= 1), self.centre[:, part])
