@@ -23,6 +23,8 @@ from mmfeat.fit.heads.torch.fusing import fuse_blocks
 from mmfeat.fit.heads.torch.length import Length
 from mmfeat.fit.heads.torch.training import TorchHead
 
+NARROW = 256  # numbers of a modality's tokens: below it, bfloat16 is slower than float32 on a CPU
+
 
 @dataclass(kw_only=True)
 class GMLP(TorchHead):
@@ -64,6 +66,13 @@ class GMLP(TorchHead):
             space["tokens"] = Choice(self.tokens, (2, 4, 8))
             space["width"] = Choice(self.width, (32, 64, 128))
         return space | super().search_space()
+
+    def _precision(self, device: torch.device) -> torch.autocast:
+        """Narrow tokens stay in float32 on a CPU: conversions cost more than products gain."""
+        narrow = self.gate == "token" and self.tokens * self.width < NARROW
+        if self.precision == "auto" and narrow and device.type == "cpu":
+            return torch.autocast(device.type, enabled=False)
+        return super()._precision(device)
 
     def _module(self, blocks: tuple[int, ...], n_classes: int) -> nn.Module:
         fusing, blocks = fuse_blocks(self.learned_fusion, blocks, self.tokens * self.width)

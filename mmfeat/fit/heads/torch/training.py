@@ -6,8 +6,8 @@
    loss is kept, and training stops `patience` epochs after it;
 3. a refit for `rounds` epochs follows the same schedule, on all rows.
 
-Matrix products of training run in bfloat16 where the hardware multiplies it natively; parameters,
-losses and scores stay in float32, so that a head predicts the same on every machine.
+Wide matrix products of training run in bfloat16 where the hardware multiplies it natively; all the
+rest stays in float32, parameters and scores too: a head predicts the same on every machine.
 """
 
 from __future__ import annotations

@@ -153,6 +153,37 @@ def test_gmlp_mixes_across_tokens() -> None:
     assert (moved[1:] > 0).all()  # every token sees a change of the first
 
 
+@pytest.mark.parametrize("options", [{}, {"width": 32, "tokens": 4}])
+def test_narrow_tokens_train_in_float32_on_every_processor(
+    options: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = draw()
+    monkeypatch.setattr(training, "has_bfloat16", lambda device: True)
+    usual, exact, rounded = (
+        GMLP(epochs=2, precision=name, **options)  # type: ignore[arg-type]
+        .fit(x, y, blocks=(WIDTH,))
+        .predict_proba(x)
+        for name in ("auto", "fp32", "bf16")
+    )
+    np.testing.assert_array_equal(usual, exact)
+    assert not np.array_equal(usual, rounded)
+
+
+@pytest.mark.parametrize("options", [{"width": 128}, {"tokens": 1, "gate": "channel"}])
+def test_wide_tokens_and_channel_gates_train_in_bfloat16_where_it_is_fast(
+    options: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = draw()
+    monkeypatch.setattr(training, "has_bfloat16", lambda device: True)
+    usual, rounded = (
+        GMLP(epochs=2, precision=name, **options)  # type: ignore[arg-type]
+        .fit(x, y, blocks=(WIDTH,))
+        .predict_proba(x)
+        for name in ("auto", "bf16")
+    )
+    np.testing.assert_array_equal(usual, rounded)
+
+
 def test_standardised_columns_have_mean_zero_and_deviation_one() -> None:
     rows = torch.randn(500, 3) * torch.tensor([1e4, 1e-4, 0.0]) + torch.tensor([3e4, 0.0, 7.0])
     layer = Standardise(3)
