@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Unpack
 
 import typer
 
+from mmfeat.compare.quick.race import PLACES
 from mmfeat.compare.run import ENGINES
 from mmfeat.config import CompareSettings, ThresholdSettings
 from mmfeat.decide.thresholds import OBJECTIVES
@@ -77,7 +79,7 @@ def compare(
         bool,
         typer.Option(
             "--quick",
-            help="Compare a sketch: some rows, few numbers of each, 3 folds; kept in sketch/.",
+            help="Compare a sketch: some rows, few numbers, one fit a cell; kept in sketch/.",
             rich_help_panel=SPEED,
         ),
     ] = False,
@@ -96,7 +98,7 @@ def compare(
     """Fit and tune every combination of heads, fusions and losses; write leaderboard.csv."""
     from mmfeat.compare.compare import compare as verb
     from mmfeat.compare.dry_run import forecast_compare
-    from mmfeat.compare.sketch import workspace_of_sketch
+    from mmfeat.compare.quick.sketch import workspace_of_sketch
     from mmfeat.core.workspace import open_project
     from mmfeat.runs.run import Run
     from mmfeat.runs.tune import forecast
@@ -157,11 +159,12 @@ def compare(
         told = {} if expected is None else {"forecast": {"rows": for_rows, "interval": expected}}
         print_json({"best": best.name, **board.to_json(), **told})
         return
-    print_judges(best)
+    if not board.sketch:
+        print_judges(best)
     _print_board(board, wide=wide)
     print_forecast(for_rows, expected)
     if board.sketch:
-        print(f"next: mmfeat compare --heads {best.config.head}, say, without --quick")
+        print_text(f"next: {_in_full(board)}")
     elif settings.submit.sample:
         print(f"next: mmfeat submit {best.name} (or predict, or report)")
     else:
@@ -219,6 +222,9 @@ def _print_board(board: Leaderboard, *, wide: bool) -> None:
     if by_set:
         _print_stage_one(board, wide=wide)
     print_text(board.verdict())
+    if board.sketch:
+        print_text("only the order counts: the same heads reach more when they learn from all rows")
+        return
     if board.choice is not None:
         print_text(board.choice.describe(board.objective))
     if board.same_labels is not None:
@@ -227,6 +233,17 @@ def _print_board(board: Leaderboard, *, wide: bool) -> None:
     best = board.entries[0]
     print(f"best: {best.runs[0]}" + (f", of {len(best.runs)} seeds" if best.runs[1:] else ""))
     print_nested(board.objective, best.nested, best.interval)
+
+
+def _in_full(board: Leaderboard) -> str:
+    """The command that compares the first entries of a sketch on all rows."""
+    first = board.entries[:PLACES]
+    asked = {"heads": [entry.head for entry in first], "fusions": [e.fusion for e in first]}
+    words = [f"--{key} {','.join(dict.fromkeys(values))}" for key, values in asked.items()]
+    if len(board.feature_sets) > 1 or any(board.feature_sets):
+        sets = dict.fromkeys(",".join(entry.features) for entry in first)
+        words += [f"--features {shlex.quote(name)}" for name in sets]
+    return " ".join(["mmfeat compare", *words])
 
 
 def _print_stage_one(board: Leaderboard, *, wide: bool) -> None:

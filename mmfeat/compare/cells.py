@@ -30,6 +30,8 @@ class Event:
         spent, and the fitted heads are kept.
     at_half, nested
         Of a finished cell: the objective at 0.5, and decided on held-out folds.
+    low
+        Of a finished cell: where the 95 % interval of `nested` begins.
     seconds
         Of a finished cell: the duration of its fit, in this comparison or earlier.
     """
@@ -42,6 +44,7 @@ class Event:
     reason: str = ""
     at_half: float = math.nan
     nested: float = math.nan
+    low: float = math.nan
     seconds: float = math.nan
 
 
@@ -82,12 +85,13 @@ def run_cell(
         run=run.name,
         at_half=worth["at_0.5"],
         nested=worth["nested"],
+        low=worth["low"],
         seconds=sum(run.metrics["seconds"].values()),
     )
 
 
 def _decide(run: Run, aim: ThresholdSettings) -> dict[str, float]:
-    """Tune the run unless it is tuned; give its objective at 0.5 and on held-out folds.
+    """Tune the run unless it is tuned; give its objective at 0.5, `nested` and its `low` end.
 
     The decision is used from now on, unless the run has one that was asked for.
     """
@@ -99,4 +103,5 @@ def _decide(run: Run, aim: ThresholdSettings) -> dict[str, float]:
         run.use_decision(aim.objective)
     key = aim.objective.replace("-", "_")
     worth = {name: decision.oof[name][key] for name in ("at_0.5", "nested")}
+    worth["low"] = decision.intervals["nested"][0]
     return {name: math.nan if value is None else value for name, value in worth.items()}

@@ -15,8 +15,8 @@ from mmfeat.compare.board.leaderboard import Leaderboard
 from mmfeat.compare.cells import Event
 from mmfeat.compare.ensemble import fit_ensemble
 from mmfeat.compare.plan import describe, plan_asked, report_skipped
+from mmfeat.compare.quick.sketch import sketch
 from mmfeat.compare.run import run_cells, seconds_of
-from mmfeat.compare.sketch import sketch
 from mmfeat.core.checks import check_arguments
 from mmfeat.core.workspace import open_project
 from mmfeat.errors import FitError
@@ -67,7 +67,7 @@ def compare(
     objective
         What the leaderboard is sorted by.
     quick
-        Compare a sketch, see `mmfeat.compare.sketch`: its runs and its leaderboard lie in
+        Compare a sketch, see `mmfeat.compare.quick.sketch`: its runs and its leaderboard lie in
         `sketch/` of the workspace.
     ensemble
         Whether the comparison ends with a run that averages the others, see
@@ -101,7 +101,7 @@ def compare(
         },
     )
     target = objective or settings.thresholds.objective
-    for config in plan.cells[:1]:
+    for config in () if quick else plan.cells[:1]:
         warn_seen_before(space, config, submitted=settings.submit.split)
     cells = plan.cells
     if quick and cells:
@@ -117,6 +117,7 @@ def compare(
             jobs=asked.jobs,
             ray_address=asked.ray_address,
             budget=seconds_of(asked.budget) if asked.budget else math.inf,
+            is_race=quick,
             report=report or (lambda event: None),
         )
     report_skipped((describe(config), reason) for config, reason in outcome.left_out)

@@ -29,21 +29,27 @@ COMBINING = 0.1  # work of a stacker on existing scores, in modalities
 ALL_MODALITIES = 2  # assumed number of modalities for a fusion of all of them
 EQUALLY_CHEAP = 1.25  # times what the cheapest cell costs
 
+Cell = tuple[FeatureSets, str, str, str | None, int]
+
 
 class Order:
     """The cells still to run, and estimates from the finished ones."""
 
     def __init__(self, cells: Sequence[RunConfig]) -> None:
         self.waiting = list(cells)
+        self.lost: list[RunConfig] = []  # of a race: what is no longer worth its time
         self._rates: dict[str, list[float]] = defaultdict(list)  # head -> seconds per unit of work
         self._scores: dict[tuple[str, str], list[float]] = defaultdict(list)
-        self._finished: set[tuple[FeatureSets, str, str, str | None, int]] = set()
+        self._finished: dict[Cell, tuple[float, float]] = {}  # its score, the low end of that
 
-    def learn(self, cell: RunConfig, *, seconds: float, score: float) -> None:
-        """Record the cost and the score of a finished cell."""
+    def learn(
+        self, cell: RunConfig, *, seconds: float, score: float, low: float = math.nan
+    ) -> None:
+        """Record the cost and the score of a finished cell, and where its interval begins."""
         if not _is_late(cell):  # the sources of a late fusion may have been finished earlier
             self._rates[cell.head].append(seconds / work_of(cell))
-        self._finished.add((cell.features, cell.head, cell.fusion, cell.loss, cell.seed))
+        key = cell.features, cell.head, cell.fusion, cell.loss, cell.seed
+        self._finished[key] = score, low
         for part in _parts(cell):
             self._scores[part].append(score)
 
@@ -95,7 +101,14 @@ class Order:
         """The most promising of the cheapest cells, with no seed before the first of every cell."""
         turns = [(cell.seed, self._comes_later(cell)) for cell in cells]
         cells = [cell for cell, turn in zip(cells, turns, strict=True) if turn == min(turns)]
-        costs = [self.seconds(c) or relative_cost(c.head) * self._work(c) for c in cells]
+        return self._most_promising(cells, [self._cost(cell) for cell in cells])
+
+    def _cost(self, cell: RunConfig) -> float:
+        """The cost of a cell, in seconds as soon as any is known."""
+        return self.seconds(cell) or relative_cost(cell.head) * self._work(cell)
+
+    def _most_promising(self, cells: Sequence[RunConfig], costs: Sequence[float]) -> RunConfig:
+        """The next of cells that may come next, with their costs."""
         promises = [
             (self._promise(cell) if cost <= EQUALLY_CHEAP * min(costs) else -math.inf, -cost)
             for cell, cost in zip(cells, costs, strict=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from mmfeat.compare.cells import Event
 from mmfeat.compare.order import Order
+from mmfeat.compare.quick.race import LOST, Race
 from mmfeat.compare.trainings import on_all_rows
 from mmfeat.config import USUAL_THRESHOLDS, ThresholdSettings
 from mmfeat.core.plugins import Plugin, resolve
@@ -45,6 +46,7 @@ def run_cells(
     jobs: int = 0,
     ray_address: str | None = None,
     budget: float = math.inf,
+    is_race: bool = False,
     report: Callable[[Event], None] = lambda event: None,
 ) -> Outcome:
     """Fit and tune every cell; `report` receives the events of each.
@@ -54,7 +56,7 @@ def run_cells(
     `thresholds` have the beta and floor of the objective. `budget` is in seconds: a cell that would
     not end in time is not started, and a cell that takes longer than estimated is stopped after
     the current head. Calling again continues. A cell that cannot be fitted is left out with its
-    reason.
+    reason, and in a race so is one that has lost, see `Race`.
     """
     method_of(objective, None)  # raises for an unknown objective before anything is fitted
     deadline = time.monotonic() + budget
@@ -63,7 +65,7 @@ def run_cells(
     if not cells:
         return Outcome(runs=(), left_out=())
     cells = on_all_rows(workspace, cells)
-    order = Order(cells)
+    order = Race(cells) if is_race else Order(cells)
     stores = tuple({cell.features: Stores.of(cell) for cell in cells}.values())
     make_executor = resolve(engine, ENGINES, "engine")
     with make_executor(
@@ -86,9 +88,10 @@ def run_cells(
             report(event)
             if event.state == "finished":
                 runs.append(Run(workspace.run(event.run)))
-                order.learn(event.cell, seconds=event.seconds, score=event.nested)
+                order.learn(event.cell, seconds=event.seconds, score=event.nested, low=event.low)
             elif event.state != "running":
                 left_out.append((event.cell, event.reason))
+    left_out += [(cell, LOST) for cell in order.lost]
     left_out += [(cell, _too_long(order.seconds(cell))) for cell in order.waiting]
     return Outcome(runs=tuple(runs), left_out=tuple(left_out))
 

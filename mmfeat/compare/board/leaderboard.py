@@ -22,7 +22,7 @@ from mmfeat.compare.board.choice import Choice, choose_elsewhere, judge_choice, 
 from mmfeat.compare.board.judged import ROWS_ALONE, Judged, are_same, judge_all
 from mmfeat.compare.board.same_labels import SameLabels, judge_same_labels
 from mmfeat.compare.board.stage_one import StageOne, read_stage_one, set_name
-from mmfeat.compare.sketch import tell_sketch
+from mmfeat.compare.quick.sketch import tell_sketch
 from mmfeat.config import USUAL_THRESHOLDS, ThresholdSettings
 from mmfeat.core.files import write_text
 from mmfeat.core.workspace import Workspace

@@ -65,7 +65,7 @@ class Head(Estimator):
     learns_fusion: ClassVar[bool] = False  # whether it can fuse its blocks by a learned module
     folds_together: ClassVar[bool] = False  # whether the fit of a fold depends on the others
     relative_cost: ClassVar[float] = 1.0  # of a fit, relative to logistic regression; a rough guess
-    sketched: ClassVar[dict[str, str]] = {}  # settings that rank it sooner, see `compare.sketch`
+    sketched: ClassVar[dict[str, str]] = {}  # settings of a quick comparison that rank it sooner
     uses_prompts: ClassVar[bool] = False  # whether it compares rows with prompts of the labels
     streams: ClassVar[bool] = False  # whether `_fit` takes rows that are not all in memory
     reads_parts: ClassVar[bool] = False  # whether it reads them in parts, fused on reading

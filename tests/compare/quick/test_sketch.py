@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from mmfeat import compare
-from mmfeat.compare import sketch as module
-from mmfeat.compare.sketch import sketch, workspace_of_sketch
+from mmfeat.compare.quick import rows as module_of_rows
+from mmfeat.compare.quick import sketch as module
+from mmfeat.compare.quick.rows import drawn
+from mmfeat.compare.quick.sketch import sketch, workspace_of_sketch
 from mmfeat.core.workspace import Workspace
 from mmfeat.fit.heads.mlp import MLP
 from mmfeat.fit.models.head_model import HeadModel
@@ -23,7 +25,8 @@ from tests.support.workspaces import Mmfeat, error_line, import_split
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FEWEST_ROWS", 60)
+    monkeypatch.setattr(module_of_rows, "FEWEST_ROWS", 60)
+    monkeypatch.setattr(module_of_rows, "SHARE", 0.2)
     monkeypatch.setattr(module, "WIDTH", 4)
 
 
@@ -59,17 +62,38 @@ def test_training_is_short_unless_the_user_says_how_long(workspace: Workspace) -
 
 def test_related_rows_are_drawn_together(monkeypatch: pytest.MonkeyPatch) -> None:
     ids, groups = [f"{row}.jpg" for row in range(900)], np.arange(900) % 300
-    rows = module._drawn(ids, groups)
+    rows = drawn(ids, groups)
     assert 90 < len(rows) < 300
     assert np.isin(groups, groups[rows]).sum() == len(rows)
-    assert np.array_equal(rows, module._drawn(ids, groups))
+    assert np.array_equal(rows, drawn(ids, groups))
+
+
+def test_of_many_rows_a_third_judges_and_all_sets_are_parted_alike(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module_of_rows, "FEW_ROWS", 40)
+    for name in ("one", "two"):
+        import_split(workspace, "train", n_rows=240, features=name, uncertain=0.1)
+    aside, cells = sketch(workspace, cells_of("knn", features=(("one",), ("two",))))
+    judging = {cell.validation for cell in cells}
+    assert judging == {"train-judging"}
+    ids: dict[str, list[list[str]]] = {}
+    for split in ("train", "train-judging"):
+        for name in ("one", "two"):
+            with FeatureStore.open(aside.store(split, name)) as store:
+                ids.setdefault(split, []).append(list(store.ids))
+    learned, judged = ids["train"], ids["train-judging"]
+    assert learned[0] == learned[1] and judged[0] == judged[1]
+    assert not set(learned[0]) & set(judged[0])
+    assert len(judged[0]) == pytest.approx(len(learned[0]) / 2, abs=2)
 
 
 def test_a_sketch_says_so_and_leaves_no_run_behind(project: Path, mmfeat: Mmfeat) -> None:
     line = ("compare", "--quick", "--heads", "knn,ridge", "--fusions", "image,sum", "--quiet")
     result = mmfeat(*line)
     assert result.exit_code == 0, result.stderr
-    assert "a sketch:" in result.stdout and "without --quick" in result.stdout
+    assert "only the order counts" in result.stdout and "expect" not in result.stdout
+    assert "a sketch:" in result.stdout and "next: mmfeat compare --heads" in result.stdout
     aside = workspace_of_sketch(Workspace(Path("artifacts")))
     assert not Path("artifacts/runs").exists() and len(list(aside.runs.glob("*/DONE"))) == 4
     assert "a sketch:" in aside.leaderboard.read_text(encoding="utf-8")

@@ -1,25 +1,27 @@
-"""A sketch of the features of a comparison: some rows, few numbers of each, and fewer folds.
+"""A sketch of the features of a comparison: some rows, few numbers of each, and one fit per cell.
 
 It lies in a workspace of its own, below that of the features, so that no run of a sketch is taken
-for one of all rows. Rows are drawn by their ids, related ones together, so that all feature sets
-keep the same ones. Numbers are reduced to the principal directions of the sketched rows; modalities
-of one width share theirs, for fusions add them up. The same features give the same sketch. Heads
-whose training does not shorten with the rows take fewer and larger steps, and none is refitted.
+for one of all rows. The rows are those of `mmfeat.compare.quick.rows`, parted into a split that
+heads learn from and one that judges. Numbers are reduced to the principal directions of the
+sketched rows that heads learn from; modalities of one width share theirs, for fusions add them up.
+The same features give the same sketch. Heads whose training does not shorten with the rows take
+fewer and larger steps, and none is refitted.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mmfeat.compare.quick.rows import BLOCK_ROWS, Drawn, draw_rows, part_rows
+from mmfeat.compare.trainings import on_all_rows
 from mmfeat.core.plugins import resolve
 from mmfeat.core.workspace import Workspace
 from mmfeat.fit.heads import HEADS
-from mmfeat.fit.training_data import Stores
 from mmfeat.runs.config import RunConfig
 from mmfeat.store import FeatureStore
 from mmfeat.store.layout import Block, FailedRow, Rows, Status
@@ -27,10 +29,9 @@ from mmfeat.store.writer import write_store
 from mmfeat.types import Embeddings, FloatArray, IntArray
 
 FOLDER = "sketch"
-SHARE, FEWEST_ROWS, MOST_ROWS = 0.2, 2_000, 6_000
-BLOCK_ROWS = 4096  # that are read at a time
+JUDGING = "-judging"  # ends the name of the split of the rows that judge
 WIDTH = 96
-FOLDS = 3
+FOLDS = 3  # that thresholds are chosen on in turn; of few rows, or not random ones, also of heads
 
 Directions = dict[tuple[str, int], FloatArray]  # (feature set, width) -> (width, fewer numbers)
 
@@ -40,19 +41,41 @@ def sketch(
 ) -> tuple[Workspace, tuple[RunConfig, ...]]:
     """Write the sketched stores of `cells`; return their workspace and the cells on them."""
     aside = workspace_of_sketch(workspace)
+    first = on_all_rows(workspace, cells)[0]
+    split, judging = first.split, first.validation
+    rows = draw_rows(workspace, replace(first, validation=None))
+    told: dict[str, Any] = {"rows": len(rows.ids), "of": rows.of, "numbers": WIDTH}
+    parts = {split: (split, rows)}  # name of the written split -> the split that is read, its rows
+    if judging is not None:
+        whole = replace(first, split=judging, validation=None, exclude_labels=(), min_positives=0)
+        parts[judging] = (judging, draw_rows(workspace, whole))
+        told["judges"] = f"rows of {judging} judge"
+    elif (halves := part_rows(rows)) is not None:
+        judging = f"{split}{JUDGING}"
+        parts = {split: (split, halves[0]), judging: (split, halves[1])}
+        told["judges"] = f"{len(halves[1].ids):,} of them judge"
+    else:
+        told["judges"] = f"{min(first.folds or FOLDS, FOLDS)} folds"
     directions: Directions = {}
     for name in dict.fromkeys(name for cell in cells for name in cell.features or ("",)):
-        for split in filter(None, (cells[0].split, cells[0].validation)):
-            one = replace(cells[0], features=(name,) if name else (), split=split, validation=None)
-            _write(workspace, aside, one, directions)
+        for written, (read, own) in parts.items():
+            _write(
+                aside.store(written, name or None),
+                workspace.store(read, name or None),
+                name=name,
+                rows=own,
+                directions=directions,
+                told=told,
+            )
     return aside, tuple(
         replace(
             cell,
-            folds=min(cell.folds, FOLDS),
+            folds=min(cell.folds or FOLDS, FOLDS),
             max_memory=None,
             exclude_labels=(),
             min_positives=0,
             near_copies="off",  # they are groups of the sketch
+            validation=judging,
             settings={"final": "average", **sketched_settings(cell.head), **cell.settings},
         )
         for cell in cells
@@ -70,18 +93,26 @@ def workspace_of_sketch(workspace: Workspace) -> Workspace:
     return Workspace(workspace.root / FOLDER)
 
 
-def _write(workspace: Workspace, aside: Workspace, cell: RunConfig, directions: Directions) -> None:
-    """Sketch the store that `cell` reads, with its labels left out and its near-copies grouped."""
-    name = cell.features[0] if cell.features else ""
-    training = Stores.of(cell).load(workspace)
-    features = training.features
-    rows = _drawn(features.ids, features.groups)
-    with FeatureStore.open(workspace.store(cell.split, name or None)) as store:
+def _write(
+    out: Path,
+    source: Path,
+    *,
+    name: str,
+    rows: Drawn,
+    directions: Directions,
+    told: dict[str, Any],
+) -> None:
+    """Sketch those of the drawn `rows` that a store has, with their labels and groups."""
+    with FeatureStore.open(source) as store:
         prompts, provenance = store.prompts, store.provenance
-        values = {modality: _values(store, modality, rows) for modality in store.modalities}
+        ids = list(store.ids)
+        kept = np.array([at for at, row_id in enumerate(ids) if row_id in rows.places], np.int64)
+        values = {modality: _values(store, modality, kept) for modality in store.modalities}
+    own = rows.take(np.array([rows.places[ids[at]] for at in kept.tolist()], np.int64))
     for width in {each.shape[1] for each in values.values()}:
         of_width = [each for each in values.values() if each.shape[1] == width]
-        directions.setdefault((name, width), _principal(of_width))
+        if (name, width) not in directions:
+            directions[name, width] = _principal(of_width)
 
     def reduced(array: Embeddings) -> FloatArray:
         found: FloatArray = array.astype(np.float32) @ directions[name, array.shape[1]]
@@ -90,24 +121,22 @@ def _write(workspace: Workspace, aside: Workspace, cell: RunConfig, directions: 
     arrays = {modality: reduced(array) for modality, array in values.items()}
     if prompts is not None and (name, prompts.embeddings.shape[1]) in directions:
         prompts = replace(prompts, embeddings=reduced(prompts.embeddings))
-    groups, names = features.groups, training.fold_names
-    told = {"rows": len(rows), "of": features.n_rows, "numbers": WIDTH, "folds": FOLDS}
     provenance = {key: value for key, value in provenance.items() if key != "rows_per_file"}
     write_store(
-        aside.store(cell.split, name or None),
+        out,
         rows=Rows(
-            ids=[features.ids[row] for row in rows],
-            image_paths=[""] * len(rows),
+            ids=own.ids,
+            image_paths=[""] * len(kept),
             captions=None,
-            targets=training.targets[rows],
-            labels=features.labels,
-            groups=None if groups is None else [str(number) for number in groups[rows]],
-            folds=None if names is None else [names[row] for row in rows],
-            times=None if training.times is None else training.times[rows],
+            targets=own.targets,
+            labels=own.labels,
+            groups=None if own.groups is None else [str(number) for number in own.groups],
+            folds=own.fold_names,
+            times=own.times,
         ),
         widths={modality: array.shape[1] for modality, array in arrays.items()},
         dtype="float32",
-        provenance={**provenance, "n_rows": len(rows), "dtype": "float32", "sketch": told},
+        provenance={**provenance, "n_rows": len(kept), "dtype": "float32", "sketch": told},
         blocks=[_block(arrays)],
         prompts=prompts,
     )
@@ -121,23 +150,6 @@ def _values(store: FeatureStore, modality: str, rows: IntArray) -> FloatArray:
         block = store.embeddings(modality, slice(start, min(start + BLOCK_ROWS, store.n_rows)))
         found.append(block[rows[low:high] - start].astype(np.float32))
     return np.concatenate(found)
-
-
-def _drawn(ids: Sequence[str], groups: IntArray | None) -> IntArray:
-    """Rows of a random share, by the digest of their id or of that of their group's first row."""
-    n_rows = len(ids)
-    share = min(max(SHARE * n_rows, FEWEST_ROWS), MOST_ROWS) / n_rows
-    units = np.arange(n_rows)
-    if groups is not None:
-        _, first, which = np.unique(groups, return_index=True, return_inverse=True)
-        units = first[which]
-    chosen = np.array([_number(ids[unit]) < share for unit in units.tolist()])
-    return np.flatnonzero(chosen)
-
-
-def _number(text: str) -> float:
-    """A number in [0, 1) that looks random, and is always the same for a text."""
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big") / 2**48
 
 
 def _principal(arrays: Sequence[FloatArray]) -> FloatArray:
@@ -170,6 +182,6 @@ def tell_sketch(stores: Sequence[Mapping[str, Any]]) -> str:
             of = store["sketch"]
             return (
                 f"a sketch: {of['rows']:,} of {of['of']:,} rows, at most {of['numbers']} numbers"
-                f" of each embedding, {of['folds']} folds"
+                f" of each embedding, {of['judges']}"
             )
     return ""

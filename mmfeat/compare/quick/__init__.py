@@ -1,0 +1,1 @@
+"""A sketch of a comparison: some rows, few numbers, one fit per cell, and a race of the cells."""
