@@ -101,4 +101,4 @@ def extract(
     if any(has_labels):
         note("next: mmfeat compare")
     elif has_labels:
-        note("next: mmfeat predict; a comparison needs labels, whose column --label-col names")
+        note("next: mmfeat predict; a comparison needs labels: name --label-col or --label-cols")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from mmfeat.errors import TableError, counted
 from mmfeat.init.pictures import Pictures, Place
 from mmfeat.tables.labels.cells import read_cells
-from mmfeat.tables.labels.columns import BITS, EMPTY, MARKS
+from mmfeat.tables.labels.columns import BITS, EMPTY, MARKS, is_crossed
 from mmfeat.tables.labels.separator import BAR, COMMA, SEMICOLON, UNUSUAL
 from mmfeat.tables.readers.columns import Columns, as_text
 
@@ -221,8 +221,10 @@ class _Search:
 
     def _is_bits(self, name: str) -> bool:
         values = {cell.lower() for cell in self.cells[name]}
+        if len(values) == 1:
+            return False
         told = values.intersection(BITS)
-        return bool(told) and values <= {*BITS, *EMPTY, *MARKS} and len(values) > 1
+        return is_crossed(values) or (bool(told) and values <= {*BITS, *EMPTY, *MARKS})
 
     def _is_text(self, name: str) -> bool:
         cells = [cell for cell in self.cells[name] if cell]

@@ -49,7 +49,7 @@ def find_run(
     elif has_stores(workspace.features):
         remedy = "run `mmfeat compare` first"
     else:
-        remedy = "run `mmfeat extract` and `mmfeat compare` first"
+        remedy = "run `mmfeat extract` and `mmfeat compare` first, in a new folder `mmfeat init`"
     if wanted is None:
         finished = [run for run in list_runs(workspace) if run.is_done]
         fitting = [run for run in finished if not tuned or _is_tuned(run)]

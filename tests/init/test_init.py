@@ -104,6 +104,15 @@ def test_columns_of_yes_and_no_and_a_validation_split(folder: Path) -> None:
     assert set(check_splits()) == {"train", "validation"}
 
 
+@pytest.mark.parametrize(("yes", "no"), [("ja", "nein"), ("x", "")])
+def test_columns_of_other_words_for_yes(folder: Path, yes: str, no: str) -> None:
+    rows = [(picture(row), *(yes if name in labels(row) else no for name in NAMES)) for row in ROWS]
+    table(folder / "liste.csv", ("Bild", *NAMES), rows)
+    mmfeat.init()
+    assert read_settings().data.label_cols == NAMES
+    assert set(check_splits()["train"].label_rows or ()) == set(NAMES)
+
+
 def test_several_pictures_in_a_cell_and_rows_that_are_numbered(folder: Path) -> None:
     rows = [(f"{picture(row)}|{picture(0)}", caption(row % 3), labels(row)[0]) for row in ROWS]
     table(folder / "items.tsv", ("photos", "name", "category"), rows)

@@ -2,13 +2,14 @@
 
 A column of yes or no is one label of its name. A column of categories gives one label for each of
 them: `men` in `gender` is `gender:men`. A cell of -1 or ? is unknown; so is an empty one of a
-column of yes or no, where 0 or no says what is absent.
+column of yes or no, where 0 or no says what is absent. Yes and no may be words of several
+languages, and a cross beside empty cells is yes.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,8 +19,12 @@ from mmfeat.tables.labels.targets import check_number, sorted_labels
 from mmfeat.tables.readers.columns import Columns, as_text
 from mmfeat.types import UNKNOWN, Targets
 
-NO = ("0", "0.0", "false", "no", "n", "f")
-YES = ("1", "1.0", "true", "yes", "y", "t")
+NO = ("0", "0.0", "false", "no", "n", "f", "nein", "non", "não", "nee", "falsch", "faux", "falso")
+YES = (
+    *("1", "1.0", "true", "yes", "y", "t"),
+    *("ja", "oui", "si", "sí", "sì", "sim", "wahr", "vrai", "vero", "verdadero"),
+)
+CROSS = "x"  # yes, where a column has nothing else
 BITS = {**dict.fromkeys(NO, 0), **dict.fromkeys(YES, 1)}
 EMPTY = ("", "nan", "none", "null", "na", "<na>")
 MARKS = ("?", "-1", "-1.0")  # of what is unknown
@@ -50,7 +55,7 @@ def read_columns(columns: Columns, names: Sequence[str], source: str) -> LabelCo
     if not says_no:
         _refuse_minus(texts, bits, source)
     empty = UNKNOWN if says_no else 0
-    bit_of = {**BITS, **dict.fromkeys(MARKS, UNKNOWN), **dict.fromkeys(EMPTY, empty)}
+    bit_of = {**BITS, CROSS: 1, **dict.fromkeys(MARKS, UNKNOWN), **dict.fromkeys(EMPTY, empty)}
     parts: list[Targets] = []
     labels: list[str] = []
     for name in names:
@@ -73,6 +78,8 @@ def read_columns(columns: Columns, names: Sequence[str], source: str) -> LabelCo
 
 def _is_bits(counts: Counter[str], texts: Sequence[str], name: str, source: str) -> bool:
     """Whether a column is of yes or no; raise where it is neither that nor of categories."""
+    if is_crossed(counts):
+        return True
     values = [value for value in counts if value not in EMPTY + MARKS]
     other = [value for value in values if value not in BITS]
     if not other:
@@ -90,6 +97,11 @@ def _is_bits(counts: Counter[str], texts: Sequence[str], name: str, source: str)
         f"row {row} of {source} has {texts[row][:40]!r} in {name!r} (its values: {told})",
         remedy,
     )
+
+
+def is_crossed(values: Iterable[str]) -> bool:
+    """Whether the values of a column, in small letters, are crosses and empty cells."""
+    return set(values).difference(EMPTY) == {CROSS}
 
 
 def is_mark(text: str) -> bool:

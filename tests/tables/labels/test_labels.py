@@ -105,13 +105,17 @@ def test_names_that_pandas_takes_for_nothing_are_labels(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("yes", "no"),
-    [(1, 0), (1.0, 0.0), (True, False), ("yes", "no"), ("Y", "N"), ("TRUE", "false"), (1.0, None)],
+    [
+        *[(1, 0), (1.0, 0.0), (True, False), ("yes", "no"), ("Y", "N"), ("TRUE", "false")],
+        *[("ja", "Nein"), ("Oui", "non"), ("sí", "no"), ("sim", "não")],
+        *[(1.0, None), ("x", None), ("X", "")],
+    ],
 )
 def test_columns_of_yes_and_no(tmp_path: Path, yes: object, no: object) -> None:
     table = read_columns(tmp_path, {"x": [yes, no, yes], "y": [no, no, yes]})
     assert table.labels == ("x", "y")
     assert table.targets is not None and table.targets.tolist() == [[1, 0], [0, 0], [1, 1]]
-    assert (no is not None) or "empty cells" in table.notes[-1]
+    assert no not in (None, "") or "empty cells" in table.notes[-1]
 
 
 @pytest.mark.parametrize(
