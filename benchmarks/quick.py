@@ -54,7 +54,12 @@ def demos(folder: Path, seeds: list[int]) -> Iterator[Table]:
     for seed in seeds:
         place = folder / f"demo-{seed}"
         write_demo_data(place, n_train=N_SCENES, n_test=10, seed=seed)
-        extract(place / "train.csv", images=place / "train_images", workspace=place / "artifacts")
+        extract(
+            place / "train.csv",
+            images=place / "data",
+            model="tiny-demo",
+            workspace=place / "artifacts",
+        )
         yield Table(
             name=f"demo, seed {seed}",
             workspace=place / "artifacts",
