@@ -1,7 +1,7 @@
 """How good every head is on captions of COCO, at 0.5, with tuned thresholds, and decoded.
 
     python -m benchmarks.fit.quality --data FOLDER [--seeds 3]
-        [--heads logreg,mlp,gmlp,lightgbm,knn]
+        [--heads ridge,logreg,mlp,gmlp,lightgbm,knn]
 
 Rows 0-24,999 train, with thresholds out of fold; rows 25,000-29,999 judge. Torch heads depend on
 their draws: they are fitted with several seeds, and the mean of those is a row of its own (a deep
@@ -93,7 +93,7 @@ def fitted(head: str, train: Features, judge: Features, folds: IntArray, *, seed
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=existing, required=True)
-    parser.add_argument("--heads", default="logreg,mlp,gmlp,lightgbm,knn")
+    parser.add_argument("--heads", default="ridge,logreg,mlp,gmlp,lightgbm,knn")
     parser.add_argument("--ensemble", default="logreg,mlp,gmlp,lightgbm,knn")
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--seeds", type=int, default=3, help="of torch heads")
