@@ -72,7 +72,7 @@ def export(
     if to is not None or to_hub is not None:
         weights = f"weights of the encoder: {result.encoder}" if result.encoder else ""
         note(f"{size_of(result.n_bytes)}; {weights or 'it takes embeddings'}")
-        note(f"next: mmfeat predict {result.hub or result.path} --images FOLDER, or --table FILE")
+        note(f"next: `mmfeat predict {result.hub or result.path} --images FOLDER`")
     print(result.hub or result.path)
 
 

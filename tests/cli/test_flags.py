@@ -98,3 +98,11 @@ def test_an_option_of_another_command_is_pointed_to(line: str, hint: str, mmfeat
     assert found.exit_code == 2
     said = " ".join(found.stderr.replace("│", " ").split())
     assert f"No such option: {hint} " in said
+
+
+def test_what_comes_after_an_export_is_a_whole_command(
+    fitted_project: Path, mmfeat: Mmfeat
+) -> None:
+    found = mmfeat("export", "--to", "winner")
+    assert found.exit_code == 0, found.stderr
+    assert "next: `mmfeat predict winner --images FOLDER`" in found.stderr
