@@ -58,6 +58,9 @@ def predict_one(
     model = Predictor.of(found, objective=objective, pretrained=weights)
     how = model.decision.describe(decode)
     log.info("%s; the labels are decided by %s", looks_at(found, model.modalities), how)
+    given = {"image": image, "text": caption}
+    if lacking := [name for name in model.modalities if not given.get(name, True)]:
+        log.warning("the row has no %s, and is predicted without", " and no ".join(lacking))
     scores = model.predict_proba(image, caption)
     (chosen,) = model.decision.decide(scores, decode=decode, empty=empty or settings.submit.empty)
     return rank_labels(model, scores[0], chosen, most=TOP if top is None else top, decode=decode)

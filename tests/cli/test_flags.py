@@ -100,9 +100,11 @@ def test_an_option_of_another_command_is_pointed_to(line: str, hint: str, mmfeat
     assert f"No such option: {hint} " in said
 
 
-def test_what_comes_after_an_export_is_a_whole_command(
+def test_an_export_names_a_whole_command_and_a_row_without_image_is_told(
     fitted_project: Path, mmfeat: Mmfeat
 ) -> None:
     found = mmfeat("export", "--to", "winner")
     assert found.exit_code == 0, found.stderr
     assert "next: `mmfeat predict winner --images FOLDER`" in found.stderr
+    bare = mmfeat("predict", "winner", "--caption", "a man near a car")
+    assert "warning: the row has no image, and is predicted without" in bare.stderr
