@@ -19,7 +19,7 @@ def measured(features: Features) -> Curve:
     return curve
 
 
-@pytest.mark.parametrize("seed", (0, 2, 4))  # 1 falls by less than the interval on some processors
+@pytest.mark.parametrize("seed", (0, 2, 3, 4, 5, 6, 7))  # 1 depends on the processor
 def test_it_falls_where_rows_have_relatives(seed: int) -> None:
     curve = measured(with_relatives(seed=seed))
     fallen = curve.fallen

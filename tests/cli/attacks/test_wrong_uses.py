@@ -34,7 +34,7 @@ from tests.support.wrong_uses import READERS, SOUND, prepare, wrong_settings, wr
 
 N_USES = int(os.environ.get("MMFEAT_WRONG_USES", "20"))
 SEED = os.environ.get("MMFEAT_WRONG_SEED", "0")
-SECONDS = 120.0  # for one use; most take a tenth of a second, streamed fits many on a busy machine
+SECONDS = 30.0  # for one use; most take a tenth of a second
 LONGEST_LINE = 3100
 
 
