@@ -9,6 +9,7 @@ from pathlib import Path
 from mmfeat.core.checks import check_arguments
 from mmfeat.core.workspace import open_project
 from mmfeat.export.predictor import Predictor
+from mmfeat.extract.encoders.base import CAPTION, PICTURE, takes
 from mmfeat.predict.encoder import weights_of
 from mmfeat.predict.new_rows import looks_at
 from mmfeat.predict.write import check_top
@@ -58,8 +59,8 @@ def predict_one(
     model = Predictor.of(found, objective=objective, pretrained=weights)
     how = model.decision.describe(decode)
     log.info("%s; the labels are decided by %s", looks_at(found, model.modalities), how)
-    given = {"image": image, "text": caption}
-    if lacking := [name for name in model.modalities if not given.get(name, True)]:
+    given = {PICTURE: image, CAPTION: caption}
+    if lacking := [p for p in given if takes(p, model.modalities) and not given[p]]:
         log.warning("the row has no %s, and is predicted without", " and no ".join(lacking))
     scores = model.predict_proba(image, caption)
     (chosen,) = model.decision.decide(scores, decode=decode, empty=empty or settings.submit.empty)

@@ -107,4 +107,4 @@ def test_an_export_names_a_whole_command_and_a_row_without_image_is_told(
     assert found.exit_code == 0, found.stderr
     assert "next: `mmfeat predict winner --images FOLDER`" in found.stderr
     bare = mmfeat("predict", "winner", "--caption", "a man near a car")
-    assert "warning: the row has no image, and is predicted without" in bare.stderr
+    assert "warning: the row has no picture, and is predicted without" in bare.stderr

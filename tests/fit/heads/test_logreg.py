@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
+from torch import Tensor
 
 from mmfeat.errors import ConfigError
 from mmfeat.fit.heads import logreg
 from mmfeat.fit.heads.logreg import LogReg
 from mmfeat.fit.heads.solvers import logistic
-from mmfeat.fit.heads.solvers.lbfgs import average_precision, log_loss
+from mmfeat.fit.heads.solvers.lbfgs import Point, average_precision, log_loss
+from mmfeat.fit.heads.solvers.lbfgs_streamed import StreamedProblems
 from mmfeat.fit.heads.solvers.logistic import PATH, Solver
 from mmfeat.fit.heads.solvers.products import CoarseProducts, Products
 from mmfeat.fit.heads.solvers.prompted import prompted_weights
@@ -192,6 +194,26 @@ def test_rows_outside_a_split_do_not_choose_c_of_a_stream() -> None:
     np.testing.assert_array_equal(first, second)
     in_memory = LogReg().fit(x[rows], y[rows]).predict_proba(x)
     np.testing.assert_allclose(first, in_memory, atol=1e-4)
+
+
+def test_rounding_does_not_make_a_stream_search_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    passes: list[Tensor] = []
+    at = StreamedProblems.at
+
+    def noting(problems: StreamedProblems, w: Tensor, ridge: Tensor) -> Point:
+        passes.append(w)
+        return at(problems, w, ridge)
+
+    monkeypatch.setattr(StreamedProblems, "at", noting)
+    rng = np.random.default_rng(0)
+    x = (rng.normal(size=(40, 6)) @ rng.normal(size=(6, 128))).astype(np.float32)
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    y = np.eye(40, 16, dtype=np.uint8)  # of one positive each: small losses of large logits
+    stream = Fused(values=Noted(x, 50), blocks=(128,))
+    (streamed,) = LogReg(C=1000).fit_folds(stream, y, [np.arange(40)])
+    assert len(passes) < 100  # 269 if rounding counts as a rise
+    in_memory = LogReg(C=1000).fit(x, y)
+    np.testing.assert_allclose(streamed.predict_proba(x), in_memory.predict_proba(x), atol=1e-4)
 
 
 def drawn_with_prompts() -> tuple[np.ndarray, np.ndarray, np.ndarray]:

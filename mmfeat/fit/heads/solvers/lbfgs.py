@@ -15,7 +15,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -25,7 +25,6 @@ from mmfeat.fit.heads.solvers.scatter import Scatter
 
 HISTORY = 10
 ARMIJO = 1e-4
-NOISE = 3e-7  # of a float32 sum, relative
 NEAR = 1e-4  # of the objective: more steps change probabilities in the fourth digit, if at all
 BLOCK_NUMBERS = 1 << 18  # rows × problems of a block, so that its arrays stay in the cache
 
@@ -56,9 +55,12 @@ class Line(ABC):
 class Problems(ABC):
     """Columns of targets to fit, with the scatter of the rows.
 
-    The ridge holds the weights of each problem at its column of `centre`, (d, p).
+    The ridge holds the weights of each problem at its column of `centre`, (d, p). `noise` is how
+    far rounding may move the value between two points of a line, relative to it: a step that
+    seems to raise the value by less is taken.
     """
 
+    noise: ClassVar[float]
     scatter: Scatter
     centre: Tensor
 
@@ -85,6 +87,8 @@ class ProblemsInMemory(Problems):
     A row whose target is unknown is outside the mask. Two arrays of the size of the logits are
     held: at a point and at the end of a step.
     """
+
+    noise = 3e-7  # of a float32 sum; the logits along a line share their rounding
 
     def __init__(
         self, products: Products, scatter: Scatter, y: Tensor, m: Tensor, centre: Tensor
@@ -229,7 +233,7 @@ def minimise(
         line = problems.along(point, step, ridge)
         length = torch.ones_like(point.value)
         for _ in range(20):
-            aim = point.value - ARMIJO * length * decrement + NOISE * point.value
+            aim = point.value - ARMIJO * length * decrement + problems.noise * point.value
             short = (line.value(length) <= aim) | ~active
             if bool(short.all()):
                 break
