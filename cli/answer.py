@@ -31,6 +31,20 @@ def print_judges(run: Run) -> None:
         print_text(run.doubt)
 
 
+def print_labels_per_row(run: Run, objective: str) -> None:
+    """Warn where rows get far more or fewer labels, on held-out folds, than they have."""
+    from mmfeat.decide.notes import WARNING, far_from
+    from mmfeat.metrics.sets import labels_per_row
+
+    decision, targets = run.decision_for(objective), run.oof.targets
+    mean, true = decision.oof["nested"].get("predicted_per_row"), labels_per_row(targets, targets)
+    if mean is None or true is None:
+        return
+    where = run.config.validation or run.config.split
+    if told := far_from(mean, true, where=where, objective=objective):
+        print_text(f"{WARNING}{told}")
+
+
 def print_forecast(n_rows: int | None, interval: Sequence[float] | None) -> None:
     """Print where the score on a new test is expected; nothing where none was asked for."""
     if n_rows is not None and interval is not None:

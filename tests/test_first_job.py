@@ -75,7 +75,7 @@ class FirstJob:
         *_, name, nested, following = step.printed.splitlines()
         assert name == f"best: {best.run}"
         assert nested.startswith(f"nested macro-f1 {best.nested:.4f} (95 % interval")
-        assert following == "next: mmfeat report, or mmfeat predict"
+        assert following == "next: mmfeat report, mmfeat predict, or mmfeat export"
         oof = Run(self.folder / "artifacts" / "runs" / best.run).oof
         at_half = f1_score(oof.targets, oof.probabilities >= 0.5, average="macro", zero_division=0)
         assert abs(at_half - best["at_0.5"]) < 1e-6

@@ -15,7 +15,7 @@ from mmfeat.decide.thresholds import OBJECTIVES
 from mmfeat.errors import ConfigError
 from mmfeat.fit.options import FoldOptions
 from mmfeat.runs.config import name_sets
-from mmfeat_cli.answer import print_forecast, print_judges, print_nested
+from mmfeat_cli.answer import print_forecast, print_judges, print_labels_per_row, print_nested
 from mmfeat_cli.compare.board import show_cells
 from mmfeat_cli.messages import show_messages, without_folds, without_repeats
 from mmfeat_cli.options import (
@@ -162,13 +162,15 @@ def compare(
     if not board.sketch:
         print_judges(best)
     _print_board(board, wide=wide)
+    if not board.sketch:
+        print_labels_per_row(best, board.objective)
     print_forecast(for_rows, expected)
     if board.sketch:
         print_text(f"next: {_in_full(board)}")
     elif settings.submit.sample:
-        print(f"next: mmfeat submit {best.name} (or predict, or report)")
+        print(f"next: mmfeat submit {best.name} (or predict, report, export)")
     else:
-        print("next: mmfeat report, or mmfeat predict")
+        print("next: mmfeat report, mmfeat predict, or mmfeat export")
 
 
 COLUMNS = (

@@ -103,7 +103,7 @@ def tune_thresholds(
             f"next: mmfeat compare --objective {decision.objective}, with the options of that by"
             f" {chosen.question.objective} (fits nothing again): another run may be best"
         )
-    print(f"next: mmfeat submit {found.name} (or predict, or report)")
+    print(f"next: mmfeat submit {found.name} (or predict, report, export)")
 
 
 def _print_estimates(decision: Decision, *, wide: bool) -> None:

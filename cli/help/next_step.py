@@ -26,7 +26,7 @@ def next_step() -> str:
         return "mmfeat extract"
     if not any(run.is_done for run in list_runs(space)):
         return "mmfeat compare"
-    return "mmfeat report, or mmfeat predict"
+    return "mmfeat report, mmfeat predict, or mmfeat export"
 
 
 class FirstPage(TyperGroup):

@@ -143,7 +143,7 @@ def _print_run(document: dict[str, Any], *, zero_division: float, wide: bool) ->
     if nested is None:
         print(f"next: mmfeat tune-thresholds {document['run']} (or submit, or predict)")
     else:
-        print(f"next: mmfeat submit {document['run']} (or predict, or report)")
+        print(f"next: mmfeat submit {document['run']} (or predict, report, export)")
 
 
 def _print_difference(difference: RunDifference, *, per_class: bool) -> None:

@@ -103,6 +103,21 @@ def side_effects(decision: Decision, data: TuningData, of_sets: Mapping[str, Sco
     return [f"{WARNING}{sentence}; --objective {other} optimises the label sets of rows instead"]
 
 
+def far_from(mean: float, true: float, *, where: str, objective: str) -> str:
+    """Say that rows get far more or fewer labels than those `where` have; nothing else.
+
+    `mean` and `true` are labels per row.
+    """
+    is_many = mean > MANY_TIMES * true
+    if not is_many and mean * MANY_TIMES >= true:
+        return ""
+    why = ""
+    if is_many and objective != "samples-f1":
+        generous = "macro-f1 is generous with rare labels; " * (objective == "macro-f1")
+        why = f": {generous}for tags that people read, see `mmfeat compare --objective samples-f1`"
+    return f"{mean:.1f} labels per row, but {true:.1f} in {where}{why}"
+
+
 def verdict(objective: str, worth: dict[str, float], gain: list[float]) -> str:
     """A sentence on whether tuning pays."""
     difference = worth["nested"] - worth["at_0.5"]

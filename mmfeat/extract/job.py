@@ -12,6 +12,7 @@ from mmfeat.core.workspace import Workspace, open_project
 from mmfeat.errors import ConfigError
 from mmfeat.extract.encoders.sets import settings_by_set
 from mmfeat.extract.options import ExtractOptions
+from mmfeat.tables.find_columns import with_labels
 from mmfeat.tables.several import read_tables
 from mmfeat.tables.table import Table
 
@@ -69,6 +70,7 @@ def read_job(
     data: DataSettings
     encoding: ExtractSettings
     data, encoding = override_all(options, settings.data, settings.extract)
+    data = with_labels(options, data)
     encoding = _one_or_several(encoding, options, {"--features": features, "--out": out})
     if table is not None:
         paths = {split or Path(table).stem: Path(table)}

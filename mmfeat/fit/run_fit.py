@@ -184,20 +184,25 @@ def _provenance(training: Training, way: str, folds: Folds) -> dict[str, Any]:
         "digest": training.digest,
         "stores": training.provenance,
         "folds": way,
-        **({"related_rows": n_related} if (n_related := _n_together(training, folds)) else {}),
+        **_together(training, folds),
         **({"validation": training.judging_provenance} if training.judging_provenance else {}),
         "versions": {"python": platform.python_version(), **{p: version(p) for p in packages}},
     }
 
 
-def _n_together(training: Training, folds: Folds) -> int:
-    """The rows that share a group with another, and all of them a fold."""
+def _together(training: Training, folds: Folds) -> dict[str, int]:
+    """How many rows share a group with another, and all of them a fold; in how many groups."""
     groups = training.features.groups
     if groups is None:
-        return 0
+        return {}
     found, sizes = np.unique(groups, return_counts=True)
     is_together = (sizes > 1) & ~np.isin(found, cut_groups(groups, folds))
-    return int(sizes[is_together].sum())
+    if not is_together.any():
+        return {}
+    return {
+        "related_rows": int(sizes[is_together].sum()),
+        "related_groups": int(is_together.sum()),
+    }
 
 
 def out_of_fold(

@@ -15,7 +15,7 @@ from mmfeat.core.files import check_output
 from mmfeat.core.settings import override, override_all
 from mmfeat.core.workspace import inputs_of, open_project
 from mmfeat.decide.decision import Decision
-from mmfeat.decide.notes import MANY_TIMES
+from mmfeat.decide.notes import far_from
 from mmfeat.errors import ConfigError
 from mmfeat.extract.extract import ShowProgress
 from mmfeat.extract.images.folder import table_of_images
@@ -219,15 +219,11 @@ def _tell_labels_per_row(found: Run, decision: Decision, label_sets: Targets) ->
         return
     targets, where = found.oof.targets, found.config.validation or found.config.split
     true = labels_per_row(targets, targets) or 0.0
-    is_many, is_few = mean > MANY_TIMES * true, mean * MANY_TIMES < true
-    if len(label_sets) < LEAST_ROWS or not (is_many or is_few):
+    told = far_from(mean, true, where=where, objective=decision.objective)
+    if told and len(label_sets) >= LEAST_ROWS:
+        log.warning(told)
+    else:
         log.info("%.1f labels per row, %.1f in %s", mean, true, where)
-        return
-    why = ""
-    if is_many and decision.objective != "samples-f1":
-        generous = "macro-f1 is generous with rare labels; " * (decision.objective == "macro-f1")
-        why = f": {generous}for tags that people read, see `mmfeat compare --objective samples-f1`"
-    log.warning("%.1f labels per row, but %.1f in %s%s", mean, true, where, why)
 
 
 def _check_written(path: Path, format: str | None, *, top: int | None) -> None:

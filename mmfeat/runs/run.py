@@ -87,7 +87,11 @@ class Run:
             "time": f"{n_folds} folds forward in time",
         }.get(origin.get("folds", ""), f"{n_folds} random folds")
         related = origin.get("related_rows")
-        return f"{words}; {related:,} related rows stay together" if related else words
+        if not related:
+            return words
+        n_groups = origin.get("related_groups")  # unknown of earlier runs
+        into = f", in {counted(n_groups, 'group')}" if n_groups else ""
+        return f"{words}; {related:,} related rows stay together{into}"
 
     @property
     def doubt(self) -> str | None:
@@ -103,7 +107,7 @@ class Run:
         return (
             f"of {counted(n_rows, 'row')}, the heads of folds learn from clearly fewer than the"
             " final head does: estimates are rather too low, and miss their intervals more often"
-            " than 5 %; more folds mend most of it (docs/guides/trust.md)"
+            " than 5 %; more folds (10) mend most of it"
         )
 
     @property

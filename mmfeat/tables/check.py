@@ -9,7 +9,7 @@ from mmfeat.config import FILE_NAME, DataSettings
 from mmfeat.core.checks import check_arguments
 from mmfeat.core.settings import override_all, read_settings
 from mmfeat.errors import ConfigError
-from mmfeat.tables.find_columns import named_columns
+from mmfeat.tables.find_columns import named_columns, with_labels
 from mmfeat.tables.read import read_table
 from mmfeat.tables.several import read_tables
 from mmfeat.tables.summary import TableSummary, summarise_table
@@ -34,6 +34,7 @@ def check(table: Path | str, **columns: Unpack[TableOptions]) -> TableSummary:
     """
     data: DataSettings
     (data,) = override_all(columns, read_settings().data)
+    data = with_labels(columns, data)
     return summarise_table(read_table(Path(table), data=data, named=named_columns(columns)))
 
 
@@ -45,6 +46,7 @@ def check_splits(**columns: Unpack[TableOptions]) -> dict[str, TableSummary]:
     settings = read_settings()
     data: DataSettings
     (data,) = override_all(columns, settings.data)
+    data = with_labels(columns, data)
     if not settings.splits:
         raise ConfigError(
             "check needs a table",

@@ -7,7 +7,7 @@ where it is not, the table has no such column.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -66,6 +66,27 @@ def named_columns(
             field for field in OPTIONS if getattr(data, field) != getattr(DataSettings(), field)
         }
     return frozenset(field for field in named if labelled or not field.startswith(NOT_TO_PREDICT))
+
+
+def with_labels(given: Mapping[str, object], data: DataSettings) -> DataSettings:
+    """Return `data`, with labels of one column where `given` names it, whatever the settings say.
+
+    Raises `TableError` where options name labels in two ways, or separate what is no list.
+    """
+    rule = "labels are a list in one column, or a column each"
+    if given.get("label_col") is not None:
+        if given.get("label_cols"):
+            raise TableError(
+                rule, "--label-col and --label-cols are given", "leave one of them out"
+            )
+        return replace(data, label_cols=())
+    if data.label_cols and given.get("label_sep") is not None:
+        raise TableError(
+            rule,
+            "--label-sep is given, and --label-cols name a column each",
+            "leave --label-sep out, or name the column of the list with --label-col",
+        )
+    return data
 
 
 def find_columns(

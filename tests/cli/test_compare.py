@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from mmfeat.runs.run import Run
 from tests.support.files import rows
 from tests.support.workspaces import Mmfeat, error_line
 
@@ -37,6 +39,21 @@ def test_compare_writes_a_leaderboard(mmfeat: Mmfeat, project: Path) -> None:
     for command in ("tune-thresholds", "submit"):
         told = mmfeat(command).stderr
         assert f"run {best}: best of the last comparison" in told
+
+
+def test_a_comparison_warns_where_rows_would_get_far_more_labels_than_they_have(
+    mmfeat: Mmfeat, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ("compare", "--heads", "logreg", "--fusions", "concat", "--folds", "3")
+    assert "labels per row" not in mmfeat(*arguments).stdout
+    monkeypatch.setattr("mmfeat.decide.notes.MANY_TIMES", 0.5)
+    told = " ".join(mmfeat(*arguments).stdout.split())
+    found = re.search(r"warning: ([\d.]+) labels per row, but ([\d.]+) in train: macro-f1", told)
+    assert found is not None and "`mmfeat compare --objective samples-f1`" in told
+    (run,) = (project / "artifacts" / "runs").iterdir()
+    decision, targets = Run(run).decision, Run(run).oof.targets
+    assert float(found[1]) == round(float(decision.oof["nested"]["predicted_per_row"] or 0), 1)
+    assert float(found[2]) == round(float(targets.sum(axis=1).mean()), 1)
 
 
 def test_compare_takes_its_cells_from_the_settings_and_flags_override(

@@ -42,7 +42,7 @@ def test_the_last_lines_are_the_answer_the_run_and_the_next_command(
     assert lines[-3].startswith("on a new test of 40 rows: ")
     assert lines[-2:] == [
         f"run: {run}",
-        f"next: mmfeat submit {run} (or predict, or report)",
+        f"next: mmfeat submit {run} (or predict, report, export)",
     ]
     told = " ".join(tuned.stdout.split())
     assert "not a forecast for a test set of a given size; --for-rows N gives one" in told

@@ -9,6 +9,7 @@ import pytest
 from mmfeat.config import DataSettings
 from mmfeat.errors import TableError
 from mmfeat.tables import read_table
+from mmfeat.tables.check import check
 from mmfeat.tables.find_columns import named_columns
 from mmfeat.tables.several import read_tables
 from mmfeat.tables.table import Table
@@ -115,3 +116,16 @@ def test_tables_of_one_project_are_read_with_one_separator(tmp_path: Path) -> No
     assert tables["valid"].labels == ("big cat", "hot dog") and tables["test"].targets is None
     with pytest.raises(TableError, match="must have the column 'Tags'"):
         read_tables(paths, data=data, given={})
+
+
+def test_a_label_column_that_is_named_takes_the_place_of_those_of_the_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mmfeat.toml").write_text('[data]\nlabel_cols = ["cat", "dog"]\n')
+    (tmp_path / "t.csv").write_text("ImageID,cat,dog,Tags\na,1,0,x;y\nb,0,1,y\n")
+    assert set(check("t.csv").label_rows or ()) == {"cat", "dog"}
+    assert check("t.csv", label_col="Tags", label_sep=";").label_rows == {"y": 2, "x": 1}
+    for options in ({"label_col": "Tags", "label_cols": ["cat"]}, {"label_sep": ";"}):
+        with pytest.raises(TableError, match="a list in one column, or a column each"):
+            check("t.csv", **options)

@@ -12,6 +12,7 @@ from mmfeat.core.workspace import open_project
 from mmfeat.errors import ConfigError
 from mmfeat.extract.importing.embeddings import store_embeddings
 from mmfeat.extract.summary import ExtractSummary
+from mmfeat.tables.find_columns import with_labels
 from mmfeat.tables.several import read_tables
 from mmfeat.tables.summary import TableSummary, summarise_table
 from mmfeat.tables.table import TableOptions
@@ -62,6 +63,7 @@ def import_embeddings(
     """
     settings, space = open_project(workspace)
     (data,) = override_all(columns, settings.data)
+    data = with_labels(columns, data)
     sources: dict[str, Path] = {}
     for name, source in [("image", image), ("text", text), *(modalities or {}).items()]:
         if source is None:
