@@ -26,6 +26,12 @@ def init(
     print(found.text, end="")
     note(f"wrote {found.path}; change it where it is wrong")
     roles = found.project.roles
+    if roles.group_cols:
+        names = " or ".join(map(repr, roles.group_cols))
+        note(
+            f"where rows that share a value of {names} are related, take the # before group_cols"
+            " away: else scores come out too good"
+        )
     if roles.place is None and not roles.text_col:
         note("next: mmfeat import, since there are neither pictures nor captions to encode")
     else:

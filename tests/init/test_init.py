@@ -14,6 +14,7 @@ import mmfeat
 from mmfeat.core.settings import read_settings
 from mmfeat.errors import ConfigError, TableError
 from mmfeat.tables.check import check_splits
+from tests.support.workspaces import Mmfeat
 
 NAMES = ("person", "dog", "traffic light", "potted plant")
 ROWS = range(24)
@@ -163,3 +164,10 @@ def test_odd_names_stay_texts(name: str, folder: Path) -> None:
     (folder / f"{name}.xlsx").write_bytes(b"")
     mmfeat.init()
     assert read_settings().splits == {"train": name}
+
+
+def test_columns_that_may_relate_rows_are_asked_about(folder: Path, mmfeat: Mmfeat) -> None:
+    rows = [(picture(row), caption(row), "; ".join(labels(row)), row % 5) for row in ROWS]
+    table(folder / "items.csv", ("file", "title", "genres", "user"), rows)
+    told = " ".join(mmfeat("init").stderr.split())
+    assert "where rows that share a value of 'user' are related, take the # before" in told
