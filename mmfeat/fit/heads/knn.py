@@ -26,9 +26,11 @@ from mmfeat.metrics.known import known_cells, positives
 from mmfeat.types import BoolArray, FloatArray, Fused, IntArray, Matrix, Targets
 
 BLOCK_ROWS = 64  # whose votes are counted at a time
-QUERY_BLOCK_ROWS = 512  # whose cosines to the whole cache are held at a time
+QUERY_NUMBERS = 2**25  # cosines to the whole cache that are held at a time,
+QUERY_ROWS = (512, 4096)  # of this many rows, fewest and most
 CACHE_BLOCK_ROWS = 1024  # of the cache, converted to float32 at a time
 
+STRIPES = 32  # in which a row of cosines is searched for its least ones
 FARTHEST = 8  # times as many rows as neighbours are sought for a class of which little is known
 
 Cache = NDArray[np.float16]
@@ -93,7 +95,7 @@ class KNN(Head):
         n_votes = min(self.neighbours, len(targets))
         scores = np.empty((len(x), targets.shape[1]), dtype=np.float32)
         for start, against in self._against(x):
-            nearest = np.argpartition(against, n_nearest - 1, axis=1)[:, :n_nearest]
+            nearest = least(against, n_nearest)
             if known is not None:
                 rank = np.take_along_axis(against, nearest, axis=1).argsort(axis=1)
                 nearest = np.take_along_axis(nearest, rank, axis=1)
@@ -108,7 +110,7 @@ class KNN(Head):
                 cast_votes *= voting
             votes = np.einsum("bn,bnk->bk", weights, cast_votes)
             votes += self.prior * rates
-            scores[start : start + BLOCK_ROWS] = votes / (total + self.prior)
+            scores[start : start + len(votes)] = votes / (total + self.prior)
         return scores.clip(0, 1)
 
     def _n_nearest(self, known: BoolArray | None) -> int:
@@ -121,17 +123,17 @@ class KNN(Head):
         assert self._cache is not None, "it was fitted"
         n_cached, width = len(self._chosen), x.shape[1]
         cached = torch.empty(min(CACHE_BLOCK_ROWS, n_cached), width)
-        against = np.empty((min(QUERY_BLOCK_ROWS, len(x)), n_cached), dtype=np.float32)
-        for first in range(0, len(x), QUERY_BLOCK_ROWS):
-            rows = -unit(x[first : first + QUERY_BLOCK_ROWS])
+        n_rows = min(int(np.clip(QUERY_NUMBERS // n_cached, *QUERY_ROWS)), len(x))
+        against = torch.empty(n_rows, n_cached)
+        for first in range(0, len(x), n_rows):
+            rows = torch.from_numpy(-unit(x[first : first + n_rows]))
             for start in range(0, n_cached, CACHE_BLOCK_ROWS):
                 chosen = self._chosen[start : start + CACHE_BLOCK_ROWS]
-                part = cached[: len(chosen)].copy_(torch.from_numpy(self._cache[chosen])).numpy()
-                place = slice(start, start + len(chosen))
-                np.matmul(rows, part.T, out=against[: len(rows), place])
+                part = cached[: len(chosen)].copy_(torch.from_numpy(self._cache[chosen]))
+                torch.mm(rows, part.T, out=against[: len(rows), start : start + len(chosen)])
             for start in range(0, len(rows), BLOCK_ROWS):
                 stop = min(start + BLOCK_ROWS, len(rows))
-                yield first + start, against[start:stop]
+                yield first + start, against[start:stop].numpy()
 
     def _save_state(self, folder: Path) -> None:
         assert self._cache is not None, "it was fitted"
@@ -153,6 +155,27 @@ def make_cache(x: Matrix) -> Cache:
     for start in range(0, len(x), BLOCK_ROWS):
         cache[start : start + BLOCK_ROWS] = unit(x[start : start + BLOCK_ROWS])
     return cache
+
+
+def least(values: FloatArray, n: int) -> IntArray:
+    """The places of the `n` least values of each row, (rows, n), in no order.
+
+    They are among those up to the nth of the least ones of stripes, which are few: that takes a
+    quarter of the time of a partition of whole rows.
+    """
+    width = values.shape[1] // STRIPES
+    if width < 2 * n:
+        return np.argpartition(values, n - 1, axis=1)[:, :n]
+    striped = values[:, : width * STRIPES].reshape(len(values), STRIPES, width).min(axis=1)
+    bound = np.partition(striped, n - 1, axis=1)[:, n - 1 : n]
+    row, place = np.divmod(np.flatnonzero(values <= bound), values.shape[1])
+    counts = np.bincount(row, minlength=len(values))
+    at = np.arange(len(row)) - np.repeat(counts.cumsum() - counts, counts)
+    few = np.full((len(values), counts.max()), np.inf, dtype=np.float32)
+    places = np.zeros(few.shape, dtype=np.int64)
+    few[row, at], places[row, at] = values[row, place], place
+    best = np.argpartition(few, n - 1, axis=1)[:, :n]
+    return np.take_along_axis(places, best, axis=1)
 
 
 def unit(x: FloatArray) -> FloatArray:

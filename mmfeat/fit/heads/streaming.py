@@ -17,7 +17,7 @@ from mmfeat.core.memory import give_back_freed
 from mmfeat.types import FloatArray, IntArray, Matrix, Stream
 
 BLOCK_ROWS = 1024  # consecutive rows that are read together
-PASS_ROWS = 2048  # rows that a pass in order reads at a time
+PASS_ROWS = 2048  # rows that a pass in order reads, and gives, at a time
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,24 @@ def in_order(x: Matrix, rows: IntArray) -> Iterator[tuple[slice, FloatArray]]:
 
 
 def _parts(x: Matrix, rows: IntArray) -> Iterator[tuple[slice, FloatArray]]:
-    for start in range(0, len(x), PASS_ROWS):
+    for start in range(0, len(rows), PASS_ROWS):
+        chosen = rows[start : start + PASS_ROWS]
+        yield slice(start, start + len(chosen)), _choose(x, chosen)
+
+
+def _choose(x: Matrix, rows: IntArray) -> FloatArray:
+    """The chosen `rows`, ascending; a stream is read in slices."""
+    first, end = int(rows[0]), int(rows[-1]) + 1
+    if end - first == len(rows):
+        return x[first:end]
+    if isinstance(x, np.ndarray):
+        return x[rows]
+    parts = []
+    for start in range(first, end, PASS_ROWS):
         low, high = np.searchsorted(rows, (start, start + PASS_ROWS)).tolist()
         if low < high:
-            part = x[start : start + PASS_ROWS]
-            whole = high - low == len(part)
-            yield slice(low, high), part if whole else part[rows[low:high] - start]
+            parts.append(x[start : min(start + PASS_ROWS, end)][rows[low:high] - start])
+    return np.concatenate(parts)
 
 
 def shuffled(

@@ -12,8 +12,9 @@ Weights between classes, which a head on all scores has, fit noise where positiv
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,6 +22,7 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from mmfeat.core.numeric import sigmoid
+from mmfeat.core.parallel import thread_map
 from mmfeat.fit.fusion.scores import float32_logits
 from mmfeat.fit.heads.base import Head
 from mmfeat.fit.heads.options import option
@@ -31,6 +33,7 @@ TOLERANCE = 1e-9  # of the objective, relative
 LOOSE = 1e-3  # the precision around 0 of the shared map: next to none
 
 Table = tuple[Float64Array, Targets]  # inputs with a column of ones, (m, p + 1); targets, (m,)
+OfTable = Callable[[Table], Any]
 
 
 @dataclass(kw_only=True)
@@ -57,13 +60,17 @@ class OwnClass(Head):
 
         labels = range(y.shape[1])
         start = np.zeros(len(inputs) + 1)
-        shared = minimise(lambda: map(table_of, labels), start, LOOSE)
+
+        def over_all(work: OfTable) -> Sequence[Any]:
+            return thread_map(lambda label: work(table_of(label)), labels)
+
+        shared = minimise(over_all, start, LOOSE)
 
         def own(label: int) -> Float64Array:
             table = table_of(label)
-            return minimise(lambda: [table], shared, self.shrinkage)
+            return minimise(lambda work: [work(table)], shared, self.shrinkage)
 
-        found = np.stack([own(label) for label in labels], axis=1).astype(np.float32)
+        found = np.stack(thread_map(own, labels), axis=1).astype(np.float32)
         self._weights, self._offsets = found[:-1], found[-1]
 
     def _inputs(self, probabilities: FloatArray) -> FloatArray:
@@ -88,25 +95,27 @@ class OwnClass(Head):
 
 
 def minimise(
-    tables: Callable[[], Iterable[Table]], prior: Float64Array, precision: float
+    over_all: Callable[[OfTable], Sequence[Any]], prior: Float64Array, precision: float
 ) -> Float64Array:
     """Weights (p + 1,) of least log-loss plus `precision` × squared distance to `prior` / 2.
 
-    The log-loss is the sum over the rows of all tables; Newton's method, with steps halved until
-    they gain.
+    The log-loss is the sum over the rows of all tables, on which ``over_all(work)`` calls `work`;
+    Newton's method, with steps halved until they gain.
     """
 
     def objective(w: Float64Array) -> float:
-        loss = sum((np.logaddexp(0, x @ w) - y * (x @ w)).sum() for x, y in tables())
-        return float(loss + precision * np.square(w - prior).sum() / 2)
+        def loss(table: Table) -> float:
+            x, y = table
+            z = x @ w
+            return float((np.logaddexp(0, z) - y * z).sum())
+
+        return float(sum(over_all(loss)) + precision * np.square(w - prior).sum() / 2)
 
     w, value = prior, objective(prior)
     for _ in range(STEPS):
         slope, curvature = precision * (w - prior), precision * np.eye(len(w))
-        for x, y in tables():
-            p = sigmoid(x @ w)
-            slope = slope + x.T @ (p - y)
-            curvature = curvature + (x.T * (p * (1 - p))) @ x
+        for of_slope, of_curvature in over_all(partial(_derivatives, w)):
+            slope, curvature = slope + of_slope, curvature + of_curvature
         step = np.linalg.solve(curvature, slope)
         before = value
         for _ in range(HALVINGS):
@@ -119,3 +128,10 @@ def minimise(
         if before - value <= TOLERANCE * before:
             break
     return w
+
+
+def _derivatives(w: Float64Array, table: Table) -> tuple[Float64Array, Float64Array]:
+    """The slope (p + 1,) and curvature (p + 1, p + 1) of a table's log-loss."""
+    x, y = table
+    p = sigmoid(x @ w)
+    return x.T @ (p - y), (x.T * (p * (1 - p))) @ x

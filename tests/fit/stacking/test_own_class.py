@@ -28,7 +28,7 @@ def test_weights_are_those_of_least_loss() -> None:
         z = table @ w
         return float((np.logaddexp(0, z) - y[:, 0] * z).sum() + np.square(w - prior).sum() * 2)
 
-    found = minimise(lambda: [(table, y[:, 0])], prior, 4.0)
+    found = minimise(lambda work: [work((table, y[:, 0]))], prior, 4.0)
     np.testing.assert_allclose(found, minimize(loss, prior, tol=1e-10).x, atol=1e-4)
 
 
