@@ -10,10 +10,11 @@ import numpy as np
 
 from mmfeat.near.index import index_candidates
 from mmfeat.near.projection import Projection
-from mmfeat.near.rows import BLOCK_ROWS, UnitRows
+from mmfeat.near.rows import UnitRows
 from mmfeat.types import FloatArray, IntArray
 
 EXACT_ROWS = 100_000
+TILE_ROWS = 1024  # whose products with as many stay in the cache until they are compared
 CHECK_ROWS = 8192  # pairs of vectors in memory
 MOST_PAIRS = 1_000_000
 BELOW_ONE = np.float32(1 - 2**-24)  # 1 is for rows that are equal bit for bit
@@ -63,7 +64,7 @@ def find_pairs(
     *,
     exact_rows: int = EXACT_ROWS,
     most_pairs: int = MOST_PAIRS,
-    block_rows: int = BLOCK_ROWS,
+    block_rows: int = TILE_ROWS,
 ) -> Pairs:
     """Find the pairs with a cosine of at least `bound`, within `left` or between the two.
 
