@@ -84,7 +84,10 @@ def fit_calibration(
         after = class_maps.reliability(held_out) if best.kind != "identity" else before
         return best, without, before, after
 
-    maps, without, before, after = zip(*thread_map(fit_class, range(targets.shape[1])), strict=True)
+    classes = range(targets.shape[1])
+    # The numpy calls of few rows are so short that threads wait for one another.
+    fits = thread_map(fit_class, classes) if len(probabilities) > many else map(fit_class, classes)
+    maps, without, before, after = zip(*fits, strict=True)
     return Calibration(
         maps=maps,
         before=_means(before),
