@@ -224,6 +224,11 @@ def _print_board(board: Leaderboard, *, wide: bool) -> None:
     if by_set:
         _print_stage_one(board, wide=wide)
     print_text(board.verdict())
+    if len({len(entry.runs) for entry in board.entries}) > 1:
+        print_text(
+            "some entries are one run, others the mean of several seeds; with the same --seeds"
+            " for all, none is ahead by a lucky seed"
+        )
     if board.sketch:
         print_text("only the order counts: the same heads reach more when they learn from all rows")
         return

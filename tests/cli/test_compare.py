@@ -68,6 +68,9 @@ def test_compare_takes_its_cells_from_the_settings_and_flags_override(
     assert "±" in result.stdout
     assert "skipped: knn × gated" in result.stderr
     assert "2/2 knn × image × seed 1" in result.stderr
+    assert "lucky seed" not in result.stdout
+    one = mmfeat("compare", "--heads", "knn", "--fusions", "text", "--seeds", "1", "--folds", "3")
+    assert "some entries are one run, others the mean of several seeds" in one.stdout
 
 
 @pytest.mark.parametrize(
