@@ -6,6 +6,7 @@ Runs are scored on the solution of the test rows, which no fit and no threshold 
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ COMMANDS = (
 HEADS = ("logreg", "mlp", "gmlp", "lightgbm")
 FUSIONS = ("image", "text", "concat")
 OBJECTIVES = ("macro-f1", "samples-f1")
+JOBS = 2  # cells at a time: on few rows one leaves a third of two cores idle
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +62,8 @@ def judge_all(folder: Path) -> tuple[list[dict[str, Any]], Leaderboard]:
     settings = read_settings(folder)
     workspace = Workspace(folder / settings.workspace)
     plan = plan_comparison(settings.fit, heads=HEADS, fusions=FUSIONS, losses=("bce",))
-    outcome = run_cells(workspace, plan.cells, objective=OBJECTIVES[0])
+    jobs = min(JOBS, len(os.sched_getaffinity(0)))
+    outcome = run_cells(workspace, plan.cells, objective=OBJECTIVES[0], jobs=jobs)
     truth = Solution.read(folder / "solution.csv")
     board = keep_leaderboard(workspace, outcome.runs, objective=OBJECTIVES[0])
     rows = [
