@@ -162,6 +162,17 @@ class Head(Estimator):
         for rows in splits:
             yield replace(self)._learn(fused, y, rows)
 
+    def fit_folds_and_refit(
+        self, fused: Fused[Matrix], y: Targets, splits: Sequence[IntArray], refit: Self
+    ) -> Iterator[Self]:
+        """Like `fit_folds`, then yield `refit`, which `ahead` gave, fitted on all rows."""
+        yield from self.fit_folds(fused, y, splits)
+        yield refit._learn(fused, y, np.arange(len(y)))
+
+    def ahead(self, splits: Sequence[IntArray]) -> Self | None:
+        """What `for_refit` returns, where that is known before the folds are fitted."""
+        return None
+
     def for_refit(self, folds: Sequence[Self]) -> Self:
         """Return an unfitted copy with what the folds found, to be fitted on all rows."""
         return replace(self)

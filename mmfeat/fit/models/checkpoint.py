@@ -1,4 +1,4 @@
-"""Fitted heads of the folds on disk, from which an interrupted fit resumes."""
+"""Fitted heads of the folds and of the refit on disk, from which an interrupted fit resumes."""
 
 from __future__ import annotations
 
@@ -19,23 +19,30 @@ def fold_checkpoints(
     y: Targets,
     splits: Sequence[IntArray],
     together: bool,
+    refit: Head | None = None,
 ) -> Iterator[Head]:
     """Yield the fitted head of every fold; load it from `keep` if an earlier call saved it.
 
-    Folds are fitted `together` where a head may choose its options for one by the others.
+    Folds are fitted `together` where a head may choose its options for one by the others. Where
+    `refit` is given, it is fitted on all rows beside the folds, and yielded last.
     """
-    done = 0
+    done, wanted = 0, len(splits) + (refit is not None)
     if keep is not None:
-        while done < len(splits) and (keep / str(done) / "head.json").exists():
+        while done < wanted and (keep / str(done) / "head.json").exists():
             done += 1
-        if together and head.folds_together and done < len(splits):
+        if together and head.folds_together and done < wanted:
             done = 0
         for fold in range(done):
             yield type(head).load(keep / str(fold))
-    if done == len(splits):
+    if done == wanted:
         return
-    left = [splits[done:]] if together else [[split] for split in splits[done:]]
-    fits = chain.from_iterable(head.fit_folds(fused, y, some) for some in left)
+    left = splits[done:]
+    if refit is not None:
+        fits = head.fit_folds_and_refit(fused, y, left, refit)
+    elif together:
+        fits = head.fit_folds(fused, y, left)
+    else:
+        fits = chain.from_iterable(head.fit_folds(fused, y, [split]) for split in left)
     for fold, fitted in enumerate(fits, start=done):
         if keep is not None:
             shutil.rmtree(keep / str(fold), ignore_errors=True)

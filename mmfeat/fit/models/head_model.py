@@ -37,6 +37,7 @@ class HeadModel(FeatureModel):
 
     fitted: list[Head] = field(default_factory=list)
     folds_: list[Head] = field(default_factory=list)
+    _refitted: Head | None = None  # on all rows, where it could be fitted beside the folds
 
     @property
     def source(self) -> Source:
@@ -59,23 +60,28 @@ class HeadModel(FeatureModel):
     ) -> Iterator[tuple[int, IntArray, FloatArray]]:
         """Yield (fold, rows, probabilities) for every fold; see `Model.cross_validate`."""
         y, parts = labelled(features), folds.for_heads()
+        splits, together = [fold.train for fold in parts], folds.kind == "crossed"
+        refits = checkpoints is not None and self.final == "refit" and together
+        refit = self.source.head.ahead(splits) if refits else None
         if warning := twins_across(features, folds):
             log.warning(warning)
         fused = self.source.fused(features)
-        self.folds_ = []
+        self.folds_, self._refitted = [], None
         fits = fold_checkpoints(
             self.source.head,
             checkpoints and checkpoints / self.fusion,
             fused=fused,
             y=y,
-            splits=[fold.train for fold in parts],
-            together=folds.kind == "crossed",
+            splits=splits,
+            together=together,
+            refit=refit,
         )
-        for done, (fold, fitted) in enumerate(zip(parts, fits, strict=True), start=1):
+        for done, (fold, fitted) in enumerate(zip(parts, fits, strict=False), start=1):
             if on_fit is not None:
                 on_fit(done, len(parts))
             self.folds_.append(fitted)
             yield fold.number, fold.judged, fitted.predict_rows(fused.values, fold.judged)
+        self._refitted = next(fits, None)
 
     def fit(self, features: FeatureRows) -> Self:
         """Make the final model: refitted on all rows, or the mean of the folds' heads."""
@@ -84,6 +90,8 @@ class HeadModel(FeatureModel):
             raise not_cross_validated()
         if self.final == "average":
             self.fitted = list(self.folds_)
+        elif (ready := self._refitted) and all(f.rounds_ == ready.rounds_ for f in self.folds_):
+            self.fitted = [ready]
         else:
             self.fitted = [self.source.refit(self.source.fused(features), y, self.folds_)]
         return self

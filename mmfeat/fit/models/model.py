@@ -151,7 +151,7 @@ class Model(Protocol):
 
         Rows that are never held out are only learned from. With `checkpoints`, each fold's heads
         are saved in that folder and loaded from there when the same call is made again, which
-        resumes the fit.
+        resumes the fit; a head whose refit needs nothing from the folds is refitted beside them.
         ``on_fit(done, total)`` is called after each fitted head.
         Raises `FitError` where the features have no labels or do not fit the model.
         """

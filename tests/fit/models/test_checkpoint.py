@@ -15,6 +15,7 @@ from tests.support.fits.models import (
     N_FOLDS,
     make_features,
     make_model,
+    make_single,
     out_of_fold,
     predict,
 )
@@ -50,3 +51,33 @@ def test_kept_folds_are_not_fitted_again(tmp_path: Path, monkeypatch: pytest.Mon
     np.testing.assert_array_equal(
         out_of_fold(make_model("mlp", "image"), features, tmp_path), expected
     )
+
+
+def test_a_head_that_knows_its_epochs_is_refitted_beside_the_folds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    features = make_features()
+    later = make_single("mlp", "image")
+    out_of_fold(later, features)
+    beside, resumed = (make_single("mlp", "image") for _ in range(2))
+    out_of_fold(beside, features, tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(resolve("mlp", HEADS, "head"), "_fit", None)
+        beside.fit(features)
+        out_of_fold(resumed, features, tmp_path)
+        resumed.fit(features)
+    expected = predict(later.fit(features), features)
+    np.testing.assert_array_equal(predict(beside, features), expected)
+    np.testing.assert_array_equal(predict(resumed, features), expected)
+
+
+@pytest.mark.parametrize("settings", [{}, {"patience": "2"}])
+def test_it_is_refitted_after_them_where_they_find_another_number(
+    settings: dict[str, str], tmp_path: Path
+) -> None:
+    features = make_features()
+    model = make_single("mlp", "image", epochs="6", **settings)
+    out_of_fold(model, features, tmp_path)
+    for fold in model.folds_:  # as where a loss has not stayed finite, or stopped falling
+        fold.rounds_ = 2
+    assert model.fit(features).fitted[0].rounds_ == 2

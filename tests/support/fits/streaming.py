@@ -49,11 +49,11 @@ def import_many_rows(folder: Path) -> Workspace:
 
 
 class Noted:
-    """A matrix that notes how many rows were asked for at once."""
+    """A matrix that notes how many rows were asked for, at once and in all."""
 
     def __init__(self, values: FloatArray, buffer_rows: int, *, in_memory: bool = False) -> None:
         self._values, self.buffer_rows, self.in_memory = values, buffer_rows, in_memory
-        self.most = 0
+        self.most = self.read = 0
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -64,7 +64,7 @@ class Noted:
 
     def __getitem__(self, rows: slice | IntArray, /) -> FloatArray:
         part: FloatArray = self._values[rows]
-        self.most = max(self.most, len(part))
+        self.most, self.read = max(self.most, len(part)), self.read + len(part)
         return part
 
 

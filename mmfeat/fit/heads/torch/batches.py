@@ -15,6 +15,7 @@ from mmfeat.metrics.known import known_cells, rates
 from mmfeat.types import FloatArray, IntArray, Matrix, Stream, Targets
 
 BLOCK_ROWS = 512  # that are standardised or scored at a time, which bounds the memory
+HELD = 1 << 28  # bytes of float32: more are fused on reading, in every epoch
 
 Batch = tuple[Tensor, Tensor]  # rows (b, d) and targets (b, k), float32: 0, 1 or unknown
 
@@ -55,7 +56,7 @@ class Source:
         self._x, self._y, self._device = x, y, device
         self._masked = known_cells(y) is not None
         if in_memory(x):
-            self._values = _OnHost(x) if device.type == "cpu" else on_device(x, device)
+            self._values = on_device(x, device) if device.type != "cpu" else _OnHost(held(x))
             self._targets = torch.from_numpy(y.astype(np.float32)).to(device)
 
     def chosen(self, rows: IntArray) -> Batches:
@@ -69,12 +70,21 @@ class Source:
 
 @dataclass(frozen=True)
 class _OnHost:
-    """Rows of `x`, read on demand: a matrix that is fused on reading is never held as a whole."""
+    """Rows of `x`, read on demand: a large matrix that is fused on reading is never held whole."""
 
     x: Matrix
 
     def __getitem__(self, rows: Tensor) -> Tensor:
         return torch.from_numpy(self.x[rows.numpy()])
+
+
+def held(x: Matrix) -> Matrix:
+    """`x`, or all its rows where they are few: reading them fuses them once, not in every epoch."""
+    n_rows, width = x.shape
+    if isinstance(x, np.ndarray) or not x.in_memory or 4 * n_rows * width > HELD:
+        return x
+    rows: FloatArray = on_device(x, torch.device("cpu")).numpy()
+    return rows
 
 
 def on_device(x: Matrix, device: torch.device) -> Tensor:

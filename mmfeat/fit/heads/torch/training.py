@@ -17,12 +17,11 @@ import math
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import median
-from threading import Event, Lock
+from threading import Event
 from typing import ClassVar, Self, cast
 
 import numpy as np
@@ -37,21 +36,21 @@ from mmfeat.fit.heads.base import Head
 from mmfeat.fit.heads.options import option
 from mmfeat.fit.heads.space import Choice, Range, Space
 from mmfeat.fit.heads.streaming import Shared, in_memory
-from mmfeat.fit.heads.torch.batches import BLOCK_ROWS, Batches, Source
+from mmfeat.fit.heads.torch.batches import BLOCK_ROWS, Batches, Source, held
 from mmfeat.fit.heads.torch.device import DEVICES, choose_device
 from mmfeat.fit.heads.torch.dropout import Dropout
 from mmfeat.fit.heads.torch.fusing import MODULES
 from mmfeat.fit.heads.torch.length import Length
+from mmfeat.fit.heads.torch.loss import mean_loss
 from mmfeat.fit.heads.torch.optimiser import Optimizer, constant, cosine
 from mmfeat.fit.heads.torch.standardise import Standardise
 from mmfeat.fit.heads.torch.threads import fits_at_once, side_by_side, threads_for
+from mmfeat.fit.heads.torch.weights import is_finite, seeded, snapshot
 from mmfeat.fit.losses import Loss, make_loss
 from mmfeat.runs.folds.inside import hold_out
 from mmfeat.types import FloatArray, Fused, IntArray, Matrix, Targets
 
 log = logging.getLogger(__name__)
-
-SEEDED = Lock()  # held while torch's global random state is in use
 
 
 @dataclass(kw_only=True)
@@ -111,19 +110,40 @@ class TorchHead(Head):
     def fit_folds(
         self, fused: Fused[Matrix], y: Targets, splits: Sequence[IntArray]
     ) -> Iterator[Self]:
-        """Yield one fitted copy per split; on a CPU, several are fitted at once."""
+        """Yield one fitted copy per split."""
+        yield from self._fit_all(fused, y, [(replace(self), rows) for rows in splits])
+
+    def fit_folds_and_refit(
+        self, fused: Fused[Matrix], y: Targets, splits: Sequence[IntArray], refit: Self
+    ) -> Iterator[Self]:
+        """Like `fit_folds`, then `refit` on all rows; on a CPU it is fitted beside the folds."""
+        folds = [(replace(self), rows) for rows in splits]
+        yield from self._fit_all(fused, y, [*folds, (refit, np.arange(len(y)))])
+
+    def _fit_all(
+        self, fused: Fused[Matrix], y: Targets, wanted: Sequence[tuple[Self, IntArray]]
+    ) -> Iterator[Self]:
+        """Fit each head on its rows and yield it; on a CPU, several are fitted at once."""
         if choose_device(self.device).type != "cpu":
-            yield from super().fit_folds(fused, y, splits)
+            yield from (head._learn(fused, y, rows) for head, rows in wanted)
             return
-        x = fused.values
+        x = held(fused.values)
         if not isinstance(x, np.ndarray) and not x.in_memory:
-            fused = replace(fused, values=Shared(x, fits_at_once()))
+            x = Shared(x, fits_at_once())
         stop, fits = Event(), []
-        for rows in splits:
-            head = replace(self)
+        for head, rows in wanted:
             head._stop = stop
-            fits.append(partial(head._learn, fused, y, rows))
+            fits.append(partial(head._learn, replace(fused, values=x), y, rows))
         yield from side_by_side(fits, stop=stop)
+
+    def ahead(self, splits: Sequence[IntArray]) -> Self | None:
+        """The head of the refit, unless the folds find its number of epochs (`patience`)."""
+        if self.patience and self.rounds is None:
+            return None
+        folds = [replace(self) for _ in splits]
+        for head, rows in zip(folds, splits, strict=True):
+            _, head.rounds_ = head._walk(len(rows))
+        return self.for_refit(folds)
 
     def search_space(self) -> Space:
         """Options of training that all torch heads share."""
@@ -174,13 +194,12 @@ class TorchHead(Head):
         judged = averaged.module if averaged is not None else network
         for dropout in (part for part in network.modules() if isinstance(part, Dropout)):
             dropout.generator = draws
-        steps = math.ceil(len(train) / (self.batch or len(train)))
-        self.epochs_, self.lr_ = self.length.schedule(steps, epochs=self.epochs, rate=self.lr)
+        steps, n_epochs = self._walk(len(train))
         pace = constant if self.schedule == "constant" else cosine(steps * self.epochs_)
         optimizer = Optimizer(network, lr=self.lr_, decay=self.decay, pace=pace)
         best, kept = math.inf, snapshot(judged)
         self.rounds_, self.history_ = 0, {}
-        for epoch in range(1, (self.rounds or self.epochs_) + 1):
+        for epoch in range(1, n_epochs + 1):
             network.train()
             total = torch.zeros((), device=rates.device)
             for rows, targets in train.shuffled(steps, draws):
@@ -208,6 +227,12 @@ class TorchHead(Head):
                 break
         network.load_state_dict(kept, assign=True)
         network.eval()
+
+    def _walk(self, n_rows: int) -> tuple[int, int]:
+        """Set the schedule for so many rows; return the steps of an epoch and the epochs."""
+        steps = math.ceil(n_rows / (self.batch or n_rows))
+        self.epochs_, self.lr_ = self.length.schedule(steps, epochs=self.epochs, rate=self.lr)
+        return steps, self.rounds or self.epochs_
 
     def _loss_on(self, validation: Batches, network: nn.Module, loss: Loss) -> float:
         parts = [(self._logits(network, rows), targets) for rows, targets in validation.in_order()]
@@ -272,29 +297,3 @@ class TorchHead(Head):
         except RuntimeError as error:
             raise ValueError(f"the weights are of another network: {error}") from error
         self._network.eval().to(choose_device("auto"))
-
-
-def mean_loss(loss: Loss, logits: Tensor, targets: Tensor) -> Tensor:
-    """The loss in float32; of members, (members, b, k), the mean."""
-    logits = logits.float()
-    if logits.ndim == 2:
-        return loss(logits, targets)
-    return torch.stack([loss(member, targets) for member in logits]).mean()
-
-
-def snapshot(network: nn.Module) -> dict[str, Tensor]:
-    """A copy of all weights and buffers."""
-    return {key: value.detach().clone() for key, value in network.state_dict().items()}
-
-
-def is_finite(network: nn.Module) -> bool:
-    """Whether every weight is a finite number."""
-    return all(bool(torch.isfinite(p).all()) for p in network.parameters())
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Seed torch on the CPU inside the block, then restore the caller's random state."""
-    with SEEDED, torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        yield

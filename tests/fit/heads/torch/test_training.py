@@ -12,9 +12,11 @@ import torch
 from mmfeat.errors import ConfigError, FitError
 from mmfeat.fit.heads.gmlp import GMLP, TokenGate
 from mmfeat.fit.heads.mlp import MLP
-from mmfeat.fit.heads.torch import training
+from mmfeat.fit.heads.torch import batches, training
 from mmfeat.fit.heads.torch.batches import Source
 from mmfeat.fit.heads.torch.standardise import Standardise
+from mmfeat.types import Fused, Matrix
+from tests.support.fits.streaming import Noted
 
 N_ROWS, WIDTH = 260, 6
 
@@ -194,6 +196,22 @@ def test_standardised_columns_have_mean_zero_and_deviation_one() -> None:
     torch.testing.assert_close(
         out.std(dim=0, correction=0), torch.tensor([1.0, 1.0, 0.0]), atol=1e-3, rtol=0
     )
+
+
+def test_few_rows_are_read_once_and_many_in_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = draw()
+    splits = [np.flatnonzero(np.arange(N_ROWS) % 2 == half) for half in range(2)]
+    scores, reads = [], []
+    for most in (x.nbytes, x.nbytes - 1):
+        monkeypatch.setattr(batches, "HELD", most)
+        noted = Noted(x, N_ROWS, in_memory=True)
+        fused = Fused[Matrix](values=noted, blocks=(WIDTH,))
+        folds = list(make(epochs=6).fit_folds(fused, y, splits))
+        reads.append(noted.read)
+        scores.append([fold.predict_proba(x) for fold in folds])
+    assert reads[0] == N_ROWS
+    assert reads[1] > 6 * N_ROWS  # and once more, to standardise
+    np.testing.assert_array_equal(scores[0], scores[1])
 
 
 def test_a_missing_gpu_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
