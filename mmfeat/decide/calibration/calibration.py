@@ -62,7 +62,7 @@ def fit_calibration(
     """
     how: dict[str, Any] = {"many": many}
     if coarse:
-        how = {"many": 0, "width": COARSE, "kinds": ("platt",), "warm": True}
+        how = {"many": 0, "width": COARSE, "kinds": ("platt",)}
     all_rows = [np.flatnonzero(folds == fold) for fold in np.unique(folds)]
 
     def fit_class(j: int) -> tuple[Calibrator, list[Calibrator], Reliability, Reliability]:

@@ -26,9 +26,9 @@ class ClassMaps:
     """Maps of one class, each fitted on a subset of the folds and cached.
 
     With more than `many` rows, smooth maps are fitted and judged on logits in bins of `width`.
-    `kinds` are those to try. With `warm`, a smooth map without a fold is fitted from that of all
-    folds, in fewer steps. The rows of a fold are sorted by score, which makes isotonic steps cheap
-    to interpolate.
+    `kinds` are those to try. A smooth map without a fold is fitted from that of all folds, in half
+    of the steps. The rows of a fold are sorted by score, which makes isotonic steps cheap to
+    interpolate.
     """
 
     def __init__(
@@ -40,9 +40,8 @@ class ClassMaps:
         many: int,
         width: float = WIDTH,
         kinds: Sequence[str] = tuple(FITS),
-        warm: bool = False,
     ) -> None:
-        self.kinds, self.warm = kinds, warm
+        self.kinds = kinds
         self.folds = tuple(range(len(folds)))
         order = [rows[rising_order(p[rows])] for rows in folds]
         self.p, self.truth = [p[rows] for rows in order], [truth[rows] for rows in order]
@@ -64,16 +63,21 @@ class ClassMaps:
     def fit(self, kind: str, folds: tuple[int, ...]) -> Calibrator | None:
         """The map fitted on `folds`; None if it would not rise."""
         if (kind, folds) not in self.fits:
-            if self.binned and kind in SMOOTH:
-                whole = self.fit(kind, self.folds) if self.warm and folds != self.folds else None
-                found = SMOOTH[kind](*self.binned.rows(folds), whole.parameters if whole else ())
-            elif kind == "isotonic":
+            found: Calibrator | None
+            if kind == "isotonic":
                 found = Calibrator(kind, self.steps.fit(folds))
             else:
-                p, truth = ([each[fold] for fold in folds] for each in (self.p, self.truth))
-                found = FITS[kind](np.concatenate(p), np.concatenate(truth))
+                whole = self.fit(kind, self.folds) if folds != self.folds else None
+                found = SMOOTH[kind](*self._rows_of(folds), whole.parameters if whole else ())
             self.fits[kind, folds] = found
         return self.fits[kind, folds]
+
+    def _rows_of(self, folds: tuple[int, ...]) -> tuple[RealArray, Targets, Float64Array | None]:
+        """Scores, truth and weights of these folds, for smooth maps."""
+        if self.binned:
+            return self.binned.rows(folds)
+        p, truth = ([each[fold] for fold in folds] for each in (self.p, self.truth))
+        return np.concatenate(p), np.concatenate(truth), None
 
     def best(self, folds: tuple[int, ...]) -> tuple[Calibrator, tuple[Calibrator, ...]]:
         """The map of the kind that is best for `folds`, and the held-out map of each fold.
