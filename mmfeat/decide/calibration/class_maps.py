@@ -26,9 +26,8 @@ class ClassMaps:
     """Maps of one class, each fitted on a subset of the folds and cached.
 
     With more than `many` rows, smooth maps are fitted and judged on logits in bins of `width`.
-    `kinds` are those to try. A smooth map without a fold is fitted from that of all folds, in half
-    of the steps. The rows of a fold are sorted by score, which makes isotonic steps cheap to
-    interpolate.
+    `kinds` are those to try. A smooth map without a fold is fitted from that of all folds, in fewer
+    steps. The rows of a fold are sorted by score, which makes isotonic steps cheap to interpolate.
     """
 
     def __init__(

@@ -40,12 +40,11 @@ def fit_isotonic(p: RealArray, truth: Targets) -> Calibrator:
     return Calibrator("isotonic", Steps.of([(p[order], truth[order])]).fit([0]))
 
 
-FITS: dict[str, Callable[[RealArray, Targets], Calibrator | None]] = {
-    "platt": fit_platt,
-    "beta": fit_beta,
-    "isotonic": fit_isotonic,
-}
 SMOOTH = {
     "platt": fit_platt,
     "beta": fit_beta,
 }  # these accept weights and a start
+FITS: dict[str, Callable[[RealArray, Targets], Calibrator | None]] = {
+    **SMOOTH,
+    "isotonic": fit_isotonic,
+}
