@@ -63,21 +63,23 @@ def for_command(text: str, name: str | None = None) -> str:
 
 
 def hint_of(flag: str) -> str:
-    """Where a flag that a command lacks is set, as the end of a sentence; empty: nowhere.
+    """Where to find a flag that a command lacks, as the end of a sentence; empty: nowhere.
 
     Examples
     --------
     >>> hint_of("--label-col")
     '; it is label_col in [data] of mmfeat.toml'
     >>> FLAGS.update({"compare": frozenset({"--heads"})})
-    >>> hint_of("--heads"), hint_of("--nonsense")
-    ('; it is an option of `mmfeat compare`', '')
+    >>> hint_of("--heads"), hint_of("--compare"), hint_of("--nonsense")
+    ('; it is an option of `mmfeat compare`', '; it is a command: `mmfeat compare`', '')
     """
     owners = [f"`mmfeat {name}`" for name, flags in FLAGS.items() if flag in flags]
     if 0 < len(owners) <= MOST_OWNERS:
         return f"; it is an option of {', '.join(owners)}"
-    place = _key_of(flag)
-    return f"; it is {place}" if place else ""
+    if place := _key_of(flag):
+        return f"; it is {place}"
+    name = flag.removeprefix("--")
+    return f"; it is a command: `mmfeat {name}`" if name in FLAGS else ""
 
 
 def _elsewhere(flag: str, value: str | None) -> str:

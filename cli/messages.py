@@ -56,8 +56,9 @@ def ending_well(name: str, command: Command) -> Command:
 
 
 def fail(line: str) -> NoReturn:
-    """Print one `error:` line and end with status 1."""
-    print("error: " + visible(" ".join(line.split())), file=sys.stderr)
+    """Print one `error:` line, as wide as the terminal if it is one, and end with status 1."""
+    told = "error: " + visible(" ".join(line.split()))
+    print(fitting(told) if has_width(sys.stderr) else told, file=sys.stderr)
     raise typer.Exit(1)
 
 

@@ -49,6 +49,7 @@ class Lines:
         self.n_ended += 1
         if event.state == "finished":
             result = f"nested {self.objective} {event.nested:.4f}, {event.seconds:.1f} s"
+            result += ", already finished" if event.is_reused else ""
         else:
             result = "skipped"  # its reason is told at the end, once for all such cells
         note(f"{self.n_ended}/{self.n_cells} {title(event)}: {result}")

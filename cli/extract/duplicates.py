@@ -32,6 +32,7 @@ def duplicates(
     workspace: WorkspaceOption = None,
 ) -> None:
     """List near-copies within a split, or between two splits, nearest first."""
+    from mmfeat.near.bound import show_cosine
     from mmfeat.near.duplicates import duplicates as verb
 
     show_messages(quiet=False)
@@ -43,7 +44,10 @@ def duplicates(
     if found.pairs:
         print_table(
             ("cosine", "by", f"row of {found.split}", f"near-copy {place}"),
-            [(pair.cosine, pair.modality, pair.id, pair.other) for pair in found.pairs],
+            [
+                (show_cosine(each.cosine), each.modality, each.id, each.other)
+                for each in found.pairs
+            ],
         )
         if found.n_pairs > len(found.pairs):
             print(f"and {found.n_pairs - len(found.pairs):,} more pairs; --most lists more")
@@ -51,12 +55,14 @@ def duplicates(
 
 
 def _print_summary(found: Duplicates, place: str) -> None:
+    from mmfeat.near.bound import show_cosine
+
     rows = f"{found.n_rows:,} rows of {found.split}"
     print_text(
         f"{counted(found.n_copied, f'of {rows} has', f'of {rows} have')} a near-copy {place}"
     )
     for modality, bound in found.bounds.items():
-        kind = "equal rows alone" if bound is None else f"a cosine of {bound:.4f} or more"
+        kind = "equal rows alone" if bound is None else f"a cosine of {show_cosine(bound)} or more"
         print_text(f"near-copies by {modality}: {kind}")
     for modality, shared in found.shared.items():
         for id_, count in shared:

@@ -29,8 +29,31 @@ def next_step() -> str:
     return "mmfeat report, mmfeat predict, or mmfeat export"
 
 
+# What a newcomer may look for, by the name of the command.
+OTHER_WORDS = {
+    "init": ("start", "new", "setup", "configure"),
+    "check": ("validate", "lint"),
+    "extract": ("embed", "encode", "features"),
+    "compare": ("benchmark", "leaderboard", "evaluate", "best"),
+    "fit": ("train", "learn"),
+    "predict": ("tag", "label", "classify", "annotate", "infer"),
+    "export": ("save", "bundle", "deploy"),
+}
+
+
 class FirstPage(TyperGroup):
     """The group of all commands; its help says what is next."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command; the error about one that is not there knows other words for it."""
+        try:
+            return super().resolve_command(ctx, args)
+        except Exception as error:
+            missing: Any = error
+            names = [name for name, words in OTHER_WORDS.items() if args[0] in words]
+            if names and type(missing).__name__ == "UsageError":  # typer does not export it
+                missing.message = f"No such command '{args[0]}'. Did you mean '{names[0]}'?"
+            raise
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the help."""

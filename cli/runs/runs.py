@@ -105,9 +105,11 @@ def _print_list(objective: str | None, *, wide: bool, as_json: bool, workspace: 
         return
     several = len({row["split"] for row in rows if row["split"] is not None}) > 1
     texts = [{**row, "decisions": ",".join(row["decisions"])} for row in rows]
+    by_set = any(row["features"] not in (None, "-") for row in rows)
+    columns = [c for c in COLUMNS if by_set or c != "features"]
     print_table(
-        COLUMNS,
-        [[row[c] for c in COLUMNS] for row in texts],
+        columns,
+        [[row[c] for c in columns] for row in texts],
         droppable=[c for c in DROPPABLE if not (several and c == "split")],
         wide=wide,
     )

@@ -34,6 +34,8 @@ class Event:
         Of a finished cell: where the 95 % interval of `nested` begins.
     seconds
         Of a finished cell: the duration of its fit, in this comparison or earlier.
+    is_reused
+        Of a finished cell: whether it was already finished.
     """
 
     cell: RunConfig
@@ -46,6 +48,7 @@ class Event:
     nested: float = math.nan
     low: float = math.nan
     seconds: float = math.nan
+    is_reused: bool = False
 
 
 class OutOfTimeError(Exception):
@@ -67,7 +70,11 @@ def run_cell(
     for this `aim`. `deadline`, by `time.monotonic`, is checked after every head.
     """
 
+    is_reused = True
+
     def on_fit(done: int, total: int) -> None:
+        nonlocal is_reused
+        is_reused = False
         report(Event(cell=cell, state="running", done=done, total=total))
         if time.monotonic() > deadline:
             raise OutOfTimeError
@@ -87,6 +94,7 @@ def run_cell(
         nested=worth["nested"],
         low=worth["low"],
         seconds=sum(run.metrics["seconds"].values()),
+        is_reused=is_reused,
     )
 
 

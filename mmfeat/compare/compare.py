@@ -17,6 +17,7 @@ from mmfeat.compare.ensemble import fit_ensemble
 from mmfeat.compare.plan import describe, plan_asked, report_skipped
 from mmfeat.compare.quick.sketch import sketch
 from mmfeat.compare.run import run_cells, seconds_of
+from mmfeat.config import ThresholdSettings
 from mmfeat.core.checks import check_arguments
 from mmfeat.core.workspace import open_project
 from mmfeat.errors import FitError
@@ -101,6 +102,11 @@ def compare(
         },
     )
     target = objective or settings.thresholds.objective
+    if objective is None and target == ThresholdSettings.objective:
+        log.info(
+            "by %s, in which each label counts alike; for the tags of rows, --objective samples-f1",
+            target,
+        )
     for config in () if quick else plan.cells[:1]:
         warn_seen_before(space, config, submitted=settings.submit.split)
     cells = plan.cells

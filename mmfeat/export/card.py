@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import html
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from mmfeat.decide.decision import Decision
+from mmfeat.decide.same_labels import same_labels_of
 from mmfeat.errors import counted
 from mmfeat.export.licences import licence_of
+from mmfeat.runs.commands import commands_of
 from mmfeat.runs.run import Run
 
 SHOWN = {"macro_f1": "macro-F1", "micro_f1": "micro-F1", "samples_f1": "samples-F1", "map": "mAP"}
@@ -17,7 +19,7 @@ SHOWN = {"macro_f1": "macro-F1", "micro_f1": "micro-F1", "samples_f1": "samples-
 
 def write_card(run: Run, about: dict[str, Any]) -> str:
     """Give the card of a run that is exported; `about` is the content of `bundle.json`."""
-    decision, config = run.decision, run.config
+    decision = run.decision
     parts = [
         _head(run, decision),
         f"# {_plain(run.name)}",
@@ -27,10 +29,10 @@ def write_card(run: Run, about: dict[str, Any]) -> str:
         "## What it is\n\n" + _bullets(_parts(run, about, decision)),
         "## How good it is\n\n" + _numbers(run, decision),
         "## By class\n\n" + _classes(run, decision),
-        "## Limits\n\n" + _bullets(_limits(decision)),
+        "## Limits\n\n" + _bullets(_limits(run, decision)),
         "## Licences\n\n" + _bullets(_licences(about["encoder"])),
-        f"Fitted with `mmfeat fit --head {config.head} --fusion {config.fusion}`, mmfeat"
-        f" {run.provenance.get('versions', {}).get('mmfeat', '')}.",
+        f"Fitted by mmfeat {run.provenance.get('versions', {}).get('mmfeat', '')} with\n\n"
+        + _block("sh", *commands_of(run)),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -76,11 +78,13 @@ def _use(about: dict[str, Any]) -> str:
         rows = 'images=["a.jpg"], captions=["a dog on a sofa"]'
         where = "in this folder" if encoder["weights_in_bundle"] else encoder["weights_from"]
         note = f"The weights of {_plain(encoder['name'])} come from: {_plain(where)}."
-    return (
-        "```python\nimport mmfeat\n\nmodel = mmfeat.load(FOLDER)\n"
-        f"model.predict({rows})  # label sets\n"
-        f"model.predict_proba({rows})  # (n, k)\n```\n\n{note}"
+    code = _block(
+        "python",
+        "import mmfeat\n\nmodel = mmfeat.load(FOLDER)",
+        f"model.predict({rows})  # label sets",
+        f"model.predict_proba({rows})  # (n, k)",
     )
+    return f"{code}\n\n{note}"
 
 
 def _parts(run: Run, about: dict[str, Any], decision: Decision) -> list[str]:
@@ -125,13 +129,15 @@ def _classes(run: Run, decision: Decision) -> str:
     return _table(["label", *keys], rows)
 
 
-def _limits(decision: Decision) -> list[str]:
+def _limits(run: Run, decision: Decision) -> list[str]:
+    same = same_labels_of(decision, run.oof)
     return [
         "It knows the labels above and no other; a picture of something else still gets"
         " probabilities.",
         "The estimates hold for rows like those it was fitted on, and not for other sources.",
         "What the encoder has learned from the web, with its biases, is in its embeddings.",
         *(_plain(note) for note in decision.notes),
+        *([] if same is None else [same.describe(decision.objective, judged="it is not")]),
     ]
 
 
@@ -160,7 +166,15 @@ def _bullets(lines: Iterable[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
 
 
+def _block(language: str, *lines: str) -> str:
+    """Lines of code; no backticks in them end the block."""
+    text = "\n".join(lines)
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{fence}{language}\n{text}\n{fence}"
+
+
 def _plain(text: str) -> str:
     """A text of the data as Markdown shows it: one line, no markup, no column of a table."""
-    escaped = html.escape(" ".join(text.split()), quote=False)
-    return "".join(f"\\{c}" if c in "\\`*_[]|#!" else c for c in escaped)
+    line = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
+    escaped = "".join(f"\\{c}" if c in "\\`*_[]|#!" else c for c in line)
+    return f"\\{escaped}" if escaped.startswith(">") else escaped  # else a quotation

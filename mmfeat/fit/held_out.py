@@ -60,7 +60,10 @@ def with_folds(config: RunConfig, training: Training) -> RunConfig:
     n_rows, groups = training.features.n_rows, training.features.groups
     n_groups = n_rows if groups is None else len(np.unique(groups))
     is_small = n_rows <= FEW_ROWS and way_of_folds(config, training) == "random"
-    return replace(config, folds=folds_of_few(n_rows, n_groups) if is_small else FOLDS)
+    n_folds = folds_of_few(n_rows, n_groups) if is_small else FOLDS
+    if n_folds > FOLDS:
+        log.info("%d folds, as %d rows are few; --folds sets another number", n_folds, n_rows)
+    return replace(config, folds=n_folds)
 
 
 def folds_of_few(n_rows: int, n_groups: int) -> int:
@@ -121,7 +124,7 @@ def cut_groups(groups: IntArray, folds: Folds) -> IntArray:
 
 
 def _tell_groups(groups: IntArray, training: Training, n_folds: int) -> None:
-    """Say how many rows are related, and which classes live in fewer groups than folds."""
+    """Say how many rows are related, and which classes are in fewer groups than folds."""
     _, member, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     log.info(
         "%d of %d rows are related: %s with several rows, each kept in one fold",
@@ -138,8 +141,8 @@ def _tell_groups(groups: IntArray, training: Training, n_folds: int) -> None:
         told = ", ".join(f"{label} ({n})" for n, label in few[:N_TOLD])
         more = f" and {len(few) - N_TOLD} more" if len(few) > N_TOLD else ""
         log.warning(
-            "%s in fewer groups than the %d folds, so some folds lack them: %s%s",
-            counted(len(few), "label lives", "labels live"),
+            "%s in fewer unrelated rows than the %d folds, so some folds lack them: %s%s",
+            counted(len(few), "label is", "labels are"),
             n_folds,
             told,
             more,

@@ -67,7 +67,7 @@ def fit_run(
     with run.locked(on_wait=lambda holder: log.info("waiting for process %s", holder)):
         if _is_same(run, config, training):
             if run.is_done and _is_sound(run):
-                log.info("run %s is already finished", run.name)
+                fold_log.info("run %s is already finished", run.name)
                 run.touch()
                 _remove_checkpoints(run)
                 return run

@@ -23,6 +23,7 @@ def settings_text(project: Project) -> str:
         "splits": [_key(*split) for split in _tables(project)],
         "extract": _extract(project),
         "fit": _fit(project),
+        "thresholds": _thresholds(project),
         "submit": _submit(project),
     }
     wrap = textwrap.TextWrapper(WIDTH, initial_indent="# ", subsequent_indent="#   ")
@@ -88,6 +89,14 @@ def _fit(project: Project) -> list[Line]:
         return []
     told = "judges instead of folds, if you want it to"
     return [_maybe("validation", project.validation, told)]
+
+
+def _thresholds(project: Project) -> list[Line]:
+    if not (project.roles.label_col or project.roles.label_cols):
+        return []
+    return [
+        _maybe("objective", "samples-f1", "for the tags of rows; macro-f1: each label counts alike")
+    ]
 
 
 def _submit(project: Project) -> list[Line]:

@@ -47,3 +47,15 @@ def near_bound(sample: FloatArray, n_pairs: float) -> float:
         if n_farther - n_near > n_within:
             return 1 - ROUNDING
     return 1 - float(np.clip(end, max(nearest, ROUNDING), FARTHEST * median))
+
+
+def show_cosine(cosine: float) -> str:
+    """Write a cosine, with as many digits as tell it from 1, which is of equal rows alone.
+
+    Examples
+    --------
+    >>> show_cosine(0.98765), show_cosine(0.99996), show_cosine(1.0)
+    ('0.9877', '0.99996', '1.0000')
+    """
+    digits = next((n for n in range(4, 8) if cosine >= 1 or round(cosine, n) < 1), 8)
+    return f"{cosine:.{digits}f}"

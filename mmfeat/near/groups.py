@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmfeat.core.groups import joined_groups, linked_groups
+from mmfeat.near.bound import show_cosine
 from mmfeat.near.links import Links, equal_pairs
 from mmfeat.near.search import Pairs
 from mmfeat.types import IntArray
@@ -69,8 +70,8 @@ def _told(used: Mapping[str, Pairs], links: Mapping[str, Links], ids: Sequence[s
         bound = links[modality].bound
         ways.append(
             f"{len(np.unique(pairs.rows))} by {modality}"
-            + (f" (cosine at least {bound:.4f})" if bound is not None else "")
-            + f", e.g. {first} and {second} ({pairs.cosines[at]:.4f})"
+            + (f" (cosine at least {show_cosine(bound)})" if bound is not None else "")
+            + f", e.g. {first} and {second} ({show_cosine(float(pairs.cosines[at]))})"
         )
     return (
         f"{n_rows} of {len(ids)} rows have a near-copy and stay in its fold: {'; '.join(ways)};"

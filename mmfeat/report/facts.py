@@ -11,8 +11,8 @@ from markupsafe import Markup
 
 from mmfeat.compare.board.leaderboard import Entry
 from mmfeat.errors import RunError
-from mmfeat.report.commands import commands_of
 from mmfeat.report.curves import shown_classes
+from mmfeat.runs.commands import commands_of
 from mmfeat.runs.config import RunConfig
 from mmfeat.runs.run import Run
 

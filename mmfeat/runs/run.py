@@ -107,7 +107,7 @@ class Run:
         return (
             f"of {counted(n_rows, 'row')}, the heads of folds learn from clearly fewer than the"
             " final head does: estimates are rather too low, and miss their intervals more often"
-            " than 5 %; more folds (10) mend most of it"
+            f" than 5 %; --folds {MANY_FOLDS} mends most of it"
         )
 
     @property

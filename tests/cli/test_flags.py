@@ -90,6 +90,7 @@ def test_a_flag_becomes_what_the_command_has(text: str, command: str, told: str)
     [
         ("fit --heads ridge", "--heads; it is an option of `mmfeat compare`"),
         ("init --label-col x", "--label-col; it is label_col in [data] of mmfeat.toml"),
+        ("compare --report x.html", "--report; it is a command: `mmfeat report`"),
         ("report --nothing", "--nothing"),
     ],
 )
@@ -98,6 +99,15 @@ def test_an_option_of_another_command_is_pointed_to(line: str, hint: str, mmfeat
     assert found.exit_code == 2
     said = " ".join(found.stderr.replace("│", " ").split())
     assert f"No such option: {hint} " in said
+
+
+@pytest.mark.parametrize(
+    ("word", "command"), [("tag", "predict"), ("train", "fit"), ("comprae", "compare")]
+)
+def test_another_word_for_a_command_is_understood(word: str, command: str, mmfeat: Mmfeat) -> None:
+    found = mmfeat(word)
+    assert found.exit_code == 2
+    assert f"No such command '{word}'. Did you mean '{command}'" in found.stderr
 
 
 def test_an_export_names_a_whole_command_and_a_row_without_image_is_told(

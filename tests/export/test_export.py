@@ -15,12 +15,15 @@ import pytest
 import mmfeat
 from mmfeat.core.files import file_sha256
 from mmfeat.core.workspace import Workspace
+from mmfeat.demo.made_up import make_run
 from mmfeat.errors import ConfigError, MmfeatError, RunError
+from mmfeat.export.card import write_card
 from mmfeat.export.export import export
 from mmfeat.export.load import load
 from mmfeat.predict.predict import predict
 from mmfeat.predict.submit import submit
 from mmfeat.runs.bundle import Bundle
+from mmfeat.runs.commands import commands_of
 from mmfeat.runs.run import Run
 from mmfeat.runs.transport.manifest import MANIFEST, write_manifest
 from mmfeat.store import read_features
@@ -194,6 +197,16 @@ def test_the_card_has_the_numbers_of_the_run(run: Run, bundle: Path) -> None:
         assert f"{estimate['macro_f1']:.4f}" in card
     assert all(f"| {label} |" in card for label in run.labels)
     assert file_sha256(bundle / "README.md") in (bundle / MANIFEST).read_text()
+    assert "```sh\n" + "\n".join(commands_of(run)) + "\n```\n" in card
+    assert "the same labels for every row" in card
+
+
+def test_a_card_shows_texts_of_the_data_as_they_are(tmp_path: Path) -> None:
+    labels = ("a -> b", "<b>", "``` x")
+    run = make_run(Workspace(tmp_path / "work"), "odd", labels=labels, noise=50.0)
+    card = write_card(run, {"encoder": None})
+    assert all(f"| {text} |" in card for text in ("a -> b", "&lt;b>", r"\`\`\` x"))
+    assert "it is not measurably better than the same labels for every row" in card
 
 
 TRAINING = (

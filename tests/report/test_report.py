@@ -16,9 +16,9 @@ from mmfeat.core.workspace import Workspace
 from mmfeat.demo.made_up import make_run
 from mmfeat.errors import RunError
 from mmfeat.report import ReportOptions, write_report
-from mmfeat.report.commands import commands_of
 from mmfeat.report.plots import PLOTS
 from mmfeat.report.select import select_runs
+from mmfeat.runs.commands import commands_of
 from mmfeat.runs.listing import find_run
 from tests.support.workspaces import Mmfeat
 

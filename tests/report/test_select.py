@@ -11,8 +11,8 @@ from mmfeat.compare.board.keep import keep_leaderboard
 from mmfeat.core.workspace import Workspace
 from mmfeat.demo.made_up import make_run
 from mmfeat.report import ReportOptions, write_report
-from mmfeat.report.commands import commands_of
 from mmfeat.report.select import select_runs
+from mmfeat.runs.commands import commands_of
 from mmfeat.runs.run import Run
 
 

@@ -116,3 +116,20 @@ def test_a_damaged_comparison_is_one_clear_error(workspace: Workspace) -> None:
     os.mkfifo(path)
     with pytest.raises(RunError, match="compare` again"):
         find_run(workspace, None)
+
+
+def test_what_is_best_by_another_objective_and_a_doubt_are_told(
+    workspace: Workspace, caplog: pytest.LogCaptureFixture
+) -> None:
+    good, poor = made(workspace, "good", "poor")
+    keep_leaderboard(workspace, [good, poor], objective="macro-f1")
+    keep_leaderboard(workspace, [poor], objective="samples-f1")
+    caplog.set_level("INFO", "mmfeat")
+    assert find_run(workspace, None).name == "poor"
+    assert "by macro-f1, compared earlier, good is best; name it to use it" in caplog.messages
+    noise = make_run(workspace, "noise", noise=50.0)
+    keep_leaderboard(workspace, [noise], objective="micro-f1")
+    caplog.clear()
+    assert find_run(workspace, None).name == "noise"
+    (warning,) = (r.getMessage() for r in caplog.records if r.levelname == "WARNING")
+    assert warning.startswith("no entry is measurably better than the same labels for every row")

@@ -67,7 +67,8 @@ def test_the_list_fits_80_columns_and_wide_shows_all(workspace: Workspace, mmfea
     assert shown.exit_code == 0
     lines = shown.stdout.splitlines()
     assert len(lines) == 8 and max(map(len, lines)) <= 80
-    assert lines[0].split()[:4] == ["run", "nested", "objective", "features"]
+    assert lines[0].split()[:4] == ["run", "nested", "interval", "objective"]
+    assert "features" not in lines[0]  # all runs are on the only set
     assert "run fair: best of the last comparison of train" in shown.stderr
     wide = mmfeat("runs", "--wide").stdout.splitlines()
     assert "samples_f1" in wide[0] and len(wide) == 8

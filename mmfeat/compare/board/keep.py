@@ -55,7 +55,9 @@ def keep_leaderboard(
         write_leaderboard(comparison_path(workspace, question, "csv"), board)
         write_leaderboard(workspace.leaderboard, board)
         choice = board.choice.describe(objective) if board.choice else ""
-        write_comparison(workspace, question, places, choice=choice)
+        same = board.same_labels
+        doubt = same.describe(objective) if same and not same.is_beaten else ""
+        write_comparison(workspace, question, places, choice=choice, doubt=doubt)
     return board
 
 

@@ -20,7 +20,6 @@ import numpy as np
 
 from mmfeat.compare.board.choice import Choice, choose_elsewhere, judge_choice, n_deviations
 from mmfeat.compare.board.judged import ROWS_ALONE, Judged, are_same, judge_all
-from mmfeat.compare.board.same_labels import SameLabels, judge_same_labels
 from mmfeat.compare.board.stage_one import StageOne, read_stage_one, set_name
 from mmfeat.compare.quick.sketch import tell_sketch
 from mmfeat.config import USUAL_THRESHOLDS, ThresholdSettings
@@ -28,6 +27,7 @@ from mmfeat.core.files import write_text
 from mmfeat.core.workspace import Workspace
 from mmfeat.decide.forecast import judging_data
 from mmfeat.decide.resampling import interval, resampled_values
+from mmfeat.decide.same_labels import SameLabels, judge_same_labels
 from mmfeat.runs.config import FeatureSets
 from mmfeat.runs.run import Run
 from mmfeat.types import Float64Array

@@ -35,7 +35,9 @@ def choose_run(workspace: Workspace, finished: Sequence[Run], *, objective: str 
     last = last_comparison(workspace, names, objective=objective)
     if last is not None:
         _tell_newer(workspace, last, finished)
-        return _best(workspace, last, names)
+        run = _best(workspace, last, names)
+        _tell_others(workspace, run, last, names)
+        return run
     for run in finished:
         if _is_of_present(run, workspace):
             others = "the only finished run" if len(finished) == 1 else "the newest finished run"
@@ -88,7 +90,27 @@ def _best(workspace: Workspace, kept: KeptComparison, names: set[str]) -> Run:
     )
     if kept.choice:
         log.info("%s", kept.choice)
+    if kept.doubt:
+        log.warning("%s", kept.doubt)
     return run
+
+
+def _tell_others(
+    workspace: Workspace, run: Run, kept: KeptComparison, names: Collection[str]
+) -> None:
+    """Say what is best by other objectives, where a later comparison took its place."""
+    of = (kept.question.split, kept.question.digest)
+    told = {kept.question.objective}
+    for other in read_comparisons(workspace):
+        question = other.question
+        if (question.split, question.digest) != of or question.objective in told:
+            continue
+        told.add(question.objective)
+        best = next((name for name in other.runs if name in names), run.name)
+        if best != run.name:
+            log.info(
+                "by %s, compared earlier, %s is best; name it to use it", question.objective, best
+            )
 
 
 def _tell_newer(workspace: Workspace, kept: KeptComparison, finished: Sequence[Run]) -> None:

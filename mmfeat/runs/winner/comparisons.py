@@ -121,6 +121,7 @@ class KeptComparison:
     places: tuple[Place, ...]
     number: int
     choice: str = ""  # a sentence on what the best is expected to reach
+    doubt: str = ""  # a sentence on why not even the best should be used
 
     @property
     def runs(self) -> tuple[str, ...]:
@@ -135,7 +136,12 @@ def read_comparisons(workspace: Workspace) -> list[KeptComparison]:
 
 
 def write_comparison(
-    workspace: Workspace, question: Question, places: Sequence[Place], *, choice: str = ""
+    workspace: Workspace,
+    question: Question,
+    places: Sequence[Place],
+    *,
+    choice: str = "",
+    doubt: str = "",
 ) -> None:
     """Replace the answer to a question; it is the last comparison from now on."""
     numbers = [kept.number for kept in read_comparisons(workspace)]
@@ -144,6 +150,7 @@ def write_comparison(
         "question": asdict(question),
         "places": [asdict(place) for place in places],
         "choice": choice,
+        "doubt": doubt,
     }
     path = comparison_path(workspace, question, "json")
     write_json(path, {**document, "sha256": _sha256(document)})
@@ -168,6 +175,7 @@ def _read(path: Path) -> KeptComparison:
             ),
             number=int(document["number"]),
             choice=str(document.get("choice", "")),
+            doubt=str(document.get("doubt", "")),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(

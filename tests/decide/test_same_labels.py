@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from mmfeat.compare.board.same_labels import judge_same_labels
+from mmfeat.decide.same_labels import judge_same_labels
 from mmfeat.decide.thresholds import TuningData
 from mmfeat.decide.thresholds.evaluate import value_of
 from mmfeat.types import UNKNOWN

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mmfeat.decide.decision import HALVES, Decision
 from mmfeat.decide.thresholds import TuningData
 from mmfeat.decide.thresholds.evaluate import value_of
 from mmfeat.metrics.known import judged_rows, known_only, rates
 from mmfeat.metrics.sets import ratio
-from mmfeat.types import IntArray, Targets
+from mmfeat.types import IntArray, OutOfFold, Targets
 
 ALL_LABELS = ("macro-f1", "f-beta")
 MOST_FREQUENT = ("micro-f1", "samples-f1")
@@ -23,23 +24,40 @@ MOST_FREQUENT = ("micro-f1", "samples-f1")
 
 @dataclass(frozen=True, kw_only=True)
 class SameLabels:
-    """What the same labels for every row would reach, and whether the best entry is above it.
+    """What the same labels for every row would reach, and whether what is judged is above it.
 
-    `is_beaten` says whether the whole 95 % interval of what the best entry is expected to reach
-    lies above `value`.
+    `is_beaten` says whether the whole 95 % interval of what is judged lies above `value`.
     """
 
     value: float
     is_beaten: bool
 
-    def describe(self, objective: str) -> str:
-        """A sentence about it."""
+    def describe(self, objective: str, *, judged: str = "no entry is") -> str:
+        """A sentence about it; `judged` begins it where it is not beaten."""
         if self.is_beaten:
             return f"the same labels for every row would reach {objective} {self.value:.4f}"
         return (
-            "no entry is measurably better than the same labels for every row"
+            f"{judged} measurably better than the same labels for every row"
             f" ({objective} {self.value:.4f})"
         )
+
+
+def same_labels_of(decision: Decision, scores: OutOfFold) -> SameLabels | None:
+    """Hold the decision of a run, on its scores out of fold, against the same labels.
+
+    None for an objective with a floor, and where nothing was tuned.
+    """
+    if decision.objective == HALVES:
+        return None
+    data = TuningData(
+        probabilities=scores.probabilities,
+        targets=scores.targets,
+        beta=decision.options.get("beta", 1.0),
+        groups=scores.groups,
+    )
+    return judge_same_labels(
+        decision.objective, data, [scores.folds], low=decision.intervals["nested"][0]
+    )
 
 
 def judge_same_labels(
@@ -47,8 +65,8 @@ def judge_same_labels(
 ) -> SameLabels | None:
     """Judge the same labels for every row, the mean over `folds`, each of shape (n,).
 
-    `low` is the lower end of the interval of what the best entry is expected to reach. None for an
-    objective with a floor, which is met or not.
+    `low` is the lower end of the 95 % interval of what is judged. None for an objective with a
+    floor, which is met or not.
     """
     if objective in ALL_LABELS:
         value = value_of(objective, data, np.ones_like(data.targets))
