@@ -56,9 +56,9 @@ def ending_well(name: str, command: Command) -> Command:
 
 
 def fail(line: str) -> NoReturn:
-    """Print one `error:` line, as wide as the terminal if it is one, and end with status 1."""
+    """Print one `error:` line, wrapped in a terminal alone, and end with status 1."""
     told = "error: " + visible(" ".join(line.split()))
-    print(fitting(told) if has_width(sys.stderr) else told, file=sys.stderr)
+    print(fitting(told) if sys.stderr.isatty() else told, file=sys.stderr)
     raise typer.Exit(1)
 
 
