@@ -29,7 +29,7 @@ def write_card(run: Run, about: dict[str, Any]) -> str:
         "## What it is\n\n" + _bullets(_parts(run, about, decision)),
         "## How good it is\n\n" + _numbers(run, decision),
         "## By class\n\n" + _classes(run, decision),
-        "## Limits\n\n" + _bullets(_limits(run, decision)),
+        "## Limits\n\n" + _bullets(_limits(decision)),
         "## Licences\n\n" + _bullets(_licences(about["encoder"])),
         f"Fitted by mmfeat {run.provenance.get('versions', {}).get('mmfeat', '')} with\n\n"
         + _block("sh", *commands_of(run)),
@@ -112,9 +112,12 @@ def _numbers(run: Run, decision: Decision) -> str:
         f"`{name}`: {low:.4f} to {high:.4f}" for name, (low, high) in decision.intervals.items()
     ]
     intervals = f"\n\n95 % intervals of {decision.objective}: {'; '.join(told)}." if told else ""
+    same = same_labels_of(decision, run.oof)
+    others = "" if same is None else same.describe(decision.objective, judged="it is not")
     return (
         _table(["labels decided by", *SHOWN.values()], rows)
         + intervals
+        + (f"\n\n{others[0].upper()}{others[1:]}." if others else "")
         + f"\n\nAll numbers are of rows that the heads had not seen ({run.judged_by}). `at_0.5`"
         " cuts every probability at 0.5; `tuned` chose thresholds on the very rows it is judged"
         " on, and is optimistic; `nested` chose them on other folds: it is the one to believe."
@@ -129,15 +132,13 @@ def _classes(run: Run, decision: Decision) -> str:
     return _table(["label", *keys], rows)
 
 
-def _limits(run: Run, decision: Decision) -> list[str]:
-    same = same_labels_of(decision, run.oof)
+def _limits(decision: Decision) -> list[str]:
     return [
         "It knows the labels above and no other; a picture of something else still gets"
         " probabilities.",
         "The estimates hold for rows like those it was fitted on, and not for other sources.",
         "What the encoder has learned from the web, with its biases, is in its embeddings.",
         *(_plain(note) for note in decision.notes),
-        *([] if same is None else [same.describe(decision.objective, judged="it is not")]),
     ]
 
 

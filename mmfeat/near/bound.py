@@ -13,6 +13,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from mmfeat.types import FloatArray
@@ -50,12 +52,11 @@ def near_bound(sample: FloatArray, n_pairs: float) -> float:
 
 
 def show_cosine(cosine: float) -> str:
-    """Write a cosine, with as many digits as tell it from 1, which is of equal rows alone.
+    """Write a cosine cut after four digits, so that 1.0000 is that of equal rows alone.
 
     Examples
     --------
-    >>> show_cosine(0.98765), show_cosine(0.99996), show_cosine(1.0)
-    ('0.9877', '0.99996', '1.0000')
+    >>> show_cosine(0.98765), show_cosine(0.99999), show_cosine(1.0)
+    ('0.9876', '0.9999', '1.0000')
     """
-    digits = next((n for n in range(4, 8) if cosine >= 1 or round(cosine, n) < 1), 8)
-    return f"{cosine:.{digits}f}"
+    return f"{math.floor(cosine * 1e4) / 1e4:.4f}"

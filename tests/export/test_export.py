@@ -198,7 +198,7 @@ def test_the_card_has_the_numbers_of_the_run(run: Run, bundle: Path) -> None:
     assert all(f"| {label} |" in card for label in run.labels)
     assert file_sha256(bundle / "README.md") in (bundle / MANIFEST).read_text()
     assert "```sh\n" + "\n".join(commands_of(run)) + "\n```\n" in card
-    assert "the same labels for every row" in card
+    assert "The same labels for every row would reach macro-f1" in card
 
 
 def test_a_card_shows_texts_of_the_data_as_they_are(tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ def test_a_card_shows_texts_of_the_data_as_they_are(tmp_path: Path) -> None:
     run = make_run(Workspace(tmp_path / "work"), "odd", labels=labels, noise=50.0)
     card = write_card(run, {"encoder": None})
     assert all(f"| {text} |" in card for text in ("a -> b", "&lt;b>", r"\`\`\` x"))
-    assert "it is not measurably better than the same labels for every row" in card
+    assert "It is not measurably better than the same labels for every row" in card
 
 
 TRAINING = (
