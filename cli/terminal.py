@@ -14,6 +14,8 @@ from typing import Any, TextIO
 # Control characters but for tab and end of line, and marks that reverse the order of a text.
 CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
+NO_BREAK = "\N{NO-BREAK SPACE}"
+
 
 def visible(text: str) -> str:
     r"""Show control characters as escapes, e.g. ``\x1b``."""
@@ -29,15 +31,14 @@ def fitting(sentence: str) -> str:
     """A sentence in lines as wide as the terminal; 80 columns where there is none."""
     indent = " " * (len(sentence) - len(sentence.lstrip(" ")) + 2)
     width = shutil.get_terminal_size().columns
-    return "\n".join(
-        textwrap.wrap(
-            sentence,
-            width,
-            subsequent_indent=indent,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
+    lines = textwrap.wrap(
+        sentence.replace(" %", f"{NO_BREAK}%"),
+        width,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
     )
+    return "\n".join(lines).replace(f"{NO_BREAK}%", " %")
 
 
 class VisibleStream:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from typer.core import TyperCommand
@@ -15,13 +16,16 @@ class CommandPage(TyperCommand):
     """A command; its help says how values are written, not of which type of Python they are."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse; the error about an option that the command lacks says where there is one."""
+        """Parse; an error says where there is an option, and how several values are written."""
+        given = list(args)  # which is emptied while it is parsed
         try:
             return super().parse_args(ctx, args)
         except Exception as error:
             missing: Any = error
             if type(missing).__name__ == "NoSuchOption":  # typer does not export it
                 missing.message += hint_of(missing.option_name)
+            elif type(missing).__name__ == "UsageError":
+                missing.message += _joined(given)
             raise
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
@@ -29,6 +33,16 @@ class CommandPage(TyperCommand):
         for each in self.get_params(ctx):
             _simplify(each)
         super().format_help(ctx, formatter)
+
+
+def _joined(args: list[str]) -> str:
+    """The end of an error where the words after an option are meant to be its values."""
+    flags = [at for at, word in enumerate(args) if word.startswith("--")]
+    for start, end in pairwise([*flags, len(args)]):
+        words = args[start + 1 : end]
+        if len(words) > 1 and not any("=" in word for word in words):
+            return f"; several values are one word: {args[start]} {','.join(words)}"
+    return ""
 
 
 def _simplify(parameter: Any) -> None:

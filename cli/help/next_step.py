@@ -34,7 +34,7 @@ OTHER_WORDS = {
     "init": ("start", "new", "setup", "configure"),
     "check": ("validate", "lint"),
     "extract": ("embed", "encode", "features"),
-    "compare": ("benchmark", "leaderboard", "evaluate", "best"),
+    "compare": ("train", "benchmark", "leaderboard", "evaluate", "best"),
     "fit": ("train", "learn"),
     "predict": ("tag", "label", "classify", "annotate", "infer"),
     "export": ("save", "bundle", "deploy"),
@@ -51,8 +51,12 @@ class FirstPage(TyperGroup):
         except Exception as error:
             missing: Any = error
             names = [name for name, words in OTHER_WORDS.items() if args[0] in words]
-            if names and type(missing).__name__ == "UsageError":  # typer does not export it
-                missing.message = f"No such command '{args[0]}'. Did you mean '{names[0]}'?"
+            if type(missing).__name__ == "UsageError":  # typer does not export it
+                if names:
+                    told = " or ".join(f"'{name}'" for name in names)
+                    missing.message = f"No such command '{args[0]}'. Did you mean {told}?"
+                elif Path(args[0]).exists():
+                    missing.message = f"{args[0]!r} is no command; mmfeat init looks at a folder"
             raise
 
     def format_help(self, ctx: Any, formatter: Any) -> None:

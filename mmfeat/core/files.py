@@ -121,6 +121,14 @@ def _open_device(path: Path, reader_seconds: float) -> BufferedWriter:
         return os.fdopen(descriptor, "wb")
 
 
+def share_as_folder(path: Path) -> None:
+    """Let those read and write a file who may do so in its folder.
+
+    safetensors writes files for their owner alone, whatever the umask is.
+    """
+    path.chmod(path.parent.stat().st_mode & 0o666)
+
+
 def check_output(path: Path, inputs: Iterable[Path | str | None]) -> None:
     """Raise `ConfigError` where a file that is to be written is one of those that are read."""
     for name in inputs:

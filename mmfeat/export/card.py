@@ -11,6 +11,9 @@ from mmfeat.decide.decision import Decision
 from mmfeat.decide.same_labels import same_labels_of
 from mmfeat.errors import counted
 from mmfeat.export.licences import licence_of
+from mmfeat.extract.encoders.base import CAPTION, PICTURE, takes
+from mmfeat.extract.encoders.load import DEMO
+from mmfeat.fit.fusion import FUSIONS
 from mmfeat.runs.commands import commands_of
 from mmfeat.runs.run import Run
 
@@ -25,11 +28,11 @@ def write_card(run: Run, about: dict[str, Any]) -> str:
         f"# {_plain(run.name)}",
         "A multilabel classifier of images and captions, on embeddings of a frozen model. It gives"
         f" a probability for each of {counted(len(run.labels), 'label')} and decides which apply.",
-        "## How to use\n\n" + _use(about),
+        "## How to use\n\n" + _use(run, about),
         "## What it is\n\n" + _bullets(_parts(run, about, decision)),
         "## How good it is\n\n" + _numbers(run, decision),
         "## By class\n\n" + _classes(run, decision),
-        "## Limits\n\n" + _bullets(_limits(decision)),
+        "## Limits\n\n" + _bullets(_limits(decision, about["encoder"])),
         "## Licences\n\n" + _bullets(_licences(about["encoder"])),
         f"Fitted by mmfeat {run.provenance.get('versions', {}).get('mmfeat', '')} with\n\n"
         + _block("sh", *commands_of(run)),
@@ -69,13 +72,14 @@ def _head(run: Run, decision: Decision) -> str:
     )
 
 
-def _use(about: dict[str, Any]) -> str:
-    encoder = about["encoder"]
+def _use(run: Run, about: dict[str, Any]) -> str:
+    encoder, lines = about["encoder"], ""
     if encoder is None:
         rows = 'embeddings={"image": image_vectors, "text": text_vectors}'
         note = "It takes embeddings of the encoder that its training rows were embedded by."
     else:
-        rows = 'images=["a.jpg"], captions=["a dog on a sofa"]'
+        rows = _example(run)
+        lines = _block("sh", "mmfeat predict FOLDER --images PICTURES --out labels.csv") + "\n\n"
         where = "in this folder" if encoder["weights_in_bundle"] else encoder["weights_from"]
         note = f"The weights of {_plain(encoder['name'])} come from: {_plain(where)}."
     code = _block(
@@ -84,7 +88,15 @@ def _use(about: dict[str, Any]) -> str:
         f"model.predict({rows})  # label sets",
         f"model.predict_proba({rows})  # (n, k)",
     )
-    return f"{code}\n\n{note}"
+    return f"{lines}{code}\n\n{note}"
+
+
+def _example(run: Run) -> str:
+    """The arguments of a row with what the run looks at."""
+    fusion = FUSIONS.get(run.config.fusion)
+    looked_at = getattr(fusion, "modalities", None) or run.provenance["stores"][0]["modalities"]
+    parts = {PICTURE: 'images=["a.jpg"]', CAPTION: 'captions=["a dog on a sofa"]'}
+    return ", ".join(text for part, text in parts.items() if takes(part, looked_at))
 
 
 def _parts(run: Run, about: dict[str, Any], decision: Decision) -> list[str]:
@@ -132,8 +144,10 @@ def _classes(run: Run, decision: Decision) -> str:
     return _table(["label", *keys], rows)
 
 
-def _limits(decision: Decision) -> list[str]:
+def _limits(decision: Decision, encoder: dict[str, Any] | None) -> list[str]:
+    is_toy = encoder is not None and encoder["name"] == DEMO
     return [
+        *([f"{DEMO} is a toy that was trained on made-up scenes."] if is_toy else []),
         "It knows the labels above and no other; a picture of something else still gets"
         " probabilities.",
         "The estimates hold for rows like those it was fitted on, and not for other sources.",

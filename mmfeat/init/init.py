@@ -55,7 +55,8 @@ def init(folder: Path | str = ".", *, force: bool = False) -> Proposal:
     folder = Path(folder)
     path = folder / FILE_NAME
     if not folder.is_dir():
-        raise ConfigError("a project is a folder", f"{folder} is none", "name another path")
+        remedy = "run `mmfeat init` in its folder" if folder.is_file() else "name another path"
+        raise ConfigError("a project is a folder", f"{folder} is none", remedy)
     if path.exists() and not force:
         raise ConfigError(
             f"`mmfeat init` writes {FILE_NAME} once",

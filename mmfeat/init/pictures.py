@@ -76,6 +76,12 @@ class Pictures:
                 )
         return None
 
+    def below(self, images: str) -> Pictures:
+        """Those below a folder."""
+        if images == ".":
+            return self
+        return Pictures(frozenset(path for path in self.paths if path.startswith(f"{images}/")))
+
     def _folder_of(self, names: Iterable[str]) -> str | None:
         """The folder below which most of `names` are."""
         counts: Counter[str] = Counter()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from mmfeat.extract.images.folder import READ
 from mmfeat.init.pictures import Pictures, walk
 from mmfeat.init.roles import CAPTIONS, Roles, find_roles, is_named
 from mmfeat.tables.read import READERS
-from mmfeat.tables.readers.columns import Columns
+from mmfeat.tables.readers.columns import Columns, as_text
 from mmfeat.tables.readers.delimited import find_delimiter
 from mmfeat.tables.readers.encoding import decode
 
@@ -37,6 +38,8 @@ class Project:
         Name of each split, with its table and what it holds in words.
     validation, sample, prompts
         The split that judges, the sample submission and the label prompts, where there are any.
+    n_pictures
+        Those in the folder of the pictures.
     notes
         What else was found, one sentence each.
     """
@@ -111,7 +114,7 @@ def look_at(folder: Path, *, without: Sequence[str]) -> Project:
             "write one, e.g. a csv with the columns ImageID, Caption and Labels",
         )
     main = max(usable, key=_rank)
-    splits, validation = _splits(main, usable, notes)
+    splits, validation = _splits(main, usable, pictures, notes)
     if main.roles.place is not None and main.roles.place.suffix:
         column, suffix = main.roles.image_col or main.roles.id_col, main.roles.place.suffix
         notes.append(f"cells of {column!r} lack {suffix}: add it to them, before extract")
@@ -121,7 +124,7 @@ def look_at(folder: Path, *, without: Sequence[str]) -> Project:
         validation=validation,
         sample=sample,
         prompts=prompts if main.roles.text_col else None,
-        n_pictures=len(pictures.paths),
+        n_pictures=len(pictures.below(main.roles.place.images).paths) if main.roles.place else 0,
         notes=tuple(notes),
     )
 
@@ -143,7 +146,7 @@ def _rank(table: _Found) -> tuple[bool, bool, bool, bool, int]:
 
 
 def _splits(
-    main: _Found, tables: Sequence[_Found], notes: list[str]
+    main: _Found, tables: Sequence[_Found], pictures: Pictures, notes: list[str]
 ) -> tuple[dict[str, tuple[str, str]], str | None]:
     """The splits by name, `train` first, and which of them judges."""
     splits = {"train": (main.name, main.told(main.roles))}
@@ -158,6 +161,9 @@ def _splits(
         if missing:
             notes.append(f"{table.name} is left out: it has no column {missing[0]!r}")
             continue
+        if elsewhere := _elsewhere(table, main.roles, pictures):
+            notes.append(elsewhere)
+            continue
         if labelled and validation is None and table.is_called(VALIDATION):
             name = validation = "validation"
         elif "test" not in splits and (table.is_called(TEST) or not labelled):
@@ -170,6 +176,22 @@ def _splits(
         else:
             splits[name] = (table.name, table.told(main.roles))
     return splits, validation
+
+
+def _elsewhere(table: _Found, main: Roles, pictures: Pictures) -> str:
+    """A note where the pictures of a table lie in another folder than those that are fitted."""
+    own = table.roles.place
+    if main.place is None or own is None or own.images == main.place.images:
+        return ""
+    column = main.image_col or main.id_col
+    near = pictures.below(main.place.images).find(as_text(table.columns.values[column]))
+    if near is not None and near.images == main.place.images:
+        return ""
+    words = ["predict", "--table", table.name, "--images", own.images]
+    if table.has_labels_of(main):
+        split = Path(table.name).stem
+        words = ["extract", table.name, "--images", own.images, "--split", split]
+    return f"{table.name} has its pictures in {own.images}: `{shlex.join(['mmfeat', *words])}`"
 
 
 def _read(path: Path, name: str, notes: list[str]) -> Columns | None:

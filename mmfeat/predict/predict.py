@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,10 +13,10 @@ from mmfeat.convert.predictions import check_annotations, write_annotations
 from mmfeat.core.checks import check_arguments
 from mmfeat.core.files import check_output
 from mmfeat.core.settings import override, override_all
-from mmfeat.core.workspace import inputs_of, open_project
+from mmfeat.core.workspace import Workspace, inputs_of, open_project
 from mmfeat.decide.decision import Decision
 from mmfeat.decide.notes import far_from
-from mmfeat.errors import ConfigError
+from mmfeat.errors import ConfigError, StoreError
 from mmfeat.extract.extract import ShowProgress
 from mmfeat.extract.images.folder import table_of_images
 from mmfeat.extract.images.sources import open_images
@@ -27,6 +27,7 @@ from mmfeat.predict.scores import predict_scores, read_pictures, read_statuses
 from mmfeat.predict.write import check_options, own_columns, write_predictions
 from mmfeat.runs.bundle import Bundle, find_predictor
 from mmfeat.runs.run import Run
+from mmfeat.store.parts import find_store
 from mmfeat.tables import read_table
 from mmfeat.types import Predictions, Targets
 
@@ -145,6 +146,7 @@ def predict(
         name = split or (path.stem if path else None)
     (options,) = override_all({"split": name, "decode": decode, "empty": empty}, settings.submit)
     found = find_predictor(space, run, objective=objective)
+    _check_there(space, options.split, found, given=(split, path, images))
     decision = found.decision_for(objective)
     ending = "scores.csv" if format is None else f"{format}.json"
     written = Path(out) if out else space.submissions / f"{found.name}-{options.split}-{ending}"
@@ -224,6 +226,21 @@ def _tell_labels_per_row(found: Run, decision: Decision, label_sets: Targets) ->
         log.warning(told)
     else:
         log.info("%.1f labels per row, %.1f in %s", mean, true, where)
+
+
+def _check_there(
+    space: Workspace, split: str, run: Run, *, given: Iterable[Path | str | None]
+) -> None:
+    """Raise `StoreError` where no rows are `given`, and the usual ones have no store."""
+    if any(rows is not None for rows in given):
+        return
+    if any(find_store(path) is None for path in space.stores(split, run.config.features)):
+        raise StoreError(
+            "`mmfeat predict` needs rows",
+            f"none are named, and the split {split} has no feature store",
+            "give new rows with --table FILE (and --images DIR), or with --images DIR alone; of a"
+            " split that mmfeat.toml names, `mmfeat extract` makes the store",
+        )
 
 
 def _check_written(path: Path, format: str | None, *, top: int | None) -> None:

@@ -9,11 +9,13 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from typer.testing import Result
 
 import mmfeat
 import mmfeat_cli
 from mmfeat_cli.flags import FLAG, for_command
 from mmfeat_cli.main import COMMANDS
+from tests.support.files import put
 from tests.support.named import unknown_names
 from tests.support.workspaces import Mmfeat
 
@@ -95,19 +97,38 @@ def test_a_flag_becomes_what_the_command_has(text: str, command: str, told: str)
     ],
 )
 def test_an_option_of_another_command_is_pointed_to(line: str, hint: str, mmfeat: Mmfeat) -> None:
-    found = mmfeat(*line.split())
-    assert found.exit_code == 2
-    said = " ".join(found.stderr.replace("│", " ").split())
-    assert f"No such option: {hint} " in said
+    assert f"No such option: {hint} " in said(mmfeat(*line.split()))
 
 
 @pytest.mark.parametrize(
-    ("word", "command"), [("tag", "predict"), ("train", "fit"), ("comprae", "compare")]
+    ("word", "command"), [("tag", "predict"), ("train", "compare"), ("comprae", "compare")]
 )
 def test_another_word_for_a_command_is_understood(word: str, command: str, mmfeat: Mmfeat) -> None:
     found = mmfeat(word)
     assert found.exit_code == 2
     assert f"No such command '{word}'. Did you mean '{command}'" in found.stderr
+
+
+def test_a_table_in_place_of_a_command_and_values_without_commas_are_understood(
+    tmp_path: Path, mmfeat: Mmfeat
+) -> None:
+    table = put(tmp_path / "a b.csv", "ImageID,Labels\n1,x\n")
+    assert "is no command; mmfeat init looks at a folder" in said(mmfeat(str(table)))
+    assert "run `mmfeat init` in its folder" in said(mmfeat("init", table))
+    found = said(mmfeat("compare", "--heads", "logreg", "knn", "--folds", "3"))
+    assert "several values are one word: --heads logreg,knn" in found
+
+
+def test_predict_without_rows_says_how_to_give_some(fitted_project: Path, mmfeat: Mmfeat) -> None:
+    (fitted_project / "artifacts/features/test.h5").unlink()
+    assert "give new rows with --table FILE" in said(mmfeat("predict"))
+    assert "only the split train" in said(mmfeat("predict", "--split", "test"))
+
+
+def said(found: Result) -> str:
+    """What an error says, without the box around it."""
+    assert found.exit_code != 0
+    return " ".join(found.stderr.replace("│", " ").split())
 
 
 def test_an_export_names_a_whole_command_and_a_row_without_image_is_told(

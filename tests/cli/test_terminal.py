@@ -12,7 +12,7 @@ import pytest
 
 from mmfeat.core.workspace import Workspace
 from mmfeat.demo.made_up import make_run
-from mmfeat_cli.terminal import visible
+from mmfeat_cli.terminal import fitting, visible
 from tests.support.workspaces import Mmfeat
 
 TITLE = "\x1b]0;OWNED\x07"
@@ -77,3 +77,10 @@ def test_messages_keep_to_the_width_that_is_told(
     monkeypatch.setenv("COLUMNS", "80")
     cut = mmfeat(*where).stderr
     assert max(map(len, cut.splitlines())) <= 80 and cut.split() == whole.split()
+
+
+def test_no_line_begins_with_the_sign_of_a_percentage() -> None:
+    for blanks in range(76, 84):
+        lines = fitting(f"{'x' * blanks} 95 % of it").splitlines()
+        assert not any(line.strip().startswith("%") for line in lines)
+        assert " ".join(map(str.strip, lines)) == f"{'x' * blanks} 95 % of it"

@@ -199,6 +199,9 @@ def test_the_card_has_the_numbers_of_the_run(run: Run, bundle: Path) -> None:
     assert file_sha256(bundle / "README.md") in (bundle / MANIFEST).read_text()
     assert "```sh\n" + "\n".join(commands_of(run)) + "\n```\n" in card
     assert "The same labels for every row would reach macro-f1" in card
+    assert {path.stat().st_mode for path in bundle.rglob("*") if path.is_file()} == {
+        (bundle / "README.md").stat().st_mode
+    }
 
 
 def test_a_card_shows_texts_of_the_data_as_they_are(tmp_path: Path) -> None:

@@ -171,3 +171,23 @@ def test_columns_that_may_relate_rows_are_asked_about(folder: Path, mmfeat: Mmfe
     table(folder / "items.csv", ("file", "title", "genres", "user"), rows)
     told = " ".join(mmfeat("init").stderr.split())
     assert "where rows that share a value of 'user' are related, take the # before" in told
+
+
+def test_a_table_whose_pictures_lie_elsewhere_is_left_for_later(folder: Path) -> None:
+    header = ("file", "title", "genres")
+    rows = [(f"{row}.png", caption(row), "; ".join(labels(row))) for row in ROWS]
+    for row in ROWS:
+        path = folder / ("new ones" if row >= 20 else "old") / f"{row}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.new("RGB", (2, 2)).save(path)
+    table(folder / "archive.csv", header, rows[:18])
+    table(folder / "judge.csv", header, rows[20:])
+    table(folder / "to label.csv", header[:2], [row[:2] for row in rows[20:]])
+    table(folder / "test.csv", header[:2], [row[:2] for row in rows[18:20]])
+    found = mmfeat.init(folder)
+    assert found.project.splits.keys() == {"train", "test"}
+    assert found.project.splits["test"][0] == "test.csv"
+    text = " ".join(found.text.replace("\n#", " ").split())
+    assert "`mmfeat predict --table 'to label.csv' --images 'new ones'`" in text
+    assert "`mmfeat extract judge.csv --images 'new ones' --split judge`" in text
+    assert "20 pictures; 100% of the named ones are there" in text

@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Self, cast
 import numpy as np
 from safetensors import SafetensorError
 
-from mmfeat.core.files import read_json, write_json
+from mmfeat.core.files import read_json, share_as_folder, write_json
 from mmfeat.errors import ConfigError, FitError, did_you_mean
 from mmfeat.fit.heads.estimator import Estimator, checked_groups, checked_matrix, checked_targets
 from mmfeat.fit.heads.options import (
@@ -226,6 +226,8 @@ class Head(Estimator):
                 self._save_state(folder)
             except SafetensorError as error:  # what safetensors makes of a full disk
                 raise OSError(errno.EIO, str(error), str(folder)) from error
+            for path in folder.glob("*.safetensors"):
+                share_as_folder(path)
         learned = {
             "rounds": self.rounds_,
             "blocks": self.blocks_,
