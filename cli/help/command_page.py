@@ -25,7 +25,8 @@ class CommandPage(TyperCommand):
             if type(missing).__name__ == "NoSuchOption":  # typer does not export it
                 missing.message += hint_of(missing.option_name)
             elif type(missing).__name__ == "UsageError":
-                missing.message += _joined(given)
+                options = (each for each in self.get_params(ctx) if not _is_switch(each))
+                missing.message += _joined(given, {flag for each in options for flag in each.opts})
             raise
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
@@ -35,12 +36,16 @@ class CommandPage(TyperCommand):
         super().format_help(ctx, formatter)
 
 
-def _joined(args: list[str]) -> str:
-    """The end of an error where the words after an option are meant to be its values."""
+def _is_switch(parameter: Any) -> bool:
+    return getattr(parameter, "is_flag", False)
+
+
+def _joined(args: list[str], valued: set[str]) -> str:
+    """The end of an error where words after one of the options `valued` are meant as its values."""
     flags = [at for at, word in enumerate(args) if word.startswith("--")]
     for start, end in pairwise([*flags, len(args)]):
         words = args[start + 1 : end]
-        if len(words) > 1 and not any("=" in word for word in words):
+        if args[start] in valued and len(words) > 1 and not any("=" in word for word in words):
             return f"; several values are one word: {args[start]} {','.join(words)}"
     return ""
 

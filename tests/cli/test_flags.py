@@ -117,6 +117,7 @@ def test_a_table_in_place_of_a_command_and_values_without_commas_are_understood(
     assert "run `mmfeat init` in its folder" in said(mmfeat("init", table))
     found = said(mmfeat("compare", "--heads", "logreg", "knn", "--folds", "3"))
     assert "several values are one word: --heads logreg,knn" in found
+    assert "one word" not in said(mmfeat("score", "--per-class", "a.csv", "b.csv", "c.csv"))
 
 
 def test_predict_without_rows_says_how_to_give_some(fitted_project: Path, mmfeat: Mmfeat) -> None:
