@@ -98,7 +98,6 @@ def compare(
     """Fit and tune every combination of heads, fusions and losses; write leaderboard.csv."""
     from mmfeat.compare.compare import compare as verb
     from mmfeat.compare.dry_run import forecast_compare
-    from mmfeat.compare.quick.sketch import workspace_of_sketch
     from mmfeat.core.workspace import open_project
     from mmfeat.runs.run import Run
     from mmfeat.runs.tune import forecast
@@ -147,7 +146,7 @@ def compare(
         **options,
     )
     if board.sketch:
-        space = workspace_of_sketch(space)
+        space = space.sketch
     for entry in board.entries:
         for name in entry.runs:
             tracker.track(Run(space.run(name)))

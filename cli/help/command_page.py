@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from typer.core import TyperCommand
@@ -26,7 +27,9 @@ class CommandPage(TyperCommand):
                 missing.message += hint_of(missing.option_name)
             elif type(missing).__name__ == "UsageError":
                 options = (each for each in self.get_params(ctx) if not _is_switch(each))
-                missing.message += _joined(given, {flag for each in options for flag in each.opts})
+                flags = {flag for each in options for flag in each.opts}
+                missing.message += _of_pictures(missing.message, given, flags)
+                missing.message += _joined(given, flags)
             raise
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
@@ -38,6 +41,25 @@ class CommandPage(TyperCommand):
 
 def _is_switch(parameter: Any) -> bool:
     return getattr(parameter, "is_flag", False)
+
+
+def _of_pictures(said: str, args: list[str], flags: set[str]) -> str:
+    """The end of an error about a word too many that is a folder or a file; else empty."""
+    unexpected = said.partition(" (")[2]
+    for word in args:
+        flag = {"folder": "--images", "file": "--table"}.get(what_is(word))
+        if word in unexpected and flag in flags:
+            return f"; it is given with {flag} {word}"
+    return ""
+
+
+def what_is(word: str) -> str:
+    """Whether there is a ``folder`` or a ``file`` of this name; empty: neither."""
+    try:
+        path = Path(word)
+        return "folder" if path.is_dir() else "file" if path.exists() else ""
+    except (OSError, ValueError):  # too long for a path, or with a NUL
+        return ""
 
 
 def _joined(args: list[str], valued: set[str]) -> str:

@@ -12,6 +12,7 @@ from mmfeat.core.workspace import open_project
 from mmfeat.errors import MmfeatError
 from mmfeat.runs.listing import list_runs
 from mmfeat.store.missing import has_stores
+from mmfeat_cli.help.command_page import what_is
 
 
 def next_step() -> str:
@@ -55,7 +56,7 @@ class FirstPage(TyperGroup):
                 if names:
                     told = " or ".join(f"'{name}'" for name in names)
                     missing.message = f"No such command '{args[0]}'. Did you mean {told}?"
-                elif Path(args[0]).exists():
+                elif what_is(args[0]):
                     missing.message = f"{args[0]!r} is no command; mmfeat init looks at a folder"
             raise
 

@@ -49,6 +49,11 @@ class Workspace:
         return self.root / "runs"
 
     @property
+    def sketch(self) -> Workspace:
+        """The workspace of sketches of this one."""
+        return Workspace(self.root / "sketch")
+
+    @property
     def folds(self) -> Path:
         """The folder of saved folds."""
         return self.root / "folds"

@@ -28,7 +28,7 @@ def write_card(run: Run, about: dict[str, Any]) -> str:
         f"# {_plain(run.name)}",
         "A multilabel classifier of images and captions, on embeddings of a frozen model. It gives"
         f" a probability for each of {counted(len(run.labels), 'label')} and decides which apply.",
-        "## How to use\n\n" + _use(run, about),
+        "## How to use\n\nWith mmfeat installed:\n\n" + _use(run, about),
         "## What it is\n\n" + _bullets(_parts(run, about, decision)),
         "## How good it is\n\n" + _numbers(run, decision),
         "## By class\n\n" + _classes(run, decision),

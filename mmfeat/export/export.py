@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import shutil
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -22,7 +23,7 @@ from mmfeat.runs import bundle as layout
 from mmfeat.runs.bundle import Bundle, is_bundle
 from mmfeat.runs.decisions import OTHERS, THRESHOLDS
 from mmfeat.runs.files import has
-from mmfeat.runs.listing import find_run
+from mmfeat.runs.listing import find_run, list_runs
 from mmfeat.runs.run import Run
 from mmfeat.runs.transport.hub import HubAddress, upload
 from mmfeat.runs.transport.manifest import write_manifest
@@ -100,13 +101,15 @@ def export(
         something else is at `to` or in the repository, `FitError` for a head that has no ONNX
         graph, and `PluginError` without the packages of ``mmfeat[onnx]``.
     """
+    settings, space = open_project(workspace)
     if to is None and to_onnx is None and to_hub is None:
+        is_run = run is None or isinstance(run, Run) or any(r.name == run for r in list_runs(space))
+        place = "FOLDER" if is_run else shlex.quote(str(run))
         raise ConfigError(
             "a run becomes a bundle or an ONNX file",
             "no place is given for either",
-            "give --to FOLDER, --to-hub REPO or --to-onnx FILE",
+            f"give --to {place}, --to-hub REPO or --to-onnx FILE",
         )
-    settings, space = open_project(workspace)
     found = find_run(space, run)
     if with_encoder and not is_encoded(found):
         raise ConfigError(

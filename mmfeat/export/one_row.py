@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 from mmfeat.core.checks import check_arguments
 from mmfeat.core.workspace import open_project
+from mmfeat.errors import ConfigError
 from mmfeat.export.predictor import Predictor
 from mmfeat.extract.encoders.base import CAPTION, PICTURE, takes
 from mmfeat.predict.encoder import weights_of
@@ -53,6 +55,12 @@ def predict_one(
     `ConfigError` for a `top` below 1, and what `Predictor.predict_proba` raises.
     """
     check_top(top)
+    if image is not None and image.is_dir():
+        raise ConfigError(
+            "--image is one picture",
+            f"{image} is a folder",
+            f"its pictures are predicted with --images {shlex.quote(str(image))}",
+        )
     settings, space = open_project(workspace)
     found = find_predictor(space, run, objective=objective)
     weights = weights_of(found, pretrained, settings=settings.extract)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -135,6 +136,7 @@ def predict(
     """
     settings, space = open_project(workspace)
     path = None if table is None else Path(table)
+    _check_kinds(path, images)
     if images is not None:  # a run on captions alone would not look for them
         open_images(images).check()
     columns = {"id_col": id_col, "image_col": image_col, "text_col": text_col}
@@ -248,6 +250,22 @@ def _check_written(path: Path, format: str | None, *, top: int | None) -> None:
         check_options(path, top=top)
     else:
         check_annotations(path, format, top=top)
+
+
+def _check_kinds(table: Path | None, images: Path | str | None) -> None:
+    """Raise `ConfigError` for a folder of pictures as a table, and a picture as a folder."""
+    if table is not None and table.is_dir():
+        raise ConfigError(
+            "--table is a file with a row per picture",
+            f"{table} is a folder",
+            f"its pictures are predicted with --images {shlex.quote(str(table))}",
+        )
+    if images is not None and Path(images).is_file():
+        raise ConfigError(
+            "--images is a folder",
+            f"{images} is a file",
+            f"one picture is predicted with --image {shlex.quote(str(images))}",
+        )
 
 
 def _check_folder(split: str | None, columns: Mapping[str, str]) -> None:

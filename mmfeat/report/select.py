@@ -13,7 +13,7 @@ import numpy as np
 from mmfeat.core.workspace import Workspace
 from mmfeat.errors import MmfeatError, RunError
 from mmfeat.report.facts import RunFacts
-from mmfeat.runs.listing import find_run, list_runs
+from mmfeat.runs.listing import find_run, how_to_begin, list_runs
 from mmfeat.runs.run import Run
 from mmfeat.runs.winner.choose import last_comparison
 from mmfeat.runs.winner.comparisons import Question
@@ -52,7 +52,7 @@ def select_runs(
         raise RunError(
             "a report needs a finished run",
             f"{workspace.runs} has none",
-            "run `mmfeat compare` first",
+            how_to_begin(workspace),
         )
     last = last_comparison(workspace, sound, objective=objective)
     first = next(name for name in (last.runs if last else sound) if name in sound)

@@ -44,12 +44,7 @@ def find_run(
     `objective` is one that was asked for. Raises `RunError` where there is none, or where the
     wanted one is unfinished.
     """
-    if tuned:
-        remedy = "run `mmfeat tune-thresholds` first"
-    elif has_stores(workspace.features):
-        remedy = "run `mmfeat compare` first"
-    else:
-        remedy = "run `mmfeat extract` and `mmfeat compare` first, in a new folder `mmfeat init`"
+    remedy = "run `mmfeat tune-thresholds` first" if tuned else how_to_begin(workspace)
     if wanted is None:
         finished = [run for run in list_runs(workspace) if run.is_done]
         fitting = [run for run in finished if not tuned or _is_tuned(run)]
@@ -77,6 +72,15 @@ def find_run(
     if tuned and not run.has_thresholds:
         raise RunError("the run needs thresholds", f"{run.folder} has none", remedy)
     return run
+
+
+def how_to_begin(workspace: Workspace) -> str:
+    """The remedy where no run is finished."""
+    if any(run.is_done for run in list_runs(workspace.sketch)):
+        return "a sketch is no run: run `mmfeat compare` on all rows"
+    if has_stores(workspace.features):
+        return "run `mmfeat compare` first"
+    return "run `mmfeat extract` and `mmfeat compare` first, in a new folder `mmfeat init`"
 
 
 def measure_run(run: Run, *, per_class: bool = True, zero_division: float = 0.0) -> dict[str, Any]:

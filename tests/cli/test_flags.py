@@ -118,6 +118,27 @@ def test_a_table_in_place_of_a_command_and_values_without_commas_are_understood(
     found = said(mmfeat("compare", "--heads", "logreg", "knn", "--folds", "3"))
     assert "several values are one word: --heads logreg,knn" in found
     assert "one word" not in said(mmfeat("score", "--per-class", "a.csv", "b.csv", "c.csv"))
+    assert "; it is given with --images " in said(mmfeat("predict", "run", tmp_path))
+    assert "No such" in said(mmfeat("x" * 5000)) and "(" in said(mmfeat("check", "a", "y" * 5000))
+
+
+def test_a_sketch_is_no_run_and_a_name_is_taken_for_the_place(
+    fitted_project: Path, mmfeat: Mmfeat
+) -> None:
+    assert "give --to winner, " in said(mmfeat("export", "winner"))
+    (fitted_project / "artifacts/sketch").mkdir()
+    (fitted_project / "artifacts/runs").rename(fitted_project / "artifacts/sketch/runs")
+    for command in ("predict", "report"):
+        assert "run `mmfeat compare` on all rows" in said(mmfeat(command, "--quiet"))
+
+
+def test_pictures_tables_and_folders_are_told_apart(fitted_project: Path, mmfeat: Mmfeat) -> None:
+    picture = put(fitted_project / "a.jpg", "")
+    assert "predicted with --image a.jpg" in said(mmfeat("predict", "--images", picture.name))
+    for flag in ("--image", "--table"):
+        assert "predicted with --images artifacts" in said(mmfeat("predict", flag, "artifacts")), (
+            flag
+        )
 
 
 def test_predict_without_rows_says_how_to_give_some(fitted_project: Path, mmfeat: Mmfeat) -> None:

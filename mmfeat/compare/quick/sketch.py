@@ -28,7 +28,6 @@ from mmfeat.store.layout import Block, FailedRow, Rows, Status
 from mmfeat.store.writer import write_store
 from mmfeat.types import Embeddings, FloatArray, IntArray
 
-FOLDER = "sketch"
 JUDGING = "-judging"  # ends the name of the split of the rows that judge
 WIDTH = 96
 FOLDS = 3  # that thresholds are chosen on in turn; of few rows, or not random ones, also of heads
@@ -40,7 +39,7 @@ def sketch(
     workspace: Workspace, cells: Sequence[RunConfig]
 ) -> tuple[Workspace, tuple[RunConfig, ...]]:
     """Write the sketched stores of `cells`; return their workspace and the cells on them."""
-    aside = workspace_of_sketch(workspace)
+    aside = workspace.sketch
     first = on_all_rows(workspace, cells)[0]
     split, judging = first.split, first.validation
     rows = draw_rows(workspace, replace(first, validation=None))
@@ -86,11 +85,6 @@ def sketched_settings(head: str) -> dict[str, str]:
     """The settings that shorten the training of a head in a sketch."""
     found: dict[str, str] = resolve(head, HEADS, "head").sketched
     return found
-
-
-def workspace_of_sketch(workspace: Workspace) -> Workspace:
-    """Where the sketch of a workspace lies."""
-    return Workspace(workspace.root / FOLDER)
 
 
 def _write(

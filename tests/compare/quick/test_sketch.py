@@ -13,7 +13,7 @@ from mmfeat import compare
 from mmfeat.compare.quick import rows as module_of_rows
 from mmfeat.compare.quick import sketch as module
 from mmfeat.compare.quick.rows import drawn
-from mmfeat.compare.quick.sketch import sketch, workspace_of_sketch
+from mmfeat.compare.quick.sketch import sketch
 from mmfeat.core.workspace import Workspace
 from mmfeat.fit.heads.mlp import MLP
 from mmfeat.fit.models.head_model import HeadModel
@@ -94,7 +94,7 @@ def test_a_sketch_says_so_and_leaves_no_run_behind(project: Path, mmfeat: Mmfeat
     assert result.exit_code == 0, result.stderr
     assert "only the order counts" in result.stdout and "expect" not in result.stdout
     assert "a sketch:" in result.stdout and "next: mmfeat compare --heads" in result.stdout
-    aside = workspace_of_sketch(Workspace(Path("artifacts")))
+    aside = Workspace(Path("artifacts")).sketch
     assert not Path("artifacts/runs").exists() and len(list(aside.runs.glob("*/DONE"))) == 4
     assert "a sketch:" in aside.leaderboard.read_text(encoding="utf-8")
     found = json.loads(mmfeat(*line, "--json").stdout)
