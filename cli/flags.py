@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
 
 from mmfeat.config import FILE_NAME
@@ -80,6 +81,15 @@ def hint_of(flag: str) -> str:
         return f"; it is {place}"
     name = flag.removeprefix("--")
     return f"; it is a command: `mmfeat {name}`" if name in FLAGS else ""
+
+
+def what_is(word: str) -> str:
+    """Whether there is a ``folder`` or a ``file`` of this name; empty: neither."""
+    try:
+        path = Path(word)
+        return "folder" if path.is_dir() else "file" if path.exists() else ""
+    except (OSError, ValueError):  # too long for a path, or with a NUL
+        return ""
 
 
 def _elsewhere(flag: str, value: str | None) -> str:

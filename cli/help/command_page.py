@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 from typer.core import TyperCommand
 
-from mmfeat_cli.flags import hint_of
+from mmfeat_cli.flags import hint_of, what_is
 
 WORDS = {"bool": "", "int": "NUMBER", "float": "NUMBER", "Path": "PATH"}
 
@@ -51,15 +50,6 @@ def _of_pictures(said: str, args: list[str], flags: set[str]) -> str:
         if word in unexpected and flag in flags:
             return f"; it is given with {flag} {word}"
     return ""
-
-
-def what_is(word: str) -> str:
-    """Whether there is a ``folder`` or a ``file`` of this name; empty: neither."""
-    try:
-        path = Path(word)
-        return "folder" if path.is_dir() else "file" if path.exists() else ""
-    except (OSError, ValueError):  # too long for a path, or with a NUL
-        return ""
 
 
 def _joined(args: list[str], valued: set[str]) -> str:

@@ -12,7 +12,7 @@ from mmfeat.core.workspace import open_project
 from mmfeat.errors import MmfeatError
 from mmfeat.runs.listing import list_runs
 from mmfeat.store.missing import has_stores
-from mmfeat_cli.help.command_page import what_is
+from mmfeat_cli.flags import what_is
 
 
 def next_step() -> str:
