@@ -11,8 +11,8 @@ from mmfeat.config import ExtractSettings
 from mmfeat.init.project import Project
 
 HEAD = """\
-# Written by `mmfeat init` from what lies in this folder; edit it as you like. Flags of the
-# command line override it, and `mmfeat config` lists every key.
+# Written by `mmfeat init` from what lies in this folder; edit it as you like.
+# Flags of the command line override it, and `mmfeat config` lists every key.
 """
 
 
@@ -32,7 +32,7 @@ def settings_text(project: Project) -> str:
     return "".join([HEAD, notes, *parts])
 
 
-WIDTH = 96
+WIDTH = 80
 CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # that TOML forbids in a comment
 Line = tuple[str, str]  # a key with its value, and what is said about it
 
@@ -42,7 +42,7 @@ def _data(project: Project) -> list[Line]:
     place = roles.place
     lines = [_maybe("images", ".", "the folder of the pictures; no column names any")]
     if place is not None:
-        told = f"{project.n_pictures:,} pictures; {place.share:.0%} of the named ones are there"
+        told = f"{project.n_pictures:,} pictures; {place.share:.0%} of those named are there"
         lines = [_key("images", place.images, told)]
     lines.append(_key("id_col", roles.id_col, roles.why.get("id_col", "")))
     if roles.image_col:
@@ -62,7 +62,7 @@ def _data(project: Project) -> list[Line]:
     if others.get("label_cols"):
         lines.append(_maybe("label_cols", list(others["label_cols"]), "or these, of yes and no"))
     if roles.group_cols:
-        told = "if rows that share a value are related: they are then held out together"
+        told = "if rows that share a value are related"
         lines.append(_maybe("group_cols", list(roles.group_cols), told))
     if roles.fold_col:
         lines.append(_maybe("fold_col", roles.fold_col, "if it holds folds"))
@@ -94,9 +94,7 @@ def _fit(project: Project) -> list[Line]:
 def _thresholds(project: Project) -> list[Line]:
     if not (project.roles.label_col or project.roles.label_cols):
         return []
-    return [
-        _maybe("objective", "samples-f1", "for the tags of rows; macro-f1: each label counts alike")
-    ]
+    return [_maybe("objective", "samples-f1", "for tags; by default each label counts alike")]
 
 
 def _submit(project: Project) -> list[Line]:

@@ -190,4 +190,4 @@ def test_a_table_whose_pictures_lie_elsewhere_is_left_for_later(folder: Path) ->
     text = " ".join(found.text.replace("\n#", " ").split())
     assert "`mmfeat predict --table 'to label.csv' --images 'new ones'`" in text
     assert "`mmfeat extract judge.csv --images 'new ones' --split judge`" in text
-    assert "20 pictures; 100% of the named ones are there" in text
+    assert "20 pictures; 100% of those named are there" in text
