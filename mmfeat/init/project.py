@@ -171,10 +171,11 @@ def _splits(
         elif labelled:
             notes.append(f"{table.name} has labels as well: join it to {main.name} to fit both")
             continue
-        if name in splits:
-            notes.append(f"{table.name} is left out: there is another split {name!r}")
-        else:
-            splits[name] = (table.name, table.told(main.roles))
+        else:  # one split may lack labels
+            way = shlex.join(["mmfeat", "predict", "--table", table.name])
+            notes.append(f"{table.name} has no labels, either: `{way}`")
+            continue
+        splits[name] = (table.name, table.told(main.roles))
     return splits, validation
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from mmfeat.errors import TableError, counted
 from mmfeat.init.pictures import Pictures, Place
 from mmfeat.tables.labels.cells import read_cells
-from mmfeat.tables.labels.columns import BITS, EMPTY, MARKS, is_crossed
+from mmfeat.tables.labels.columns import BITS, EMPTY, MARKS, is_crossed, numbered
 from mmfeat.tables.labels.separator import BAR, COMMA, SEMICOLON, UNUSUAL
 from mmfeat.tables.readers.columns import Columns, as_text
 
@@ -154,11 +154,29 @@ class _Search:
             self.why["label_col"] = held[name].told
             self.others["label_cols"] = bits
             return self._take(name), held[name].separator, ()
-        for name in bits:
+        alike = () if bits else self._numbered()
+        for name in (*bits, *alike):
             self._take(name)
         if bits:
             self.why["label_cols"] = f"{counted(len(bits), 'column')} of yes and no"
-        return "", "", bits
+        return "", "", bits or alike
+
+    def _numbered(self) -> tuple[str, ...]:
+        """Numbered columns of categories that most share, as `Genre 1` and `Genre 2`."""
+        for names in dict.fromkeys(numbered(self.free).values()):
+            values = [{cell for cell in self.cells[name] if cell} for name in names]
+            labels = set().union(*values)
+            cells = [cell for name in names for cell in self.cells[name] if cell]
+            shared = sum(len(found & values[0]) for found in values[1:])
+            if not labels or 2 * shared < sum(map(len, values[1:])):
+                continue
+            if _words(labels) > LONGEST_LABEL or any(cell[0].isdigit() for cell in labels):
+                continue
+            if len(cells) >= REPEATED * len(labels):
+                mean = len(cells) / len(self.cells[names[0]])
+                self.why["label_cols"] = f"{counted(len(labels), 'label')}, {mean:.1f} a row"
+                return names
+        return ()
 
     def _label_cells(self, name: str) -> _Labels | None:
         """A column as labels, by a guess where its separator is doubtful; None: it has none."""

@@ -171,6 +171,9 @@ class _Search:
             "text_col": "or read no captions with --text-col ''",
             "label_col": "or read no labels with --label-col ''",
         }
+        parts = [part.strip() for part in name.split(",")]
+        if field == "label_col" and all(part in self.columns.values for part in parts):
+            remedies[field] = f"or several with --label-cols {name!r}"
         option = OPTIONS[field]
         near = self._near(name)
         raise TableError(

@@ -191,3 +191,18 @@ def test_a_table_whose_pictures_lie_elsewhere_is_left_for_later(folder: Path) ->
     assert "`mmfeat predict --table 'to label.csv' --images 'new ones'`" in text
     assert "`mmfeat extract judge.csv --images 'new ones' --split judge`" in text
     assert "20 pictures; 100% of those named are there" in text
+
+
+def test_numbered_columns_are_labels_and_further_tables_are_predicted_later(folder: Path) -> None:
+    header = ("file", "title", "genre_1", "genre_2", "season")
+    kinds = [[*labels(row), ""][:2] for row in ROWS]
+    rows = [(picture(row), caption(row), *kinds[row], f"1{row % 3}") for row in ROWS]
+    table(folder / "archive.csv", header, rows[:18])
+    for name, at in {"upcoming": 18, "later": 20}.items():
+        table(folder / f"{name}.csv", header[:2], [row[:2] for row in rows[at : at + 2]])
+    found = mmfeat.init(folder)
+    assert found.project.roles.label_cols == ("genre_1", "genre_2")
+    assert "4 labels, 1.7 a row" in found.text
+    assert list(found.project.splits) == ["train", "test"]
+    assert "upcoming.csv has no labels, either: `mmfeat predict --table upcoming.csv`" in found.text
+    assert {summary.n_rows for summary in check_splits().values()} == {18, 2}

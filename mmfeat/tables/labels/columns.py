@@ -1,13 +1,16 @@
 """Several label columns: each of yes or no, or each of categories.
 
 A column of yes or no is one label of its name. A column of categories gives one label for each of
-them: `men` in `gender` is `gender:men`. A cell of -1 or ? is unknown; so is an empty one of a
-column of yes or no, where 0 or no says what is absent. Yes and no may be words of several
-languages, and a cross beside empty cells is yes.
+them: `men` in `gender` is `gender:men`. Columns of categories that are numbered, as `Genre 1` and
+`Genre 2`, are one that has several labels a row, which are the categories themselves.
+
+A cell of -1 or ? is unknown; so is an empty one of a column of yes or no, where 0 or no says what
+is absent. Yes and no may be words of several languages, and a cross beside empty cells is yes.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -29,6 +32,7 @@ BITS = {**dict.fromkeys(NO, 0), **dict.fromkeys(YES, 1)}
 EMPTY = ("", "nan", "none", "null", "na", "<na>")
 MARKS = ("?", "-1", "-1.0")  # of what is unknown
 MAX_TOLD = 6  # values in a message
+NUMBERED = re.compile(r"(.*?)[ _.-]*\d+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,22 +62,50 @@ def read_columns(columns: Columns, names: Sequence[str], source: str) -> LabelCo
     bit_of = {**BITS, CROSS: 1, **dict.fromkeys(MARKS, UNKNOWN), **dict.fromkeys(EMPTY, empty)}
     parts: list[Targets] = []
     labels: list[str] = []
+    together = numbered(name for name in names if not bits[name])
     for name in names:
+        others = together.get(name, (name,))
+        if name != others[0]:
+            continue
         if bits[name]:
             of = {text: bit_of[text.lower()] for text in set(texts[name])}
             parts.append(np.array([[of[text]] for text in texts[name]], np.uint8).reshape(-1, 1))
             labels.append(name)
         else:
-            targets, categories = _categories(texts[name])
+            targets, categories = _categories([texts[other] for other in others])
             check_number(len(categories), columns.n_rows, f"the column {name!r}", source)
             parts.append(targets)
-            labels += [f"{name}:{category}" for category in categories]
+            prefix = f"{name}:" if len(others) == 1 else ""
+            labels += [f"{prefix}{category}" for category in categories]
     check_number(len(labels), columns.n_rows, "the label columns", source)
+    if repeated := [label for label, n in Counter(labels).items() if n > 1]:
+        raise TableError(
+            "each label comes from one column, or from columns that are numbered",
+            f"{source} has {repeated[0]!r} in several of --label-cols",
+            "rename the column or the category, or leave one of the columns out",
+        )
     means = "unknown" if says_no else "no"
     notes = [f"{n_empty} empty cells of the label columns count as {means}"] if n_empty else []
-    if told := [name for name in names if not bits[name]]:
+    if told := [name for name in names if not bits[name] and name not in together]:
         notes.append(f"labels are made of the categories of {', '.join(told[:MAX_TOLD])}")
+    for joined in dict.fromkeys(together.values()):
+        notes.append(f"{', '.join(joined[:MAX_TOLD])} are read as one column of several labels")
     return LabelColumns(targets=np.hstack(parts), labels=tuple(labels), notes=tuple(notes))
+
+
+def numbered(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """The columns that are called alike but for a number at the end, by the name of each.
+
+    Examples
+    --------
+    >>> numbered(["Genre 1", "gender", "Genre 2", "c2"])
+    {'Genre 1': ('Genre 1', 'Genre 2'), 'Genre 2': ('Genre 1', 'Genre 2')}
+    """
+    alike: dict[str, list[str]] = {}
+    for name in names:
+        if found := NUMBERED.fullmatch(name):
+            alike.setdefault(found[1], []).append(name)
+    return {name: tuple(each) for each in alike.values() if len(each) > 1 for name in each}
 
 
 def _is_bits(counts: Counter[str], texts: Sequence[str], name: str, source: str) -> bool:
@@ -128,12 +160,16 @@ def _refuse_minus(texts: dict[str, list[str]], bits: dict[str, bool], source: st
             )
 
 
-def _categories(texts: Sequence[str]) -> tuple[Targets, tuple[str, ...]]:
-    categories = sorted_labels({text for text in texts if text.lower() not in EMPTY + MARKS})
+def _categories(columns: Sequence[Sequence[str]]) -> tuple[Targets, tuple[str, ...]]:
+    """Targets (n, k) of the categories that a row has in any of the columns, (n,) each."""
+    values = {text for texts in columns for text in texts}
+    categories = sorted_labels({text for text in values if text.lower() not in EMPTY + MARKS})
     at = {category: i for i, category in enumerate(categories)}
-    column = np.array([at.get(text, -1) for text in texts], np.int64)
-    targets = np.zeros((len(texts), len(categories)), np.uint8)
-    rows = np.flatnonzero(column >= 0)
-    targets[rows, column[rows]] = 1
-    targets[np.isin(texts, MARKS)] = UNKNOWN
+    targets = np.zeros((len(columns[0]), len(categories)), np.uint8)
+    for texts in columns:
+        targets[np.isin(texts, MARKS)] = UNKNOWN
+    for texts in columns:
+        column = np.array([at.get(text, -1) for text in texts], np.int64)
+        rows = np.flatnonzero(column >= 0)
+        targets[rows, column[rows]] = 1
     return targets, categories

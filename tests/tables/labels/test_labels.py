@@ -133,6 +133,30 @@ def test_columns_that_are_not_clear_are_refused_with_their_values(
         read_columns(tmp_path, {"x": cells, "y": [1, 0, 1]})
 
 
+def test_numbered_columns_of_categories_are_one_with_several_labels(tmp_path: Path) -> None:
+    columns: dict[str, list[object]] = {
+        "Genre 1": ["drama", "crime", "?"],
+        "kind": ["film", "film", "series"],
+        "Genre 2": ["crime", None, "drama"],
+        "c1": [1, 0, 0],
+    }
+    table = read_columns(tmp_path, columns)
+    assert table.labels == ("crime", "drama", "kind:film", "kind:series", "c1")
+    assert table.targets is not None
+    assert table.targets.tolist() == [[1, 1, 1, 0, 1], [1, 0, 1, 0, 0], [255, 1, 0, 1, 0]]
+    assert "Genre 1, Genre 2 are read as one column of several labels" in table.notes
+    with pytest.raises(TableError, match="'drama' in several of --label-cols"):
+        read_columns(tmp_path, {**columns, "drama": [1, 0, 1]})
+
+
+def test_several_columns_as_one_are_pointed_to(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("ImageID,Genre 1,Genre 2\n1,a,b\n")
+    data = DataSettings(label_col="Genre 1,Genre 2")
+    with pytest.raises(TableError, match="or several with --label-cols 'Genre 1,Genre 2'"):
+        read_table(path, data=data, named=("label_col",))
+
+
 def test_categories_are_labels_with_the_name_of_their_column(tmp_path: Path) -> None:
     table = read_columns(
         tmp_path,
