@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -73,8 +74,20 @@ def test_a_value_of_a_wrong_type_is_told_in_words(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         read_settings(tmp_path)
     assert str(caught.value) == (
-        f"label_cols in {path} [data] is a tuple of strings; it is ['a', 3]; change its value"
+        f"label_cols in {path} [data] is a list of strings; it is ['a', 3]; change its value"
     )
+
+
+@pytest.mark.parametrize(
+    ("line", "remedy"),
+    [
+        ("label_col = ['a', 'b']", 'a list is given as label_cols = ["a", "b"]'),
+        ("label_cols = 'a'", 'write label_cols = ["a"]'),
+    ],
+)
+def test_one_value_in_place_of_a_list_is_understood(tmp_path: Path, line: str, remedy: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(remedy)):
+        read_settings(write(tmp_path, f"[data]\n{line}"))
 
 
 def test_flags_override_only_where_given() -> None:

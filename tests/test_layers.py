@@ -113,6 +113,7 @@ SHARED = {
     "mmfeat_cli.tables",
     "mmfeat_cli.terminal",
     "mmfeat_cli.help.completion",
+    "mmfeat_cli.help.meant",
     "mmfeat_cli.help.registries",
     "mmfeat_cli.extract.progress",
     "mmfeat_cli.compare.board",

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 from typer.core import TyperCommand
 
-from mmfeat_cli.flags import hint_of, what_is
+from mmfeat_cli.help.meant import meant_by_flag, meant_by_words
 
 WORDS = {"bool": "", "int": "NUMBER", "float": "NUMBER", "Path": "PATH"}
 
@@ -21,14 +20,12 @@ class CommandPage(TyperCommand):
         try:
             return super().parse_args(ctx, args)
         except Exception as error:
-            missing: Any = error
-            if type(missing).__name__ == "NoSuchOption":  # typer does not export it
-                missing.message += hint_of(missing.option_name)
-            elif type(missing).__name__ == "UsageError":
-                options = (each for each in self.get_params(ctx) if not _is_switch(each))
-                flags = {flag for each in options for flag in each.opts}
-                missing.message += _of_pictures(missing.message, given, flags)
-                missing.message += _joined(given, flags)
+            wrong: Any = error
+            if type(wrong).__name__ == "NoSuchOption":  # typer does not export it
+                if meant := meant_by_flag(wrong.option_name, self.get_params(ctx)):
+                    wrong.message, wrong.possibilities = wrong.message + meant, []
+            elif type(wrong).__name__ == "UsageError":
+                wrong.message += meant_by_words(wrong.message, given, ctx, self.get_params(ctx))
             raise
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
@@ -36,30 +33,6 @@ class CommandPage(TyperCommand):
         for each in self.get_params(ctx):
             _simplify(each)
         super().format_help(ctx, formatter)
-
-
-def _is_switch(parameter: Any) -> bool:
-    return getattr(parameter, "is_flag", False)
-
-
-def _of_pictures(said: str, args: list[str], flags: set[str]) -> str:
-    """The end of an error about a word too many that is a folder or a file; else empty."""
-    unexpected = said.partition(" (")[2]
-    for word in args:
-        flag = {"folder": "--images", "file": "--table"}.get(what_is(word))
-        if word in unexpected and flag in flags:
-            return f"; it is given with {flag} {word}"
-    return ""
-
-
-def _joined(args: list[str], valued: set[str]) -> str:
-    """The end of an error where words after one of the options `valued` are meant as its values."""
-    flags = [at for at, word in enumerate(args) if word.startswith("--")]
-    for start, end in pairwise([*flags, len(args)]):
-        words = args[start + 1 : end]
-        if args[start] in valued and len(words) > 1 and not any("=" in word for word in words):
-            return f"; several values are one word: {args[start]} {','.join(words)}"
-    return ""
 
 
 def _simplify(parameter: Any) -> None:

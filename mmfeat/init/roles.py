@@ -182,7 +182,7 @@ class _Search:
         """A column as labels, by a guess where its separator is doubtful; None: it has none."""
         if _words(self.cells[name]) > 30:
             return None
-        values, is_guess = self.columns.values[name], False
+        values, is_guess, sign = self.columns.values[name], False, ""
         try:
             found = read_cells(values, None, column=name, source="it")
         except TableError:
@@ -203,7 +203,7 @@ class _Search:
             return None
         mean = sum(map(len, filled)) / len(filled)
         told = f"{counted(len(labels), 'label')}, {mean:.1f} a row"
-        told += ", which is a guess" if is_guess else ""
+        told += f"; that {sign!r} separates them is a guess" if is_guess else ""
         return _Labels("" if found.as_lists else found.separator, told, mean, is_guess)
 
     def _caption(self) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from mmfeat.config import MODALITIES, ExtractSettings, choices_of
 from mmfeat.core.workspace import Workspace
-from mmfeat.errors import RunError
+from mmfeat.errors import RunError, short
 from mmfeat.runs.listing import find_run
 from mmfeat.runs.run import BUNDLE, Run
 from mmfeat.runs.transport.hub import HubAddress, download, is_on_hub
@@ -92,6 +92,12 @@ def find_predictor(
         is_run = "/" not in wanted and _is_dir(workspace.run(wanted))
         if not is_run and _is_dir(folder) and is_bundle(folder):
             return Bundle.open(folder)
+        if "/" in wanted and not _is_there(folder):
+            raise RunError(
+                "a bundle is a folder that `mmfeat export --to` wrote",
+                f"{short(wanted)} is not there",
+                "check the path, or name a run",
+            )
     return find_run(workspace, wanted, tuned=tuned, objective=objective)
 
 
@@ -108,9 +114,13 @@ def is_bundle(folder: Path) -> bool:
 
 
 def _is_dir(path: Path) -> bool:
+    return _is_there(path) and path.is_dir()
+
+
+def _is_there(path: Path) -> bool:
     try:
-        return path.is_dir()
-    except OSError:  # the name is too long
+        return path.exists()
+    except (OSError, ValueError):  # too long for a path, or with a NUL
         return False
 
 

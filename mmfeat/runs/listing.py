@@ -57,11 +57,10 @@ def find_run(
         names = [found.name for found in list_runs(workspace)]
         listed = get_close_matches(run.name, names, n=MOST_NAMES) or names[:MOST_NAMES]
         more = f", … and {len(names) - len(listed)} more" if len(names) > len(listed) else ""
-        known = (", ".join(listed) or "none") + more
         raise RunError(
             f"the run {run.name!r} must exist",
-            f"the runs are: {known}",
-            did_you_mean(run.name, names, "name one of them"),
+            f"the runs are: {', '.join(listed)}{more}" if names else f"{workspace.runs} holds none",
+            did_you_mean(run.name, names, "name one of them" if names else how_to_begin(workspace)),
         )
     if not run.is_done:
         raise RunError(

@@ -94,10 +94,29 @@ def test_a_flag_becomes_what_the_command_has(text: str, command: str, told: str)
         ("init --label-col x", "--label-col; it is label_col in [data] of mmfeat.toml"),
         ("compare --report x.html", "--report; it is a command: `mmfeat report`"),
         ("report --nothing", "--nothing"),
+        ("compare --head knn", "--head; did you mean --heads?"),
+        ("export --force", "--force; did you mean --overwrite?"),
+        ("export --out a", "--out; did you mean --to?"),
+        ("predict --output a.csv", "--output; did you mean --out?"),
+        ("predict --model a", "--model; it is given without a flag, as RUN"),
     ],
 )
-def test_an_option_of_another_command_is_pointed_to(line: str, hint: str, mmfeat: Mmfeat) -> None:
+def test_an_option_of_another_name_or_command_is_pointed_to(
+    line: str, hint: str, mmfeat: Mmfeat
+) -> None:
     assert f"No such option: {hint} " in said(mmfeat(*line.split()))
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("compare logreg knn", "they are given with --heads logreg,knn"),
+        ("fit concat", "it is given with --fusion concat"),
+        ("compare samples-f1", "it is given with --objective samples-f1"),
+    ],
+)
+def test_values_without_a_flag_are_pointed_to_it(line: str, hint: str, mmfeat: Mmfeat) -> None:
+    assert f"; {hint} " in said(mmfeat(*line.split()))
 
 
 @pytest.mark.parametrize(

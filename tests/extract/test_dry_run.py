@@ -50,3 +50,5 @@ def test_rows_seconds_and_what_is_reused(scenes: Path, mmfeat: Mmfeat) -> None:
 def test_missing_pictures_are_told_before(scenes: Path) -> None:
     with pytest.raises(ExtractError, match="at least half of the images must exist"):
         forecast_extract("train.csv", images=".", workers=0)
+    with pytest.raises(ExtractError, match="`mmfeat predict --table test"):
+        forecast_extract("test.csv", images=".", workers=0)

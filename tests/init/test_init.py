@@ -83,7 +83,7 @@ def test_an_unusual_separator_is_a_guess_and_no_column_is_dropped(
     table(folder / "items.csv", ("Datei", "Text", column), rows)
     text = mmfeat.init().text
     if column == "Tags":  # a name for labels
-        assert "a row, which is a guess" in text
+        assert "a row; that '/' separates them is a guess" in text
         data = read_settings().data
         assert (data.label_col, data.label_sep) == ("Tags", "/")
         assert next(iter(check_splits().values())).n_unlabelled == 0

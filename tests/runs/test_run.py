@@ -11,6 +11,7 @@ import pytest
 from mmfeat.core.files import write_json
 from mmfeat.core.workspace import Workspace
 from mmfeat.errors import ConfigError, RunError
+from mmfeat.runs.bundle import find_predictor
 from mmfeat.runs.config import RunConfig
 from mmfeat.runs.listing import find_run, list_runs
 from mmfeat.runs.run import Run
@@ -117,3 +118,10 @@ def test_a_broken_config_is_one_clear_error(workspace: Workspace, text: str) -> 
     (run.folder / "config.json").write_text(text)
     with pytest.raises(RunError, match=r"config\.json"):
         print(run.config)
+
+
+def test_a_path_to_nothing_is_no_bundle(workspace: Workspace) -> None:
+    with pytest.raises(RunError, match="dist/best is not there"):
+        find_predictor(workspace, "dist/best")
+    with pytest.raises(RunError, match=r"runs holds none; run `mmfeat extract`"):
+        find_predictor(workspace, "best")

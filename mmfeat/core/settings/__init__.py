@@ -5,6 +5,7 @@ The keys and their defaults stand in `mmfeat.config`.
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
@@ -100,12 +101,21 @@ def _fill(section: Section, document: dict[str, Any], *, where: str) -> Section:
         given = _stored(value)
         if not has_type(given, types[key]):
             raise ConfigError(
-                f"{key} in {where} is {in_words(types[key])}",
+                f"{key} in {where} is {in_toml(types[key])}",
                 f"it is {value!r}",
-                "change its value",
+                _meant(key, value, known),
             )
         changes[key] = float(given) if types[key] is float else given
     return replace(section, **changes)  # type: ignore[type-var]
+
+
+def _meant(key: str, value: Any, known: Mapping[str, Any]) -> str:
+    """The remedy for a value of a wrong type: one in place of a list, or a list in place of one."""
+    if isinstance(value, list) and f"{key}s" in known:
+        return f"a list is given as {key}s = {json.dumps(value, ensure_ascii=False)}"
+    if isinstance(value, str) and isinstance(known[key], tuple):
+        return f"write {key} = [{json.dumps(value, ensure_ascii=False)}]"
+    return "change its value"
 
 
 def has_type(value: Any, annotation: Any) -> bool:
@@ -146,3 +156,8 @@ def in_words(annotation: Any) -> str:
     if kind is Callable:
         return "a function"
     return WORDS.get(kind, f"a {kind.__name__}")
+
+
+def in_toml(annotation: Any) -> str:
+    """Say the same of a key of `mmfeat.toml`, where a tuple is written as a list."""
+    return in_words(annotation).replace("a tuple", "a list")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from mmfeat.config import FILE_NAME, Settings
-from mmfeat.core.settings import in_words, read_document, read_settings
+from mmfeat.core.settings import in_toml, read_document, read_settings
 from mmfeat.core.workspace import VARIABLE
 
 
@@ -70,7 +70,7 @@ def list_keys(folder: Path = Path()) -> tuple[Key, ...]:
                 Key(
                     section=section,
                     name=field.name,
-                    type=in_words(types[field.name]).replace("a tuple", "a list"),
+                    type=in_toml(types[field.name]),
                     choices=field.metadata.get("choices", ()),
                     help=field.metadata.get("help", ""),
                     default=_plain(default),

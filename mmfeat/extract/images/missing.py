@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -54,6 +55,9 @@ def too_many_missing(
     remedy = allow_missing(for_run=for_run)
     if near is not None and near.folder != place_of(images):
         remedy = f"use --images {_short(near.folder)}, or {remedy}"
+    if table.targets is None and not for_run:
+        away = f"`mmfeat predict --table {shlex.quote(table.source)} --images FOLDER`"
+        remedy += f"; if they are in another folder, label them with {away}"
     return ExtractError(
         "at least half of the images must exist",
         f"{seen} images of {table.source} are missing in {images}, e.g. that of row {row},"

@@ -53,6 +53,9 @@ def read_columns(columns: Columns, names: Sequence[str], source: str) -> LabelCo
     texts = {name: [text.strip() for text in as_text(columns.values[name])] for name in names}
     counts = {name: Counter(text.lower() for text in texts[name]) for name in names}
     bits = {name: _is_bits(counts[name], texts[name], name, source) for name in names}
+    for name, alike in numbered(names).items():  # an empty column is like those of its number
+        if set(counts[name]) <= set(EMPTY) and not all(bits[other] for other in alike):
+            bits[name] = False
     values = [value for name in names if bits[name] for value in counts[name]]
     n_empty = sum(counts[name][value] for name in names if bits[name] for value in EMPTY)
     says_no = any(value in NO for value in values)

@@ -145,6 +145,11 @@ def test_numbered_columns_of_categories_are_one_with_several_labels(tmp_path: Pa
     assert table.targets is not None
     assert table.targets.tolist() == [[1, 1, 1, 0, 1], [1, 0, 1, 0, 0], [255, 1, 0, 1, 0]]
     assert "Genre 1, Genre 2 are read as one column of several labels" in table.notes
+    filled = read_columns(tmp_path, {**columns, "Genre 3": ["", None, ""]})
+    assert (filled.labels, filled.notes[-1]) == (
+        table.labels,
+        "Genre 1, Genre 2, Genre 3 are read as one column of several labels",
+    )
     with pytest.raises(TableError, match="'drama' in several of --label-cols"):
         read_columns(tmp_path, {**columns, "drama": [1, 0, 1]})
 
