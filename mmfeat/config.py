@@ -46,6 +46,7 @@ class DataSettings:
     id_col: str = key("ImageID", "column of the ids; if empty, the rows are numbered")
     image_col: str | None = key(None, "column of the image paths; by default the ids are paths")
     image_sep: str | None = key(None, "separator of several images in a cell; json for lists")
+    image_suffix: str | None = key(None, "ending that the names of images lack, e.g. .jpg")
     text_col: str = key("Caption", "column of the captions; empty if there are none")
     text_sep: str | None = key(None, "separator of several captions in a cell; json for lists")
     pool: str = one_of(

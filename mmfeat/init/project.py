@@ -111,13 +111,10 @@ def look_at(folder: Path, *, without: Sequence[str]) -> Project:
             "a project needs a table that names pictures, or has captions, a row each",
             f"{folder.resolve()} has {counted(len(pictures.paths), 'picture')} and"
             f" {counted(len(tables), 'other table')}" + "".join(f" ({note})" for note in notes[:2]),
-            "write one, e.g. a csv with the columns ImageID, Caption and Labels",
+            "mend what is left out, or write a csv, e.g. with the columns ImageID, Caption, Labels",
         )
     main = max(usable, key=_rank)
     splits, validation = _splits(main, usable, pictures, notes)
-    if main.roles.place is not None and main.roles.place.suffix:
-        column, suffix = main.roles.image_col or main.roles.id_col, main.roles.place.suffix
-        notes.append(f"cells of {column!r} lack {suffix}: add it to them, before extract")
     return Project(
         roles=main.roles,
         splits=splits,

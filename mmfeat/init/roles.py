@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -164,11 +165,10 @@ class _Search:
     def _numbered(self) -> tuple[str, ...]:
         """Numbered columns of categories that most share, as `Genre 1` and `Genre 2`."""
         for names in dict.fromkeys(numbered(self.free).values()):
-            values = [{cell for cell in self.cells[name] if cell} for name in names]
-            labels = set().union(*values)
+            columns = Counter(cell for name in names for cell in set(self.cells[name]) if cell)
+            labels = set(columns)
             cells = [cell for name in names for cell in self.cells[name] if cell]
-            shared = sum(len(found & values[0]) for found in values[1:])
-            if not labels or 2 * shared < sum(map(len, values[1:])):
+            if 2 * sum(columns[cell] > 1 for cell in cells) <= len(cells):
                 continue
             if _words(labels) > LONGEST_LABEL or any(cell[0].isdigit() for cell in labels):
                 continue

@@ -49,6 +49,8 @@ def _data(project: Project) -> list[Line]:
         lines.append(_key("image_col", roles.image_col, "names the pictures"))
     if place is not None and place.separator:
         lines.append(_key("image_sep", place.separator, "cells name several pictures"))
+    if place is not None and place.suffix:
+        lines.append(_key("image_suffix", place.suffix, "their names lack it in the table"))
     lines.append(_key("text_col", roles.text_col, roles.why.get("text_col", "no captions")))
     lines += [_maybe("text_col", name, "or these") for name in others.get("text_col", ())]
     if roles.label_cols:

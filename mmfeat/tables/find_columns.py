@@ -123,6 +123,7 @@ def find_columns(
         known_col=search.optional("known_col", asked.known_col),
         uncertain_col=search.optional("uncertain_col", asked.uncertain_col),
         image_sep=asked.image_sep or None,
+        image_suffix=asked.image_suffix or None,
         text_sep=asked.text_sep or None,
     )
     _check_used_once(found, path)

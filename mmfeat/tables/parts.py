@@ -60,6 +60,24 @@ def unescaped(cells: Sequence[str], separator: str | None) -> Sequence[str]:
     return cells if separator is None else ["\n".join(split_parts(cell)) for cell in cells]
 
 
+def with_suffix(cells: Sequence[str], suffix: str, separator: str | None) -> list[str]:
+    """Texts of `read_parts` whose parts all end in `suffix`, whatever the case; but for blanks.
+
+    Examples
+    --------
+    >>> with_suffix(["a", "b.JPG", ""], ".jpg", None)
+    ['a.jpg', 'b.JPG', '']
+    """
+
+    def whole(part: str) -> str:
+        is_whole = not part.strip() or part.lower().endswith(suffix.lower())
+        return part if is_whole else f"{part}{suffix}"
+
+    if separator is None:
+        return [whole(cell) for cell in cells]
+    return [join_parts(map(whole, split_parts(cell))) for cell in cells]
+
+
 def are_several(cells: Iterable[str], separator: str | None) -> bool:
     """Whether one of the texts of `read_parts` has several parts."""
     return separator is not None and any(cell.startswith(LIST) for cell in cells)

@@ -17,7 +17,7 @@ from mmfeat.errors import TableError, counted, did_you_mean
 from mmfeat.tables.find_columns import find_columns
 from mmfeat.tables.labels.read import read_labels
 from mmfeat.tables.labels.rename import rename_labels
-from mmfeat.tables.parts import read_parts, sharing, unescaped
+from mmfeat.tables.parts import read_parts, sharing, unescaped, with_suffix
 from mmfeat.tables.readers.columns import Columns, as_text
 from mmfeat.tables.related import read_folds, read_groups, read_times
 from mmfeat.tables.table import Table, TableFormat
@@ -140,10 +140,13 @@ def _images(
     name = format.image_col
     if name is None:
         id_col = format.id_col or ""
-        return read_parts(ids, format.image_sep, column=id_col, path=path, detect=False)
-    cells = _plain(columns.values[name], name, path, nested=NO_TEXT)
-    texts, separator = read_parts(cells, format.image_sep, column=name, path=path)
-    check_storable("image name", unescaped(texts, separator), path)
+        texts, separator = read_parts(ids, format.image_sep, column=id_col, path=path, detect=False)
+    else:
+        cells = _plain(columns.values[name], name, path, nested=NO_TEXT)
+        texts, separator = read_parts(cells, format.image_sep, column=name, path=path)
+        check_storable("image name", unescaped(texts, separator), path)
+    if format.image_suffix:
+        texts = with_suffix(texts, format.image_suffix, separator)
     return texts, separator
 
 

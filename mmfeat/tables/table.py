@@ -15,7 +15,7 @@ from mmfeat.types import Float64Array, Targets
 # Fields of `TableFormat` that stores lack, and stay as they are, where they are not used.
 LATER_FIELDS = (
     *("group_cols", "group_regex", "fold_col", "time_col", "known_col", "uncertain_col"),
-    *("image_sep", "text_sep", "pool"),
+    *("image_sep", "image_suffix", "text_sep", "pool"),
 )
 
 
@@ -44,6 +44,8 @@ class TableFormat:
     image_sep, text_sep, pool
         What separates pictures, or captions, in a cell (``json``: lists), where a row may have
         several; and how their vectors become one: mean or max.
+    image_suffix
+        The ending that the names of pictures lack in the table, e.g. ``.jpg``; None: nothing.
     """
 
     id_col: str | None = "ImageID"
@@ -61,6 +63,7 @@ class TableFormat:
     known_col: str | None = None
     uncertain_col: str | None = None
     image_sep: str | None = None
+    image_suffix: str | None = None
     text_sep: str | None = None
     pool: str | None = None
 
@@ -125,6 +128,7 @@ class TableOptions(TypedDict, total=False):
     id_col: str | None
     image_col: str | None
     image_sep: str | None
+    image_suffix: str | None
     text_col: str | None
     text_sep: str | None
     pool: str | None

@@ -49,6 +49,7 @@ def test_the_likely_reason_is_named_before_anything_is_encoded(
     with pytest.raises(ExtractError, match="12 of 12 images") as error:
         extract(table, tmp_path, tmp_path / "a.h5", encoder=Unused())
     assert told in str(error.value) and "--on-bad-image allow" in str(error.value)
+    assert ("use --image-suffix .jpg, or" in str(error.value)) == (new == "")
     assert not (tmp_path / "a.h5").exists()
 
 

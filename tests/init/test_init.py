@@ -14,6 +14,7 @@ import mmfeat
 from mmfeat.core.settings import read_settings
 from mmfeat.errors import ConfigError, TableError
 from mmfeat.tables.check import check_splits
+from mmfeat.tables.read import read_table
 from tests.support.workspaces import Mmfeat
 
 NAMES = ("person", "dog", "traffic light", "potted plant")
@@ -123,10 +124,14 @@ def test_several_pictures_in_a_cell_and_rows_that_are_numbered(folder: Path) -> 
     assert next(iter(check_splits().values())).n_rows == len(ROWS)
 
 
-def test_names_without_suffix_are_told(folder: Path) -> None:
+def test_names_without_suffix_are_those_of_pictures(folder: Path) -> None:
     rows = [(picture(row).removesuffix(".PNG"), caption(row)) for row in ROWS]
     table(folder / "items.csv", ("id", "caption"), rows)
-    assert any("lack .PNG" in note for note in mmfeat.init().project.notes)
+    mmfeat.init()
+    data = read_settings().data
+    assert (data.id_col, data.image_suffix, data.images) == ("id", ".PNG", "pics")
+    read = read_table(Path("items.csv"), data=data)
+    assert read.image_paths[0] == picture(0) == f"{read.ids[0]}.PNG"
 
 
 def test_captions_alone_in_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

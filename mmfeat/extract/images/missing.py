@@ -53,8 +53,11 @@ def too_many_missing(
     tried = [(row, *_explain(images, table.image_paths[row])) for row in missing[:EXPLAINED]]
     row, reason, near = next((found for found in tried if found[2] is not None), tried[0])
     remedy = allow_missing(for_run=for_run)
-    if near is not None and near.folder != place_of(images):
-        remedy = f"use --images {_short(near.folder)}, or {remedy}"
+    if near is not None:
+        use = [f"--images {_short(near.folder)}"] * (near.folder != place_of(images))
+        if suffix := _lacked(table.image_paths[row], near.file):
+            use.append(f"--image-suffix {suffix}")
+        remedy = f"use {' and '.join(use)}, or {remedy}" if use else remedy
     if table.targets is None and not for_run:
         away = f"`mmfeat predict --table {shlex.quote(table.source)} --images FOLDER`"
         remedy += f"; if they are in another folder, label them with {away}"
@@ -84,6 +87,11 @@ def _explain(images: Images, name: str) -> tuple[str, Near | None]:
     if near is not None:
         reason = f"{reason} ({_short(near.folder / near.file)} is there)"
     return reason, near
+
+
+def _lacked(name: str, file: str) -> str:
+    """The ending that a name needs to be that of a file; empty where more differs."""
+    return file.removeprefix(name) if file.startswith(f"{name}.") else ""
 
 
 def place_of(images: Images) -> Path | None:
