@@ -33,15 +33,10 @@ def print_judges(run: Run) -> None:
 
 def print_labels_per_row(run: Run, objective: str) -> None:
     """Warn where rows get far more or fewer labels, on held-out folds, than they have."""
-    from mmfeat.decide.notes import WARNING, far_from
-    from mmfeat.metrics.sets import labels_per_row
+    from mmfeat.decide.notes import WARNING
+    from mmfeat.runs.winner.usual import far_from_usual
 
-    decision, targets = run.decision_for(objective), run.oof.targets
-    mean, true = decision.oof["nested"].get("predicted_per_row"), labels_per_row(targets, targets)
-    if mean is None or true is None:
-        return
-    where = run.config.validation or run.config.split
-    if told := far_from(mean, true, where=where, objective=objective):
+    if told := far_from_usual(run, run.decision_for(objective)):
         print_text(f"{WARNING}{told}")
 
 

@@ -16,6 +16,7 @@ OTHER_FLAGS = {
     "--to": ("--output", "--out", "-o"),
     "--table": ("--input", "--csv", "--data", "--file"),
     "--images": ("--folder", "--dir", "--pictures", "--input"),
+    "--model": ("--encoder", "--backbone"),
     "--heads": ("--head", "--models", "--classifiers"),
     "--fusions": ("--fusion",),
     "--losses": ("--loss",),

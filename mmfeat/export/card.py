@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from mmfeat.config import MODALITIES
 from mmfeat.decide.decision import Decision
 from mmfeat.decide.same_labels import same_labels_of
 from mmfeat.errors import counted
@@ -23,10 +24,11 @@ SHOWN = {"macro_f1": "macro-F1", "micro_f1": "micro-F1", "samples_f1": "samples-
 def write_card(run: Run, about: dict[str, Any]) -> str:
     """Give the card of a run that is exported; `about` is the content of `bundle.json`."""
     decision = run.decision
+    seen = " and ".join(_of_looked_at(run, {PICTURE: "images", CAPTION: "captions"}))
     parts = [
         _head(run, decision),
         f"# {_plain(run.name)}",
-        "A multilabel classifier of images and captions, on embeddings of a frozen model. It gives"
+        f"A multilabel classifier of {seen}, on embeddings of a frozen model. It gives"
         f" a probability for each of {counted(len(run.labels), 'label')} and decides which apply.",
         "## How to use\n\nWith mmfeat installed:\n\n" + _use(run, about),
         "## What it is\n\n" + _bullets(_parts(run, about, decision)),
@@ -93,10 +95,16 @@ def _use(run: Run, about: dict[str, Any]) -> str:
 
 def _example(run: Run) -> str:
     """The arguments of a row with what the run looks at."""
-    fusion = FUSIONS.get(run.config.fusion)
-    looked_at = getattr(fusion, "modalities", None) or run.provenance["stores"][0]["modalities"]
     parts = {PICTURE: 'images=["a.jpg"]', CAPTION: 'captions=["a dog on a sofa"]'}
-    return ", ".join(text for part, text in parts.items() if takes(part, looked_at))
+    return ", ".join(_of_looked_at(run, parts))
+
+
+def _of_looked_at(run: Run, texts: dict[str, str]) -> list[str]:
+    """Those of the texts, by part of a row, whose part the run looks at."""
+    fusion = FUSIONS.get(run.config.fusion)
+    held = run.provenance["stores"][0].get("modalities", MODALITIES)
+    looked_at = getattr(fusion, "modalities", None) or held
+    return [text for part, text in texts.items() if takes(part, looked_at)]
 
 
 def _parts(run: Run, about: dict[str, Any], decision: Decision) -> list[str]:

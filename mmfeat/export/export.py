@@ -27,6 +27,7 @@ from mmfeat.runs.listing import find_run, list_runs
 from mmfeat.runs.run import Run
 from mmfeat.runs.transport.hub import HubAddress, upload
 from mmfeat.runs.transport.manifest import write_manifest
+from mmfeat.runs.winner.usual import far_from_usual
 
 if TYPE_CHECKING:
     from mmfeat.export.onnx.write import OnnxFile
@@ -111,6 +112,8 @@ def export(
             f"give --to {place}, --to-hub REPO or --to-onnx FILE",
         )
     found = find_run(space, run)
+    if told := far_from_usual(found, found.decision):
+        log.warning(told)
     if with_encoder and not is_encoded(found):
         raise ConfigError(
             "--with-encoder takes the one encoder that a run was fitted with",
@@ -251,5 +254,6 @@ def _about(run: Run, source: str | None, *, copied: bool) -> dict[str, Any]:
     return {
         "run": run.name,
         "labels": list(run.labels),
+        "labels_per_row": run.labels_per_row,
         "encoder": encoder,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import NamedTuple
 
 from mmfeat.errors import TableError, counted
@@ -42,7 +43,8 @@ class Roles:
     """The columns of a table by what they hold; empty where there is none.
 
     `why` says by the name of a key of ``[data]`` what speaks for it, and `others` what else it
-    could be.
+    could be. `rows_per_label` is how many rows have a label on average, infinite where that was
+    not counted.
     """
 
     id_col: str = ""
@@ -55,6 +57,7 @@ class Roles:
     fold_col: str = ""
     time_col: str = ""
     place: Place | None = None
+    rows_per_label: float = inf
     why: dict[str, str] = field(default_factory=dict)
     others: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -65,11 +68,12 @@ class Roles:
 
 
 class _Labels(NamedTuple):
-    """What a column would hold as labels: its separator, what is told, and labels per row."""
+    """What a column would hold as labels: its separator, what is told, and means."""
 
     separator: str
     told: str
     per_row: float
+    rows_per_label: float
     is_guess: bool
 
 
@@ -87,6 +91,8 @@ class _Search:
             for name, cells in columns.values.items()
         }
         self.free = [name for name in self.cells if name not in columns.repeated]
+        self.scale = columns.n_rows / len(range(0, columns.n_rows, step))
+        self.rows_per_label = inf
         self.why: dict[str, str] = {}
         self.others: dict[str, tuple[str, ...]] = {}
 
@@ -108,6 +114,7 @@ class _Search:
             time_col=self._repeated(TIMES),
             group_cols=self._groups(),
             place=place,
+            rows_per_label=self.rows_per_label,
             why=self.why,
             others=self.others,
         )
@@ -153,6 +160,7 @@ class _Search:
         if best:
             (name,) = best
             self.why["label_col"] = held[name].told
+            self.rows_per_label = held[name].rows_per_label
             self.others["label_cols"] = bits
             return self._take(name), held[name].separator, ()
         alike = () if bits else self._numbered()
@@ -175,6 +183,7 @@ class _Search:
             if len(cells) >= REPEATED * len(labels):
                 mean = len(cells) / len(self.cells[names[0]])
                 self.why["label_cols"] = f"{counted(len(labels), 'label')}, {mean:.1f} a row"
+                self.rows_per_label = self.scale * len(cells) / len(labels)
                 return names
         return ()
 
@@ -204,7 +213,13 @@ class _Search:
         mean = sum(map(len, filled)) / len(filled)
         told = f"{counted(len(labels), 'label')}, {mean:.1f} a row"
         told += f"; that {sign!r} separates them is a guess" if is_guess else ""
-        return _Labels("" if found.as_lists else found.separator, told, mean, is_guess)
+        return _Labels(
+            separator="" if found.as_lists else found.separator,
+            told=told,
+            per_row=mean,
+            rows_per_label=sum(map(len, filled)) / len(labels),
+            is_guess=is_guess,
+        )
 
     def _caption(self) -> str:
         """The column of sentences; one named so first."""

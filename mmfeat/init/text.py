@@ -14,6 +14,7 @@ HEAD = """\
 # Written by `mmfeat init` from what lies in this folder; edit it as you like.
 # Flags of the command line override it, and `mmfeat config` lists every key.
 """
+FEW_ROWS = 20  # of a label on average, below which macro-f1 makes rare labels frequent
 
 
 def settings_text(project: Project) -> str:
@@ -96,6 +97,8 @@ def _fit(project: Project) -> list[Line]:
 def _thresholds(project: Project) -> list[Line]:
     if not (project.roles.label_col or project.roles.label_cols):
         return []
+    if project.roles.rows_per_label < FEW_ROWS:
+        return [_key("objective", "samples-f1", "for tags; macro-f1: each label counts alike")]
     return [_maybe("objective", "samples-f1", "for tags; by default each label counts alike")]
 
 

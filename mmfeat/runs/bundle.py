@@ -57,6 +57,12 @@ class Bundle(Run):
         return tuple(names)
 
     @property
+    def labels_per_row(self) -> float | None:
+        """What the run has of them; None in bundles that do not say."""
+        mean = self.about.get("labels_per_row")
+        return float(mean) if isinstance(mean, int | float) and mean >= 0 else None
+
+    @property
     def encoder_weights(self) -> Path | None:
         """The weights of the encoder, or the folder of its model, where they are in the bundle."""
         path = self.folder / WEIGHTS

@@ -17,6 +17,7 @@ from mmfeat.core.lock import LockHeld, locked
 from mmfeat.decide.decision import HALVES, Decision, halves
 from mmfeat.decide.tune import tune
 from mmfeat.errors import RunError, counted
+from mmfeat.metrics.sets import labels_per_row
 from mmfeat.runs import seal
 from mmfeat.runs.config import RunConfig
 from mmfeat.runs.decisions import THRESHOLDS, Decisions, is_of_decisions
@@ -172,6 +173,12 @@ class Run:
         """The out-of-fold scores, from `scores.h5`."""
         self.verify(SCORES)
         return read_scores(self.folder / SCORES)
+
+    @property
+    def labels_per_row(self) -> float | None:
+        """How many labels a row has on average, of those by which it is judged."""
+        targets = self.oof.targets
+        return labels_per_row(targets, targets)
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -54,6 +54,8 @@ def test_a_comparison_warns_where_rows_would_get_far_more_labels_than_they_have(
     decision, targets = Run(run).decision, Run(run).oof.targets
     assert float(found[1]) == round(float(decision.oof["nested"]["predicted_per_row"] or 0), 1)
     assert float(found[2]) == round(float(targets.sum(axis=1).mean()), 1)
+    told = mmfeat("export", "--to", project / "bundle").stderr
+    assert f"warning: {found[1]} labels per row, but {found[2]} in train" in told
 
 
 def test_compare_takes_its_cells_from_the_settings_and_flags_override(

@@ -193,6 +193,7 @@ def test_a_damaged_run_gives_no_bundle(space: Workspace, tmp_path: Path) -> None
 def test_the_card_has_the_numbers_of_the_run(run: Run, bundle: Path) -> None:
     card = (bundle / "README.md").read_text()
     assert card.startswith("---\nlibrary_name: mmfeat\n")
+    assert "A multilabel classifier of images and captions, on" in card
     for estimate in run.decision.oof.values():
         assert f"{estimate['macro_f1']:.4f}" in card
     assert all(f"| {label} |" in card for label in run.labels)

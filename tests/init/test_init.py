@@ -208,6 +208,7 @@ def test_numbered_columns_are_labels_and_further_tables_are_predicted_later(fold
     found = mmfeat.init(folder)
     assert found.project.roles.label_cols == ("genre_1", "genre_2")
     assert "4 labels, 1.7 a row" in found.text
+    assert 'objective = "samples-f1"  # for tags; macro-f1' in found.text  # 8 rows a label
     assert list(found.project.splits) == ["train", "test"]
     assert "upcoming.csv has no labels, either: `mmfeat predict --table upcoming.csv`" in found.text
     assert {summary.n_rows for summary in check_splits().values()} == {18, 2}

@@ -64,7 +64,7 @@ def test_the_decision_that_is_asked_for_is_used_and_named(
 
 
 def test_the_number_of_labels_per_row_is_told_and_warned_of_where_it_is_far_from_that_of_train(
-    run: Run, caplog: pytest.LogCaptureFixture
+    run: Run, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     caplog.set_level("INFO", "mmfeat")
     mmfeat.predict(split="test", objective="none")
@@ -76,3 +76,7 @@ def test_the_number_of_labels_per_row_is_told_and_warned_of_where_it_is_far_from
     assert told.levelname == "WARNING"
     assert told.getMessage().startswith("3.0 labels per row, but 1.")
     assert "macro-f1 is generous with rare labels; for tags" in told.getMessage()
+    bundle = run.export(tmp_path / "bundle")
+    caplog.clear()
+    mmfeat.predict(str(bundle), split="test")
+    assert told.getMessage() in caplog.messages  # without the run, which it does not need

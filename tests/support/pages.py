@@ -16,6 +16,7 @@ from mmfeat_cli.main import app
 BLOCK = re.compile(r"^```(console|python|toml)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 COMMAND = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
 LEFT_OUT = re.compile(r"^…$", re.MULTILINE)
+ON_THE_WAY = re.compile(r"^.*/s, \d+ s left\n", re.MULTILINE)  # on slow machines
 VARIES = (  # from machine to machine: names of runs, the kind of a decision, ties, all but counts
     (re.compile(r"-[0-9a-f]{8}\b"), "-#"),
     (re.compile(r"decided by [^,]*,"), "decided by #,"),
@@ -55,7 +56,7 @@ def replaced(text: str, instead: Mapping[str, str]) -> str:
 
 def check_shown(shown: str, step: Step) -> None:
     """Check that what the page shows was printed, in its order."""
-    rest = plain(step.printed)
+    rest = plain(ON_THE_WAY.sub("", step.printed))
     for piece in filter(None, map(plain, LEFT_OUT.split(shown))):
         _, found, rest = rest.partition(piece)
         assert found, f"{step.command} printed\n{step.printed}\nand the page shows\n{piece}"

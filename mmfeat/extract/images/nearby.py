@@ -2,8 +2,8 @@
 
 Looked at are other spellings of the name (a blank around it, backslashes, another or no suffix,
 letters of the other case, composed or decomposed accents, zeros in front, folders before it), each
-in the folder of images, in the folders directly inside it, and in the one around it. Work is
-bounded for a name: so many folders, so many entries of each.
+in the folder of images, in the folders directly inside it, in the one around it, and in those
+beside it. Work is bounded for a name: so many folders, so many entries of each.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Near:
     file
         Its path, relative to `folder`.
     folder
-        The folder in which the name is looked for: the asked one, or one inside or around it.
+        The folder in which the name is looked for: the asked one, or one inside, around or beside.
     why
         How the name differs, as a sentence without a full stop; empty where only the folder does.
     """
@@ -45,7 +45,8 @@ class Near:
 
 def find_near(folder: Path, name: str) -> Near | None:
     """Give the file that is most nearly named `name` below `folder`, which has no such file."""
-    places = [folder, *islice(_folders_in(folder), MOST_FOLDERS), folder.parent]
+    inside, beside = (islice(_folders_in(at), MOST_FOLDERS) for at in (folder, folder.parent))
+    places = [folder, *inside, folder.parent, *(place for place in beside if place != folder)]
     for place in places:
         for spelling, why in _spellings(name):
             if (place != folder or spelling != name) and is_there(place, spelling):

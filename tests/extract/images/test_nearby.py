@@ -52,16 +52,13 @@ def test_another_spelling_is_found(tmp_path: Path, name: str, file: str, told: s
 
 
 @pytest.mark.parametrize("name", ["1.jpg", "1", "1.JPG"])
-def test_a_folder_inside_and_the_one_around_are_looked_into(tmp_path: Path, name: str) -> None:
+def test_folders_inside_around_and_beside_are_looked_into(tmp_path: Path, name: str) -> None:
     folder = make_files(tmp_path, "data/train/1.jpg", "data/val/none.jpg")
     for asked in (folder / "data", folder / "data" / "val", folder / "data" / "train" / "deep"):
         asked.mkdir(exist_ok=True)
         near = find_near(asked, name)
-        if asked.name == "val":  # the folder beside it is not looked into
-            assert near is None
-        else:
-            assert near is not None and near.folder / near.file == folder / "data/train/1.jpg"
-            assert bool(near.why) == (name != "1.jpg")
+        assert near is not None and near.folder / near.file == folder / "data/train/1.jpg"
+        assert bool(near.why) == (name != "1.jpg")
 
 
 @pytest.mark.parametrize(
