@@ -54,10 +54,10 @@ class Choice:
     def describe(self, objective: str) -> str:
         """A sentence about it."""
         low, high = self.interval
-        worth = f"about {self.optimism:.4f}" if self.optimism > 0 else "nothing measurable"
+        worth = f"about {self.optimism:.4f}" if self.optimism > 0 else "not measurably"
         return (
-            f"best of {self.n_cells}: {objective} {self.best:.4f}, of which {worth} is the choice;"
-            f" expect {self.expected:.4f} on many new rows ({low:.4f} to {high:.4f})"
+            f"best of {self.n_cells}: {objective} {self.best:.4f}, {worth} too good for being"
+            f" chosen; expect {self.expected:.4f} on many new rows ({low:.4f} to {high:.4f})"
         )
 
 
