@@ -14,7 +14,7 @@ from typing import Protocol
 from mmfeat.compare.cells import Event, run_cell
 from mmfeat.compare.trainings import load_trainings
 from mmfeat.config import ThresholdSettings
-from mmfeat.core.parallel import end_with_parent, spawning, without_main
+from mmfeat.core.parallel import end_with_parent, spawning, uninterrupted, without_main
 from mmfeat.core.workspace import Workspace
 from mmfeat.errors import FitError
 from mmfeat.fit.training_data import Stores
@@ -144,7 +144,8 @@ def make_local(
     load_trainings(workspace, stores)  # raises an error in the stores before any process starts
     members: list[tuple[SpawnProcess, Connection]] = []
     try:
-        with spawning() as context, without_main(), _threads(max(1, n_cores // jobs)):
+        threads = _threads(max(1, n_cores // jobs))
+        with spawning() as context, without_main(), threads, uninterrupted():
             for _ in range(jobs):
                 ours, theirs = context.Pipe()
                 process = context.Process(

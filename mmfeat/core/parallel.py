@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.context import SpawnContext
+from multiprocessing.pool import Pool
 from types import ModuleType
 from typing import TypeVar
 
@@ -59,6 +61,42 @@ def without_main() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = main
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C wait until the block is done, in which processes are started.
+
+    One that is half started when its parent ends, or that is interrupted itself, prints a
+    traceback. So they never hear of Ctrl-C; their parent ends them.
+    """
+    if threading.current_thread() is not threading.main_thread():  # which alone hears of it
+        yield
+        return
+    asked: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, _: asked.append(number))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # processes inherit it
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, handler)
+        if asked:
+            signal.raise_signal(signal.SIGINT)
+
+
+@contextmanager
+def process_pool(n_processes: int | None = None) -> Iterator[Pool]:
+    """Give a pool of processes that end with this one; None: one per core."""
+    pool = None
+    try:
+        with spawning() as context, without_main():
+            with uninterrupted():
+                pool = context.Pool(n_processes, end_with_parent)
+            yield pool
+    finally:
+        if pool is not None:
+            pool.terminate()
 
 
 def end_with_parent() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Iterable, Sequence
 from itertools import starmap
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from mmfeat.core.files import write_text
-from mmfeat.core.parallel import end_with_parent, spawning, without_main
+from mmfeat.core.parallel import process_pool
 from mmfeat.demo.captions import describe
 from mmfeat.demo.scenes import draw_scene, make_scene
 from mmfeat.demo.things import THINGS
@@ -77,11 +76,7 @@ def write_demo_data(folder: Path, *, n_train: int, n_test: int, seed: int) -> No
     if len(tasks) <= CHUNK:  # starting processes takes longer than drawing
         rows = list(starmap(_write_scene, tasks))
     else:
-        with (
-            spawning() as context,
-            without_main(),
-            context.Pool(os.cpu_count(), end_with_parent) as pool,
-        ):
+        with process_pool() as pool:
             rows = pool.starmap(_write_scene, tasks, chunksize=CHUNK)
     train = [(name, *row) for name, row in zip(names, rows[:n_train], strict=False)]
     test = [(name, *row) for name, row in zip(names[n_train:], rows[n_train:], strict=True)]

@@ -27,7 +27,7 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional
 
-from mmfeat.core.parallel import end_with_parent, spawning
+from mmfeat.core.parallel import process_pool
 from mmfeat.demo.captions import describe
 from mmfeat.demo.scenes import draw_scene, make_scene
 from mmfeat.extract.encoders.families.tiny_demo import WEIGHTS, build, save_weights, tokenizer
@@ -95,7 +95,7 @@ def pretrain(*, passes: int, scenes: int, workers: int, out: Path, peak: float =
     horizon = max(passes, HORIZON) * (scenes // BATCH)
     started = time.monotonic()
     losses: list[float] = []
-    with spawning() as context, context.Pool(workers, end_with_parent) as pool:
+    with process_pool(workers) as pool:
         for step, (pictures, captions) in enumerate(batches(pool, passes=passes, scenes=scenes)):
             warm = min(1.0, (step + 1) / 200)
             for group in optimizer.param_groups:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mmfeat.core.parallel import spawning, thread_map
+from mmfeat.core.parallel import spawning, thread_map, uninterrupted
 
 PARENT = """
 import sys, time
@@ -48,6 +48,17 @@ def test_a_process_looks_for_no_module_in_the_current_folder(
     process.join()
     assert process.exitcode == 0 and not (tmp_path / "OWNED").exists()
     assert "PYTHONSAFEPATH" not in os.environ
+
+
+def test_an_interrupt_waits_until_processes_are_started_which_never_hear_of_it() -> None:
+    blocked = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))"
+    with pytest.raises(KeyboardInterrupt), uninterrupted():
+        signal.raise_signal(signal.SIGINT)
+        started = subprocess.run([sys.executable, "-c", blocked], capture_output=True, check=True)
+    assert started.stdout == b"True\n"
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    with uninterrupted():
+        pass  # nothing is raised
 
 
 def test_a_process_leaves_the_script_alone(tmp_path: Path) -> None:
