@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.context import SpawnContext
 from multiprocessing.pool import Pool
 from types import ModuleType
@@ -73,6 +74,7 @@ def uninterrupted() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():  # which alone hears of it
         yield
         return
+    resource_tracker.ensure_running()  # which would unblock Ctrl-C when it is started
     asked: list[int] = []
     handler = signal.signal(signal.SIGINT, lambda number, _: asked.append(number))
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # processes inherit it

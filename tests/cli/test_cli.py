@@ -159,10 +159,13 @@ def test_nothing_to_learn_in_a_fold(
     assert result.exit_code == 0, result.stderr
 
 
-def test_interrupted_from_outside_ends_with_130(project: Path) -> None:
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize("who", ["os.kill, (os.getpid(), 2)", "os.killpg, (0, 2)"])
+@pytest.mark.parametrize("seconds", [0.2, 0.8])
+def test_interrupted_from_outside_ends_with_130(who: str, seconds: float) -> None:
     code = (
-        "import os, signal, threading; from mmfeat_cli.main import main;"
-        "threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start();"
+        "import os, threading; from mmfeat_cli.main import main;"
+        f"threading.Timer({seconds}, {who}).start();"
         "import sys; sys.argv = ['mmfeat', 'demo-data', 'd', '--train', '20000', '--test', '1'];"
         "main()"
     )
@@ -173,6 +176,7 @@ def test_interrupted_from_outside_ends_with_130(project: Path) -> None:
         check=False,
         timeout=60,
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a job may ignore it
+        start_new_session=True,  # as in a terminal, where Ctrl-C reaches all processes
     )
     assert answer.returncode == 130
     assert "Traceback" not in answer.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -54,6 +55,7 @@ def test_an_interrupt_waits_until_processes_are_started_which_never_hear_of_it()
     blocked = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))"
     with pytest.raises(KeyboardInterrupt), uninterrupted():
         signal.raise_signal(signal.SIGINT)
+        multiprocessing.get_context("spawn").Lock()  # as a pool has one
         started = subprocess.run([sys.executable, "-c", blocked], capture_output=True, check=True)
     assert started.stdout == b"True\n"
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
