@@ -8,7 +8,7 @@ from typing import Annotated, Unpack
 import typer
 
 from mmfeat.tables.table import TableOptions
-from mmfeat_cli.messages import show_messages
+from mmfeat_cli.messages import note, show_messages
 from mmfeat_cli.options import (
     JsonOption,
 )
@@ -35,6 +35,8 @@ def check(
     if not json:
         for summary in summaries.values():
             print(summary)
+        if table is None:
+            note("next: mmfeat extract")
     elif table is None:
         print_json({split: summary.to_json() for split, summary in summaries.items()})
     else:

@@ -22,7 +22,7 @@ class CommandPage(TyperCommand):
         except Exception as error:
             wrong: Any = error
             if type(wrong).__name__ == "NoSuchOption":  # typer does not export it
-                if meant := meant_by_flag(wrong.option_name, self.get_params(ctx)):
+                if meant := meant_by_flag(wrong.option_name, given, self.get_params(ctx)):
                     wrong.message, wrong.possibilities = wrong.message + meant, []
             elif type(wrong).__name__ == "UsageError":
                 wrong.message += meant_by_words(wrong.message, given, ctx, self.get_params(ctx))

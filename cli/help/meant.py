@@ -23,20 +23,37 @@ OTHER_FLAGS = {
     "--objective": ("--metric", "--optimize"),
     "--jobs": ("--workers", "--threads", "-j"),
     "--top": ("--top-k", "-k"),
+    "--top 0": ("--no-scores", "--labels-only"),
+    "--label-sep": ("--separator", "--sep", "--delimiter"),
+}
+# What needs no flag.
+NEEDLESS = {
+    "--html": "the report is a page of HTML without it",
+    "--verbose": "progress is told without it",
+    "-v": "progress is told without it",
+    "--gpu": "a GPU is used where there is one",
+    "--cuda": "a GPU is used where there is one",
 }
 PLACES = {"--images": "folder", "--table": "file"}  # what is there, by the flag it is given with
 
 
-def meant_by_flag(flag: str, parameters: Sequence[Any]) -> str:
-    """The flag or the argument of a command that another word for it means; else where it is."""
-    for each in parameters:
-        for name in (each.name, *each.opts):
-            if flag in OTHER_FLAGS.get(name, ()):
-                if each.param_type_name == "argument":
-                    return f"; it is given without a flag, as {each.metavar or each.name.upper()}"
-                return f"; did you mean {name}?"
-    hint: str = hint_of(flag)
-    return hint
+def meant_by_flag(flag: str, args: Sequence[str], parameters: Sequence[Any]) -> str:
+    """The flag or the argument of a command that another word for it means; else where it is.
+
+    `args` are all words of the command: a folder after the flag says more than its name.
+    """
+    if flag in NEEDLESS:
+        return f"; leave it out: {NEEDLESS[flag]}"
+    there = {name: each for each in parameters for name in (each.name, *each.opts)}
+    ours = [name for name, others in OTHER_FLAGS.items() if flag in others]
+    known = [name for name in ours if name.partition(" ")[0] in there]
+    if not known:
+        return next(filter(None, map(hint_of, (flag, *ours))), "")
+    value = dict(pairwise(args)).get(flag, "")
+    name = max(known, key=lambda name: PLACES.get(name) == what_is(value))
+    if name.startswith("-"):
+        return f"; did you mean {name}?"
+    return f"; it is given without a flag, as {there[name].metavar or name.upper()}"
 
 
 def meant_by_words(said: str, args: Sequence[str], context: Any, parameters: Sequence[Any]) -> str:

@@ -35,8 +35,9 @@ OTHER_WORDS = {
     "init": ("start", "new", "setup", "configure"),
     "check": ("validate", "lint"),
     "extract": ("embed", "encode", "features"),
-    "compare": ("train", "benchmark", "leaderboard", "evaluate", "best"),
+    "compare": ("train", "benchmark", "evaluate", "best"),
     "fit": ("train", "learn"),
+    "report": ("leaderboard", "results", "show", "plot", "open"),
     "predict": ("tag", "label", "classify", "annotate", "infer"),
     "export": ("save", "bundle", "deploy"),
 }

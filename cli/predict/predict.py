@@ -101,7 +101,7 @@ def predict(
         typer.Option(
             "--top",
             help="Number of most probable labels to print of --image and --caption; to write"
-            " instead of all probabilities.",
+            " instead of all probabilities, 0 for labels alone.",
         ),
     ] = None,
     workspace: WorkspaceOption = None,

@@ -54,7 +54,7 @@ def predict_one(
     `run` is a bundle's folder or a run; the other options are those of `predict`. Raises
     `ConfigError` for a `top` below 1, and what `Predictor.predict_proba` raises.
     """
-    check_top(top)
+    check_top(top, least=1)
     if image is not None and image.is_dir():
         raise ConfigError(
             "--image is one picture",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from mmfeat.config import is_utf8
 
 SEPARATORS = (";", "|", ",")  # of several pictures in a cell
+MOST_BESIDE = 3  # folders of pictures that no table names, of which is told
 ENOUGH = 0.5  # of the cells of a column that names pictures
 
 
@@ -81,6 +82,13 @@ class Pictures:
         if images == ".":
             return self
         return Pictures(frozenset(path for path in self.paths if path.startswith(f"{images}/")))
+
+    def beside(self, places: Collection[str]) -> list[tuple[str, int]]:
+        """The first folders that hold none of `places`, and how many pictures each has."""
+        counts = Counter(path.partition("/")[0] for path in self.paths if "/" in path)
+        used = {place.partition("/")[0] for place in places}
+        found = sorted((name, n) for name, n in counts.items() if name not in used)
+        return [] if "." in used else found[:MOST_BESIDE]
 
     def _folder_of(self, names: Iterable[str]) -> str | None:
         """The folder below which most of `names` are."""

@@ -107,14 +107,21 @@ def look_at(folder: Path, *, without: Sequence[str]) -> Project:
             tables.append(table)
     usable = [table for table in tables if _is_usable(table.roles)]
     if not usable:
+        write = "write a csv, e.g. with the columns ImageID, Caption and Labels"
+        if pictures.paths:
+            write += "; pictures alone are for `mmfeat predict --images FOLDER`"
         raise TableError(
             "a project needs a table that names pictures, or has captions, a row each",
             f"{folder.resolve()} has {counted(len(pictures.paths), 'picture')} and"
             f" {counted(len(tables), 'other table')}" + "".join(f" ({note})" for note in notes[:2]),
-            "mend what is left out, or write a csv, e.g. with the columns ImageID, Caption, Labels",
+            f"mend what is left out, or {write}" if notes else write,
         )
     main = max(usable, key=_rank)
     splits, validation = _splits(main, usable, pictures, notes)
+    places = [table.roles.place.images for table in usable if table.roles.place is not None]
+    for name, count in pictures.beside(places) if main.roles.place is not None else ():
+        way = shlex.join(["mmfeat", "predict", "--images", name])
+        notes.append(f"{counted(count, 'picture')} in {name} are in no table: `{way}`, later")
     return Project(
         roles=main.roles,
         splits=splits,

@@ -116,7 +116,7 @@ def predict(
         ``label-studio`` or ``fiftyone``: write what these tools import, instead of a table.
     top
         Instead of a column per label, write the `top` most probable labels of each row and their
-        probabilities.
+        probabilities; 0: the label sets alone.
     keep_columns
         Whether the columns of `table` stand before the predictions, whose labels are then called
         ``predicted_labels``.
@@ -233,6 +233,12 @@ def _check_there(
     """Raise `StoreError` where no rows are `given`, and the usual ones have no store."""
     if any(rows is not None for rows in given):
         return
+    if isinstance(run, Bundle) and not space.features.is_dir():
+        raise StoreError(
+            "`mmfeat predict` needs rows",
+            f"none are given for {run.folder.name}",
+            "give pictures with --images FOLDER, or a table with --table FILE (and --images)",
+        )
     if any(find_store(path) is None for path in space.stores(split, run.config.features)):
         raise StoreError(
             "`mmfeat predict` needs rows",

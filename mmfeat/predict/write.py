@@ -39,9 +39,9 @@ def write_predictions(
 
     `empty` and `decode` as in `Decision.decide`. What is called like another column has ``p_``
     before its name. With `top`, the columns ``label_1``, ``probability_1`` and so on have the most
-    probable labels of each row instead, of a smaller number of labels all. The columns `own`, see
-    `own_columns`, stand first in place of the ids. The suffix decides the format: csv, tsv, jsonl
-    or parquet; raises `ConfigError` for others.
+    probable labels of each row instead, of a smaller number of labels all; 0: none. The columns
+    `own`, see `own_columns`, stand first in place of the ids. The suffix decides the format: csv,
+    tsv, jsonl or parquet; raises `ConfigError` for others.
     """
     check_options(path, top=top)
     names = np.array(scores.labels, dtype=object)
@@ -98,20 +98,20 @@ def own_columns(table: Table | None, format: str | None) -> pd.DataFrame:
 
 
 def check_options(path: Path, *, top: int | None) -> None:
-    """Raise `ConfigError` for a suffix that is no format, and for a `top` below 1."""
+    """Raise `ConfigError` for a suffix that is no format, and for a `top` below 0."""
     if path.suffix not in WRITERS:
         raise ConfigError(
             f"predictions are written as {', '.join(WRITERS)}",
             f"{path} has another suffix",
             "choose another name for --out",
         )
-    check_top(top)
+    check_top(top, least=0)
 
 
-def check_top(top: int | None) -> None:
-    """Raise `ConfigError` for less than one label."""
-    if top is not None and top < 1:
-        raise ConfigError("--top is at least 1", f"it is {top}", "use a larger number")
+def check_top(top: int | None, *, least: int) -> None:
+    """Raise `ConfigError` for fewer than `least` labels."""
+    if top is not None and top < least:
+        raise ConfigError(f"--top is at least {least}", f"it is {top}", "use a larger number")
 
 
 def _titles(names: Sequence[str], taken: Collection[str]) -> list[str]:

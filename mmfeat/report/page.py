@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from mmfeat.compare.board.leaderboard import Leaderboard, name_of
 from mmfeat.compare.board.stage_one import set_name
@@ -27,6 +27,7 @@ from mmfeat.report.learning.section import MOST_CLASSES, MoreRows
 from mmfeat.report.relatives.section import Relatives
 from mmfeat.runs.config import FeatureSets
 
+FLAG = re.compile(r"--[a-z][a-z-]*(?: \d+)?")
 LONGEST_VALUE = 40  # characters of a setting beside the name of an entry
 
 
@@ -103,9 +104,10 @@ def _brief(value: str, key: str) -> str:
     return value if len(value) <= LONGEST_VALUE else f"{value[: LONGEST_VALUE - 1]}…"
 
 
-def _sentence(text: str) -> str:
-    """A text with a capital and a full stop."""
-    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
+def _sentence(text: str) -> Markup:
+    """A text with a capital and a full stop, in which no line ends inside a flag."""
+    told = escape(f"{text[:1].upper()}{text[1:].rstrip('.')}.")
+    return Markup(FLAG.sub(r'<span class="flag">\g<0></span>', told))
 
 
 @dataclass(frozen=True)

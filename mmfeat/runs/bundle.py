@@ -13,7 +13,7 @@ from typing import Any
 from mmfeat.config import MODALITIES, ExtractSettings, choices_of
 from mmfeat.core.workspace import Workspace
 from mmfeat.errors import RunError, short
-from mmfeat.runs.listing import find_run
+from mmfeat.runs.listing import find_run, how_to_begin, list_runs
 from mmfeat.runs.run import BUNDLE, Run
 from mmfeat.runs.transport.hub import HubAddress, download, is_on_hub
 from mmfeat.runs.transport.manifest import MANIFEST, broken, check_files, read_object
@@ -104,6 +104,13 @@ def find_predictor(
                 f"{short(wanted)} is not there",
                 "check the path, or name a run",
             )
+    if wanted is None and not list_runs(workspace):
+        raise RunError(
+            "a run or a bundle is needed",
+            f"{workspace.runs} holds no run",
+            f"name the folder of a bundle, as in `mmfeat predict FOLDER`; or"
+            f" {how_to_begin(workspace)}",
+        )
     return find_run(workspace, wanted, tuned=tuned, objective=objective)
 
 

@@ -105,10 +105,13 @@ def read_columns(path: Path, *, text_col: str = "") -> tuple[bytes, Columns]:
             " a row each",
         )
     if not path.is_file():
+        check = "check the path of the table"
+        if path.is_dir():
+            check += f"; pictures alone are for `mmfeat predict --images {shlex.quote(str(path))}`"
         raise TableError(
             "the table must be a file",
             f"{path} {why_no_file(path)}",
-            did_you_mean(path.name, _tables_beside(path), "check the path of the table"),
+            did_you_mean(path.name, _tables_beside(path), check),
         )
     content = path.read_bytes()
     columns: Columns = resolve(suffix, READERS, "table reader")(

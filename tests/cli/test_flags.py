@@ -99,6 +99,11 @@ def test_a_flag_becomes_what_the_command_has(text: str, command: str, told: str)
         ("export --out a", "--out; did you mean --to?"),
         ("predict --output a.csv", "--output; did you mean --out?"),
         ("predict --model a", "--model; it is given without a flag, as RUN"),
+        ("predict --no-scores", "--no-scores; did you mean --top 0?"),
+        ("predict --sep ,", "--sep; it is label_sep in [data] of mmfeat.toml"),
+        ("predict --input .", "--input; did you mean --images?"),
+        ("predict --input none.csv", "--input; did you mean --table?"),
+        ("report --html", "--html; leave it out: the report is a page of HTML without it"),
     ],
 )
 def test_an_option_of_another_name_or_command_is_pointed_to(
@@ -120,7 +125,8 @@ def test_values_without_a_flag_are_pointed_to_it(line: str, hint: str, mmfeat: M
 
 
 @pytest.mark.parametrize(
-    ("word", "command"), [("tag", "predict"), ("train", "compare"), ("comprae", "compare")]
+    ("word", "command"),
+    [("tag", "predict"), ("train", "compare"), ("leaderboard", "report"), ("comprae", "compare")],
 )
 def test_another_word_for_a_command_is_understood(word: str, command: str, mmfeat: Mmfeat) -> None:
     found = mmfeat(word)

@@ -134,6 +134,17 @@ def test_names_without_suffix_are_those_of_pictures(folder: Path) -> None:
     assert read.image_paths[0] == picture(0) == f"{read.ids[0]}.PNG"
 
 
+def test_pictures_in_no_table_are_told(folder: Path) -> None:
+    rows = [(picture(row), caption(row)) for row in ROWS]
+    table(folder / "items.csv", ("file", "title"), rows)
+    assert "in no table" not in mmfeat.init().text
+    (folder / "to come").mkdir()
+    for row in range(3):
+        Image.new("RGB", (2, 2)).save(folder / f"to come/{row}.png")
+    text = " ".join(mmfeat.init(force=True).text.replace("\n#", " ").split())
+    assert "3 pictures in to come are in no table: `mmfeat predict --images 'to come'`" in text
+
+
 def test_captions_alone_in_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     lines = [

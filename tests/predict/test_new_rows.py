@@ -124,6 +124,8 @@ def test_a_folder_of_images_is_predicted_as_rows_without_captions(
     assert list(best.labels[:4]) == list(by_table.labels)
     assert list(best.probability_1[:4]) == list(by_table.iloc[:, 4:].max(axis=1))
     assert list(best.columns[4:]) == ["label_1", "probability_1", "label_2", "probability_2"]
+    assert mmfeat("predict", "--images", "one", "--out", "o.csv", "--top", 0).exit_code == 0
+    pd.testing.assert_frame_equal(pd.read_csv("o.csv"), best.iloc[:, :4])
     for wrong in (["--split", "test"], ["--id-col", "a"]):
         assert wrong[0] in error_line(mmfeat, "predict", "--images", "one", *wrong)
 

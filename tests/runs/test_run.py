@@ -125,3 +125,5 @@ def test_a_path_to_nothing_is_no_bundle(workspace: Workspace) -> None:
         find_predictor(workspace, "dist/best")
     with pytest.raises(RunError, match=r"runs holds none; run `mmfeat extract`"):
         find_predictor(workspace, "best")
+    with pytest.raises(RunError, match="name the folder of a bundle"):
+        find_predictor(workspace, None)

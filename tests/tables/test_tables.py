@@ -171,7 +171,7 @@ def test_a_missing_table(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="is not there"):
         read_table(tmp_path / "none.csv", data=DATA)
     (tmp_path / "folder.csv").mkdir()
-    with pytest.raises(TableError, match="is a folder"):
+    with pytest.raises(TableError, match=r"is a folder; .*`mmfeat predict --images /"):
         read_table(tmp_path / "folder.csv", data=DATA)
 
 
