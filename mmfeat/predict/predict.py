@@ -16,6 +16,7 @@ from mmfeat.core.files import check_output
 from mmfeat.core.settings import override, override_all
 from mmfeat.core.workspace import Workspace, inputs_of, open_project
 from mmfeat.decide.decision import Decision
+from mmfeat.decide.notes import far_from
 from mmfeat.errors import ConfigError, StoreError
 from mmfeat.extract.extract import ShowProgress
 from mmfeat.extract.images.folder import table_of_images
@@ -26,7 +27,6 @@ from mmfeat.predict.scores import predict_scores, read_pictures, read_statuses
 from mmfeat.predict.write import check_options, own_columns, write_predictions
 from mmfeat.runs.bundle import Bundle, find_predictor
 from mmfeat.runs.run import Run
-from mmfeat.runs.winner.usual import far_from_usual
 from mmfeat.store.parts import find_store
 from mmfeat.tables import read_table
 from mmfeat.types import Predictions, Targets
@@ -217,14 +217,15 @@ def predict(
 def _tell_labels_per_row(found: Run, decision: Decision, label_sets: Targets) -> None:
     """Log how many labels a row gets, and warn where that is far from what rows have."""
     mean = float(label_sets.sum() / max(len(label_sets), 1))
-    told = far_from_usual(found, decision, mean)
+    usual, where = found.labels_per_row, found.config.validation or found.config.split
+    if usual is None:
+        log.info("%.1f labels per row", mean)
+        return
+    told = far_from(mean, usual, where=where, objective=decision.objective)
     if told and len(label_sets) >= LEAST_ROWS:
         log.warning(told)
-    elif (usual := found.labels_per_row) is not None:
-        where = found.config.validation or found.config.split
-        log.info("%.1f labels per row, %.1f in %s", mean, usual, where)
     else:
-        log.info("%.1f labels per row", mean)
+        log.info("%.1f labels per row, %.1f in %s", mean, usual, where)
 
 
 def _check_there(

@@ -7,14 +7,13 @@ from mmfeat.decide.notes import far_from
 from mmfeat.runs.run import Run
 
 
-def far_from_usual(run: Run, decision: Decision, mean: float | None = None) -> str:
-    """Say that `mean` labels per row are far from those of the run's own rows; nothing else.
+def far_from_usual(run: Run, decision: Decision) -> str:
+    """Say that held-out rows get far more or fewer labels than they have; nothing else.
 
-    None: as many as its held-out rows get by `decision`.
+    `decision` is one of the run. Empty where none was tuned, or the run is a bundle that does not
+    know how many they have.
     """
-    if mean is None:
-        mean = decision.oof.get("nested", {}).get("predicted_per_row")
-    usual = run.labels_per_row
+    mean, usual = decision.oof.get("nested", {}).get("predicted_per_row"), run.labels_per_row
     if mean is None or usual is None:
         return ""
     where = run.config.validation or run.config.split
