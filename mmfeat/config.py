@@ -16,7 +16,7 @@ FILE_NAME = "mmfeat.toml"
 MODALITIES = ("image", "text", "joint")  # that encoders embed
 FOLDS, MOST_FOLDS = 5, 20  # usually, and of few rows; see mmfeat.fit.held_out
 AUTO = "auto"  # weights that a family takes where none are named
-DEMO_TRAIN, DEMO_TEST = 4000, 2000  # scenes of the demo
+DEMO_TRAIN, DEMO_TEST = 3000, 1500  # scenes of the demo
 ALL = "all"  # of them, as far as the encoder gives them
 RAY_HELP = "address of the Ray cluster; by default RAY_ADDRESS, or a cluster of this machine"
 

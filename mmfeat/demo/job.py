@@ -17,10 +17,10 @@ from mmfeat.compare.board.keep import keep_leaderboard
 from mmfeat.compare.board.leaderboard import Leaderboard
 from mmfeat.core.settings import read_settings
 from mmfeat.core.workspace import Workspace
-from mmfeat.decide.tune import tune
 from mmfeat.demo.data import write_demo_data
 from mmfeat.metrics import summarise
 from mmfeat.predict.scores import predict_scores
+from mmfeat.runs.listing import list_runs
 from mmfeat.runs.run import Run
 from mmfeat.tables import read_table
 from mmfeat.types import Predictions, Targets
@@ -31,9 +31,9 @@ COMMANDS = (
     ("tune-thresholds",),
     ("submit",),
 )
-HEADS = ("logreg", "mlp", "gmlp", "lightgbm")
+HEADS = ("logreg", "mlp", "lightgbm")  # beside the one that the commands fit
 FUSIONS = ("image", "text", "concat")
-OBJECTIVES = ("macro-f1", "samples-f1")
+OBJECTIVE = "macro-f1"
 JOBS = 2  # cells at a time: on few rows one leaves a third of two cores idle
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ def prepare(
 
 
 def judge_all(folder: Path) -> tuple[list[dict[str, Any]], Leaderboard]:
-    """Fit every head on every fusion and score each run on the solution: one row per run.
+    """Fit every head on every fusion and score every run on the solution: one row per run.
 
     The leaderboard ranks them by the training rows alone.
     """
@@ -63,9 +63,11 @@ def judge_all(folder: Path) -> tuple[list[dict[str, Any]], Leaderboard]:
     workspace = Workspace(folder / settings.workspace)
     plan = plan_comparison(settings.fit, heads=HEADS, fusions=FUSIONS, losses=("bce",))
     jobs = min(JOBS, len(os.sched_getaffinity(0)))
-    outcome = run_cells(workspace, plan.cells, objective=OBJECTIVES[0], jobs=jobs)
+    outcome = run_cells(workspace, plan.cells, objective=OBJECTIVE, jobs=jobs)
     truth = Solution.read(folder / "solution.csv")
-    board = keep_leaderboard(workspace, outcome.runs, objective=OBJECTIVES[0])
+    names = {run.name for run in outcome.runs}
+    runs = (*outcome.runs, *(run for run in list_runs(workspace) if run.name not in names))
+    board = keep_leaderboard(workspace, runs, objective=OBJECTIVE)
     rows = [
         {
             "head": entry.head,
@@ -118,15 +120,11 @@ class Solution:
 
 
 def judge(run: Run, scores: Predictions, truth: Solution) -> dict[str, float | None]:
-    """The score of each objective on the solution, at 0.5 and with thresholds tuned out of fold."""
-    targets = truth.aligned(scores)
-    oof = run.oof
-    judged: dict[str, float | None] = {}
-    for objective in OBJECTIVES:
-        key = objective.replace("-", "_")
-        decision = tune(oof, objective=objective, method=None)
-        plain = (scores.probabilities >= 0.5).astype("uint8")
-        tuned = decision.decide(scores.probabilities)
-        judged[f"{objective} at 0.5"] = summarise(None, plain, targets)[key]
-        judged[f"{objective} tuned"] = summarise(None, tuned, targets)[key]
-    return judged
+    """The score on the solution, at 0.5 and with the thresholds of the run."""
+    targets, key = truth.aligned(scores), OBJECTIVE.replace("-", "_")
+    plain = (scores.probabilities >= 0.5).astype("uint8")
+    tuned = run.decision.decide(scores.probabilities)
+    return {
+        f"{OBJECTIVE} at 0.5": summarise(None, plain, targets)[key],
+        f"{OBJECTIVE} tuned": summarise(None, tuned, targets)[key],
+    }

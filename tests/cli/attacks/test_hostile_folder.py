@@ -68,7 +68,7 @@ import json, sys
 if __name__ == "__main__":
     from mmfeat.demo import job
     job.HEADS, job.FUSIONS = ("logreg",), ("image",)
-    quick = ("fit", "--head", "knn", "--folds", "2")
+    quick = ("fit", "--head", "knn")
     job.COMMANDS = [quick if line[0] == "fit" else line for line in job.COMMANDS]
     from mmfeat_cli.main import main
     for line in json.loads(sys.argv[1]):
