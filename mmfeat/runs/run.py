@@ -177,8 +177,7 @@ class Run:
     @property
     def labels_per_row(self) -> float | None:
         """How many labels a row has on average, of those by which it is judged."""
-        targets = self.oof.targets
-        return labels_per_row(targets, targets)
+        return labels_per_row(targets := self.oof.targets, targets)
 
     @property
     def labels(self) -> tuple[str, ...]:
