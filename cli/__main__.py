@@ -17,6 +17,9 @@ def main() -> None:
     """Load the commands and run one; Ctrl-C while they load ends like any other."""
     never_lose_interrupts()
     try:
+        from mmfeat.core.memory import collect_rarely
+
+        collect_rarely()
         from mmfeat_cli.main import main as run
 
         run()

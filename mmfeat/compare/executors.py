@@ -14,6 +14,7 @@ from typing import Protocol
 from mmfeat.compare.cells import Event, run_cell
 from mmfeat.compare.trainings import load_trainings
 from mmfeat.config import ThresholdSettings
+from mmfeat.core.memory import collect_rarely
 from mmfeat.core.parallel import end_with_parent, spawning, uninterrupted, without_main
 from mmfeat.core.workspace import Workspace
 from mmfeat.errors import FitError
@@ -171,6 +172,7 @@ def _work(
     """Run cells received from the connection and send events, until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process decides
     end_with_parent()
+    collect_rarely()
     trainings = load_trainings(workspace, stores)
     while True:
         try:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adamw import adamw
 
 WARM = 50  # one step in 50 warms up
 LEAST = 0.02  # share of the rate that remains at the end of the schedule
@@ -17,7 +18,8 @@ class Optimizer:
 
     All weights of a network lie in one vector, and so do the gradients: a step has few operations,
     however many layers there are, and takes no new memory. `pace` gives the rate at a step,
-    relative to `lr`.
+    relative to `lr`. Torch's function does the arithmetic; its class would load the compiler of
+    torch, which takes as long as a small fit.
     """
 
     def __init__(
@@ -28,21 +30,46 @@ class Optimizer:
         weights = one_vector(self._parameters)
         self._gradient = torch.empty_like(weights)
         n_decayed = sum(p.numel() for p in self._parameters if p.ndim > 1)
-        groups = []
-        for part, share in ((slice(n_decayed), decay), (slice(n_decayed, None), 0.0)):
-            its = nn.Parameter(weights[part])
-            its.grad = self._gradient[part]
-            groups.append({"params": [its], "weight_decay": share})
-        self._adamw = torch.optim.AdamW(groups, lr=lr, fused=True)
+        self._groups = [
+            Group(weights[part], self._gradient[part], share)
+            for part, share in ((slice(n_decayed), decay), (slice(n_decayed, None), 0.0))
+        ]
 
     def step(self, loss: Tensor) -> None:
         """Move the weights of the network against the gradient of its loss."""
         gradients = torch.autograd.grad(loss, self._parameters, materialize_grads=True)
         torch.cat([part.flatten() for part in gradients], out=self._gradient)
-        for group in self._adamw.param_groups:
-            group["lr"] = self._lr * self._pace(self._step)
-        self._adamw.step()
+        for group in self._groups:
+            group.step(self._lr * self._pace(self._step))
         self._step += 1
+
+
+class Group:
+    """Weights that share a decay, as one vector, with their gradient and its moments."""
+
+    def __init__(self, weights: Tensor, gradient: Tensor, decay: float) -> None:
+        self._weights, self._gradient, self._decay = weights, gradient, decay
+        self._mean, self._square = torch.zeros_like(weights), torch.zeros_like(weights)
+        self._count = torch.zeros((), device=weights.device)
+
+    def step(self, rate: float) -> None:
+        """Take one step of AdamW."""
+        adamw(
+            [self._weights],
+            [self._gradient],
+            [self._mean],
+            [self._square],
+            [],
+            [self._count],
+            lr=rate,
+            weight_decay=self._decay,
+            beta1=0.9,
+            beta2=0.999,
+            eps=1e-8,
+            amsgrad=False,
+            maximize=False,
+            fused=True,
+        )
 
 
 def one_vector(parameters: list[nn.Parameter]) -> Tensor:
