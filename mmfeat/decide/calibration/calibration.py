@@ -21,7 +21,8 @@ from mmfeat.metrics.known import of_known
 from mmfeat.metrics.probability import class_calibration_error, class_log_loss
 from mmfeat.types import FloatArray, IntArray, Targets
 
-MANY = 2**16  # rows above which smooth maps are fitted on binned logits
+MANY = 2**13  # rows above which smooth maps are fitted on binned logits
+THREADED = 2**18  # and classes in threads: on fewer rows, numpy's calls are so short that they wait
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,8 +86,8 @@ def fit_calibration(
         return best, without, before, after
 
     classes = range(targets.shape[1])
-    # The numpy calls of few rows are so short that threads wait for one another.
-    fits = thread_map(fit_class, classes) if len(probabilities) > many else map(fit_class, classes)
+    is_threaded = len(probabilities) > THREADED
+    fits = thread_map(fit_class, classes) if is_threaded else map(fit_class, classes)
     maps, without, before, after = zip(*fits, strict=True)
     return Calibration(
         maps=maps,
