@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -30,6 +30,7 @@ from mmfeat.types import UNKNOWN, Float64Array, FloatArray, Fused, IntArray, Tar
 
 STEPS, HALVINGS = 50, 30  # of Newton's method, and of one of its steps
 TOLERANCE = 1e-9  # of the objective, relative
+HELD_NUMBERS = 2**23  # of all tables, 64 MiB; larger ones are made anew in every step
 LOOSE = 1e-3  # the precision around 0 of the shared map: next to none
 
 Table = tuple[Float64Array, Targets]  # inputs with a column of ones, (m, p + 1); targets, (m,)
@@ -58,6 +59,8 @@ class OwnClass(Head):
             columns = inputs[:, :, label].T.astype(np.float64)
             return np.hstack([columns, ones])[known], y[known, label]
 
+        if y.size * (len(inputs) + 1) <= HELD_NUMBERS:
+            table_of = cache(table_of)
         labels = range(y.shape[1])
         start = np.zeros(len(inputs) + 1)
 
