@@ -72,7 +72,10 @@ WorkspaceOption = Annotated[
 QuietOption = Annotated[
     bool,
     typer.Option(
-        "--quiet", help="Hide progress; print only results and errors.", rich_help_panel=OUTPUT
+        "--quiet",
+        "-q",
+        help="Hide progress; print only results and errors.",
+        rich_help_panel=OUTPUT,
     ),
 ]
 JsonOption = Annotated[
