@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
+from mmfeat.decide.calibration import calibration
 from mmfeat.decide.calibration.calibration import fit_calibration
 from mmfeat.decide.calibration.calibrator import Calibrator, calibrate
 from mmfeat.decide.calibration.kinds import FITS, fit_beta, fit_isotonic, fit_platt
@@ -42,6 +43,13 @@ def test_many_rows_are_fitted_as_few_are() -> None:
     for found, expected in zip(binned.maps, plain.maps, strict=True):
         assert found.parameters == pytest.approx(expected.parameters, abs=1e-7)
     assert binned.after == pytest.approx(plain.after, abs=1e-9)
+
+
+def test_threads_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    p, targets, folds = scene(3)
+    serial = fit_calibration(p, targets, folds, nested=True)
+    monkeypatch.setattr(calibration, "THREADED", 0)
+    assert fit_calibration(p, targets, folds, nested=True) == serial
 
 
 @pytest.mark.parametrize("many", [N // 2, 2 * N])

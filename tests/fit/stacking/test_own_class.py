@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from scipy.optimize import minimize
 
+from mmfeat.fit.stacking import own_class
 from mmfeat.fit.stacking.own_class import OwnClass, minimise
 from mmfeat.types import UNKNOWN
 
@@ -57,3 +59,13 @@ def test_what_is_unknown_teaches_nothing() -> None:
     flipped[:50, [1, N_LABELS + 1]] = 0.9
     heads = [OwnClass().fit(rows, y, blocks=(N_LABELS, N_LABELS)) for rows in (x, flipped)]
     np.testing.assert_array_equal(heads[0]._weights, heads[1]._weights)
+
+
+def test_tables_that_are_made_anew_give_the_same_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = draw()
+    y[:50, 1] = UNKNOWN
+    held = OwnClass().fit(x, y, blocks=(N_LABELS, N_LABELS))
+    monkeypatch.setattr(own_class, "HELD_NUMBERS", 0)
+    anew = OwnClass().fit(x, y, blocks=(N_LABELS, N_LABELS))
+    np.testing.assert_array_equal(held._weights, anew._weights)
+    np.testing.assert_array_equal(held._offsets, anew._offsets)
